@@ -1,0 +1,65 @@
+# One command to see it run, one gate to pass. Everything made here lives in .local/ and .aws-sam/.
+.DEFAULT_GOAL := help
+.PHONY: help run check test format lint types template locks check-locks build envs clean
+
+DEV   := .local/envs/dev/bin
+SAM   := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PATH="$(CURDIR)/.local/envs/sam/bin:$$PATH" sam
+CODE  := $(wildcard functions local tests cli bench examples)
+TYPED := $(wildcard functions local tests cli)
+TESTS ?= tests
+
+# $(call step,heading,command): a heading, the command's own output, the seconds it took.
+define step
+@printf '\n== %s\n' '$(1)'; began=$$(date +%s); ( $(2) ); status=$$?; \
+	printf -- '-- %s: %s, %s s\n' '$(1)' "$$([ $$status = 0 ] && echo passed || echo FAILED)" "$$(( $$(date +%s) - began ))"; \
+	exit $$status
+endef
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: envs ## the whole system on this machine, in the foreground; Ctrl-C ends it
+	@exec $(DEV)/python -m local
+
+check: envs ## the gate: everything below, in this order, stopping at the first failure
+	$(call step,locks,local/locks.sh check)
+	$(call step,format,$(DEV)/ruff format --check $(CODE))
+	$(call step,lint,$(DEV)/ruff check $(CODE))
+	$(call step,types,$(DEV)/mypy $(TYPED))
+	$(call step,sam validate,$(SAM) validate --lint)
+	$(call step,cfn-lint,$(DEV)/cfn-lint template.yaml)
+	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup $(TESTS))
+
+test: envs ## pytest alone; TESTS=tests/test_x.py for a part
+	@$(DEV)/pytest -n 2 --dist loadgroup $(TESTS)
+
+format: envs ## rewrite the code the way `make check` wants it
+	@$(DEV)/ruff format $(CODE)
+	@$(DEV)/ruff check --fix $(CODE)
+
+lint: envs ## ruff, nothing rewritten
+	@$(DEV)/ruff format --check $(CODE)
+	@$(DEV)/ruff check $(CODE)
+
+types: envs ## mypy, strict
+	@$(DEV)/mypy $(TYPED)
+
+template: envs ## sam validate --lint and cfn-lint
+	@$(SAM) validate --lint
+	@$(DEV)/cfn-lint template.yaml
+
+locks: ## rewrite the hash locks from their .in files; UPGRADE=1 takes the newest
+	@local/locks.sh write $(if $(UPGRADE),--upgrade)
+
+check-locks: ## fail when a lock and its source differ
+	@local/locks.sh check
+
+build: envs ## sam build, into .aws-sam/build
+	@$(SAM) build
+
+envs: ## the three environments in .local/envs, from their locks
+	@local/environment.sh dev sam cloud
+
+clean: ## remove all that was made here, the environments too
+	rm -rf .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find functions local tests cli -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
