@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from aiohttp import web
 
-from local.poyo.answers import Answer, Refused, success
+from local.poyo.answers import Answer, PoyoError, success
 from local.poyo.clock import Clock
 from local.poyo.settings import Settings
 
@@ -24,16 +24,16 @@ class Account:
         return settings.credits - self.spent
 
     def pay(self, amount: Decimal, settings: Settings) -> None:
-        """Takes the credits, or is ``Refused`` when there are not enough."""
+        """Takes the credits, or is ``PoyoError`` when there are not enough."""
         if amount > self.left(settings):
-            raise Refused(402, "insufficient_credits_error", "Insufficient credits")
+            raise PoyoError(402, "insufficient_credits_error", "Insufficient credits")
         self.spent += amount
 
     def give_back(self, amount: Decimal) -> None:
         self.spent -= amount
 
     def pace(self, settings: Settings) -> None:
-        """Counts one submit, or is ``Refused`` when there were too many; rate 0 has no limit."""
+        """Counts one submit, or is ``PoyoError`` when there were too many; rate 0 has no limit."""
         now = self._clock.now()
         while self._submits and self._submits[0] <= now - settings.rate_seconds:
             self._submits.popleft()
@@ -42,17 +42,17 @@ class Account:
         self._submits.append(now)
 
 
-def too_many(seconds: float) -> Refused:
+def too_many(seconds: float) -> PoyoError:
     message = f"Rate limit exceeded, please try again in {max(1, round(seconds))} seconds"
-    return Refused(429, "rate_limit_error", message)
+    return PoyoError(429, "rate_limit_error", message)
 
 
-def wrong_key() -> Refused:
-    return Refused(401, "authentication_error", "Invalid API key")
+def wrong_key() -> PoyoError:
+    return PoyoError(401, "authentication_error", "Invalid API key")
 
 
 def check_key(request: web.Request, settings: Settings) -> None:
-    """``Refused`` unless the request carries ``Bearer`` and one of our keys."""
+    """``PoyoError`` unless the request carries ``Bearer`` and one of our keys."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     if scheme != "Bearer" or key not in settings.keys:
         raise wrong_key()

@@ -25,8 +25,8 @@ class Answer:
         )
 
 
-class Refused(Exception):
-    """A request that gets PoYo's error shape A instead of what it asked for."""
+class PoyoError(Exception):
+    """A refusal: the request gets PoYo's error shape A instead of what it asked for."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
@@ -41,8 +41,13 @@ def success(data: object) -> Answer:
     return Answer(200, {"code": 200, "data": data})
 
 
-def invalid(message: str) -> Refused:
-    return Refused(400, "validation_error", message)
+def invalid(message: str) -> PoyoError:
+    return PoyoError(400, "validation_error", message)
+
+
+def bad_request(message: str) -> PoyoError:
+    """For what PoYo itself has no word for: faults and the control API."""
+    return PoyoError(400, "bad_request", message)
 
 
 def drop(request: web.Request) -> None:
@@ -52,7 +57,7 @@ def drop(request: web.Request) -> None:
 
 
 async def read_json(request: web.Request) -> object:
-    """The body as JSON; ``Refused`` when it is none."""
+    """The body as JSON; ``PoyoError`` when it is none."""
     try:
         return json.loads(await request.read() or b"null")
     except (ValueError, RecursionError) as error:

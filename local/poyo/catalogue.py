@@ -5,7 +5,7 @@ import json
 
 from aiohttp import web
 
-from local.poyo.answers import Answer, Refused, invalid, success
+from local.poyo.answers import Answer, PoyoError, invalid, success
 from local.poyo.billing import CREDITS, RATIOS, RESOLUTIONS
 from local.poyo.orders import LONGEST_PROMPT, MODELS, Model
 
@@ -17,7 +17,7 @@ async def models(request: web.Request) -> web.Response:
 async def model(request: web.Request) -> web.Response:
     known = MODELS.get(request.match_info["model"])
     if known is None:
-        return Refused(404, "resource_not_found_error", "Model not found").answer().send(request)
+        return PoyoError(404, "resource_not_found_error", "Model not found").answer().send(request)
     return _cached(request, success(_item(known)))
 
 

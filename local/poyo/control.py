@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from local.poyo.answers import Refused, read_json
+from local.poyo.answers import PoyoError, bad_request, read_json
 from local.poyo.faults import FAULTS
 from local.poyo.rules import read_rules
 from local.poyo.settings import changed
@@ -19,14 +19,14 @@ routes = web.RouteTableDef()
 def _task(request: web.Request) -> Task:
     task = request.app[WORLD].book.find(request.match_info["task_id"])
     if task is None:
-        raise Refused(404, "not_found", "no such task here")
+        raise PoyoError(404, "not_found", "no such task here")
     return task
 
 
 def _open_task(request: web.Request) -> Task:
     task = _task(request)
     if not task.open:
-        raise Refused(409, "conflict", f"the task is already {task.state}")
+        raise PoyoError(409, "conflict", f"the task is already {task.state}")
     return task
 
 
@@ -59,7 +59,7 @@ async def image(request: web.Request) -> web.Response:
 async def callback(request: web.Request) -> web.Response:
     found = _task(request)
     if found.open:
-        raise Refused(409, "conflict", f"the task is still {found.state}")
+        raise PoyoError(409, "conflict", f"the task is still {found.state}")
     request.app[WORLD].ring_again(found)
     return web.json_response({"ok": True}, status=202)
 
@@ -86,7 +86,7 @@ async def log(request: web.Request) -> web.Response:
     query = request.query
     since = query.get("since", "0")
     if not since.isdigit():
-        raise Refused(400, "bad_request", "since must be a number")
+        raise bad_request("since must be a number")
     wanted = {key: query[key] for key in ("kind", "task_id", "outcome") if key in query}
     return web.json_response(request.app[WORLD].journal.since(int(since), **wanted))
 
@@ -121,7 +121,7 @@ async def clock(request: web.Request) -> web.Response:
     given = body if isinstance(body, dict) else {}
     values = [given.get("speed", world.clock.speed), given.get("advance_seconds", 0)]
     if any(isinstance(v, bool) or not isinstance(v, int | float) or v < 0 for v in values):
-        raise Refused(400, "bad_request", "speed and advance_seconds must be numbers, not negative")
+        raise bad_request("speed and advance_seconds must be numbers, not negative")
     world.clock.change(speed=float(values[0]), advance_s=float(values[1]))
     return web.json_response({"now": world.clock.now(), "speed": world.clock.speed})
 
@@ -145,21 +145,21 @@ async def reset(request: web.Request) -> web.Response:
     return web.json_response({"ok": True, "seed": world.seed})
 
 
+def _check_host(request: web.Request) -> None:
+    control = request.path.startswith("/control/")
+    if control and request.url.host not in ("127.0.0.1", "localhost"):
+        raise PoyoError(403, "forbidden", "the control API answers to 127.0.0.1 only")
+
+
 @web.middleware
 async def guarded(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Refusals become answers; a web page that got a name pointed at us stays outside."""
-    control = request.path.startswith("/control/")
     try:
-        if control and (request.url.host or "") not in ("127.0.0.1", "localhost"):
-            raise Refused(403, "forbidden", "the control API answers to 127.0.0.1 only")
+        _check_host(request)
         return await handler(request)
-    except Refused as refusal:
+    except PoyoError as refusal:
         return refusal.answer().send(request)
-    except ValueError as error:
-        if not control:
-            raise
-        return Refused(400, "bad_request", str(error)).answer().send(request)
     except web.HTTPException as error:
-        return Refused(error.status, "http_error", error.reason).answer().send(request)
+        return PoyoError(error.status, "http_error", error.reason).answer().send(request)

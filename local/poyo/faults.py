@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from local.poyo.answers import bad_request
+
 Value = bool | int | float | str
 
 
@@ -20,10 +22,6 @@ class Fault:
     does: str
     parameters: dict[str, Value]
     only_when: str = ""
-
-
-class UnknownFault(ValueError):
-    """A name or parameter that is in no row; the message says what comes nearest."""
 
 
 def _stage(stage: str, *rows: tuple[str, str, dict[str, Value]]) -> Iterator[Fault]:
@@ -148,18 +146,18 @@ FAULTS = {
 
 
 def fault_named(name: str) -> Fault:
-    """The row of that name; ``UnknownFault`` names the nearest one otherwise."""
+    """The row of that name; ``PoyoError`` names the nearest one otherwise."""
     if name in FAULTS:
         return FAULTS[name]
     nearest = get_close_matches(name, FAULTS, n=1, cutoff=0.0)
-    raise UnknownFault(f"unknown fault {name!r}; the nearest is {nearest[0]!r}")
+    raise bad_request(f"unknown fault {name!r}; the nearest is {nearest[0]!r}")
 
 
 def parameter(fault: Fault, name: str, given: object) -> Value:
     """A parameter's value in the type its default has, from JSON or from a mark's text."""
     if name not in fault.parameters:
         known = ", ".join(fault.parameters) or "none"
-        raise UnknownFault(f"{fault.name} has no parameter {name!r}; it has: {known}")
+        raise bad_request(f"{fault.name} has no parameter {name!r}; it has: {known}")
     kind = type(fault.parameters[name])
     words: dict[object, object] = {"true": True, "false": False} if kind is bool else {}
     value = words.get(given, given) if isinstance(given, str) else given
@@ -172,4 +170,4 @@ def parameter(fault: Fault, name: str, given: object) -> Value:
             return kind(value)
     except ValueError:
         pass
-    raise UnknownFault(f"{fault.name}: {name} must be of type {kind.__name__}")
+    raise bad_request(f"{fault.name}: {name} must be of type {kind.__name__}")

@@ -8,7 +8,7 @@ from local.poyo.tasks import Task
 from local.poyo.world import WORLD
 
 
-async def head(request: web.Request) -> web.Response:
+async def head(_request: web.Request) -> web.Response:
     """The real CDN has been seen refusing HEAD."""
     return web.Response(status=403)
 

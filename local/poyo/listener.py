@@ -18,8 +18,7 @@ class Rung:
 
     @property
     def json(self) -> dict[str, object]:
-        parsed = json.loads(self.body)
-        assert isinstance(parsed, dict)
+        parsed: dict[str, object] = json.loads(self.body)
         return parsed
 
 
@@ -56,7 +55,11 @@ class _Door(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    listener = Listener(int(sys.argv[1]) if len(sys.argv) > 1 else 8791)
+    port = int(sys.argv[1]) if len(sys.argv) > 1 else 8791
+    try:
+        listener = Listener(port)
+    except OSError as error:
+        sys.exit(f"port {port} is not to be had: {error.strerror}")
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     print(f"listening for callbacks on {listener.url}", flush=True)
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from local.poyo.answers import Refused, invalid
+from local.poyo.answers import PoyoError, invalid
 from local.poyo.billing import (
     CREDITS,
     RATIOS,
@@ -71,7 +71,7 @@ class Order:
 
 
 def read_order(body: object, idempotency_key: str | None) -> Order:
-    """The order in a submit's body; ``Refused`` as PoYo would refuse it."""
+    """The order in a submit's body; ``PoyoError`` as PoYo would refuse it."""
     if not isinstance(body, dict):
         raise invalid("Request body must be a JSON object")
     model = _model(body.get("model"))
@@ -100,7 +100,7 @@ def _model(name: object) -> Model:
     if not isinstance(name, str) or not name:
         raise invalid("model is required")
     if name not in MODELS:
-        raise Refused(404, "resource_not_found_error", "Model not found")
+        raise PoyoError(404, "resource_not_found_error", "Model not found")
     return MODELS[name]
 
 
@@ -109,7 +109,7 @@ def _prompt(prompt: object) -> str:
         raise invalid("prompt is required")
     if len(prompt) > LONGEST_PROMPT:
         message = f"prompt must be at most {LONGEST_PROMPT} characters"
-        raise Refused(400, "content_too_long_error", message)
+        raise PoyoError(400, "content_too_long_error", message)
     return prompt
 
 
@@ -142,7 +142,7 @@ def _images(value: object, model: Model) -> list[str]:
         few, many = model.fewest_images, model.most_images
         raise invalid(f"image_urls must have {few} to {many} items for {model.name}")
     if not all(_is_http(url) for url in images):
-        raise Refused(400, "file_format_error", "image_urls must be public http(s) URLs")
+        raise PoyoError(400, "file_format_error", "image_urls must be public http(s) URLs")
     return images
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import io
-import random
 import textwrap
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from functools import cached_property
 
 from PIL import Image, ImageDraw, ImageFont
 
+from local.poyo.dice import dice
 from local.poyo.orders import Order
 from local.poyo.rules import without_marks
 from local.poyo.tasks import Task
@@ -73,27 +73,27 @@ def draw(task_id: str, order: Order) -> Picture:
 
 
 def _gradient(task_id: str, width: int, height: int) -> Image.Image:
-    dice = random.Random(f"colours:{task_id}")
-    hue = dice.randrange(256)
+    throw = dice("colours", task_id)
+    hue = throw.randrange(256)
     corners = Image.new("HSV", (3, 3))
     for place in range(9):
         shade = (
-            (hue + dice.randrange(-30, 31)) % 256,
-            dice.randrange(90, 180),
-            dice.randrange(150, 250),
+            (hue + throw.randrange(-30, 31)) % 256,
+            throw.randrange(90, 180),
+            throw.randrange(150, 250),
         )
         corners.putpixel((place % 3, place // 3), shade)
     return corners.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _bubbles(image: Image.Image, task_id: str) -> None:
-    dice = random.Random(f"bubbles:{task_id}")
+    throw = dice("bubbles", task_id)
     brush = ImageDraw.Draw(image, "RGBA")
     edge = min(image.size)
     for _ in range(7):
-        radius = edge * dice.uniform(0.04, 0.2)
-        centre = dice.uniform(0, image.width), dice.uniform(0, image.height * 0.6)
-        brush.circle(centre, radius, fill=(255, 255, 255, dice.randrange(18, 46)))
+        radius = edge * throw.uniform(0.04, 0.2)
+        centre = throw.uniform(0, image.width), throw.uniform(0, image.height * 0.6)
+        brush.circle(centre, radius, fill=(255, 255, 255, throw.randrange(18, 46)))
 
 
 def _card(image: Image.Image, task_id: str, order: Order) -> None:

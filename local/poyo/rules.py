@@ -1,14 +1,14 @@
 """Which fault strikes when: rules from the control API, marks in prompts, and their dice."""
 
-import random
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from local.poyo.answers import invalid
-from local.poyo.faults import Fault, UnknownFault, Value, fault_named, parameter
+from local.poyo.answers import bad_request
+from local.poyo.dice import dice
+from local.poyo.faults import Fault, Value, fault_named, parameter
 
 if TYPE_CHECKING:
     from local.poyo.orders import Order
@@ -89,8 +89,7 @@ class Rules:
         if per_task and self._struck[key] >= per_task:
             return False
         self._thrown[key] += 1
-        dice = random.Random(f"{self._seed}:{rule.name}:{who}:{self._thrown[key]}")
-        if dice.random() >= rule.rate:
+        if dice(self._seed, *key, self._thrown[key]).random() >= rule.rate:
             return False
         rule.used += 1
         self._struck[key] += 1
@@ -99,10 +98,7 @@ class Rules:
 
 def marked(prompt: str) -> tuple[Rule, ...]:
     """The faults a prompt asks for: ``[[fault:NAME]]``, ``=value``, or `` key=value`` inside."""
-    try:
-        return tuple(_mark(*found.groups()) for found in MARK.finditer(prompt))
-    except UnknownFault as error:
-        raise invalid(str(error)) from error
+    return tuple(_mark(*found.groups()) for found in MARK.finditer(prompt))
 
 
 def without_marks(prompt: str) -> str:
@@ -118,25 +114,25 @@ def _mark(name: str, first: str | None, rest: str) -> Rule:
 
 
 def read_rules(body: object) -> list[Rule]:
-    """The rules in a control request; ``UnknownFault`` or ``ValueError`` say what is wrong."""
+    """The rules in a control request; ``PoyoError`` says what is wrong with one."""
     if not isinstance(body, list):
-        raise ValueError("send a list of rules")
+        raise bad_request("send a list of rules")
     return [_rule(number, given) for number, given in enumerate(body)]
 
 
 def _rule(number: int, given: object) -> Rule:
     if not isinstance(given, dict) or not isinstance(given.get("fault"), str):
-        raise ValueError('a rule is an object with "fault"')
+        raise bad_request('a rule is an object with "fault"')
     fault = fault_named(given["fault"])
     rate, times, match = given.get("rate", 1.0), given.get("times"), given.get("match", {})
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
-        raise ValueError("rate must be a number from 0 to 1")
+        raise bad_request("rate must be a number from 0 to 1")
     if times is not None and (isinstance(times, bool) or not isinstance(times, int)):
-        raise ValueError("times must be a whole number")
+        raise bad_request("times must be a whole number")
     if not isinstance(match, dict) or not all(isinstance(v, str) for v in match.values()):
-        raise ValueError("match must be an object of texts")
+        raise bad_request("match must be an object of texts")
     if strange := set(match) - set(MATCHES):
-        raise ValueError(f"match knows {', '.join(MATCHES)}, not {', '.join(sorted(strange))}")
+        raise bad_request(f"match knows {', '.join(MATCHES)}, not {', '.join(sorted(strange))}")
     rest = {key: v for key, v in given.items() if key not in ("fault", "rate", "times", "match")}
     return Rule(f"rule:{number}:{fault.name}", fault, _parameters(fault, rest), rate, times, match)
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 
+from local.poyo.answers import bad_request
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -29,15 +31,19 @@ class Settings:
         return shown
 
 
+class UnfitError(Exception):
+    """A value its setting cannot take; the message says what it must be."""
+
+
 def _number(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        raise ValueError("must be a number, not negative")
+        raise UnfitError("must be a number, not negative")
     return value
 
 
 def _whole(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError("must be a whole number, not negative")
+        raise UnfitError("must be a whole number, not negative")
     return value
 
 
@@ -47,28 +53,28 @@ def _credits(value: object) -> Decimal:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise ValueError("must be true or false")
+        raise UnfitError("must be true or false")
     return value
 
 
 def _range(value: object) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError("must be [least, most]")
+        raise UnfitError("must be [least, most]")
     least, most = _number(value[0]), _number(value[1])
     if least > most:
-        raise ValueError("must be [least, most]")
+        raise UnfitError("must be [least, most]")
     return least, most
 
 
 def _key(value: object) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
-        raise ValueError("must be a text, or null")
+        raise UnfitError("must be a text, or null")
     return value
 
 
 def _idempotency(value: object) -> str:
     if value not in ("honour", "ignore"):
-        raise ValueError("must be honour or ignore")
+        raise UnfitError("must be honour or ignore")
     return str(value)
 
 
@@ -87,16 +93,16 @@ READERS: dict[str, Callable[[object], object]] = {
 
 
 def changed(settings: Settings, body: object) -> Settings:
-    """The settings with a control request's changes; ``ValueError`` names what does not fit."""
+    """The settings with a control request's changes; ``PoyoError`` names what does not fit."""
     if not isinstance(body, dict):
-        raise ValueError("send an object of settings")
+        raise bad_request("send an object of settings")
     if strange := set(body) - set(READERS):
         known = ", ".join(READERS)
-        raise ValueError(f"unknown setting {', '.join(sorted(strange))}; there are: {known}")
+        raise bad_request(f"unknown setting {', '.join(sorted(strange))}; there are: {known}")
     values: dict[str, object] = {}
     for name, given in body.items():
         try:
             values[name] = READERS[name](given)
-        except ValueError as error:
-            raise ValueError(f"{name} {error}") from error
+        except UnfitError as error:
+            raise bad_request(f"{name} {error}") from error
     return replace(settings, **values)  # type: ignore[arg-type]  # each reader returns its type

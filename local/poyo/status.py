@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from local.poyo.account import check_key
-from local.poyo.answers import Answer, Refused
+from local.poyo.answers import Answer, PoyoError
 from local.poyo.status_faults import STATUS_FAULTS, Reading, not_found
 from local.poyo.world import WORLD, World
 
@@ -14,7 +14,7 @@ async def status(request: web.Request) -> web.Response:
     try:
         check_key(request, world.settings)
         answer, faults = _read(world, task_id)
-    except Refused as refusal:
+    except PoyoError as refusal:
         answer, faults = refusal.answer(), []
     outcome = f"answered {answer.status}"
     world.journal.add("status", task_id[:128], outcome, http=answer.status, faults=faults)

@@ -1,10 +1,12 @@
 """What can be wrong with a status."""
 
+# ruff: noqa: ARG001  # the effects of one table are all called alike
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.poyo.account import too_many, wrong_key
-from local.poyo.answers import Answer, Refused, invalid, success
+from local.poyo.answers import Answer, PoyoError, invalid, success
 from local.poyo.rules import Use
 
 
@@ -20,8 +22,8 @@ class Reading:
         return self.instead or (success(self.told) if self.wrapped else Answer(200, self.told))
 
 
-def not_found() -> Refused:
-    return Refused(404, "resource_not_found_error", "Task not found")
+def not_found() -> PoyoError:
+    return PoyoError(404, "resource_not_found_error", "Task not found")
 
 
 def _not_found(reading: Reading, use: Use) -> None:
@@ -29,7 +31,7 @@ def _not_found(reading: Reading, use: Use) -> None:
 
 
 def _server_error(reading: Reading, use: Use) -> None:
-    reading.instead = Refused(500, "internal_server_error", "Internal server error").answer()
+    reading.instead = PoyoError(500, "internal_server_error", "Internal server error").answer()
 
 
 def _rate_limited(reading: Reading, use: Use) -> None:

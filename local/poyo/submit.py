@@ -7,7 +7,7 @@ from functools import partial
 from aiohttp import web
 
 from local.poyo.account import check_key
-from local.poyo.answers import Answer, Refused, read_json, success
+from local.poyo.answers import Answer, PoyoError, read_json, success
 from local.poyo.clock import naive
 from local.poyo.orders import Order, read_order
 from local.poyo.submit_faults import SUBMIT_FAULTS, Accept
@@ -68,7 +68,7 @@ async def submit(request: web.Request) -> web.Response:
         url = body.get("callback_url") if isinstance(body, dict) else None
         desk.callback_url = url if isinstance(url, str) else None
         answer = await desk.handle(body, key)
-    except Refused as refusal:
+    except PoyoError as refusal:
         answer = refusal.answer()
     world.journal.add(
         "submit",

@@ -1,11 +1,13 @@
 """What can be wrong with a submit: each effect wraps the acceptance it may or may not call."""
 
+# ruff: noqa: ARG001  # the effects of one table are all called alike
+
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from local.poyo.account import too_many, wrong_key
-from local.poyo.answers import Answer, Refused, invalid
+from local.poyo.answers import Answer, PoyoError, invalid
 from local.poyo.rules import Use
 
 Accept = Callable[[], Awaitable[Answer]]
@@ -64,7 +66,7 @@ async def _wrong_key(desk: Desk, use: Use, accept: Accept) -> Answer:
 
 
 async def _no_credits(desk: Desk, use: Use, accept: Accept) -> Answer:
-    raise Refused(402, "insufficient_credits_error", "Insufficient credits")
+    raise PoyoError(402, "insufficient_credits_error", "Insufficient credits")
 
 
 async def _code_400(desk: Desk, use: Use, accept: Accept) -> Answer:
@@ -73,7 +75,7 @@ async def _code_400(desk: Desk, use: Use, accept: Accept) -> Answer:
 
 async def _moderated(desk: Desk, use: Use, accept: Accept) -> Answer:
     message = "The prompt violates our content policy"
-    raise Refused(400, "content_moderation_error", message)
+    raise PoyoError(400, "content_moderation_error", message)
 
 
 async def _callback_early(desk: Desk, use: Use, accept: Accept) -> Answer:

@@ -1,5 +1,7 @@
 """What can be wrong with a task from its birth on."""
 
+# ruff: noqa: ARG001  # the effects of one table are all called alike
+
 import json
 import math
 from collections.abc import Callable

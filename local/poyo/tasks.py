@@ -1,17 +1,22 @@
 """Tasks: what PoYo remembers of each accepted order, and how it tells of it."""
 
 import math
-import random
 import string
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from local.poyo.clock import naive
+from local.poyo.dice import dice
 from local.poyo.orders import Order
 
 ALPHABET = string.ascii_uppercase + string.digits
 NOT_STARTED, RUNNING, FINISHED, FAILED = "not_started", "running", "finished", "failed"
+
+
+def new_id(*made_of: object) -> str:
+    """An id of PoYo's form, always the same for the same things."""
+    return "".join(dice("id", *made_of).choices(ALPHABET, k=16))
 
 
 @dataclass
@@ -83,8 +88,7 @@ class Book:
     def new_id(self, order: Order) -> str:
         """The same for the same seed and the same nth submit, whatever else came between."""
         self._subjects[order.subject] += 1
-        dice = random.Random(f"{self._seed}:{order.subject}:{self._subjects[order.subject]}")
-        return "".join(dice.choices(ALPHABET, k=16))
+        return new_id(self._seed, order.subject, self._subjects[order.subject])
 
     def add(self, task: Task) -> None:
         """Of two tasks with one id the first is the one that is found by it."""

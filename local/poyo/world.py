@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-import random
 import secrets
 
 from aiohttp import web
@@ -10,6 +9,7 @@ from aiohttp import web
 from local.poyo.account import Account
 from local.poyo.callbacks import Callbacks, Crew
 from local.poyo.clock import Clock
+from local.poyo.dice import dice
 from local.poyo.journal import Journal
 from local.poyo.orders import Order
 from local.poyo.pictures import Gallery
@@ -69,7 +69,7 @@ class World:
     def _new_task(self, order: Order) -> Task:
         task_id = self.book.new_id(order)
         now = self.clock.now()
-        lasts = random.Random(f"{self.seed}:{task_id}").uniform(*self.settings.seconds)
+        lasts = dice(self.seed, task_id).uniform(*self.settings.seconds)
         return Task(
             id=task_id,
             order=order,
