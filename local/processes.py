@@ -1,0 +1,108 @@
+"""The programs started here: each with a log, a process group of its own, and one end for all."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from local.progress import failed
+
+ROOT = Path(__file__).resolve().parent.parent
+TETHER = Path(__file__).with_name("tether.py")
+KILL_AFTER_S = 5.0
+POLL_S = 0.05
+
+
+@dataclass(frozen=True)
+class Process:
+    """A running program, the leader of its own session, and where its output goes."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Starts programs and leaves none of them behind, their children included."""
+
+    logs: Path
+    started: list[Process] = field(default_factory=list)
+
+    def start(self, name: str, argv: Sequence[str], environ: Mapping[str, str]) -> Process:
+        """Start a program in the repository's root that outlives this call."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        log = self.logs / f"{name}.log"
+        tether = [sys.executable, "-I", "-S", str(TETHER), str(os.getpid())]
+        with log.open("ab") as output:
+            popen = subprocess.Popen(
+                [*tether, *argv],
+                cwd=ROOT,
+                env=dict(environ),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self.started.append(process)
+        return process
+
+    def run(self, name: str, argv: Sequence[str], environ: Mapping[str, str]) -> None:
+        """Run a program to its end; raises StepFailed with its last lines unless it succeeds."""
+        process = self.start(name, argv, environ)
+        status = process.popen.wait()
+        self.started.remove(process)
+        if status:
+            raise failed(f"{name} ended with status {status}:", process.log)
+
+    def wait(self) -> NoReturn:
+        """Never return; raises StepFailed when one of the programs ends by itself."""
+        while True:
+            for process in self.started:
+                status = process.popen.poll()
+                if status is not None:
+                    raise failed(f"{process.name} ended with status {status}:", process.log)
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+
+    def stop(self) -> None:
+        """End everything: ask, and after 5 s insist."""
+        groups = [process.popen.pid for process in reversed(self.started)]
+        for ask in (signal.SIGTERM, signal.SIGKILL):
+            for group in groups:
+                _signal(group, ask)
+            deadline = time.monotonic() + KILL_AFTER_S
+            while time.monotonic() < deadline and any(map(self._lives, groups)):
+                time.sleep(POLL_S)
+        self.started.clear()
+
+    def _lives(self, group: int) -> bool:
+        for process in self.started:
+            process.popen.poll()  # reaps it, or the group would seem to live on
+        return _signal(group, 0)
+
+
+def _signal(group: int, number: int) -> bool:
+    """Signal a process group; False if there is none."""
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):  # macOS says the latter of a zombie
+        return False
+    return True
+
+
+def wait_for(condition: Callable[[], bool], process: Process, timeout_s: float) -> None:
+    """Return once `condition` holds; raises StepFailed when the program ends or time is up."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        status = process.popen.poll()
+        if status is not None:
+            raise failed(f"{process.name} ended with status {status}:", process.log)
+        if time.monotonic() > deadline:
+            raise failed(f"{process.name} did not answer within {timeout_s:.0f} s:", process.log)
+        time.sleep(POLL_S)

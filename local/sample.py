@@ -1,0 +1,105 @@
+"""One sample task, submitted and followed as a user would, and what to try next."""
+
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from local.cloud import REGION
+from local.progress import StepFailed, say
+from local.stack import NAME
+from local.system import System
+
+PATIENCE_S = 900  # congested, PoYo takes minutes
+POLL_S = 0.25
+PROMPT = "A lighthouse at dusk, its lamp just lit, gulls asleep on the rail"
+BODY = {
+    "model": "gpt-image-2",
+    "input": {
+        "prompt": PROMPT,
+        "quality": "low",
+        "size": "1:1",
+        "resolution": "1K",
+    },
+}
+
+
+def run(system: System, image: Path) -> None:
+    """Submit the sample, say each status with its time, keep the file; raises StepFailed."""
+    with requests.Session() as session:
+        session.trust_env = False  # a proxy has no business between two programs here
+        session.headers["Authorization"] = f"Bearer {system.api_key}"
+        task = _follow(session, system, _submit(session, system))
+        if task["status"] != "finished":
+            raise StepFailed(f"the sample task ended as {task['status']}: {task['error']}")
+        answer = session.get(f"{system.url}/v1/tasks/{task['task_id']}/files/0", timeout=30)
+        _expect(answer, requests.codes.ok)
+    image.write_bytes(answer.content)
+    say(f"    in S3        s3://{system.outputs['ImagesBucketName']}/{_key(system, task)}")
+    say(f"    downloaded   {image}  ({len(answer.content):,} bytes)")
+
+
+def hints(system: System) -> str:
+    """The lines a newcomer types next."""
+    task = (
+        '{"model":"gpt-image-2","input":{"prompt":"A paper boat","size":"1:1","resolution":"1K"}}'
+    )
+    auth = f"-H 'Authorization: Bearer {system.api_key}'"
+    aws = f"AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --region {REGION}"
+    aws = f"{aws} --endpoint-url {system.cloud_url}"
+    return f"""
+  try next
+    curl -i {auth} -H 'Idempotency-Key: try-1' \\
+      -H 'Content-Type: application/json' -d '{task}' {system.url}/v1/tasks
+    curl {auth} {system.url}/v1/tasks/TASK_ID
+    curl -L -o image.png {auth} {system.url}/v1/tasks/TASK_ID/files/0
+
+  look inside (stack {NAME}; any AWS tool, keys test/test)
+    {aws} s3 ls --recursive s3://{system.outputs["ImagesBucketName"]}
+    {aws} dynamodb scan --table-name {system.outputs["TasksTableName"]}
+    {aws} logs tail /aws/lambda/{system.outputs["WorkerFunctionName"]}
+    logs of what runs here: {system.processes.logs}
+"""
+
+
+def _submit(session: requests.Session, system: System) -> dict[str, Any]:
+    say(f"\n  a sample task: {PROMPT!r}")
+    headers = {"Idempotency-Key": f"sample-{uuid.uuid4()}"}
+    answer = session.post(f"{system.url}/v1/tasks", json=BODY, headers=headers, timeout=30)
+    return _expect(answer, requests.codes.accepted)
+
+
+def _follow(session: requests.Session, system: System, task: dict[str, Any]) -> dict[str, Any]:
+    began = time.monotonic()
+    shown = None
+    while True:
+        spent = time.monotonic() - began
+        if task["status"] != shown:
+            shown = task["status"]
+            say(f"    {spent:5.1f} s      {task['task_id']}  {shown}")
+        if shown in ("finished", "failed"):
+            return task
+        if spent > PATIENCE_S:
+            raise StepFailed(f"the sample task is still {shown} after {spent:.0f} s")
+        time.sleep(POLL_S)
+        answer = session.get(f"{system.url}/v1/tasks/{task['task_id']}", timeout=30)
+        task = _expect(answer, requests.codes.ok)
+
+
+def _expect(answer: requests.Response, status: int) -> dict[str, Any]:
+    if answer.status_code != status:
+        asked = f"{answer.request.method} {answer.url}"
+        raise StepFailed(f"{asked} answered {answer.status_code}: {answer.text[:500]}")
+    is_json = "json" in answer.headers.get("Content-Type", "")
+    body: dict[str, Any] = answer.json() if is_json else {}
+    return body
+
+
+def _key(system: System, task: dict[str, Any]) -> str:
+    listed = system.client("s3").list_objects_v2(Bucket=system.outputs["ImagesBucketName"])
+    keys = [item["Key"] for item in listed.get("Contents", []) if task["task_id"] in item["Key"]]
+    if not keys:
+        raise StepFailed(f"the task says finished, but no object in S3 is named {task['task_id']}")
+    return str(keys[0])
