@@ -1,0 +1,114 @@
+"""The HTTPS API: see who asks, do one thing, answer."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+import problems
+from asking import idempotency_key, origin, raw_body, server_key
+from imagetasks import order, pricing, telemetry, view
+from imagetasks.errors import ImageTasksError, TaskNotFound
+from imagetasks.images import Images
+from imagetasks.secrets import ApiKeys
+from imagetasks.submit import Order
+from imagetasks.task import Task
+from wiring import submitter_from_env
+
+app = APIGatewayHttpResolver()
+api_keys = ApiKeys.from_env()
+images = Images.from_env()
+submitter = submitter_from_env(api_keys)
+
+
+@app.post("/v1/tasks")
+def create_task() -> Response[str]:
+    """Accept an order, once for each Idempotency-Key."""
+    owner, key = _owner(), idempotency_key(app.current_event)
+    request = order.parse(raw_body(app.current_event))
+    wish = order.poyo_input(request)
+    placed = Order(
+        owner=owner,
+        idempotency_key=key,
+        model=request.model,
+        input=wish,
+        metadata=request.metadata,
+        estimate=pricing.estimate(wish),
+        origin=origin(app.current_event),
+    )
+    task, replayed = submitter.submit(placed)
+    if refusal := problems.refused(task):
+        raise refusal
+    headers = {"Location": f"/v1/tasks/{task.task_id}"}
+    if replayed:
+        return _shown(task, 200, headers | {"Idempotent-Replayed": "true"})
+    return _shown(task, 202, headers)
+
+
+@app.get("/v1/tasks/<task_id>")
+def read_task(task_id: str) -> Response[str]:
+    """The task as it stands."""
+    return _shown(_task(task_id), 200, {})
+
+
+@app.get("/v1/tasks/<task_id>/files/<n>")
+def read_file(task_id: str, n: str) -> Response[str]:
+    """The way to an image of a finished task, good for a few minutes."""
+    files = _task(task_id).files
+    if not n.isascii() or not n.isdecimal() or int(n[:4]) >= len(files):
+        raise problems.NO_FILE
+    headers = {"Location": images.link(files[int(n)]), "Cache-Control": "private, max-age=60"}
+    return Response(302, headers=headers)
+
+
+@app.get("/health")
+def health() -> Response[str]:
+    """Alive; asks nobody else."""
+    return Response(200, "application/json", '{"status":"ok"}')
+
+
+@app.exception_handler(problems.Problem)
+def on_problem(problem: problems.Problem) -> Response[str]:
+    return problem.response()
+
+
+@app.exception_handler(ImageTasksError)
+def on_error(error: ImageTasksError) -> Response[str]:
+    telemetry.note("refused", error=type(error).__name__)
+    return problems.problem_of(error).response()
+
+
+@app.not_found
+def on_no_route(_: NotFoundError) -> Response[str]:
+    return problems.NO_ROUTE.response()
+
+
+def _owner() -> str:
+    owner = api_keys.owner_of(server_key(app.current_event))
+    if owner is None:
+        raise problems.UNAUTHORIZED
+    return owner
+
+
+def _task(task_id: str) -> Task:
+    """The caller's own task; anybody else's is not found."""
+    owner = _owner()
+    task = submitter.store.read(task_id)
+    if task.owner != owner:
+        raise TaskNotFound(task_id)
+    return task
+
+
+def _shown(task: Task, status: int, headers: dict[str, str]) -> Response[str]:
+    if not task.ended:
+        headers["Retry-After"] = "5"
+    body = json.dumps(view.show(task, origin=origin(app.current_event)))
+    return Response(status, "application/json", body, headers=dict(headers))
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """API Gateway's HTTP API, payload format 2.0."""
+    return app.resolve(event, context)

@@ -1,0 +1,1 @@
+"""Image tasks: an order in, an image of ours out; paid once, lost never."""

@@ -1,0 +1,259 @@
+"""Fetching PoYo's file without being led anywhere else, and without waiting or swelling for ever."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, cast
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import certifi
+import urllib3
+
+from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
+from imagetasks.picture import Picture, recognise
+
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
+PRINTABLE = re.compile(r"[!-~]{1,4096}")
+GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
+REDIRECTS = 3
+# The file host was seen answering 403 to a library's agent and 200 to a browser's.
+AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
+HEADERS = {"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+# Networks that carry an IPv4 address inside: the inner one is where a packet would end up.
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """How much a file may take: seconds, bytes, bytes a second."""
+
+    connect_s: float = 3.0
+    read_s: float = 5.0
+    total_s: float = 30.0
+    grace_s: float = 5.0
+    least_rate: int = 32 * 1024
+    max_bytes: int = 64 * 1024 * 1024
+    chunk: int = 256 * 1024
+    spool_bytes: int = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A picture on this machine: `file` stands at its first byte, SHA-256 is in hex."""
+
+    file: BinaryIO
+    bytes: int
+    sha256: str
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect: the object that was checked is the object that is used."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    addresses: tuple[str, ...]
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Every address of `host`, asked once. Raises DownloadFailed when it has none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise DownloadFailed("unresolved", host) from error
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Downloads:
+    """Fetches pictures from `hosts`: names (https, 443, public addresses) or whole origins."""
+
+    hosts: tuple[str, ...]
+    bounds: Bounds = Bounds()
+    resolve: Resolve = resolve
+    clock: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def from_env(cls) -> Downloads:
+        """The hosts listed, comma-separated, in FILE_HOSTS."""
+        listed = (each.strip().lower() for each in os.environ["FILE_HOSTS"].split(","))
+        return cls(hosts=tuple(each for each in listed if each))
+
+    def check(self, url: str) -> Target:
+        """Where `url` leads, resolved. Raises DownloadForbidden when we may not connect there."""
+        parts = self._split(url)
+        origin = f"{parts.scheme}://{parts.netloc.lower()}"
+        host, port = cast(str, parts.hostname), parts.port or _PORTS[parts.scheme]
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        if origin in self.hosts:
+            return Target(parts.scheme, host, port, path, (host.strip("[]"),))
+        if parts.scheme != "https" or port != 443 or not HOST.fullmatch(host):
+            raise DownloadForbidden("forbidden_address", origin)
+        if not any(_listed(host, entry) for entry in self.hosts):
+            raise DownloadForbidden("host_not_listed", host)
+        addresses = tuple(self.resolve(host, port))
+        if not addresses or not all(map(public, addresses)):
+            raise DownloadForbidden("address_not_public", host)
+        return Target("https", host, 443, path, addresses)
+
+    @contextmanager
+    def fetch(self, url: str) -> Iterator[Download]:
+        """The picture at `url`, gone from this machine when the block is left.
+
+        Raises DownloadForbidden, NotAnImage or DownloadFailed; memory stays below the spool
+        size plus one chunk, whatever the host sends.
+        """
+        deadline = self.clock() + self.bounds.total_s
+        with tempfile.SpooledTemporaryFile(max_size=self.bounds.spool_bytes) as spool:
+            file = cast(BinaryIO, spool)
+            size, sha256 = self._follow(url, file, deadline)
+            try:
+                picture = recognise(file)
+            except ValueError as error:
+                raise NotAnImage("not_an_image", str(error)) from error
+            file.seek(0)
+            yield Download(file, size, sha256, picture)
+
+    def _split(self, url: str) -> SplitResult:
+        """`url` in parts, unless it could be read in two ways."""
+        if not PRINTABLE.fullmatch(url) or "\\" in url:
+            raise DownloadForbidden("malformed_address")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise DownloadForbidden("malformed_address") from error
+        if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+            raise DownloadForbidden("malformed_address")
+        return parts
+
+    def _follow(self, url: str, file: BinaryIO, deadline: float) -> tuple[int, str]:
+        """The bytes behind `url` and at most three redirects, each checked like the first."""
+        for _ in range(REDIRECTS + 1):
+            with _opened(self.check(url), self.bounds) as answer:
+                if answer.status not in _REDIRECTS:
+                    _expect(answer, self.bounds)
+                    return self._read(answer, file, deadline)
+                url = urljoin(url, answer.headers.get("location", ""))
+        raise DownloadFailed("too_many_redirects")
+
+    def _read(
+        self, answer: urllib3.BaseHTTPResponse, file: BinaryIO, deadline: float
+    ) -> tuple[int, str]:
+        size, sha256, began = 0, hashlib.sha256(), self.clock()
+        try:
+            while piece := answer.read1(self.bounds.chunk, decode_content=False):
+                size += len(piece)
+                self._bounded(size, self.clock() - began, deadline)
+                sha256.update(piece)
+                file.write(piece)
+        except urllib3.exceptions.HTTPError as error:
+            raise DownloadFailed("broken_off", type(error).__name__) from error
+        if str(size) != answer.headers.get("content-length", str(size)):
+            raise DownloadFailed("broken_off", f"{size} bytes")
+        return size, sha256.hexdigest()
+
+    def _bounded(self, size: int, elapsed_s: float, deadline: float) -> None:
+        """Raises when the file is too large, too late or too slow by now."""
+        bounds = self.bounds
+        if size > bounds.max_bytes:
+            raise NotAnImage("too_large", f"more than {bounds.max_bytes} bytes")
+        if self.clock() > deadline:
+            raise DownloadFailed("too_late", f"{size} bytes in {bounds.total_s:.0f} s")
+        if elapsed_s > bounds.grace_s and size < bounds.least_rate * elapsed_s:
+            raise DownloadFailed("too_slow", f"{size} bytes in {elapsed_s:.0f} s")
+
+
+_PORTS: Mapping[str, int] = {"https": 443, "http": 80}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+def public(address: str) -> bool:
+    """Whether `address` is one the whole internet would reach, seen through every wrapping."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1]
+        if parsed in NAT64:
+            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
+        if inner or int(parsed) >> 32 == 0:  # ::a.b.c.d, long deprecated
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+def _listed(host: str, entry: str) -> bool:
+    return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry
+
+
+@contextmanager
+def _opened(target: Target, bounds: Bounds) -> Iterator[urllib3.BaseHTTPResponse]:
+    """The answer of the first address that lets itself be connected to; TLS still wants the name."""
+    timeout = urllib3.Timeout(connect=bounds.connect_s, read=bounds.read_s)
+    for address in target.addresses[:2]:
+        pool = _pool(target, address, timeout)
+        try:
+            answer = pool.urlopen(
+                "GET",
+                target.path,
+                headers=HEADERS | {"Host": _host_header(target)},
+                redirect=False,
+                retries=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
+            continue
+        except urllib3.exceptions.HTTPError as error:
+            raise DownloadFailed("unreachable", type(error).__name__) from error
+        try:
+            yield answer
+        finally:
+            answer.close()
+            pool.close()
+        return
+    raise DownloadFailed("unreachable", target.host)
+
+
+def _pool(target: Target, address: str, timeout: urllib3.Timeout) -> urllib3.HTTPConnectionPool:
+    if target.scheme == "http":
+        return urllib3.HTTPConnectionPool(address, target.port, timeout=timeout)
+    return urllib3.HTTPSConnectionPool(
+        address,
+        target.port,
+        timeout=timeout,
+        ca_certs=certifi.where(),
+        server_hostname=target.host,
+        assert_hostname=target.host,
+    )
+
+
+def _host_header(target: Target) -> str:
+    default = target.port == _PORTS[target.scheme]
+    return target.host if default else f"{target.host}:{target.port}"
+
+
+def _expect(answer: urllib3.BaseHTTPResponse, bounds: Bounds) -> None:
+    """Raises unless `answer` announces a plain file that is not too large."""
+    if answer.status != 200:
+        raise DownloadFailed(f"http_{answer.status}", gone=answer.status in GONE)
+    if answer.headers.get("content-encoding", "identity") != "identity":
+        raise NotAnImage("encoded", answer.headers["content-encoding"][:40])
+    announced = answer.headers.get("content-length", "0")
+    if announced.isdecimal() and int(announced) > bounds.max_bytes:
+        raise NotAnImage("too_large", f"{announced} bytes announced")

@@ -1,0 +1,35 @@
+"""Every patience and bound of a task's life in one place, so that a test can pass its own."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How long to wait for what; all in seconds unless the name says otherwise."""
+
+    first_look_s: int = 90  # the callback normally wins; typical tasks take 30 to 140 s
+    submit_overdue_s: int = 60  # the api is killed at 25 s, so nobody is sending any more
+    unconfirmed_after_s: int = 60 * 60  # no sign of life after an ambiguous submit
+    unavailable_after_s: int = 30 * 60  # could not submit at all
+    timed_out_after_s: int = 24 * 60 * 60  # worst task seen upstream: 7 minutes; outages: hours
+    look_backoff_s: tuple[int, int] = (60, 30 * 60)
+    submit_backoff_s: tuple[int, int] = (5, 5 * 60)
+    hurry_s: tuple[int, ...] = (5, 15, 45)  # a user is waiting: first tries after a hiccup
+    backup_s: int = 60  # the sweep stands this far behind a delayed bell
+    claim_s: int = 5 * 60  # how long a claimed task is left to the worker
+    file_gone_after_s: int = 24 * 60 * 60  # PoYo keeps files 24 h (one page says 3 days)
+    file_lost_after_s: int = 72 * 60 * 60  # unreachable, but nobody said it is gone
+    revive_within_s: int = 7 * 24 * 60 * 60  # retries on a softly failed task end here
+    empty_results: int = 5  # `finished` without files, before it counts as a bad result
+    bad_results: int = 8  # not an image, before it counts as a bad result: about an hour
+    hint_looks: int = 6  # PoYo may not know a brand-new id yet: tries before a hint is dropped
+    shard_rows: int = 200
+    claims_per_run: int = 2000
+
+    @classmethod
+    def from_env(cls) -> Limits:
+        """The defaults, with the one number a deployment chooses: FIRST_LOOK_SECONDS."""
+        return cls(first_look_s=int(os.environ["FIRST_LOOK_SECONDS"]))

@@ -1,0 +1,277 @@
+"""Looking: a bell rang for a task, so ask PoYo for the truth, keep the image, settle.
+
+The only place where an accepted task ends. A bell carries no news, so doubled, forged and late
+ones cost one look. Trouble upstream is written down as a later `due_at`, never raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from imagetasks import telemetry, transitions
+from imagetasks.errors import (
+    DownloadFailed,
+    DownloadForbidden,
+    NotAnImage,
+    PoyoIdTaken,
+    PoyoMissing,
+    PoyoUnavailable,
+    QueueUnavailable,
+    TaskNotFound,
+)
+from imagetasks.ring import Ring
+from imagetasks.task import KeptFile, State, Task
+
+if TYPE_CHECKING:
+    from imagetasks.doorbell import Doorbell
+    from imagetasks.download import Downloads
+    from imagetasks.images import Images
+    from imagetasks.pace import Pace
+    from imagetasks.poyo import Poyo, Report
+    from imagetasks.store import Store
+    from imagetasks.submit import Submitter
+    from imagetasks.transitions import Change
+
+MOST_HINTS = 4  # ids that callbacks claimed for one task and that are still to be confirmed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looker:
+    """Everything a look needs."""
+
+    store: Store
+    poyo: Poyo
+    images: Images
+    downloads: Downloads
+    doorbell: Doorbell
+    submitter: Submitter
+    pace: Pace
+
+    def look(self, ring: Ring) -> None:
+        """Bring the task one step on, or write down when to look again.
+
+        Raises StoreUnavailable, or the bucket's own error: the queue rings again by itself.
+        """
+        try:
+            task = self.store.read(ring.task_id)
+        except TaskNotFound:
+            telemetry.warn("no_such_task", by=ring.by)
+            return
+        if task.poyo_id is None and (ring.poyo_id or task.hints):
+            self._adopt(task, ring)
+        elif task.state == State.SUBMITTING:
+            self._overdue(task)
+        elif task.state == State.PENDING:
+            self._retry(task)
+        elif task.state == State.UNKNOWN:
+            self._unconfirmed(task)
+        elif task.poyo_id and (task.state == State.RUNNING or _softly_failed(task)):
+            self._ask(task, ring)
+
+    # Without PoYo's id
+
+    def _overdue(self, task: Task) -> None:
+        """Nobody can be sending any more: what became of the POST is not known."""
+        limits = self.pace.limits
+        if not self.pace.older(task.sent_at, limits.submit_overdue_s):
+            return
+        due_at = task.sent_at + limits.unconfirmed_after_s * 1000
+        self._apply(
+            transitions.doubt(task, self.pace.at(), due_at=due_at, detail="the sender went away")
+        )
+
+    def _retry(self, task: Task) -> None:
+        """PoYo would not have it earlier: the winner of T4 sends it once more."""
+        limits = self.pace.limits
+        if self.pace.older(task.created_at, limits.unavailable_after_s):
+            detail = task.detail or ""
+            self._apply(transitions.fail(task, self.pace.at(), reason="unavailable", detail=detail))
+        elif self.pace.clock() >= (task.not_before or 0):
+            self.submitter.ready()
+            due_at = self.pace.after(limits.submit_overdue_s)
+            attempt = self._apply(transitions.retry(task, self.pace.at(), due_at=due_at))
+            if attempt:
+                self.submitter.send(attempt)
+
+    def _unconfirmed(self, task: Task) -> None:
+        limits = self.pace.limits
+        if self.pace.older(task.sent_at, limits.unconfirmed_after_s):
+            telemetry.page("unconfirmed", task_id=task.task_id)
+            detail = task.detail or ""
+            self._apply(transitions.fail(task, self.pace.at(), reason="unconfirmed", detail=detail))
+        elif task.due_at != (due_at := task.sent_at + limits.unconfirmed_after_s * 1000):
+            self._move(task, due_at=due_at)
+
+    def _adopt(self, task: Task, ring: Ring) -> None:
+        """A callback says which PoYo task is ours: believed when PoYo itself knows that id."""
+        if task.ended and not _softly_failed(task):
+            return None
+        hints = tuple(dict.fromkeys((*task.hints, *filter(None, [ring.poyo_id]))))[-MOST_HINTS:]
+        missing = True
+        for poyo_id in reversed(hints):
+            try:
+                self.poyo.status(poyo_id)
+                return self._bound(task, poyo_id)
+            except PoyoMissing:
+                continue
+            except PoyoUnavailable:
+                missing = False
+            except PoyoIdTaken:
+                telemetry.page("poyo_id_taken", task_id=task.task_id, poyo_id=poyo_id)
+        self._keep_hints(task, hints, missing=missing)
+        return None
+
+    def _bound(self, task: Task, poyo_id: str) -> None:
+        """T1 by callback, and the first look at once: the image is probably there."""
+        due_at = self.pace.after(self.pace.limits.first_look_s)
+        change = transitions.bind(
+            task, self.pace.at(), poyo_id=poyo_id, due_at=due_at, how="callback"
+        )
+        outcome = self.store.bind(change, poyo_id)
+        telemetry.moved(change.name, outcome.won, outcome.task)
+        if outcome.task.state == State.RUNNING:
+            self._ask(outcome.task, Ring(task_id=task.task_id, by="callback"))
+
+    def _keep_hints(self, task: Task, hints: tuple[str, ...], *, missing: bool) -> None:
+        """Remember the ids until PoYo answers; it may not know a brand-new one for a moment."""
+        limits = self.pace.limits
+        if missing and task.looks >= limits.hint_looks:
+            self._move(task, due_at=None if task.ended else self.pace.clock(), hints=None)
+            return
+        wait_s = self.pace.hurry_s(task.looks, limits.look_backoff_s)
+        self._later(task, wait_s, hints=list(hints), looks=task.looks + 1)
+
+    # With PoYo's id
+
+    def _ask(self, task: Task, ring: Ring) -> None:
+        """One GET status, and what follows from it."""
+        try:
+            report = self.poyo.status(str(task.poyo_id))
+        except PoyoMissing:
+            return self._still_running(task, ring, None)
+        except PoyoUnavailable as error:
+            if error.ours:
+                telemetry.page("account_refused", reason="status", detail=error.detail)
+            return self._again(task)
+        if report.status == "finished":
+            return self._finished(task, report)
+        if report.status == "failed":
+            return self._failed(task, report)
+        return self._still_running(task, ring, report)
+
+    def _failed(self, task: Task, report: Report) -> None:
+        """T6: PoYo failed it, and does not charge for that."""
+        if task.state == State.RUNNING:
+            reason = "moderated" if report.moderated else "upstream"
+            self._apply(transitions.fail(task, self.pace.at(), reason=reason, detail=report.error))
+        elif task.due_at is not None:
+            self._move(task, due_at=None)
+
+    def _still_running(self, task: Task, ring: Ring, report: Report | None) -> None:
+        limits = self.pace.limits
+        if task.ended:
+            if task.due_at is not None:
+                self._move(task, due_at=None)
+        elif self.pace.older(task.bound_at or task.sent_at, limits.timed_out_after_s):
+            telemetry.page("timed_out", task_id=task.task_id)
+            self._apply(transitions.fail(task, self.pace.at(), reason="timed_out", detail=""))
+        else:
+            progress = {"progress": report.progress} if report and report.progress else {}
+            self._again(task, hurry=ring.by in ("callback", "retry"), **progress)
+
+    def _finished(self, task: Task, report: Report) -> None:
+        """The image is there to be had: T5 once it is in our bucket."""
+        try:
+            if not report.file_urls:
+                raise NotAnImage("no_files")
+            files = [self._kept(task, n, url) for n, url in enumerate(report.file_urls)]
+        except DownloadFailed as error:
+            return self._copy_failed(task, error)
+        charged = task.estimate if report.credits is None else report.credits
+        rows = [asdict(kept) for kept in files]
+        self._apply(transitions.finish(task, self.pace.at(), files=rows, charged=charged))
+        return None
+
+    def _kept(self, task: Task, n: int, url: str) -> KeptFile:
+        """The `n`th image in our bucket: one that is already there needs no download."""
+        found = self.images.find(task.task_id, n)
+        if found:
+            return found
+        with self.downloads.fetch(url) as download:
+            return self.images.put(task.task_id, n, download)
+
+    def _copy_failed(self, task: Task, error: DownloadFailed) -> None:
+        """A copy that failed is not a task that failed, until the file is past hope."""
+        telemetry.warn("copy_failed", task_id=task.task_id, code=error.code, copies=task.copies)
+        if isinstance(error, DownloadForbidden):
+            telemetry.page("download_refused", task_id=task.task_id, code=error.code)
+        reason = self._hopeless(task, error)
+        if reason and task.state == State.RUNNING:
+            telemetry.page("paid_loss", task_id=task.task_id, reason=reason)
+            self._apply(transitions.fail(task, self.pace.at(), reason=reason, detail=str(error)))
+            return
+        if reason:
+            self._move(task, due_at=None)
+            return
+        wait_s = self.pace.hurry_s(task.copies, self.pace.limits.look_backoff_s)
+        seen_at = task.result_seen_at or self.pace.clock()
+        bad = task.bad_copies + isinstance(error, NotAnImage)
+        facts = {"copies": task.copies + 1, "bad_copies": bad, "detail": str(error)}
+        self._later(task, wait_s, result_seen_at=seen_at, **facts)
+
+    def _hopeless(self, task: Task, error: DownloadFailed) -> str | None:
+        """Why no further try can help, or None while one may."""
+        limits = self.pace.limits
+        if isinstance(error, NotAnImage):
+            most = limits.empty_results if error.code == "no_files" else limits.bad_results
+            return "bad_result" if task.bad_copies >= most else None
+        patience_s = limits.file_gone_after_s if error.gone else limits.file_lost_after_s
+        seen_at = task.result_seen_at
+        return "result_expired" if seen_at and self.pace.older(seen_at, patience_s) else None
+
+    # Writing it down
+
+    def _again(self, task: Task, *, hurry: bool = False, **facts: Any) -> None:
+        """Look again later; sooner when a callback said that there is something to see."""
+        limits = self.pace.limits
+        if task.ended and self.pace.older(task.created_at, limits.revive_within_s):
+            self._move(task, due_at=None)
+            return
+        facts["looks"] = task.looks + 1
+        if hurry and task.looks < len(limits.hurry_s):
+            self._later(task, self.pace.hurry_s(task.looks, limits.look_backoff_s), **facts)
+        else:
+            self._later(task, self.pace.backoff_s(task.looks, limits.look_backoff_s), **facts)
+
+    def _later(self, task: Task, wait_s: float, **facts: Any) -> None:
+        """The next look in `wait_s` seconds: a bell for the short waits, the sweep behind it."""
+        limits = self.pace.limits
+        quick = wait_s <= limits.backup_s
+        due_at = self.pace.after(wait_s + (limits.backup_s if quick else 0))
+        if _softly_failed(task) and "copies" in facts:
+            moved = self._apply(transitions.revive(task, self.pace.at(), due_at=due_at, **facts))
+        else:
+            moved = self._move(task, due_at=due_at, **facts)
+        if moved and quick:
+            self._ring_in(task, wait_s)
+
+    def _ring_in(self, task: Task, wait_s: float) -> None:
+        try:
+            self.doorbell.ring(Ring(task_id=task.task_id, by="retry"), delay_s=wait_s)
+        except QueueUnavailable:
+            telemetry.warn("bell_dumb", task_id=task.task_id)
+
+    def _move(self, task: Task, *, due_at: int | None, **facts: Any) -> Task | None:
+        change = transitions.move(task, self.pace.at(), due_at=due_at, **facts)
+        return self._apply(change)
+
+    def _apply(self, change: Change) -> Task | None:
+        """The task as we made it, or None when somebody else was faster: then nothing is left to do."""
+        outcome = self.store.apply(change)
+        telemetry.moved(change.name, outcome.won, outcome.task)
+        return outcome.task if outcome.won else None
+
+
+def _softly_failed(task: Task) -> bool:
+    return task.state == State.FAILED and task.reason in transitions.SOFT

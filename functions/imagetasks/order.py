@@ -1,0 +1,125 @@
+"""What a caller may ask for: checked field by field before a credit is spent."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from imagetasks import pricing
+from imagetasks.errors import InvalidOrder
+
+PROMPT_MAX = max(rules.prompt_max for rules in pricing.MODELS.values())
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Value = Annotated[str, StringConstraints(max_length=256)]
+Url = Annotated[str, StringConstraints(max_length=2048)]
+
+
+class Input(BaseModel):
+    """PoYo's input object. Unknown fields are refused: PoYo would drop them and charge."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=PROMPT_MAX)]
+    quality: str = "low"
+    size: str = "auto"
+    resolution: str = "1K"
+    image_urls: Annotated[list[Url], Field(max_length=16)] = []
+
+
+class TaskRequest(BaseModel):
+    """The body of `POST /v1/tasks`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str
+    input: Input
+    metadata: Annotated[dict[Name, Value], Field(max_length=16)] = {}
+    max_credits: Annotated[float, Field(gt=0)] | None = None
+
+
+def parse(body: bytes) -> TaskRequest:
+    """The order in `body`. Raises InvalidOrder, naming every field that is wrong and what is allowed."""
+    try:
+        request = TaskRequest.model_validate(json.loads(body))
+    except ValidationError as error:
+        raise InvalidOrder([_problem(each) for each in error.errors()]) from None
+    except (ValueError, RecursionError):
+        raise InvalidOrder([_at("", "must be a JSON object in UTF-8")]) from None
+    if problems := list(_against_rules(request)) or list(_too_dear(request)):
+        raise InvalidOrder(problems)
+    return request
+
+
+def poyo_input(request: TaskRequest) -> dict[str, Any]:
+    """The input as PoYo takes it: only what it knows, nothing empty."""
+    return {k: v for k, v in request.input.model_dump().items() if v not in (None, [])}
+
+
+def _against_rules(request: TaskRequest) -> Iterable[Mapping[str, str]]:
+    """What the chosen model does not allow."""
+    rules = pricing.MODELS.get(request.model)
+    if rules is None:
+        yield _at("/model", f"must be one of {', '.join(pricing.MODELS)}")
+        return
+    wish = request.input
+    if not wish.prompt.strip():
+        yield _at("/input/prompt", "must not be blank")
+    if wish.quality not in rules.qualities:
+        yield _at("/input/quality", f"must be one of {', '.join(rules.qualities)}")
+    if wish.resolution not in rules.resolutions:
+        yield _at("/input/resolution", f"must be one of {', '.join(rules.resolutions)}")
+    elif problem := pricing.size_problem(wish.size, wish.resolution, rules):
+        yield _at("/input/size", problem)
+    if len(wish.image_urls) < rules.images_min:
+        yield _at("/input/image_urls", f"{request.model} needs at least one image address")
+    for n, url in enumerate(wish.image_urls):
+        if not _public_https(url):
+            yield _at(f"/input/image_urls/{n}", "must be a public https address")
+
+
+def _too_dear(request: TaskRequest) -> Iterable[Mapping[str, str]]:
+    if request.max_credits is None:
+        return
+    estimate = pricing.estimate(request.input.model_dump())
+    if estimate > Decimal(str(request.max_credits)):
+        yield _at("/max_credits", f"this order is estimated at {estimate} credits")
+
+
+def _public_https(url: str) -> bool:
+    """PoYo fetches it, not we: it must only look like something that PoYo can reach."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    named = "." in host and not host.replace(".", "").isdigit() and not host.endswith(".local")
+    return parts.scheme == "https" and "@" not in parts.netloc and named and url.isprintable()
+
+
+def _problem(error: Any) -> Mapping[str, str]:
+    """One pydantic error as a pointer and a sentence; the caller's value is never echoed."""
+    path = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        return _at(path, _unknown(str(error["loc"][-1]), len(error["loc"]) > 1))
+    return _at(path, str(error["msg"])[:200])
+
+
+MEANT = {"aspect_ratio": "size", "ratio": "size", "images": "image_urls", "image": "image_urls"}
+
+
+def _unknown(name: str, inside: bool) -> str:
+    """An unknown field, with the known one that was probably meant."""
+    known = list((Input if inside else TaskRequest).model_fields)
+    near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, 1)
+    meant = f"; did you mean {near[0]}?" if near and near[0] in known else ""
+    return f"unknown field, allowed are {', '.join(known)}{meant}"
+
+
+def _at(pointer: str, detail: str) -> Mapping[str, str]:
+    return {"pointer": pointer, "detail": detail}

@@ -1,0 +1,87 @@
+"""What PoYo sells and what it costs: one row a model, read by validation, quotes and catalogue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+RATIOS = ("1:1", "2:3", "3:2", "4:3", "3:4", "4:5", "5:4", "16:9", "9:16", "21:9")
+CUSTOM_SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
+QUALITIES = ("low", "medium", "high")
+TRUE_4K_RATIOS = frozenset({"16:9", "9:16", "21:9"})  # every other 4K order is billed as 2K
+LONGEST_EDGE = 3840
+PIXELS = (655_360, 8_294_400)
+
+# Credits an image by quality and billed resolution, as published up to August 2026. Prices drift:
+# `credits_amount` of the finished task is the meter, this is the estimate.
+CREDITS = {
+    ("low", "1K"): Decimal("2"),
+    ("low", "2K"): Decimal("4"),
+    ("low", "4K"): Decimal("8"),
+    ("medium", "1K"): Decimal("8.48"),
+    ("medium", "2K"): Decimal("8.96"),
+    ("medium", "4K"): Decimal("16.16"),
+    ("high", "1K"): Decimal("33.76"),
+    ("high", "2K"): Decimal("35.52"),
+    ("high", "4K"): Decimal("64.16"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What one model accepts; lengths in characters, counts in images."""
+
+    title: str
+    qualities: tuple[str, ...] = QUALITIES
+    resolutions: tuple[str, ...] = ("1K", "2K", "4K")
+    ratios: tuple[str, ...] = RATIOS
+    prompt_max: int = 20_000
+    images_min: int = 0
+    images_max: int = 16
+
+
+MODELS: Mapping[str, Rules] = {
+    "gpt-image-2": Rules(title="GPT Image 2"),
+    "gpt-image-2-edit": Rules(title="GPT Image 2 Edit", images_min=1),
+}
+
+
+def billed_resolution(order: Mapping[str, Any]) -> str:
+    """The resolution PoYo charges `order` (an input object) for: 1K, 2K or 4K."""
+    size = order.get("size", "auto")
+    resolution = str(order.get("resolution", "1K"))
+    if size == "auto":
+        return "1K"
+    if resolution != "4K" or size in TRUE_4K_RATIOS:
+        return resolution
+    custom = CUSTOM_SIZE.fullmatch(size)
+    return "4K" if custom and LONGEST_EDGE in map(int, custom.groups()) else "2K"
+
+
+def estimate(order: Mapping[str, Any]) -> Decimal:
+    """Credits PoYo is expected to charge for `order` (a validated input object)."""
+    return CREDITS[(str(order.get("quality", "low")), billed_resolution(order))]
+
+
+def size_problem(size: str, resolution: str, rules: Rules) -> str | None:
+    """Why PoYo would refuse `size` at `resolution`, or None when it would not."""
+    if size == "auto" or size in rules.ratios:
+        return None
+    custom = CUSTOM_SIZE.fullmatch(size)
+    if not custom:
+        return f"must be auto, one of {', '.join(rules.ratios)}, or WIDTHxHEIGHT in pixels"
+    width, height = map(int, custom.groups())
+    if resolution == "1K":
+        return "a custom WIDTHxHEIGHT needs resolution 2K or 4K"
+    if width % 16 or height % 16:
+        return "both edges of a custom size must be multiples of 16"
+    if max(width, height) > LONGEST_EDGE:
+        return f"the longest edge of a custom size is {LONGEST_EDGE}"
+    if max(width, height) > 3 * min(width, height):
+        return "a custom size may be at most 3:1"
+    if not PIXELS[0] <= width * height <= PIXELS[1]:
+        return f"a custom size must have {PIXELS[0]:,} to {PIXELS[1]:,} pixels"
+    return None

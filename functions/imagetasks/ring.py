@@ -1,0 +1,23 @@
+"""What is said on the queue: *look at this task*, and nothing else that would be believed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ring:
+    """Look at `task_id`; `poyo_id` is a hint to be confirmed, `by` says who rang."""
+
+    task_id: str
+    by: str  # callback, sweep, retry or submit
+    poyo_id: str | None = None
+
+    @classmethod
+    def read(cls, body: str) -> Ring:
+        """The ring in a message's body. Raises ValueError or KeyError on any other body."""
+        said: Mapping[str, Any] = json.loads(body)
+        return cls(task_id=str(said["task_id"]), by=str(said["by"]), poyo_id=said.get("poyo_id"))

@@ -1,0 +1,133 @@
+"""The two secrets: what opens PoYo and our own API, and what opens the callback door."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imagetasks.errors import SecretInvalid
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+MAX_AGE_S = 300.0
+REFRESH_AFTER_S = 60.0  # a stranger's unknown key id costs at most one call a minute
+RENEW_AFTER_S = 5.0  # PoYo saying 401 for long costs at most one call in five seconds
+CONFIG = Config(
+    connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+
+@dataclass(slots=True)
+class Secret:
+    """A JSON secret, read once and again when it is older than five minutes."""
+
+    client: SecretsManagerClient
+    arn: str
+    clock: Callable[[], float] = time.monotonic
+    _values: Mapping[str, Any] = field(default_factory=dict)
+    _read_at: float = float("-inf")
+
+    @classmethod
+    def from_env(cls, variable: str) -> Secret:
+        """The secret whose ARN is in the environment variable named `variable`."""
+        return cls(boto3.client("secretsmanager", config=CONFIG), os.environ[variable])
+
+    def values(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, Any]:
+        """The secret, at most `max_age_s` seconds old. Raises SecretInvalid when it is no object."""
+        if self.clock() - self._read_at > max_age_s:
+            self._values, self._read_at = self._fetched(), self.clock()
+        return self._values
+
+    def _fetched(self) -> Mapping[str, Any]:
+        try:
+            values = json.loads(self.client.get_secret_value(SecretId=self.arn)["SecretString"])
+        except (ClientError, BotoCoreError):
+            if self._values:  # an old key is better than no service
+                return self._values
+            raise
+        except ValueError as error:
+            raise SecretInvalid(f"{self.arn} is not JSON") from error
+        if not isinstance(values, dict):
+            raise SecretInvalid(f"{self.arn} is not a JSON object")
+        return values
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """`{"poyo_api_key": "sk-…", "server_keys": {"<name>": "<SHA-256 of the key, hex>"}}`"""
+
+    secret: Secret
+
+    @classmethod
+    def from_env(cls) -> ApiKeys:
+        """The secret named by API_SECRET_ARN."""
+        return cls(Secret.from_env("API_SECRET_ARN"))
+
+    def poyo_key(self) -> str:
+        """PoYo's API key, without the quotes and newlines of a careless paste."""
+        key = str(self.secret.values().get("poyo_api_key", "")).strip().strip("\"'").strip()
+        if not key:
+            raise SecretInvalid("poyo_api_key is missing: put it with `python -m cli.keys poyo`")
+        return key
+
+    def renewed(self) -> bool:
+        """PoYo said that the key is wrong: read it again, and say whether it has changed."""
+        before = self.poyo_key()
+        self.secret.values(max_age_s=RENEW_AFTER_S)
+        return self.poyo_key() != before
+
+    def owner_of(self, key: str) -> str | None:
+        """The name of the server key `key`, None for a stranger; every name is compared."""
+        return self._named(key, MAX_AGE_S) or self._named(key, REFRESH_AFTER_S)
+
+    def _named(self, key: str, max_age_s: float) -> str | None:
+        digest = hashlib.sha256(key.encode(errors="replace")).hexdigest()
+        names = dict(self.secret.values(max_age_s=max_age_s).get("server_keys", {}))
+        matching = [name for name, kept in names.items() if hmac.compare_digest(str(kept), digest)]
+        return matching[0] if matching else None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackKeys:
+    """`{"current": "k1", "k1": "…", "k2": "…", "poyo_webhook_key": "…, when there is one"}`"""
+
+    secret: Secret
+
+    @classmethod
+    def from_env(cls) -> CallbackKeys:
+        """The secret named by CALLBACK_SECRET_ARN."""
+        return cls(Secret.from_env("CALLBACK_SECRET_ARN"))
+
+    def current(self) -> tuple[str, str]:
+        """Id and key that new callback URLs are made with."""
+        kid = str(self.secret.values().get("current", ""))
+        keys = self.all()
+        if kid not in keys:
+            raise SecretInvalid(f"current names {kid!r}, which is not one of {sorted(keys)}")
+        return kid, keys[kid]
+
+    def all(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, str]:
+        """Every key that opens the door, by its id."""
+        values = self.secret.values(max_age_s=max_age_s)
+        others = {"current", "poyo_webhook_key"}
+        return {name: str(key) for name, key in values.items() if name not in others}
+
+    def naming(self, kid: str) -> Mapping[str, str]:
+        """Every key, read again (at most once a minute) when none has the id `kid`."""
+        keys = self.all()
+        return keys if kid in keys else self.all(max_age_s=REFRESH_AFTER_S)
+
+    def poyo_webhook_key(self) -> str:
+        """PoYo's signing key, empty when it is not configured."""
+        return str(self.secret.values().get("poyo_webhook_key", "")).strip()

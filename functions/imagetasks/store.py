@@ -1,0 +1,100 @@
+"""Tasks in the table: each method is one write that decides, never a read before a write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imagetasks.clauses import Condition, Put, Refused, Update, absent, equals
+from imagetasks.errors import PoyoIdTaken, TaskNotFound
+from imagetasks.task import Task, from_row, poyo_key, row_key, to_row
+from imagetasks.transitions import Change
+
+if TYPE_CHECKING:
+    from imagetasks.table import Table
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Whether our write won, and the task as it stands now in either case."""
+
+    won: bool
+    task: Task
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An entry of the to-do list: the task and the instant (ms) it was due at when it was read."""
+
+    task_id: str
+    due_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Every method raises StoreUnavailable when the table cannot be used."""
+
+    table: Table
+
+    def create(self, task: Task) -> Outcome:
+        """T0: write a task that is not there yet; the earlier one comes back when it is."""
+        try:
+            self.table.put(Put(row=to_row(task), condition=Condition((absent("pk"),))))
+        except Refused as refused:
+            return _lost(refused.row, task.stamp)
+        return Outcome(True, task)
+
+    def read(self, task_id: str) -> Task:
+        """The task as of now. Raises TaskNotFound."""
+        row = self.table.get(row_key(task_id))
+        if not row:
+            raise TaskNotFound(task_id)
+        return from_row(row)
+
+    def apply(self, change: Change) -> Outcome:
+        """Make one transition, or learn who was faster. Raises TaskNotFound."""
+        try:
+            return Outcome(True, from_row(self.table.update(change.update)))
+        except Refused as refused:
+            if not refused.row:
+                raise TaskNotFound(change.task_id) from refused
+            return _lost(refused.row, change.stamp)
+
+    def bind(self, change: Change, poyo_id: str) -> Outcome:
+        """T1: make the transition and claim `poyo_id` for its task, both or neither.
+
+        Raises PoyoIdTaken when another task owns the id, TaskNotFound.
+        """
+        free = Condition(either=((absent("pk"),), (equals("task_id", change.task_id),)))
+        owner = Put(row={"pk": poyo_key(poyo_id), "task_id": change.task_id}, condition=free)
+        try:
+            self.table.transact([change.update, owner])
+        except Refused as refused:
+            if refused.which == 1:
+                raise PoyoIdTaken(poyo_id) from refused
+            if not refused.row:
+                raise TaskNotFound(change.task_id) from refused
+            return _lost(refused.row, change.stamp)
+        return Outcome(True, self.read(change.task_id))
+
+    def due(self, shard: str, *, now: int, limit: int) -> list[Due]:
+        """Up to `limit` tasks of `shard` whose look is due at `now`, the longest overdue first."""
+        rows = self.table.due(shard, now=now, limit=limit)
+        return [Due(row["pk"].removeprefix("task#"), int(row["due_at"])) for row in rows]
+
+    def claim(self, due: Due, *, until: int) -> bool:
+        """T7 as the sweep does it: move the look to `until` unless somebody else moved it."""
+        same = Condition((equals("due_at", due.due_at),))
+        try:
+            self.table.touch(
+                Update(pk=row_key(due.task_id), condition=same, values={"due_at": until})
+            )
+        except Refused:
+            return False
+        return True
+
+
+def _lost(row: Mapping[str, Any], stamp: str) -> Outcome:
+    """Somebody was faster, unless the row has our stamp: then it was us, and the answer got lost."""
+    return Outcome(row.get("stamp") == stamp, from_row(row))

@@ -1,0 +1,181 @@
+"""Submitting: the row first, then one POST, then whatever became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from imagetasks import capability, telemetry, transitions
+from imagetasks.errors import (
+    KeyReused,
+    PoyoIdTaken,
+    PoyoRefused,
+    PoyoUnavailable,
+    QueueUnavailable,
+    StoreUnavailable,
+    SubmitUnknown,
+)
+from imagetasks.ring import Ring
+from imagetasks.task import State, Task, derive_task_id, fingerprint, shard_of
+
+if TYPE_CHECKING:
+    from imagetasks.doorbell import Doorbell
+    from imagetasks.pace import Pace
+    from imagetasks.poyo import Poyo
+    from imagetasks.secrets import CallbackKeys
+    from imagetasks.store import Outcome, Store
+    from imagetasks.transitions import Change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A validated wish: `input` as PoYo takes it, `estimate` in credits, `origin` for callbacks."""
+
+    owner: str
+    idempotency_key: str
+    model: str
+    input: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    estimate: Decimal
+    origin: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitter:
+    """Everything the one POST needs; the api and the worker are the only ones who have it."""
+
+    store: Store
+    poyo: Poyo
+    doorbell: Doorbell
+    callback_keys: CallbackKeys
+    pace: Pace
+
+    def submit(self, order: Order) -> tuple[Task, bool]:
+        """The task of `order`, and whether it is a replay of an earlier one.
+
+        Raises KeyReused when the key stands for another body, StoreUnavailable when nothing is
+        known to be written (the same call may be made again).
+        """
+        self.ready()
+        task = self._new(order)
+        outcome = self.store.create(task)
+        if not outcome.won:
+            if outcome.task.fingerprint != task.fingerprint:
+                raise KeyReused(task.task_id)
+            return outcome.task, True
+        telemetry.moved("submit", True, task)
+        return self.send(task), False
+
+    def send(self, task: Task) -> Task:
+        """POST `task`, which only the winner of T0 or T4 may do, and settle what came of it."""
+        kid, key = self.callback_keys.current()
+        try:
+            poyo_id = self.poyo.submit(
+                model=task.model,
+                order=task.input,
+                callback_url=task.origin + capability.callback_path(kid, key, task.task_id),
+                idempotency_key=task.task_id,
+            )
+        except PoyoUnavailable as error:
+            return self._defer(task, error)
+        except PoyoRefused as error:
+            return self._refused(task, error)
+        except SubmitUnknown as error:
+            return self._doubt(task, error.detail)
+        return self._bind(task, poyo_id)
+
+    def ready(self) -> None:
+        """Raises SecretInvalid when a key is missing: better known before the row than after."""
+        self.poyo.key()
+        self.callback_keys.current()
+
+    def _new(self, order: Order) -> Task:
+        at = self.pace.at()
+        task_id = derive_task_id(order.owner, order.idempotency_key)
+        wish = {"model": order.model, "input": order.input, "metadata": order.metadata}
+        return Task(
+            task_id=task_id,
+            owner=order.owner,
+            fingerprint=fingerprint(wish),
+            model=order.model,
+            input=order.input,
+            metadata=order.metadata,
+            state=State.SUBMITTING,
+            attempt=1,
+            estimate=order.estimate,
+            origin=order.origin,
+            created_at=at.now,
+            updated_at=at.now,
+            sent_at=at.now,
+            stamp=at.stamp,
+            due_at=self.pace.after(self.pace.limits.submit_overdue_s),
+            due_shard=shard_of(task_id),
+            history=({"at": at.now, "event": "accepted"},),
+        )
+
+    def _bind(self, task: Task, poyo_id: str) -> Task:
+        """T1. If the table is away the id takes the bell, and if that is dumb too, the log."""
+        due_at = self.pace.after(self.pace.limits.first_look_s)
+        change = transitions.bind(
+            task, self.pace.at(), poyo_id=poyo_id, due_at=due_at, how="answer"
+        )
+        try:
+            outcome = self.store.bind(change, poyo_id)
+        except PoyoIdTaken:
+            telemetry.page("poyo_id_taken", task_id=task.task_id, poyo_id=poyo_id)
+            return self._doubt(task, "PoYo gave the id of another task")
+        except StoreUnavailable:
+            telemetry.warn("bind_by_bell", task_id=task.task_id, poyo_id=poyo_id)
+            self._ring(Ring(task_id=task.task_id, by="submit", poyo_id=poyo_id))
+            return task
+        if not outcome.won and outcome.task.poyo_id != poyo_id:
+            telemetry.page("paid_without_task", task_id=task.task_id, poyo_id=poyo_id)
+        return self._moved(change, outcome)
+
+    def _defer(self, task: Task, error: PoyoUnavailable) -> Task:
+        """T2: nothing was created. A bell rings when it is time, the sweep stands behind it."""
+        limits = self.pace.limits
+        wait_s = self.pace.backoff_s(task.attempt, limits.submit_backoff_s)
+        if error.wait_s:
+            wait_s = min(limits.submit_backoff_s[1], error.wait_s + wait_s)
+        not_before = self.pace.after(wait_s)
+        due_at = not_before + limits.backup_s * 1000
+        change = transitions.defer(
+            task, self.pace.at(), not_before=not_before, due_at=due_at, detail=error.detail
+        )
+        deferred = self._apply(task, change)
+        self._ring(Ring(task_id=task.task_id, by="retry"), delay_s=wait_s + 1)
+        return deferred
+
+    def _doubt(self, task: Task, detail: str) -> Task:
+        """T3: only a callback can tell now, or an hour of silence."""
+        due_at = task.sent_at + self.pace.limits.unconfirmed_after_s * 1000
+        change = transitions.doubt(task, self.pace.at(), due_at=due_at, detail=detail)
+        return self._apply(task, change)
+
+    def _refused(self, task: Task, error: PoyoRefused) -> Task:
+        """T6: PoYo said no before anything was created."""
+        if error.reason in ("unavailable", "insufficient_credits"):
+            telemetry.page("account_refused", reason=error.reason, detail=error.detail)
+        change = transitions.fail(task, self.pace.at(), reason=error.reason, detail=error.detail)
+        return self._apply(task, change)
+
+    def _apply(self, task: Task, change: Change) -> Task:
+        """After the POST nothing may raise: an unwritten outcome is found overdue by the sweep."""
+        try:
+            return self._moved(change, self.store.apply(change))
+        except StoreUnavailable:
+            telemetry.warn("unwritten", task_id=task.task_id, transition=change.name)
+            return task
+
+    def _moved(self, change: Change, outcome: Outcome) -> Task:
+        telemetry.moved(change.name, outcome.won, outcome.task)
+        return outcome.task
+
+    def _ring(self, ring: Ring, *, delay_s: float = 0) -> None:
+        try:
+            self.doorbell.ring(ring, delay_s=delay_s)
+        except QueueUnavailable:
+            telemetry.page("bell_dumb", task_id=ring.task_id, poyo_id=ring.poyo_id)

@@ -1,0 +1,162 @@
+"""One task: the row we keep, and how a row is made and read back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+SHARDS = 8  # of the index of due tasks: one partition takes 1,000 writes a second
+TASK_ID_LENGTH = 26  # base32 characters: 130 bits
+
+
+class State(StrEnum):
+    """What the row says; `SHOWN` says what the user sees."""
+
+    SUBMITTING = "submitting"
+    PENDING = "pending"
+    UNKNOWN = "unknown"
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+
+
+SHOWN = {
+    State.SUBMITTING: "not_started",
+    State.PENDING: "not_started",
+    State.UNKNOWN: "not_started",
+    State.RUNNING: "running",
+    State.FINISHED: "finished",
+    State.FAILED: "failed",
+}
+FINAL_STATUSES = frozenset({"finished", "failed"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """An image in our bucket: `bytes` long, `width` x `height` pixels, SHA-256 in hex."""
+
+    key: str
+    content_type: str
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """A row of the table; instants are milliseconds since 1970 by our clock, money is credits."""
+
+    task_id: str
+    owner: str
+    fingerprint: str
+    model: str
+    input: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    state: str
+    attempt: int
+    estimate: Decimal
+    origin: str  # scheme and host that PoYo's callback comes to
+    created_at: int
+    updated_at: int
+    sent_at: int  # when the attempt that may still be under way began
+    stamp: str  # of the last transition: tells our own lost write from somebody else's
+    due_at: int | None = None
+    due_shard: str | None = None
+    not_before: int | None = None
+    poyo_id: str | None = None
+    hints: tuple[str, ...] = ()
+    bound_at: int | None = None
+    progress: Decimal | None = None
+    looks: int = 0
+    copies: int = 0
+    bad_copies: int = 0
+    result_seen_at: int | None = None
+    reason: str | None = None
+    detail: str | None = None
+    charged: Decimal | None = None
+    files: tuple[KeptFile, ...] = ()
+    history: tuple[Mapping[str, Any], ...] = ()
+    finished_at: int | None = None
+
+    @property
+    def status(self) -> str:
+        """PoYo's word for our state; one a newer version wrote is shown as running."""
+        return SHOWN[State(self.state)] if self.state in SHOWN else "running"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the user has been told an outcome."""
+        return self.status in FINAL_STATUSES
+
+
+def derive_task_id(owner: str, idempotency_key: str) -> str:
+    """The id of the one task that `owner` can make with this key: a replay collides with itself."""
+    name = json.dumps(["imagetasks task v1", owner, idempotency_key]).encode()
+    return base64.b32encode(hashlib.sha256(name).digest()).decode()[:TASK_ID_LENGTH].lower()
+
+
+def fingerprint(body: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of what the caller asked for, whatever order its fields came in."""
+    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def shard_of(task_id: str) -> str:
+    """Which partition of the due index the task belongs to."""
+    return str(hashlib.sha256(task_id.encode()).digest()[0] % SHARDS)
+
+
+def row_key(task_id: str) -> str:
+    """Partition key of the row of a task."""
+    return f"task#{task_id}"
+
+
+def poyo_key(poyo_id: str) -> str:
+    """Partition key of the row that says which task owns a PoYo id."""
+    return f"poyo#{poyo_id}"
+
+
+def to_row(task: Task) -> dict[str, Any]:
+    """The row of `task`: absent attributes are left out, so that an index over them is sparse."""
+    values: dict[str, Any] = {f.name: getattr(task, f.name) for f in fields(task)}
+    values["files"] = [_file_row(kept) for kept in task.files]
+    values["hints"] = list(task.hints) or None
+    values["history"] = [dict(line) for line in task.history]
+    values["input"] = dict(task.input)
+    values["metadata"] = dict(task.metadata)
+    return {"pk": row_key(task.task_id)} | {k: v for k, v in values.items() if v is not None}
+
+
+def from_row(row: Mapping[str, Any]) -> Task:
+    """The task of a row; attributes a newer version wrote are ignored, numbers come as Decimal."""
+    values = {f.name: _plain(row[f.name], f.name) for f in fields(Task) if f.name in row}
+    return Task(**values)
+
+
+_DECIMALS = frozenset({"estimate", "charged", "progress"})
+
+
+def _plain(value: Any, name: str) -> Any:
+    if name == "files":
+        known = {f.name for f in fields(KeptFile)}
+        return tuple(
+            KeptFile(**{k: _plain(v, k) for k, v in each.items() if k in known}) for each in value
+        )
+    if name == "history":
+        return tuple({k: _plain(v, k) for k, v in line.items()} for line in value)
+    if name == "hints":
+        return tuple(value)
+    if isinstance(value, Decimal) and name not in _DECIMALS:
+        return int(value)
+    return value
+
+
+def _file_row(kept: KeptFile) -> dict[str, Any]:
+    return {f.name: getattr(kept, f.name) for f in fields(kept)}

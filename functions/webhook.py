@@ -1,0 +1,50 @@
+"""PoYo's callback: the right URL rings the bell and is thanked, any other finds nothing here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
+
+from asking import raw_body
+from imagetasks import telemetry
+from imagetasks.doorbell import Doorbell
+from imagetasks.errors import ImageTasksError
+from imagetasks.hear import Callback, hear
+from imagetasks.secrets import CallbackKeys
+from problems import NO_CALLBACK, UNAVAILABLE
+
+app = APIGatewayHttpResolver()
+keys = CallbackKeys.from_env()
+doorbell = Doorbell.from_env()
+
+
+@app.post("/callbacks/poyo/<kid>/<task_id>/<mac>")
+def ring(kid: str, task_id: str, mac: str) -> Response[str]:
+    """Every valid URL is answered 200 at once, whatever its body is."""
+    event = app.current_event
+    callback = Callback(
+        kid=kid, task_id=task_id, mac=mac, headers=event.headers, body=raw_body(event)
+    )
+    if not hear(callback, keys=keys, doorbell=doorbell):
+        return NO_CALLBACK.response()
+    telemetry.note("rung", task_id=task_id)
+    return Response(200, "application/json", '{"ok":true}')
+
+
+@app.exception_handler(ImageTasksError)
+def on_error(error: ImageTasksError) -> Response[str]:
+    """PoYo shall ring again."""
+    telemetry.page("not_rung", error=type(error).__name__)
+    return UNAVAILABLE.response()
+
+
+@app.not_found
+def on_no_route(_: NotFoundError) -> Response[str]:
+    return NO_CALLBACK.response()
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """API Gateway's HTTP API, payload format 2.0."""
+    return app.resolve(event, context)
