@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 
@@ -17,24 +17,23 @@ def in_background(
     settings: Settings | None = None, *, port: int = 0, speed: float = 1.0, seed: str | None = None
 ) -> Iterator[str]:
     """Gives the origin of a PoYo that is gone when the block ends."""
-    origin: Future[str] = Future()
-    loop = asyncio.new_event_loop()
-    stop = asyncio.Event()
+    started: Future[tuple[str, Callable[[], object]]] = Future()
 
     async def live() -> None:
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
         world = World(settings or Settings(), Clock(speed), seed)
         try:
-            async with serving(world, port) as address:
-                origin.set_result(address)
+            async with serving(world, port) as origin:
+                started.set_result((origin, lambda: loop.call_soon_threadsafe(stop.set)))
                 await stop.wait()
         except OSError as error:
-            origin.set_exception(error)
+            started.set_exception(error)
 
-    thread = threading.Thread(target=lambda: loop.run_until_complete(live()), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
     thread.start()
+    origin, stop = started.result(timeout=10)
     try:
-        yield origin.result(timeout=10)
+        yield origin
     finally:
-        loop.call_soon_threadsafe(stop.set)
+        stop()
         thread.join(timeout=10)
-        loop.close()

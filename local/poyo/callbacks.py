@@ -96,7 +96,8 @@ class Callbacks:
                 "callback", task.id, outcome, callback_url=url, faults=faults, **facts
             )
             arrived.set()
-            if status is not None and 200 <= status < 300:
+            heard = status is not None and 200 <= status < 300
+            if heard or letter.kind == "forged":
                 return
             await self._clock.sleep(min(wait, LONGEST_WAIT_S))
             wait *= 2
