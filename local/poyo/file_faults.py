@@ -6,7 +6,9 @@ import asyncio
 import gzip
 import struct
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from itertools import chain, repeat
 
 from aiohttp import web
 
@@ -55,23 +57,16 @@ async def _svg(request: web.Request, png: bytes, use: Use) -> web.Response:
 
 
 async def _endless(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
-    answer = await _opened(request)
     piece = bytes(max(1, int(use.number("bytes_per_second") * PIECE_S)))
-    await answer.write(png[:-12])
-    while True:
-        await answer.write(piece)
-        await asyncio.sleep(PIECE_S)
+    return await _pour(request, chain([png[:-12]], repeat(piece)), PIECE_S)
 
 
 async def _trickle(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
     """Real seconds, as in a submit that times out."""
-    answer = await _opened(request, len(png))
-    step = max(1, int(use.number("bytes_per_second") * PIECE_S))
-    pause = step / use.number("bytes_per_second")
-    for start in range(0, len(png), step):
-        await answer.write(png[start : start + step])
-        await asyncio.sleep(pause)
-    return answer
+    pace = max(0.1, use.number("bytes_per_second"))
+    step = max(1, int(pace * PIECE_S))
+    pieces = (png[start : start + step] for start in range(0, len(png), step))
+    return await _pour(request, pieces, step / pace, length=len(png))
 
 
 async def _truncated(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
@@ -107,11 +102,18 @@ async def _wrong_magic(request: web.Request, png: bytes, use: Use) -> web.Respon
     return web.Response(body=b"\x89PMG" + png[4:], content_type="image/png")
 
 
-async def _opened(request: web.Request, length: int | None = None) -> web.StreamResponse:
+async def _pour(
+    request: web.Request, pieces: Iterable[bytes], pause_s: float, length: int | None = None
+) -> web.StreamResponse:
+    """Sends the pieces with a pause after each, for as long as anybody takes them."""
     answer = web.StreamResponse(headers={"Content-Type": "image/png"})
     if length is not None:
         answer.content_length = length
-    await answer.prepare(request)
+    with suppress(ConnectionResetError):
+        await answer.prepare(request)
+        for piece in pieces:
+            await answer.write(piece)
+            await asyncio.sleep(pause_s)
     return answer
 
 
