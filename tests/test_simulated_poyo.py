@@ -1,5 +1,6 @@
 """The simulated PoYo's endpoints, seen over HTTP; other tests of it borrow the client here."""
 
+import asyncio
 import hashlib
 import io
 import re
@@ -13,7 +14,10 @@ import requests
 from PIL import Image
 
 from local.poyo.background import in_background
+from local.poyo.orders import read_order
+from local.poyo.pictures import Gallery
 from local.poyo.settings import Settings
+from local.poyo.tasks import Task
 
 AT_ONCE = Settings(seconds=(0.0, 0.0), rate=0)
 NEVER = Settings(seconds=(1e6, 1e6), rate=0)
@@ -297,6 +301,20 @@ def test_a_forgotten_picture_is_drawn_again_the_same(poyo: Poyo) -> None:
     assert after == before
 
 
+def test_only_the_last_few_pictures_stay_in_memory() -> None:
+    order = read_order({"model": "gpt-image-2", "input": {"prompt": "A lighthouse"}}, None)
+
+    async def kept_after(count: int) -> list[str]:
+        gallery = Gallery()
+        for number in range(count):
+            task = Task(str(number), order, 0, 0, 0, "http://127.0.0.1", order.credits)
+            await gallery.of(task)
+        gallery.close()
+        return list(gallery._kept)
+
+    assert asyncio.run(kept_after(36)) == [str(number) for number in range(4, 36)]
+
+
 def test_there_is_no_file_before_the_end_nor_after_its_lifetime(slow_poyo: Poyo) -> None:
     task_id = slow_poyo.accepted()
     assert slow_poyo.file(task_id).status_code == 404
@@ -439,6 +457,11 @@ def test_reset_makes_it_as_new(poyo: Poyo) -> None:
     assert poyo.control("GET", "log")["newest"] == 1
     assert poyo.balance() == 10_000
     poyo.wait_for(poyo.accepted())
+
+
+@pytest.mark.parametrize("body", [{"speed": -1}, {"speed": "fast"}, {"advance_seconds": 1e99}])
+def test_a_clock_that_does_not_fit_is_refused(poyo: Poyo, body: object) -> None:
+    assert poyo.control("PUT", "clock", body)["code"] == 400
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,9 @@ COMMAND = [sys.executable, "-m", "local.poyo"]
 @contextmanager
 def started(*options: str) -> Iterator[tuple[Poyo, subprocess.Popen[str]]]:
     command = [*COMMAND, "--port", "0", *options]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
         try:
             assert process.stdout is not None
             ready = READY.match(process.stdout.readline())

@@ -6,7 +6,7 @@ import errno
 import logging
 import signal
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from local.poyo.clock import Clock
 from local.poyo.server import serve_until
@@ -56,7 +56,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _positive(text: str) -> float:
+def _not_negative(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1e12:
         raise argparse.ArgumentTypeError("must be a number, not negative")
@@ -64,10 +64,7 @@ def _positive(text: str) -> float:
 
 
 def _credits(text: str) -> Decimal:
-    try:
-        return Decimal(text)
-    except InvalidOperation as error:
-        raise argparse.ArgumentTypeError("must be a number") from error
+    return Decimal(str(_not_negative(text)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,30 +75,36 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = parser.add_argument
-    usual = Settings()
     add("--port", type=int, default=8790, help="port on 127.0.0.1; 0 picks a free one")
     add("--key", action="append", help="bearer key to accept, repeatable (sk-local-poyo)")
     add("--webhook-key", help="sign callbacks with this key (unsigned)")
     add("--callback-retries", type=int, default=5, help="as PoYo does now: 5; as it did: 3")
-    add("--callback-first-wait", type=_positive, help="seconds, doubling (60; with 3 retries 1)")
+    add(
+        "--callback-first-wait", type=_not_negative, help="seconds, doubling (60; with 3 retries 1)"
+    )
     add(
         "--seconds",
-        type=_positive,
+        type=_not_negative,
         nargs=2,
         metavar=("MIN", "MAX"),
-        default=usual.seconds,
+        default=Settings.seconds,
         help="how long a task takes",
     )
-    add("--speed", type=_positive, default=1.0, help="how many times faster the clock runs")
-    add("--file-hours", type=_positive, default=usual.file_hours, help="how long files are kept")
-    add("--rate", type=int, default=usual.rate, help="submits in --rate-seconds; 0 is no limit")
-    add("--rate-seconds", type=_positive, default=usual.rate_seconds, help="see --rate")
-    add("--credits", type=_credits, default=usual.credits, help="opening balance")
+    add("--speed", type=_not_negative, default=1.0, help="how many times faster the clock runs")
+    add(
+        "--file-hours",
+        type=_not_negative,
+        default=Settings.file_hours,
+        help="how long files are kept",
+    )
+    add("--rate", type=int, default=Settings.rate, help="submits in --rate-seconds; 0 is no limit")
+    add("--rate-seconds", type=_not_negative, default=Settings.rate_seconds, help="see --rate")
+    add("--credits", type=_credits, default=Settings.credits, help="opening balance")
     add("--wrapped", action="store_true", help="callbacks as {code, data}")
     add(
         "--idempotency",
         choices=("honour", "ignore"),
-        default=usual.idempotency,
+        default=Settings.idempotency,
         help="what an Idempotency-Key that comes again does",
     )
     add("--seed", help="the same seed and submits give the same ids, durations and dice (random)")

@@ -8,7 +8,7 @@ from aiohttp import web
 from local.poyo.answers import PoyoError, bad_request, read_json
 from local.poyo.faults import FAULTS
 from local.poyo.rules import read_rules
-from local.poyo.settings import changed
+from local.poyo.settings import UnfitError, changed, number
 from local.poyo.tasks import Task
 from local.poyo.views import task_view
 from local.poyo.world import WORLD, World
@@ -119,10 +119,12 @@ async def clock(request: web.Request) -> web.Response:
     world = request.app[WORLD]
     body = await read_json(request)
     given = body if isinstance(body, dict) else {}
-    values = [given.get("speed", world.clock.speed), given.get("advance_seconds", 0)]
-    if any(isinstance(v, bool) or not isinstance(v, int | float) or v < 0 for v in values):
-        raise bad_request("speed and advance_seconds must be numbers, not negative")
-    world.clock.change(speed=float(values[0]), advance_s=float(values[1]))
+    try:
+        speed = number(given.get("speed", world.clock.speed))
+        advance_s = number(given.get("advance_seconds", 0))
+    except UnfitError as error:
+        raise bad_request(f"speed and advance_seconds {error}") from error
+    world.clock.change(speed=speed, advance_s=advance_s)
     return web.json_response({"now": world.clock.now(), "speed": world.clock.speed})
 
 

@@ -22,8 +22,16 @@ SHORTENED = 220
 
 
 @dataclass(frozen=True)
+class Fingerprint:
+    """What is remembered of a picture for good."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Picture:
-    """A drawn PNG and its fingerprint."""
+    """A drawn PNG."""
 
     png: bytes
 
@@ -37,6 +45,7 @@ class Gallery:
 
     def __init__(self) -> None:
         self._painters = ThreadPoolExecutor(max_workers=2, thread_name_prefix="painter")
+        self._fingerprints: dict[str, Fingerprint] = {}
         self._kept: OrderedDict[str, asyncio.Future[Picture]] = OrderedDict()
 
     async def of(self, task: Task) -> Picture:
@@ -46,8 +55,15 @@ class Gallery:
             self._kept[task.id] = loop.run_in_executor(self._painters, draw, task.id, task.order)
         self._kept.move_to_end(task.id)
         picture = await asyncio.shield(self._kept[task.id])
+        self._fingerprints[task.id] = Fingerprint(picture.sha256, len(picture.png))
         self._forget_the_oldest()
         return picture
+
+    async def fingerprint(self, task: Task) -> Fingerprint:
+        """What the picture would be told by; it is drawn only if it never was."""
+        if task.id not in self._fingerprints:
+            await self.of(task)
+        return self._fingerprints[task.id]
 
     def close(self) -> None:
         self._painters.shutdown(wait=False, cancel_futures=True)

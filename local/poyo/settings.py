@@ -6,6 +6,8 @@ from decimal import Decimal
 
 from local.poyo.answers import bad_request
 
+LARGEST = 1e9  # seconds, credits, whatever: beyond thirty years a date has no room
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -35,8 +37,8 @@ class UnfitError(Exception):
     """A value its setting cannot take; the message says what it must be."""
 
 
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+def number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST:
         raise UnfitError("must be a number, not negative")
     return value
 
@@ -48,7 +50,7 @@ def _whole(value: object) -> int:
 
 
 def _credits(value: object) -> Decimal:
-    return Decimal(str(_number(value)))
+    return Decimal(str(number(value)))
 
 
 def _flag(value: object) -> bool:
@@ -60,7 +62,7 @@ def _flag(value: object) -> bool:
 def _range(value: object) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise UnfitError("must be [least, most]")
-    least, most = _number(value[0]), _number(value[1])
+    least, most = number(value[0]), number(value[1])
     if least > most:
         raise UnfitError("must be [least, most]")
     return least, most
@@ -81,11 +83,11 @@ def _idempotency(value: object) -> str:
 READERS: dict[str, Callable[[object], object]] = {
     "webhook_key": _key,
     "callback_retries": _whole,
-    "callback_first_wait": _number,
+    "callback_first_wait": number,
     "seconds": _range,
-    "file_hours": _number,
+    "file_hours": number,
     "rate": _whole,
-    "rate_seconds": _number,
+    "rate_seconds": number,
     "credits": _credits,
     "wrapped": _flag,
     "idempotency": _idempotency,

@@ -1,7 +1,7 @@
 """``POST /api/generate/submit``: the one door through which a task comes into being."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from aiohttp import web
@@ -10,7 +10,7 @@ from local.poyo.account import check_key
 from local.poyo.answers import Answer, PoyoError, read_json, success
 from local.poyo.clock import naive
 from local.poyo.orders import Order, read_order
-from local.poyo.submit_faults import SUBMIT_FAULTS, Accept
+from local.poyo.submit_faults import SUBMIT_FAULTS, Steps
 from local.poyo.tasks import Task
 from local.poyo.world import WORLD, World
 
@@ -29,12 +29,12 @@ class Desk:
         world = self.world
         world.account.pace(world.settings)
         order = read_order(body, idempotency_key)
-        accept: Accept = partial(self._accept, order)
+        steps = Steps(partial(self._accept, order), self._ring_first)
         uses = world.rules.strike("submit", order)
         self.faults += [use.fault for use in uses]
         for use in reversed(uses):
-            accept = partial(SUBMIT_FAULTS[use.fault], self, use, accept)
-        return await accept()
+            steps = replace(steps, accept=partial(SUBMIT_FAULTS[use.fault], use, steps))
+        return await steps.accept()
 
     async def _accept(self, order: Order) -> Answer:
         known = self.world.book.with_key(order.idempotency_key)
@@ -49,7 +49,7 @@ class Desk:
         told = {"task_id": self.task.id, "status": "not_started", "created_time": created_time}
         return success(told)
 
-    async def ring_first(self) -> None:
+    async def _ring_first(self) -> None:
         """Ends the task at once and returns when its callback was answered, or not in time."""
         if self.task is not None and self.task.open:
             arrived = self.world.end_now(self.task)

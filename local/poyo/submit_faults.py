@@ -4,13 +4,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from dataclasses import dataclass
 
 from local.poyo.account import too_many, wrong_key
 from local.poyo.answers import Answer, PoyoError, invalid
 from local.poyo.rules import Use
 
-Accept = Callable[[], Awaitable[Answer]]
 BAD_GATEWAY = Answer(
     502,
     "<html><head><title>502 Bad Gateway</title></head>"
@@ -20,71 +19,73 @@ BAD_GATEWAY = Answer(
 HANG_UP = Answer(hang_up=True)
 
 
-class Desk(Protocol):
-    """The part of a submit's desk that an effect may use."""
+@dataclass(frozen=True)
+class Steps:
+    """What an effect may do: accept the order, and then ring before it is answered."""
 
-    async def ring_first(self) -> None: ...
+    accept: Callable[[], Awaitable[Answer]]
+    ring_first: Callable[[], Awaitable[None]]
 
 
-async def _drop(desk: Desk, use: Use, accept: Accept) -> Answer:
-    await accept()
+async def _drop(use: Use, steps: Steps) -> Answer:
+    await steps.accept()
     return HANG_UP
 
 
-async def _drop_before(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _drop_before(use: Use, steps: Steps) -> Answer:
     return HANG_UP
 
 
-async def _timeout(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _timeout(use: Use, steps: Steps) -> Answer:
     """Real seconds: the timeout that this is to trip is real, too."""
-    answer = await accept()
+    answer = await steps.accept()
     await asyncio.sleep(use.number("seconds"))
     return answer
 
 
-async def _garbage(desk: Desk, use: Use, accept: Accept) -> Answer:
-    await accept()
+async def _garbage(use: Use, steps: Steps) -> Answer:
+    await steps.accept()
     return Answer(200, '{"code":200,"data":{"task_id":"')
 
 
-async def _bad_gateway(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _bad_gateway(use: Use, steps: Steps) -> Answer:
     if use.flag("created"):
-        await accept()
+        await steps.accept()
     return BAD_GATEWAY
 
 
-async def _rate_limited(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _rate_limited(use: Use, steps: Steps) -> Answer:
     raise too_many(use.number("seconds"))
 
 
-async def _unavailable(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _unavailable(use: Use, steps: Steps) -> Answer:
     return Answer(503, "", content_type="text/plain")
 
 
-async def _wrong_key(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _wrong_key(use: Use, steps: Steps) -> Answer:
     raise wrong_key()
 
 
-async def _no_credits(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _no_credits(use: Use, steps: Steps) -> Answer:
     raise PoyoError(402, "insufficient_credits_error", "Insufficient credits")
 
 
-async def _code_400(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _code_400(use: Use, steps: Steps) -> Answer:
     return Answer(200, invalid("Invalid request").answer().body)
 
 
-async def _moderated(desk: Desk, use: Use, accept: Accept) -> Answer:
+async def _moderated(use: Use, steps: Steps) -> Answer:
     message = "The prompt violates our content policy"
     raise PoyoError(400, "content_moderation_error", message)
 
 
-async def _callback_early(desk: Desk, use: Use, accept: Accept) -> Answer:
-    answer = await accept()
-    await desk.ring_first()
+async def _callback_early(use: Use, steps: Steps) -> Answer:
+    answer = await steps.accept()
+    await steps.ring_first()
     return answer
 
 
-SUBMIT_FAULTS: dict[str, Callable[[Desk, Use, Accept], Awaitable[Answer]]] = {
+SUBMIT_FAULTS: dict[str, Callable[[Use, Steps], Awaitable[Answer]]] = {
     "submit-drop": _drop,
     "submit-drop-before": _drop_before,
     "submit-timeout": _timeout,

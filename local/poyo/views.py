@@ -1,5 +1,7 @@
 """How the control API shows a task."""
 
+from dataclasses import asdict
+
 from local.poyo.tasks import FINISHED, Task
 from local.poyo.world import World
 
@@ -33,6 +35,5 @@ async def task_view(world: World, task: Task) -> dict[str, object]:
         "bytes": None,
     }
     if task.state == FINISHED:
-        picture = await world.gallery.of(task)
-        view |= {"sha256": picture.sha256, "bytes": len(picture.png)}
+        view |= asdict(await world.gallery.fingerprint(task))
     return view
