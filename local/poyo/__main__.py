@@ -71,14 +71,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.poyo",
         description="A simulated PoYo on 127.0.0.1: image tasks, callbacks, files, and faults.",
-        epilog="Seconds and hours are of its own clock, which --speed can make run faster.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        epilog="Defaults in parentheses. Time is that of its own clock, which --speed makes faster.",
     )
     add = parser.add_argument
-    add("--port", type=int, default=8790, help="port on 127.0.0.1; 0 picks a free one")
+    add("--port", type=int, default=8790, help="port on 127.0.0.1; 0 picks a free one (8790)")
     add("--key", action="append", help="bearer key to accept, repeatable (sk-local-poyo)")
     add("--webhook-key", help="sign callbacks with this key (unsigned)")
-    add("--callback-retries", type=int, default=5, help="as PoYo does now: 5; as it did: 3")
+    add("--callback-retries", type=int, default=5, help="as PoYo does now 5, as it did 3 (5)")
     add(
         "--callback-first-wait", type=_not_negative, help="seconds, doubling (60; with 3 retries 1)"
     )
@@ -88,24 +87,29 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("MIN", "MAX"),
         default=Settings.seconds,
-        help="how long a task takes",
+        help="how long a task takes (2 6)",
     )
-    add("--speed", type=_not_negative, default=1.0, help="how many times faster the clock runs")
+    add("--speed", type=_not_negative, default=1.0, help="how many times faster the clock runs (1)")
     add(
         "--file-hours",
         type=_not_negative,
         default=Settings.file_hours,
-        help="how long files are kept",
+        help="how long files are kept (24)",
     )
-    add("--rate", type=int, default=Settings.rate, help="submits in --rate-seconds; 0 is no limit")
-    add("--rate-seconds", type=_not_negative, default=Settings.rate_seconds, help="see --rate")
-    add("--credits", type=_credits, default=Settings.credits, help="opening balance")
+    add(
+        "--rate",
+        type=int,
+        default=Settings.rate,
+        help="submits in --rate-seconds; 0 is no limit (20)",
+    )
+    add("--rate-seconds", type=_not_negative, default=Settings.rate_seconds, help="see --rate (10)")
+    add("--credits", type=_credits, default=Settings.credits, help="opening balance (10000)")
     add("--wrapped", action="store_true", help="callbacks as {code, data}")
     add(
         "--idempotency",
         choices=("honour", "ignore"),
         default=Settings.idempotency,
-        help="what an Idempotency-Key that comes again does",
+        help="what an Idempotency-Key that comes again does (ignore)",
     )
     add("--seed", help="the same seed and submits give the same ids, durations and dice (random)")
     add("--quiet", action="store_true", help="no line for each event")
