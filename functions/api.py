@@ -61,7 +61,7 @@ def read_file(task_id: str, n: str) -> Response[str]:
     if not n.isascii() or not n.isdecimal() or int(n[:4]) >= len(files):
         raise problems.NO_FILE
     headers = {"Location": images.link(files[int(n)]), "Cache-Control": "private, max-age=60"}
-    return Response(302, headers=headers)
+    return Response(302, "text/plain", "", headers=headers)
 
 
 @app.get("/health")
