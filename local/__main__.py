@@ -7,7 +7,7 @@ import time
 from types import FrameType
 from typing import NoReturn
 
-from local import sample
+from local import invoke, sample
 from local.processes import ROOT
 from local.progress import StepFailed, say
 from local.settings import BadSetting, Settings, from_environment, read_env_file
@@ -49,6 +49,7 @@ def main() -> int:
 
 def _show(system: System, began: float) -> None:
     settings = system.settings
+    invoke.write_environment(system, ROOT / "events" / "env.json")
     say(f"  {'everything is up':<52} {time.monotonic() - began:5.1f} s")
     if not _can_ring(settings):
         upstream, seconds = settings.poyo_base_url, settings.first_look_seconds

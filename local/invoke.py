@@ -1,0 +1,30 @@
+"""What `sam local invoke -n` needs so that a function meets this system and no other."""
+
+import json
+from pathlib import Path
+
+from local.cloud import REGION
+from local.system import System
+
+FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
+
+
+def write_environment(system: System, path: Path) -> None:
+    """Write the deployed functions' own variables, and where their AWS is, to `path`.
+
+    A container reaches 127.0.0.1 with `--docker-network host`.
+    """
+    functions = system.client("lambda")
+    aws = {
+        "AWS_ENDPOINT_URL": system.cloud_url,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+    }
+    values = {}
+    for logical_id in FUNCTIONS:
+        name = system.outputs[f"{logical_id}Name"]
+        deployed = functions.get_function_configuration(FunctionName=name)
+        values[logical_id] = deployed["Environment"]["Variables"] | aws
+    path.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n")
