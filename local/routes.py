@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from local.cloud import Cloud
+from local.intrinsics import Template, resolve
 from local.stack import NAME, Stack
 
 METHODS = (
@@ -20,20 +21,13 @@ METHODS = (
     "options",
     "x-amazon-apigateway-any-method",
 )
-CORS = {
-    "allowOrigins": "AllowOrigins",
-    "allowMethods": "AllowMethods",
-    "allowHeaders": "AllowHeaders",
-    "exposeHeaders": "ExposeHeaders",
-    "maxAge": "MaxAge",
-    "allowCredentials": "AllowCredentials",
-}
 
 
 def mend(cloud: Cloud, stack: Stack) -> list[str]:
     """Give the API the routes and CORS its template describes; returns the route keys."""
     gateway = cloud.client("apigatewayv2")
-    body = _body(cloud)
+    template = read_template(cloud)
+    body = template.document["Resources"]["HttpApi"]["Properties"]["Body"]
     for route in gateway.get_routes(ApiId=stack.api_id)["Items"]:
         gateway.delete_route(ApiId=stack.api_id, RouteId=route["RouteId"])
     integrations: dict[str, str] = {}
@@ -44,9 +38,8 @@ def mend(cloud: Cloud, stack: Stack) -> list[str]:
         target = f"integrations/{integrations[function]}"
         gateway.create_route(ApiId=stack.api_id, RouteKey=key, Target=target)
         keys.append(key)
-    if cors := body.get("x-amazon-apigateway-cors"):
-        configuration = {CORS[name]: value for name, value in cors.items()}
-        gateway.update_api(ApiId=stack.api_id, CorsConfiguration=configuration)
+    if allowed := cors(template, body):
+        gateway.update_api(ApiId=stack.api_id, CorsConfiguration=allowed)
     return keys
 
 
@@ -61,11 +54,19 @@ def routes(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, _function(operation["x-amazon-apigateway-integration"]["uri"])
 
 
-def _body(cloud: Cloud) -> dict[str, Any]:
+def cors(template: Template, body: dict[str, Any]) -> dict[str, Any]:
+    """What the API allows pages of other origins, in its own API's words; {} for nothing."""
+    resolved = resolve(template, {"cors": body.get("x-amazon-apigateway-cors", {})})
+    return {name[0].upper() + name[1:]: value for name, value in resolved.get("cors", {}).items()}
+
+
+def read_template(cloud: Cloud) -> Template:
+    """The stack's template as the SAM transform left it, with its parameters."""
     formation = cloud.client("cloudformation")
-    template = formation.get_template(StackName=NAME, TemplateStage="Processed")["TemplateBody"]
-    body: dict[str, Any] = template["Resources"]["HttpApi"]["Properties"]["Body"]
-    return body
+    document = formation.get_template(StackName=NAME, TemplateStage="Processed")["TemplateBody"]
+    described = formation.describe_stacks(StackName=NAME)["Stacks"][0]
+    given = {item["ParameterKey"]: item["ParameterValue"] for item in described["Parameters"]}
+    return Template(document, given)
 
 
 def _function(uri: Any) -> str:

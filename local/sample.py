@@ -59,7 +59,7 @@ def hints(system: System) -> str:
   look inside (stack {NAME}; any AWS tool, keys test/test)
     {aws} s3 ls --recursive s3://{system.outputs["ImagesBucketName"]}
     {aws} dynamodb scan --table-name {system.outputs["TasksTableName"]}
-    {aws} logs tail /aws/lambda/{system.outputs["WorkerFunctionName"]}
+    {aws} logs tail {_logs(system, "WorkerFunctionName")}
     logs of what runs here: {system.processes.logs}
 """
 
@@ -103,3 +103,8 @@ def _key(system: System, task: dict[str, Any]) -> str:
     if not keys:
         raise StepFailed(f"the task says finished, but no object in S3 is named {task['task_id']}")
     return str(keys[0])
+
+
+def _logs(system: System, output: str) -> str:
+    function = system.client("lambda").get_function(FunctionName=system.outputs[output])
+    return str(function["Configuration"]["LoggingConfig"]["LogGroup"])

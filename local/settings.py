@@ -160,7 +160,7 @@ def _port(name: str, text: str) -> int:
 
 
 def _seconds(name: str, text: str) -> int:
-    return _whole(name, text, 1, 3600)
+    return _whole(name, text, 5, 3600)
 
 
 def _whole(name: str, text: str, least: int, most: int) -> int:
