@@ -23,6 +23,7 @@ from imagetasks.errors import (
     PoyoUnavailable,
     SubmitUnknown,
 )
+from imagetasks.reply import Reply
 
 POYO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 FAILED_WORDS = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
@@ -34,14 +35,6 @@ MODERATION = re.compile(
 WAIT = re.compile(r"again in (\d{1,4}) ?s", re.IGNORECASE)
 DETAIL_LENGTH = 200  # of PoYo's raw error text, kept for the operator
 HINT_BYTES = 64 * 1024  # a callback's body beyond this is not read for its id
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An HTTP answer, whole: `body` is at most as long as the wire lets through."""
-
-    status: int
-    body: bytes
 
 
 class Send(Protocol):
@@ -108,7 +101,7 @@ class Poyo:
             raise PoyoUnavailable(f"not sent: {error}") from error
         except AnswerLost as error:
             raise SubmitUnknown(f"answer lost: {error}") from error
-        if reply.status == 401 and self.renewed():
+        if unauthorized(reply) and self.renewed():
             raise PoyoUnavailable("the key was rotated")
         return read_submit(reply)
 
@@ -124,7 +117,7 @@ class Poyo:
             )
         except (NotSent, AnswerLost) as error:
             raise PoyoUnavailable(f"no answer: {error}") from error
-        if reply.status == 401 and self.renewed():
+        if unauthorized(reply) and self.renewed():
             raise PoyoUnavailable("the key was rotated")
         return read_status(reply)
 
@@ -134,6 +127,11 @@ class Poyo:
             "Accept": "application/json",
             "User-Agent": "imagetasks/1",
         }
+
+
+def unauthorized(reply: Reply) -> bool:
+    """Whether PoYo says that the key is wrong; nothing was created then."""
+    return _code(reply.status, _json(reply.body)) == 401
 
 
 def read_submit(reply: Reply) -> str:
@@ -207,7 +205,9 @@ def signed(key: str, poyo_id: str, headers: Mapping[str, str]) -> bool:
     """
     stamp = headers.get("x-webhook-timestamp", "")
     presented = headers.get("x-webhook-signature", "")
-    digest = hmac.digest(key.encode(), f"{poyo_id}.{stamp}".encode(), hashlib.sha256)
+    digest = hmac.digest(
+        key.encode(), f"{poyo_id}.{stamp}".encode(errors="replace"), hashlib.sha256
+    )
     return hmac.compare_digest(base64.b64encode(digest), presented.encode(errors="replace"))
 
 
@@ -247,7 +247,7 @@ def _message(body: Any) -> str:
     if isinstance(error, dict):
         return _text(error.get("message"))
     named = (error, body.get("message"), body.get("detail")) if isinstance(body, dict) else ()
-    return next((each for each in named if isinstance(each, str)), "")
+    return next(filter(None, map(_text, named)), "")
 
 
 def _type(body: Any) -> str:
@@ -256,7 +256,8 @@ def _type(body: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """`value` if it is a text; half a surrogate pair, which nobody can store, becomes `?`."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
 
 
 def _status(word: str) -> str:

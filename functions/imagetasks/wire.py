@@ -16,7 +16,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from imagetasks.errors import AnswerLost, NotSent
-from imagetasks.poyo import Reply
+from imagetasks.reply import Reply
 
 CONNECT_S = 3.0
 ANSWER_BYTES = 64 * 1024  # a status is a few hundred bytes
