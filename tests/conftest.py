@@ -1,0 +1,49 @@
+"""One deployed stack for all tests that need one."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from local.settings import from_environment
+from local.system import System, running
+
+FIRST_LOOK_SECONDS = 5  # how patient the sweep is here; people are given 90
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listened on a moment ago, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def environment(**further: str) -> dict[str, str]:
+    """Settings for a system of its own, beside whatever else runs on this machine."""
+    names = ("PORT", "CLOUD_PORT", "POYO_PORT")
+    ports = dict(zip(names, map(str, free_ports(3)), strict=True))
+    return {**ports, "FIRST_LOOK_SECONDS": str(FIRST_LOOK_SECONDS), "DEMO": "0", **further}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Under xdist all tests of the deployed stack go to one worker, so there is one stack."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The whole system as `make run` starts it, on free ports, with a PoYo in a hurry.
+
+    Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
+    """
+    hurry = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
+    state = tmp_path_factory.mktemp("stack")
+    with running(from_environment(environment()), state, simulator=hurry) as system:
+        yield system

@@ -1,0 +1,168 @@
+"""`python -m local`, as `make run` starts it."""
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from local.processes import ROOT
+from tests.conftest import environment
+
+START_TIMEOUT_S = 240
+END_TIMEOUT_S = 20
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process table of /proc")
+
+
+@contextmanager
+def run(**further: str) -> Iterator[subprocess.Popen[str]]:
+    environ = {**os.environ, **environment(**further)}
+    command = [sys.executable, "-m", "local"]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def read_until(process: subprocess.Popen[str], pattern: str) -> str:
+    """What it printed up to the first line with `pattern` in it."""
+    assert process.stdout
+    lines: queue.Queue[str] = queue.Queue()
+    threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
+    printed = ""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not re.search(pattern, printed):
+        try:
+            printed += lines.get(timeout=deadline - time.monotonic())
+        except (queue.Empty, ValueError):
+            pytest.fail(f"it stopped talking:\n{printed}")
+    return printed
+
+
+def _pump(stream: IO[str], lines: "queue.Queue[str]") -> None:
+    for line in stream:
+        lines.put(line)
+
+
+def parents() -> dict[int, int]:
+    """Every living process with its parent's id; what only waits to be reaped is dead."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rpartition(")")[2].split()[:2]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            found[int(stat.parent.name)] = int(parent)
+    return found
+
+
+def descendants(pid: int) -> set[int]:
+    family, table = {pid}, parents()
+    while more := {child for child, parent in table.items() if parent in family} - family:
+        family |= more
+    return family - {pid}
+
+
+def assert_all_gone(pids: set[int]) -> None:
+    deadline = time.monotonic() + END_TIMEOUT_S
+    while left := pids & parents().keys():
+        assert time.monotonic() < deadline, [
+            Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ") for pid in left
+        ]
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("PORT", "eighty", "allowed: 1 to 65535"),
+        ("CLOUD_PORT", "70000", "allowed: 1 to 65535"),
+        ("POYO_BASE_URL", "https://api.poyo.example", "POYO_API_KEY: missing"),
+        ("PUBLIC_URL", "example.org", "allowed: http(s)://host"),
+        ("FILE_HOSTS", "https://a.example/path", "neither a host name nor an origin"),
+        ("FIRST_LOOK_SECONDS", "0", "allowed: 5 to 3600"),
+        ("API_KEY", "two words", "API_KEY: not a bearer key"),
+        ("DEMO", "yes", "allowed: 0 or 1"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named_and_nothing_is_started(
+    name: str, value: str, says: str
+) -> None:
+    with run(**{name: value}) as process:
+        printed, complained = process.communicate(timeout=END_TIMEOUT_S)
+
+    assert process.returncode == 2
+    assert name in complained
+    assert says in complained
+    assert printed == ""
+
+
+@pytest.mark.parametrize("name", ["PORT", "CLOUD_PORT", "POYO_PORT"])
+def test_a_port_in_use_is_said_by_name_and_number_before_anything_is_started(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with run(**{name: port}) as process:
+            printed, complained = process.communicate(timeout=END_TIMEOUT_S)
+
+    assert process.returncode == 2
+    assert f"{name}: port {port} " in complained
+    assert " s" not in printed.removeprefix("imagetasks")
+
+
+def test_it_shows_a_finished_sample_and_ctrl_c_leaves_no_process() -> None:
+    with run(DEMO="1") as process:
+        printed = read_until(process, "ready: http://127.0.0.1:")
+        family = descendants(process.pid)
+        process.send_signal(signal.SIGINT)
+        process.wait(END_TIMEOUT_S)
+
+        assert process.returncode == 0
+        assert_all_gone(family)
+
+    assert "FAILED" not in printed
+    assert re.search(r"s3://\S+", printed)
+    image = re.search(r"downloaded\s+(\S+)", printed)
+    assert image
+    assert Path(image[1]).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert len(family) >= 4  # the emulator, a function in it, the simulator, the front
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_however_it_ends_in_the_middle_of_the_start_it_leaves_no_process(
+    number: signal.Signals,
+) -> None:
+    with run() as process:
+        read_until(process, "simulated PoYo on")
+        family = descendants(process.pid)
+        process.send_signal(number)
+        process.wait(END_TIMEOUT_S)
+
+        assert family
+        assert_all_gone(family)
+
+
+def test_an_end_is_not_disturbed_by_impatience() -> None:
+    with run() as process:
+        read_until(process, "MiniStack")
+        family = descendants(process.pid)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+        process.wait(END_TIMEOUT_S)
+
+        assert process.returncode == 0
+        assert_all_gone(family)
