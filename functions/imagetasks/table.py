@@ -162,11 +162,12 @@ class _Expression:
         return f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removed)}" if removed else "")
 
     def _conditions(self, condition: Condition) -> str:
+        """AND binds closer than OR; DynamoDB refuses parentheses that change nothing."""
         named = [self._clause(clause) for clause in condition.clauses]
-        either = [" AND ".join(map(self._clause, each)) for each in condition.either]
-        if either:
-            named.append("(" + " OR ".join(f"({each})" for each in either) + ")")
-        return " AND ".join(named)
+        either = " OR ".join(" AND ".join(map(self._clause, each)) for each in condition.either)
+        if named and len(condition.either) > 1:
+            either = f"({either})"
+        return " AND ".join([*named, either] if either else named)
 
     def _clause(self, clause: Clause) -> str:
         name = self._name(clause.attribute)
