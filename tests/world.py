@@ -16,6 +16,7 @@ import pytest
 import yaml
 from moto import mock_aws
 
+from imagetasks.clauses import Condition, Put, absent
 from imagetasks.doorbell import Doorbell
 from imagetasks.images import Images
 from imagetasks.limits import Limits
@@ -209,10 +210,8 @@ class World:
 
     def put(self, task: Task) -> Task:
         """The task in the table, just so."""
-        row = to_row(task)
-        boto3.resource("dynamodb", region_name=REGION).Table(self.cloud.table_name).put_item(
-            Item=row
-        )
+        anyway = Condition((absent("never"),))
+        self.table.put(Put(row=to_row(task), condition=anyway))
         return task
 
     def sweep(self, time_left_s: float = 100) -> Swept:

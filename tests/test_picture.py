@@ -1,0 +1,57 @@
+"""Told by its bytes: three kinds of picture pass, whole; nothing else does."""
+
+import io
+import os
+from typing import BinaryIO, cast
+
+import pytest
+
+from imagetasks.picture import MAX_PIXELS, recognise
+from tests.samples.pictures import GOOD, HEIGHT, NOT_PICTURES, WIDTH, png, png_of
+
+
+def read(content: bytes) -> tuple[str, int, int]:
+    found = recognise(cast(BinaryIO, io.BytesIO(content)))
+    return found.content_type, found.width, found.height
+
+
+@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+def test_a_real_picture_is_recognised_with_its_size(content_type: str, content: bytes) -> None:
+    assert read(content) == (content_type, WIDTH, HEIGHT)
+
+
+@pytest.mark.parametrize("content", NOT_PICTURES.values(), ids=NOT_PICTURES)
+def test_nothing_else_is_a_picture(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read(content)
+
+
+@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+def test_a_picture_cut_anywhere_is_none(content_type: str, content: bytes) -> None:
+    lengths = {*range(64), len(content) // 2, *range(len(content) - 20, len(content))}
+
+    for length in (each for each in lengths if each < len(content)):
+        with pytest.raises(ValueError, match=r"."):
+            read(content[:length])
+
+
+def test_pixels_are_counted_up_to_the_bound() -> None:
+    assert read(png_of(8000, 5000)) == ("image/png", 8000, 5000)
+    assert MAX_PIXELS == 8000 * 5000
+    with pytest.raises(ValueError, match="pixels"):
+        read(png_of(8000, 5001))
+
+
+def test_noise_is_never_a_picture_and_never_another_error() -> None:
+    heads = [content[:12] for _, content in GOOD.values()]
+    for n in range(3000):
+        noise = heads[n % len(heads)][: n % 13] + os.urandom(n % 97)
+        with pytest.raises(ValueError, match=r"."):
+            read(noise)
+
+
+def test_where_the_file_stands_does_not_matter() -> None:
+    file = cast(BinaryIO, io.BytesIO(png()))
+    file.seek(17)
+
+    assert recognise(file).width == WIDTH
