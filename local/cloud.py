@@ -67,6 +67,7 @@ def start(processes: Processes, cloud: Cloud, state: Path) -> None:
     scratch.mkdir(parents=True)
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environ = passed_on | {
+        "AUTH": "true",  # IAM as on AWS: a function can do what its role allows, no more
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
         "GATEWAY_PORT": str(urlsplit(cloud.url).port),

@@ -95,3 +95,7 @@ class DownloadForbidden(DownloadFailed):
 
 class SecretInvalid(ImageTasksError):
     """The secret is missing something: the message says what, and how to put it there."""
+
+
+class SecretUnavailable(ImageTasksError):
+    """The secret could not be read, and no earlier reading is at hand: try again."""

@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.errors import SecretInvalid
+from imagetasks.errors import SecretInvalid, SecretUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -44,7 +44,7 @@ class Secret:
         return cls(boto3.client("secretsmanager", config=CONFIG), os.environ[variable])
 
     def values(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, Any]:
-        """The secret, at most `max_age_s` seconds old. Raises SecretInvalid when it is no object."""
+        """The secret, at most `max_age_s` seconds old. Raises SecretInvalid, SecretUnavailable."""
         if self.clock() - self._read_at > max_age_s:
             self._values, self._read_at = self._fetched(), self.clock()
         return self._values
@@ -52,10 +52,10 @@ class Secret:
     def _fetched(self) -> Mapping[str, Any]:
         try:
             values = json.loads(self.client.get_secret_value(SecretId=self.arn)["SecretString"])
-        except (ClientError, BotoCoreError):
+        except (ClientError, BotoCoreError) as error:
             if self._values:  # an old key is better than no service
                 return self._values
-            raise
+            raise SecretUnavailable(type(error).__name__) from error
         except ValueError as error:
             raise SecretInvalid(f"{self.arn} is not JSON") from error
         if not isinstance(values, dict):
