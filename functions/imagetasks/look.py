@@ -152,7 +152,7 @@ class Looker:
             return self._still_running(task, ring, None)
         except PoyoUnavailable as error:
             if error.ours:
-                telemetry.page("account_refused", reason="status", detail=error.detail)
+                telemetry.page("account_refused", task_id=task.task_id, reason="status")
             return self._again(task)
         if report.status == "finished":
             return self._finished(task, report)

@@ -158,7 +158,7 @@ class Submitter:
     def _refused(self, task: Task, error: PoyoRefused) -> Task:
         """T6: PoYo said no before anything was created."""
         if error.reason in ("unavailable", "insufficient_credits"):
-            telemetry.page("account_refused", reason=error.reason, detail=error.detail)
+            telemetry.page("account_refused", task_id=task.task_id, reason=error.reason)
         change = transitions.fail(task, self.pace.at(), reason=error.reason, detail=error.detail)
         return self._apply(task, change)
 
