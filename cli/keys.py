@@ -13,20 +13,16 @@ from __future__ import annotations
 import argparse
 import getpass
 import hashlib
-import json
 import secrets
 import sys
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
+
+from cli.stack import Stack, Wrong, asking
 
 Values = dict[str, Any]
 RESERVED = frozenset({"current", "poyo_webhook_key"})
-
-
-class Wrong(Exception):
-    """The command cannot be carried out: the message says why and what to do."""
 
 
 def set_poyo(values: Values, key: str) -> Values:
@@ -85,34 +81,8 @@ def _asked(prompt: str) -> str:
     return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
 
 
-class Stack:
-    """The two secrets of one deployed stack."""
-
-    def __init__(self, name: str, region: str | None) -> None:
-        found = boto3.client("cloudformation", region_name=region).describe_stacks(StackName=name)
-        outputs = found["Stacks"][0].get("Outputs", [])
-        self._arns = {each["OutputKey"]: each["OutputValue"] for each in outputs}
-        self._client = boto3.client("secretsmanager", region_name=region)
-
-    def read(self, output: str) -> Values:
-        """The values of the secret that the output names."""
-        text = self._client.get_secret_value(SecretId=self._arns[output])["SecretString"]
-        values = json.loads(text)
-        return dict(values)
-
-    def write(self, output: str, values: Values) -> None:
-        """Put a new version; running functions notice it within five minutes."""
-        self._client.put_secret_value(SecretId=self._arns[output], SecretString=json.dumps(values))
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m cli.keys",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--stack", default="imagetasks", help="name of the stack (imagetasks)")
-    parser.add_argument("--region", help="region of the stack, if not the configured one")
+    parser = asking("keys", __doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     kinds.add_parser("poyo", help="put PoYo's API key")
     server = kinds.add_parser("server", help="keys that callers hold").add_subparsers(
@@ -132,30 +102,30 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _server(stack: Stack, asked: argparse.Namespace) -> str:
-    values = stack.read("ApiSecretArn")
+    values = stack.secret("ApiSecretArn")
     if asked.verb == "list":
         return "\n".join(sorted(values.get("server_keys", {}))) or "no server keys yet"
     if asked.verb == "remove":
-        stack.write("ApiSecretArn", remove_server(values, asked.name))
+        stack.put_secret("ApiSecretArn", remove_server(values, asked.name))
         return f"{asked.name} stops working within five minutes"
     key = f"it_{secrets.token_urlsafe(32)}"
-    stack.write("ApiSecretArn", add_server(values, asked.name, key))
+    stack.put_secret("ApiSecretArn", add_server(values, asked.name, key))
     return f"{key}\nThis is the key of {asked.name}. It is not kept anywhere and not shown again."
 
 
 def _callback(stack: Stack, asked: argparse.Namespace) -> str:
-    values = stack.read("CallbackSecretArn")
+    values = stack.secret("CallbackSecretArn")
     if asked.verb == "list":
         current = values.get("current")
         return "\n".join(f"{kid}{' (in use)' if kid == current else ''}" for kid in _kids(values))
     if asked.verb == "add":
         values, kid = add_callback(values, secrets.token_urlsafe(36))
-        stack.write("CallbackSecretArn", values)
+        stack.put_secret("CallbackSecretArn", values)
         return (
             f"{kid} opens the door within five minutes; then: python -m cli.keys callback use {kid}"
         )
     change = use_callback if asked.verb == "use" else remove_callback
-    stack.write("CallbackSecretArn", change(values, asked.name))
+    stack.put_secret("CallbackSecretArn", change(values, asked.name))
     return f"{asked.verb} {asked.name}: done, known everywhere within five minutes"
 
 
@@ -165,8 +135,8 @@ def _carried_out(asked: argparse.Namespace) -> str:
         return _server(stack, asked)
     if asked.kind == "callback":
         return _callback(stack, asked)
-    values = set_poyo(stack.read("ApiSecretArn"), _asked("PoYo API key (not shown): "))
-    stack.write("ApiSecretArn", values)
+    values = set_poyo(stack.secret("ApiSecretArn"), _asked("PoYo API key (not shown): "))
+    stack.put_secret("ApiSecretArn", values)
     return "PoYo's key is in place"
 
 

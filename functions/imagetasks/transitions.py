@@ -83,6 +83,7 @@ REASONS: Mapping[str, Reason] = {
         message="PoYo finished the task, but its file was gone before it could be copied.",
         retryable=True,
         charged=True,
+        soft=True,  # paid for: a file that comes back, or a host that is allowed later, is kept
     ),
 }
 SOFT = tuple(sorted(name for name, reason in REASONS.items() if reason.soft))
