@@ -56,7 +56,7 @@ OPEN_WITHOUT_ID = {
 SUBMITTING = {"submitting", "submitting, hinted", "submitting again"}
 UNKNOWN = {"unknown", "unknown, hinted"}
 UNBOUND_SOFT = {"failed: unconfirmed", "failed: unconfirmed, due"}
-SOFTLY = UNBOUND_SOFT | {"failed: timed_out"}
+SOFTLY = UNBOUND_SOFT | {"failed: timed_out", "failed: result_expired"}
 
 Make = Callable[[Task, At], Change]
 
@@ -314,9 +314,9 @@ def test_only_one_sweep_claims(here: World) -> None:
     assert here.read(mine).due_at == LATER
 
 
-def test_soft_failures_are_those_that_nobody_can_be_sure_of() -> None:
-    assert set(SOFT) == {"unconfirmed", "timed_out"}
-    assert all(REASONS[reason].charged is None for reason in SOFT)
+def test_soft_failures_are_those_that_were_or_may_have_been_paid_for() -> None:
+    assert set(SOFT) == {"unconfirmed", "timed_out", "result_expired"}
+    assert all(REASONS[reason].charged is not False for reason in SOFT)
 
 
 def test_a_table_that_is_away_says_so(here: World) -> None:
