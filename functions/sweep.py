@@ -28,4 +28,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         time_left_s=lambda: context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE_S,
     )
     telemetry.note("swept", rung=swept.rung, oldest_ms=swept.oldest_ms)
+    telemetry.overdue(swept.oldest_ms)
     return {"rung": swept.rung, "oldest_ms": swept.oldest_ms}

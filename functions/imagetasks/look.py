@@ -51,7 +51,8 @@ class Looker:
     def look(self, ring: Ring) -> None:
         """Bring the task one step on, or write down when to look again.
 
-        Raises StoreUnavailable, or the bucket's own error: the queue rings again by itself.
+        Raises StoreUnavailable, QueueUnavailable where an id would be lost, SecretUnavailable, or
+        the bucket's own error: the queue rings again by itself.
         """
         try:
             task = self.store.read(ring.task_id)
@@ -97,7 +98,6 @@ class Looker:
     def _unconfirmed(self, task: Task) -> None:
         limits = self.pace.limits
         if self.pace.older(task.sent_at, limits.unconfirmed_after_s):
-            telemetry.page("unconfirmed", task_id=task.task_id)
             detail = task.detail or ""
             self._apply(transitions.fail(task, self.pace.at(), reason="unconfirmed", detail=detail))
         elif task.due_at != (due_at := task.sent_at + limits.unconfirmed_after_s * 1000):
@@ -119,7 +119,7 @@ class Looker:
                 missing = False
             except PoyoIdTaken:
                 telemetry.page("poyo_id_taken", task_id=task.task_id, poyo_id=poyo_id)
-        self._keep_hints(task, hints, missing=missing)
+        self._keep_hints(task, ring, hints, missing=missing)
         return None
 
     def _bound(self, task: Task, poyo_id: str) -> None:
@@ -133,14 +133,20 @@ class Looker:
         if outcome.task.state == State.RUNNING:
             self._ask(outcome.task, Ring(task_id=task.task_id, by="callback"))
 
-    def _keep_hints(self, task: Task, hints: tuple[str, ...], *, missing: bool) -> None:
+    def _keep_hints(
+        self, task: Task, ring: Ring, hints: tuple[str, ...], *, missing: bool
+    ) -> None:
         """Remember the ids until PoYo answers; it may not know a brand-new one for a moment."""
         limits = self.pace.limits
         if missing and task.looks >= limits.hint_looks:
             self._move(task, due_at=None if task.ended else self.pace.clock(), hints=None)
             return
         wait_s = self.pace.hurry_s(task.looks, limits.look_backoff_s)
-        self._later(task, wait_s, hints=list(hints), looks=task.looks + 1)
+        kept = self._later(task, wait_s, hints=list(hints), looks=task.looks + 1)
+        if not kept and ring.poyo_id:
+            # Somebody moved the row meanwhile. The id may be all that is left of a paid task, so
+            # the bell carries it on; if that is dumb too, the queue brings this message back.
+            self.doorbell.ring(ring, delay_s=wait_s)
 
     # With PoYo's id
 
@@ -174,7 +180,6 @@ class Looker:
             if task.due_at is not None:
                 self._move(task, due_at=None)
         elif self.pace.older(task.bound_at or task.sent_at, limits.timed_out_after_s):
-            telemetry.page("timed_out", task_id=task.task_id)
             self._apply(transitions.fail(task, self.pace.at(), reason="timed_out", detail=""))
         else:
             progress = {"progress": report.progress} if report and report.progress else {}
@@ -208,7 +213,6 @@ class Looker:
             telemetry.page("download_refused", task_id=task.task_id, code=error.code)
         reason = self._hopeless(task, error)
         if reason and task.state == State.RUNNING:
-            telemetry.page("paid_loss", task_id=task.task_id, reason=reason)
             self._apply(transitions.fail(task, self.pace.at(), reason=reason, detail=str(error)))
             return
         if reason:
@@ -216,6 +220,7 @@ class Looker:
             return
         wait_s = self.pace.hurry_s(task.copies, self.pace.limits.look_backoff_s)
         seen_at = task.result_seen_at or self.pace.clock()
+        telemetry.uncopied(self.pace.clock() - seen_at)
         bad = task.bad_copies + isinstance(error, NotAnImage)
         facts = {"copies": task.copies + 1, "bad_copies": bad, "detail": str(error)}
         self._later(task, wait_s, result_seen_at=seen_at, **facts)
@@ -244,8 +249,9 @@ class Looker:
         else:
             self._later(task, self.pace.backoff_s(task.looks, limits.look_backoff_s), **facts)
 
-    def _later(self, task: Task, wait_s: float, **facts: Any) -> None:
-        """The next look in `wait_s` seconds: a bell for the short waits, the sweep behind it."""
+    def _later(self, task: Task, wait_s: float, **facts: Any) -> bool:
+        """The next look in `wait_s` seconds, if nobody was faster: a bell for the short waits, the
+        sweep behind it."""
         limits = self.pace.limits
         quick = wait_s <= limits.backup_s
         due_at = self.pace.after(wait_s + (limits.backup_s if quick else 0))
@@ -255,6 +261,7 @@ class Looker:
             moved = self._move(task, due_at=due_at, **facts)
         if moved and quick:
             self._ring_in(task, wait_s)
+        return moved is not None
 
     def _ring_in(self, task: Task, wait_s: float) -> None:
         try:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 if TYPE_CHECKING:
     from imagetasks.task import Task
 
-log = Logger(service="imagetasks")
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "imagetasks")  # the stack's name
+SERVICE = "imagetasks"
+
+log = Logger(service=SERVICE)
 
 Fact = str | int | float | None
 
@@ -20,7 +25,10 @@ def about(task_id: str) -> None:
 
 
 def moved(transition: str, won: bool, task: Task) -> None:
-    """One line a transition: what was tried, whether it won, and how the task stands now."""
+    """One line a transition: what was tried, whether it won, and how the task stands now.
+
+    Every task that ended is counted: `Finished`, or `FailedUnconfirmed` and so on by reason.
+    """
     log.info(
         "transition",
         extra={
@@ -35,6 +43,33 @@ def moved(transition: str, won: bool, task: Task) -> None:
             "image_bytes": sum(kept.bytes for kept in task.files) or None,
         },
     )
+    if won and transition in ("finish", "fail"):
+        count(f"failed_{task.reason}" if transition == "fail" else "finished")
+
+
+def count(name: str) -> None:
+    """One more of `name`, a metric called like it in CamelCase."""
+    gauge(name, 1, MetricUnit.Count)
+
+
+def gauge(name: str, value: float, unit: MetricUnit) -> None:
+    """How much of something there is right now, as a metric of this stack."""
+    metric = "".join(word.capitalize() for word in name.split("_"))
+    with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
+        single.add_dimension(name="service", value=SERVICE)
+
+
+FILE_KEPT_S = 24 * 60 * 60  # PoYo keeps a file at least this long
+
+
+def overdue(age_ms: int) -> None:
+    """How late the sweep was for the task that waited longest."""
+    gauge("oldest_due", age_ms / 1000, MetricUnit.Seconds)
+
+
+def uncopied(age_ms: int) -> None:
+    """How long a file that is not copied yet is still to be had; the alarm looks at the least."""
+    gauge("uncopied_image_left", max(0, FILE_KEPT_S - age_ms / 1000), MetricUnit.Seconds)
 
 
 def note(message: str, **facts: Fact) -> None:
@@ -48,5 +83,6 @@ def warn(message: str, **facts: Fact) -> None:
 
 
 def page(message: str, **facts: Fact) -> None:
-    """Something only an operator can mend: an alarm listens to these lines."""
+    """Something only an operator can mend: logged, and counted for an alarm."""
     log.error(message, extra=facts)
+    count(message)
