@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from typing import Any, cast
 
 import requests
 import urllib3
@@ -17,6 +19,7 @@ from requests.adapters import HTTPAdapter
 
 from imagetasks.errors import AnswerLost, NotSent
 from imagetasks.reply import Reply
+from imagetasks.timely import timely
 
 CONNECT_S = 3.0
 ANSWER_BYTES = 64 * 1024  # a status is a few hundred bytes
@@ -28,49 +31,38 @@ def base_url_from_env() -> str:
 
 
 def send(
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    body: bytes | None,
-    read_s: float,
-    clock: Callable[[], float] = time.monotonic,
+    method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, read_s: float
 ) -> Reply:
-    """Send one request and read its whole answer: `read_s` seconds from a standing connection.
+    """Send one request and read its whole answer within `read_s` seconds of having sent it.
 
     Raises NotSent when not a byte of the request left (name, connect, TLS), AnswerLost on
-    everything later: no answer, a broken one, one longer than 64 KiB. Follows no redirect.
+    everything later: no answer, a broken one, one longer than 64 KiB. Follows no redirect, and
+    without a session there is none that could: nor a .netrc, a proxy or a cookie.
     """
-    deadline = clock() + CONNECT_S + read_s
-    with requests.Session() as session:
-        session.trust_env = False  # a stray .netrc would replace our Authorization
-        session.mount("https://", _Adapter())
-        session.mount("http://", _Adapter())
+    request = requests.Request(
+        method, url, headers=dict(headers) | {"Accept-Encoding": "identity"}, data=body
+    )
+    with closing(_Adapter()) as adapter:
         try:
-            answer = session.request(
-                method,
-                url,
-                headers=dict(headers) | {"Accept-Encoding": "identity"},
-                data=body,
-                timeout=(CONNECT_S, read_s),
-                allow_redirects=False,
-                stream=True,
-            )
+            prepared = request.prepare()
+        except requests.RequestException as error:
+            raise NotSent(type(error).__name__) from error
+        try:
+            answer = adapter.send(prepared, stream=True, timeout=(CONNECT_S, read_s))
         except requests.RequestException as error:
             raise _classified(error) from error
-        return Reply(answer.status_code, _read(answer, deadline, clock))
+        with closing(answer):
+            return Reply(answer.status_code, _read(answer))
 
 
-def _read(answer: requests.Response, deadline: float, clock: Callable[[], float]) -> bytes:
-    """The body, or AnswerLost when it is endless or dribbles past `deadline`."""
+def _read(answer: requests.Response) -> bytes:
+    """The body, or AnswerLost when it is broken, endless or late."""
     kept = b""
     try:
         while piece := answer.raw.read1(8192, decode_content=True):
             kept += piece
             if len(kept) > ANSWER_BYTES:
                 raise AnswerLost("the answer is longer than 64 KiB")
-            if clock() > deadline:
-                raise AnswerLost("the answer took too long")
     except urllib3.exceptions.HTTPError as error:
         raise AnswerLost(type(error).__name__) from error
     return kept
@@ -82,27 +74,30 @@ def _classified(error: requests.RequestException) -> NotSent | AnswerLost:
     reason = getattr(cause, "reason", None)
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
         return NotSent(type(reason.__cause__ or reason).__name__)
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL):
+    if isinstance(error, requests.ConnectTimeout):
         return NotSent(type(error).__name__)
     return AnswerLost(type(error).__name__)
 
 
-class _Connects:
-    """Marks any failure before the connection stands, so that it cannot be taken for a later one."""
+class _HTTP(urllib3.connection.HTTPConnection):
+    """Marks any failure before the connection stands, so that it cannot be taken for a later one,
+    and gives the answer, headers included, one timeout from beginning to end."""
 
     def connect(self) -> None:
         try:
-            super().connect()  # type: ignore[misc]
+            super().connect()
         except Exception as error:
-            raise urllib3.exceptions.NewConnectionError(self, "not connected") from error  # type: ignore[arg-type]
+            raise urllib3.exceptions.NewConnectionError(self, "not connected") from error
+
+    def getresponse(self) -> Any:
+        until = time.monotonic() + cast(float, self.timeout)
+        answer: Any = partial(timely, left_s=lambda: until - time.monotonic())
+        self.response_class = answer
+        return super().getresponse()
 
 
-class _HTTP(_Connects, urllib3.connection.HTTPConnection):
-    """A plain connection, for the upstream simulated on this machine."""
-
-
-class _HTTPS(_Connects, urllib3.connection.HTTPSConnection):
-    """A TLS connection: a failed handshake is a failure to connect."""
+class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):
+    """The same over TLS: a failed handshake is a failure to connect."""
 
 
 class _HTTPPool(urllib3.HTTPConnectionPool):
