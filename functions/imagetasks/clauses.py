@@ -7,7 +7,7 @@ simulated table, so that what is proved of the one is true of the other.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Row = Mapping[str, Any]
@@ -65,17 +65,20 @@ class Put:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """Set `values`, remove `removed`, append `line` to the history, if the row allows it."""
+    """Set `values`, add to the numbers of `added` (absent ones count from 0), remove `removed`,
+    append `line` to the history, if the row allows it."""
 
     pk: str
     condition: Condition
     values: Row
+    added: Mapping[str, int] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
     line: Row | None = None
 
     def applied(self, row: Row) -> dict[str, Any]:
         """The row as it is afterwards."""
         kept = {k: v for k, v in row.items() if k not in self.removed} | dict(self.values)
+        kept |= {name: row.get(name, 0) + more for name, more in self.added.items()}
         if self.line:
             kept["history"] = [*row["history"], dict(self.line)]
         return kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 import ipaddress
 import os
 import re
@@ -10,16 +11,19 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from functools import partial
+from typing import Any, BinaryIO, cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import certifi
 import urllib3
+import urllib3.connection
 
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from imagetasks.picture import Picture, recognise
+from imagetasks.timely import timely
 
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
 PRINTABLE = re.compile(r"[!-~]{1,4096}")
@@ -28,8 +32,9 @@ REDIRECTS = 3
 # The file host was seen answering 403 to a library's agent and 200 to a browser's.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
-# Networks that carry an IPv4 address inside: the inner one is where a packet would end up.
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# All of the IPv6 internet. What wraps an IPv4 address lies outside (mapped, compatible, translated,
+# NAT64), or inside and is known to Python (6to4, Teredo): none of them serves files.
+IPV6_INTERNET = ipaddress.ip_network("2000::/3")
 
 Resolve = Callable[[str, int], list[str]]
 
@@ -144,7 +149,7 @@ class Downloads:
     def _follow(self, url: str, file: BinaryIO, deadline: float) -> tuple[int, str]:
         """The bytes behind `url` and at most three redirects, each checked like the first."""
         for _ in range(REDIRECTS + 1):
-            with _opened(self.check(url), self.bounds) as answer:
+            with _opened(self.check(url), self.bounds, lambda: deadline - self.clock()) as answer:
                 if answer.status not in _REDIRECTS:
                     _expect(answer, self.bounds)
                     return self._read(answer, file, deadline)
@@ -189,10 +194,8 @@ def public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo or (None, None))[1]
-        if parsed in NAT64:
-            inner = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
-        if inner or int(parsed) >> 32 == 0:  # ::a.b.c.d, long deprecated
+        wrapped = parsed.sixtofour or parsed.teredo or parsed.scope_id
+        if wrapped or parsed not in IPV6_INTERNET:
             return False
     return parsed.is_global and not parsed.is_multicast
 
@@ -202,41 +205,51 @@ def _listed(host: str, entry: str) -> bool:
 
 
 @contextmanager
-def _opened(target: Target, bounds: Bounds) -> Iterator[urllib3.BaseHTTPResponse]:
+def _opened(
+    target: Target, bounds: Bounds, left_s: Callable[[], float]
+) -> Iterator[urllib3.BaseHTTPResponse]:
     """The answer of the first address that lets itself be connected to; TLS still wants the name."""
-    timeout = urllib3.Timeout(connect=bounds.connect_s, read=bounds.read_s)
-    for address in target.addresses[:2]:
-        pool = _pool(target, address, timeout)
+    with closing(_connected(target, bounds.connect_s)) as connection:
+        answers: Any = partial(timely, left_s=lambda: min(bounds.read_s, left_s()))
+        connection.response_class = answers
         try:
-            answer = pool.urlopen(
+            connection.request(
                 "GET",
                 target.path,
                 headers=HEADERS | {"Host": _host_header(target)},
-                redirect=False,
-                retries=False,
                 preload_content=False,
                 decode_content=False,
             )
-        except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError):
-            continue
-        except urllib3.exceptions.HTTPError as error:
+            answer = connection.getresponse()
+        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
             raise DownloadFailed("unreachable", type(error).__name__) from error
-        try:
+        with closing(answer):
             yield answer
-        finally:
-            answer.close()
-            pool.close()
-        return
+
+
+def _connected(target: Target, connect_s: float) -> urllib3.connection.HTTPConnection:
+    """A standing connection to one of the first two addresses, exactly as they were checked."""
+    for address in target.addresses[:2]:
+        connection = _connection(target, address, connect_s)
+        try:
+            connection.connect()
+        except (OSError, urllib3.exceptions.HTTPError):
+            connection.close()
+        else:
+            return connection
     raise DownloadFailed("unreachable", target.host)
 
 
-def _pool(target: Target, address: str, timeout: urllib3.Timeout) -> urllib3.HTTPConnectionPool:
+def _connection(
+    target: Target, address: str, connect_s: float
+) -> urllib3.connection.HTTPConnection:
     if target.scheme == "http":
-        return urllib3.HTTPConnectionPool(address, target.port, timeout=timeout)
-    return urllib3.HTTPSConnectionPool(
+        return urllib3.connection.HTTPConnection(address, target.port, timeout=connect_s)
+    return urllib3.connection.HTTPSConnection(
         address,
         target.port,
-        timeout=timeout,
+        timeout=connect_s,
+        cert_reqs="CERT_REQUIRED",
         ca_certs=certifi.where(),
         server_hostname=target.host,
         assert_hostname=target.host,

@@ -17,6 +17,9 @@ class Limits:
     timed_out_after_s: int = 24 * 60 * 60  # worst task seen upstream: 7 minutes; outages: hours
     look_backoff_s: tuple[int, int] = (60, 30 * 60)
     submit_backoff_s: tuple[int, int] = (5, 5 * 60)
+    window_s: int = 10  # PoYo takes 20 submits in 10 s an account
+    window_submits: int = 20
+    breaker_after: int = 3  # submits in a row that PoYo answered with 401, 402, 5xx or not at all
     hurry_s: tuple[int, ...] = (5, 15, 45)  # a user is waiting: first tries after a hiccup
     backup_s: int = 60  # the sweep stands this far behind a delayed bell
     claim_s: int = 5 * 60  # how long a claimed task is left to the worker
@@ -31,5 +34,8 @@ class Limits:
 
     @classmethod
     def from_env(cls) -> Limits:
-        """The defaults, with the one number a deployment chooses: FIRST_LOOK_SECONDS."""
-        return cls(first_look_s=int(os.environ["FIRST_LOOK_SECONDS"]))
+        """The defaults, with what a deployment chooses: FIRST_LOOK_SECONDS, SUBMITS_PER_10S."""
+        return cls(
+            first_look_s=int(os.environ["FIRST_LOOK_SECONDS"]),
+            window_submits=int(os.environ["SUBMITS_PER_10S"]),
+        )

@@ -89,11 +89,19 @@ class Looker:
             detail = task.detail or ""
             self._apply(transitions.fail(task, self.pace.at(), reason="unavailable", detail=detail))
         elif self.pace.clock() >= (task.not_before or 0):
-            self.submitter.ready()
-            due_at = self.pace.after(limits.submit_overdue_s)
-            attempt = self._apply(transitions.retry(task, self.pace.at(), due_at=due_at))
-            if attempt:
-                self.submitter.send(attempt)
+            self._attempt(task)
+
+    def _attempt(self, task: Task) -> None:
+        """T4 and the POST, when it is this task's turn; else it waits some more."""
+        self.submitter.ready()
+        turn = self.submitter.turn()
+        if turn.wait_s is not None:
+            self._later(task, turn.wait_s, not_before=self.pace.after(turn.wait_s))
+            return
+        due_at = self.pace.after(self.pace.limits.submit_overdue_s)
+        attempt = self._apply(transitions.retry(task, self.pace.at(), due_at=due_at))
+        if attempt:
+            self.submitter.send(attempt, turn)
 
     def _unconfirmed(self, task: Task) -> None:
         limits = self.pace.limits
@@ -133,9 +141,7 @@ class Looker:
         if outcome.task.state == State.RUNNING:
             self._ask(outcome.task, Ring(task_id=task.task_id, by="callback"))
 
-    def _keep_hints(
-        self, task: Task, ring: Ring, hints: tuple[str, ...], *, missing: bool
-    ) -> None:
+    def _keep_hints(self, task: Task, ring: Ring, hints: tuple[str, ...], *, missing: bool) -> None:
         """Remember the ids until PoYo answers; it may not know a brand-new one for a moment."""
         limits = self.pace.limits
         if missing and task.looks >= limits.hint_looks:

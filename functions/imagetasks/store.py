@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imagetasks.clauses import Condition, Put, Refused, Update, absent, equals
-from imagetasks.errors import PoyoIdTaken, TaskNotFound
+from imagetasks.clauses import Condition, Put, Refused, Update, absent, equals, unchanged
+from imagetasks.errors import PoyoIdTaken, StoreUnavailable, TaskNotFound
+from imagetasks.quota import QUOTA_KEY, Quota
 from imagetasks.task import Task, from_row, poyo_key, row_key, to_row
 from imagetasks.transitions import Change
 
 if TYPE_CHECKING:
     from imagetasks.table import Table
+
+QUOTA_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,36 @@ class Store:
         except Refused:
             return False
         return True
+
+    def count_submit(self, window: int) -> Quota:
+        """Count one submit in `window`, or in the later one that the row has already come to."""
+        for _ in range(QUOTA_TRIES):
+            same = Condition((equals("window", window),))
+            try:
+                row = self.table.update(
+                    Update(pk=QUOTA_KEY, condition=same, values={}, added={"sent": 1})
+                )
+                return Quota(window=window, sent=int(row["sent"]), trouble=int(row["trouble"]))
+            except Refused as refused:
+                window = max(window, int(refused.row.get("window", window)))
+                self._turn(refused.row, window)
+        raise StoreUnavailable("the window turned too often")
+
+    def trouble(self, *, over: bool) -> None:
+        """PoYo failed a submit, or took one: the breaker counts those that failed in a row."""
+        values, added = ({"trouble": 0}, {}) if over else ({}, {"trouble": 1})
+        known = Condition((equals("pk", QUOTA_KEY),))
+        with contextlib.suppress(Refused):  # nothing was ever counted, so there is no row
+            self.table.update(Update(pk=QUOTA_KEY, condition=known, values=values, added=added))
+
+    def _turn(self, row: Mapping[str, Any], window: int) -> None:
+        """Begin `window` unless somebody else just did."""
+        if row.get("window") == window:
+            return
+        fresh = {"pk": QUOTA_KEY, "window": window, "sent": 0, "trouble": row.get("trouble", 0)}
+        then = unchanged("window", row.get("window"))
+        with contextlib.suppress(Refused):
+            self.table.put(Put(row=fresh, condition=Condition((then,))))
 
 
 def _lost(row: Mapping[str, Any], stamp: str) -> Outcome:

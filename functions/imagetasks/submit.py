@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -17,6 +18,7 @@ from imagetasks.errors import (
     StoreUnavailable,
     SubmitUnknown,
 )
+from imagetasks.quota import Turn, window_of
 from imagetasks.ring import Ring
 from imagetasks.task import State, Task, derive_task_id, fingerprint, shard_of
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from imagetasks.secrets import CallbackKeys
     from imagetasks.store import Outcome, Store
     from imagetasks.transitions import Change
+
+ACCOUNT_REFUSALS = frozenset({"unavailable", "insufficient_credits"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +70,19 @@ class Submitter:
                 raise KeyReused(task.task_id)
             return outcome.task, True
         telemetry.moved("submit", True, task)
-        return self.send(task), False
+        turn = self.turn()
+        if turn.wait_s is not None:
+            return self._defer(task, turn.wait_s, "waiting for its turn"), False
+        return self.send(task, turn), False
 
-    def send(self, task: Task) -> Task:
+    def turn(self) -> Turn:
+        """Whether PoYo has room for one more submit now; a row too busy to be counted in has none."""
+        try:
+            return self.store.count_submit(window_of(self.pace)).turn(self.pace)
+        except StoreUnavailable:
+            return Turn(self.pace.backoff_s(1, self.pace.limits.submit_backoff_s))
+
+    def send(self, task: Task, turn: Turn) -> Task:
         """POST `task`, which only the winner of T0 or T4 may do, and settle what came of it."""
         kid, key = self.callback_keys.current()
         try:
@@ -79,11 +93,16 @@ class Submitter:
                 idempotency_key=task.task_id,
             )
         except PoyoUnavailable as error:
-            return self._defer(task, error)
+            return self._defer(task, self._patience_s(task, error), error.detail)
         except PoyoRefused as error:
+            if error.reason in ACCOUNT_REFUSALS:
+                self._trouble(over=False)
             return self._refused(task, error)
         except SubmitUnknown as error:
+            self._trouble(over=False)
             return self._doubt(task, error.detail)
+        if turn.troubled:
+            self._trouble(over=True)
         return self._bind(task, poyo_id)
 
     def ready(self) -> None:
@@ -134,16 +153,17 @@ class Submitter:
             telemetry.page("paid_without_task", task_id=task.task_id, poyo_id=poyo_id)
         return self._moved(change, outcome)
 
-    def _defer(self, task: Task, error: PoyoUnavailable) -> Task:
+    def _patience_s(self, task: Task, error: PoyoUnavailable) -> float:
+        """Full jitter, after what PoYo asked for if it did."""
+        bounds_s = self.pace.limits.submit_backoff_s
+        return min(bounds_s[1], (error.wait_s or 0) + self.pace.backoff_s(task.attempt, bounds_s))
+
+    def _defer(self, task: Task, wait_s: float, detail: str) -> Task:
         """T2: nothing was created. A bell rings when it is time, the sweep stands behind it."""
-        limits = self.pace.limits
-        wait_s = self.pace.backoff_s(task.attempt, limits.submit_backoff_s)
-        if error.wait_s:
-            wait_s = min(limits.submit_backoff_s[1], error.wait_s + wait_s)
         not_before = self.pace.after(wait_s)
-        due_at = not_before + limits.backup_s * 1000
+        due_at = not_before + self.pace.limits.backup_s * 1000
         change = transitions.defer(
-            task, self.pace.at(), not_before=not_before, due_at=due_at, detail=error.detail
+            task, self.pace.at(), not_before=not_before, due_at=due_at, detail=detail
         )
         deferred = self._apply(task, change)
         self._ring(Ring(task_id=task.task_id, by="retry"), delay_s=wait_s + 1)
@@ -157,10 +177,15 @@ class Submitter:
 
     def _refused(self, task: Task, error: PoyoRefused) -> Task:
         """T6: PoYo said no before anything was created."""
-        if error.reason in ("unavailable", "insufficient_credits"):
+        if error.reason in ACCOUNT_REFUSALS:
             telemetry.page("account_refused", task_id=task.task_id, reason=error.reason)
         change = transitions.fail(task, self.pace.at(), reason=error.reason, detail=error.detail)
         return self._apply(task, change)
+
+    def _trouble(self, *, over: bool) -> None:
+        """Tell the breaker; it is an estimate, so a lost word does no harm."""
+        with contextlib.suppress(StoreUnavailable):
+            self.store.trouble(over=over)
 
     def _apply(self, task: Task, change: Change) -> Task:
         """After the POST nothing may raise: an unwritten outcome is found overdue by the sweep."""

@@ -158,8 +158,10 @@ class _Expression:
         if update.line:
             history = self._name("history")
             sets.append(f"{history} = list_append({history}, {self._value([dict(update.line)])})")
-        removed = [self._name(name) for name in update.removed]
-        return f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removed)}" if removed else "")
+        adds = [f"{self._name(name)} {self._value(more)}" for name, more in update.added.items()]
+        removes = [self._name(name) for name in update.removed]
+        parts = (("SET", sets), ("ADD", adds), ("REMOVE", removes))
+        return " ".join(f"{verb} {', '.join(each)}" for verb, each in parts if each)
 
     def _conditions(self, condition: Condition) -> str:
         """AND binds closer than OR; DynamoDB refuses parentheses that change nothing."""

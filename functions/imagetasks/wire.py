@@ -49,7 +49,7 @@ def send(
             raise NotSent(type(error).__name__) from error
         try:
             answer = adapter.send(prepared, stream=True, timeout=(CONNECT_S, read_s))
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _classified(error) from error
         with closing(answer):
             return Reply(answer.status_code, _read(answer))
@@ -68,7 +68,7 @@ def _read(answer: requests.Response) -> bytes:
     return kept
 
 
-def _classified(error: requests.RequestException) -> NotSent | AnswerLost:
+def _classified(error: Exception) -> NotSent | AnswerLost:
     """Sent or not: decided by where it failed, never by what the message says."""
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
