@@ -1,0 +1,135 @@
+"""The simulated bucket and file host: what boto3's S3 client and Downloads do, and how they fail."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from imagetasks.download import Download
+from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
+from imagetasks.picture import recognise
+from tests.simulation.schedule import World
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An object as it was put."""
+
+    body: bytes
+    content_type: str
+    metadata: dict[str, str]
+
+
+class SimulatedBucket:
+    """`head_object` and `put_object` of boto3's S3 client; a put is all or nothing."""
+
+    def __init__(self, world: World) -> None:
+        self.objects: dict[str, Stored] = {}
+        self._world = world
+
+    def head_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803
+        """What is known of an object."""
+
+        def act() -> Stored:
+            fault = self._world.fault("bucket.head")
+            if fault == "unavailable":
+                raise refusal("503", 503)
+            if Key not in self.objects:  # without ListBucket S3 may call it forbidden
+                raise refusal("403", 403) if fault == "forbidden" else refusal("404", 404)
+            return self.objects[Key]
+
+        found = self._world.effect("bucket.head", act)
+        return {
+            "ContentType": found.content_type,
+            "ContentLength": len(found.body),
+            "Metadata": found.metadata,
+        }
+
+    def put_object(self, **arguments: Any) -> None:
+        """Write an object, only where there is none if it says so."""
+        self._world.effect("bucket.put", lambda: self._put(**arguments), slow=5)
+
+    def _put(self, *, Key: str, Body: Any, **arguments: Any) -> None:  # noqa: N803
+        fault = self._world.fault("bucket.put")
+        if fault == "unavailable":
+            raise refusal("SlowDown", 503)
+        if fault == "conflict":
+            raise refusal("ConditionalRequestConflict", 409)
+        body = Body.read()
+        digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        assert arguments["ChecksumSHA256"] == digest, "S3 refuses what does not match its checksum"
+        assert arguments["ContentLength"] == len(body)
+        self._write(Key, body, arguments)
+        if fault == "lost":
+            raise refusal("RequestTimeout", 500)
+        if fault == "repeated":  # the SDK did not see the answer and puts it again
+            self._world.sleep(self._world.chance.uniform(50, 3000))
+            self._write(Key, body, arguments)
+
+    def _write(self, key: str, body: bytes, arguments: dict[str, Any]) -> None:
+        if arguments.get("IfNoneMatch") == "*" and key in self.objects:
+            raise refusal("PreconditionFailed", 412)
+        self.objects[key] = Stored(body, arguments["ContentType"], dict(arguments["Metadata"]))
+
+
+class SimulatedDownloads:
+    """The file host seen through Downloads; `serve` gives the bytes at a URL, None when gone."""
+
+    def __init__(
+        self,
+        world: World,
+        serve: Callable[[str], bytes | None],
+        spoilt: Callable[[str], None],
+    ) -> None:
+        self._world = world
+        self._serve = serve
+        self._spoilt = spoilt
+
+    @contextmanager
+    def fetch(self, url: str) -> Iterator[Download]:
+        """The picture at `url`."""
+        body = self._world.effect(
+            "file.fetch",
+            lambda: self._fetched(url),
+            slow=20,
+            show=lambda body: f"{len(body)} bytes",
+        )
+        file = io.BytesIO(body)
+        try:
+            picture = recognise(file)
+        except ValueError as error:
+            self._spoilt(url)
+            raise NotAnImage("not_an_image", str(error)) from error
+        file.seek(0)
+        yield Download(file, len(body), hashlib.sha256(body).hexdigest(), picture)
+
+    def _fetched(self, url: str) -> bytes:
+        fault = self._world.fault("file.fetch")
+        if fault in ("not_listed", "private_address"):
+            raise DownloadForbidden(f"address_{fault}", "files.invalid")
+        if fault == "html":
+            return b"<!doctype html><title>sorry</title>"
+        served = self._serve(url)
+        if served is None:
+            raise DownloadFailed("http_404", gone=True)
+        if fault == "truncated":
+            return served[:-7]
+        if fault:
+            raise DownloadFailed(fault, gone=fault == "http_403")
+        return served
+
+
+def refusal(code: str, status: int) -> ClientError:
+    """An error response of AWS."""
+    response: Any = {
+        "Error": {"Code": code, "Message": "simulated"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "Simulated")

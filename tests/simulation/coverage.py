@@ -1,0 +1,97 @@
+"""What 2,000 seeds must have reached: every transition, crash point, fault and event."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from tests.simulation.plan import FAULTS, LEAKS, STRANGERS
+
+EFFECTS = {
+    "submit": (
+        "secrets.get",
+        "table.put",
+        "poyo.POST",
+        "table.transact",
+        "table.get",
+        "table.update defer",
+        "table.update doubt",
+        "table.update fail",
+        "queue.send",
+    ),
+    "look": (
+        "table.get",
+        "secrets.get",
+        "poyo.GET",
+        "poyo.POST",
+        "bucket.head",
+        "file.fetch",
+        "bucket.put",
+        "table.transact",
+        "table.update defer",
+        "table.update doubt",
+        "table.update retry",
+        "table.update finish",
+        "table.update fail",
+        "table.update move",
+        "table.update revive",
+        "queue.send",
+    ),
+    "sweep": ("table.due", "table.touch", "queue.send"),
+    "hear": ("secrets.get", "queue.send"),
+}
+"""Every effect that a verb has."""
+POINTS = tuple(
+    f"{verb} {effect} {side}"
+    for verb, effects in EFFECTS.items()
+    for effect in effects
+    for side in ("before", "after")
+)
+TRANSITIONS = tuple(
+    f"{name} {result}"
+    for name in (
+        "T0 submit",
+        "T1 bind",
+        "T2 defer",
+        "T3 doubt",
+        "T4 retry",
+        "T5 finish",
+        "T6 fail",
+        "T7 move",
+        "T7 claim",
+        "T8 revive",
+    )
+    for result in ("won", "lost")
+)
+EVENTS = (
+    "callback_key_rotated",
+    "api_key_rotated",
+    "sweep_skipped",
+    "two_sweeps",
+    "dead_letter",
+    "key_reused",
+    "image_owed",
+    *(f"stranger {kind}" for kind in STRANGERS),
+    *(f"leak {kind}" for kind in LEAKS),
+)
+WANTED = {
+    "transition": TRANSITIONS,
+    "crash": POINTS,
+    "fault": tuple(f"{family} {kind}" for family, kinds in FAULTS.items() for kind in kinds),
+    "event": EVENTS,
+}
+
+
+def uncovered(counts: Counter[tuple[str, str]]) -> list[str]:
+    """What was never reached."""
+    return [
+        f"{what}: {name}"
+        for what, names in WANTED.items()
+        for name in names
+        if not counts[what, name]
+    ]
+
+
+def unexpected(counts: Counter[tuple[str, str]]) -> list[str]:
+    """Effects that a verb has and `EFFECTS` does not know of."""
+    known = {f"{verb} {effect}" for verb, effects in EFFECTS.items() for effect in effects}
+    return sorted({name for what, name in counts if what == "effect" and name not in known})

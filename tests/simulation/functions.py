@@ -1,0 +1,125 @@
+"""The four functions as their platform runs them: on some instance, against the clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from imagetasks.errors import KeyReused, QueueUnavailable, SecretUnavailable, StoreUnavailable
+from imagetasks.hear import Callback, hear
+from imagetasks.ring import Ring
+from imagetasks.submit import Order
+from imagetasks.sweep import sweep
+from imagetasks.task import Task
+from tests.simulation.instance import Instance, Wires
+from tests.simulation.process import Broken, End, Process
+from tests.simulation.queue import Message
+from tests.simulation.schedule import World
+
+Errors = tuple[type[Exception], ...]
+# What each function may raise while its wires fail: the platform, PoYo or the client tries again.
+API: Errors = (KeyReused, StoreUnavailable, SecretUnavailable)
+WEBHOOK: Errors = (QueueUnavailable, SecretUnavailable)
+WORKER: Errors = (StoreUnavailable, QueueUnavailable, SecretUnavailable, ClientError)  # S3
+SWEEP: Errors = (StoreUnavailable, QueueUnavailable)
+TIMEOUTS_S = {"api": 25, "webhook": 10, "worker": 60, "sweep": 50}  # as in template.yaml
+
+
+class Functions:
+    """Starts a function on a free instance, as Lambda does, and says how it ended."""
+
+    def __init__(self, world: World, wires: Wires) -> None:
+        self._world = world
+        self._wires = wires
+        self._idle: dict[str, list[Instance]] = {kind: [] for kind in TIMEOUTS_S}
+        self._made = 0
+
+    def api(self, order: Order, ended: Callable[[End], None]) -> None:
+        """A request to place an order."""
+        work: Callable[[Instance], Any] = lambda each: _Placed(*each.submitter.submit(order))  # noqa: E731
+        subject = f"{order.owner}/{order.idempotency_key}"
+        self._start("api", "submit", subject, work, API, lambda _, end: ended(end))
+
+    def webhook(self, callback: Callback, ended: Callable[[Process, End], None]) -> None:
+        """A request to the callback route."""
+
+        def work(each: Instance) -> bool:
+            return hear(callback, keys=each.callback_keys, doorbell=each.doorbell)
+
+        self._start("webhook", "hear", callback.task_id[:6], work, WEBHOOK, ended)
+
+    def worker(self, message: Message, done: Callable[[bool], None]) -> None:
+        """A message from the queue, which is deleted when nothing went wrong."""
+        ring = Ring.read(message.body)
+        subject = f"{ring.task_id[:6]} rung by {ring.by} {ring.poyo_id or ''}"
+        work: Callable[[Instance], None] = lambda each: each.looker.look(ring)  # noqa: E731
+        over: Callable[[Process, End], None] = lambda _, end: done(not end.killed and not end.error)  # noqa: E731
+        self._start("worker", "look", subject, work, WORKER, over)
+
+    def sweep(self) -> None:
+        """The schedule."""
+        begin = self._world.now
+
+        def work(each: Instance) -> str:
+            swept = sweep(
+                store=each.store,
+                doorbell=each.doorbell,
+                pace=each.pace,
+                time_left_s=lambda: 40 - (self._world.now - begin) / 1000,
+            )
+            return f"rang {swept.rung}"
+
+        self._start("sweep", "sweep", "", work, SWEEP, lambda _, end: None)
+
+    def _start(
+        self,
+        kind: str,
+        verb: str,
+        subject: str,
+        work: Callable[[Instance], Any],
+        allowed: Errors,
+        ended: Callable[[Process, End], None],
+    ) -> None:
+        instance = self._instance(kind)
+        self._world.tell(instance.name, f"{verb} begins", subject)
+
+        def over(process: Process, end: End) -> None:
+            self._world.tell(instance.name, f"{verb} ends", _said(end))
+            expected = (KeyReused,) if self._world.calm and kind == "api" else allowed
+            if end.error and not isinstance(end.error, expected):
+                raise Broken(f"{verb} raised {end.error!r}") from end.error
+            if not end.killed:
+                self._idle[kind].append(instance)
+            ended(process, end)
+
+        timeout_s = TIMEOUTS_S[kind]
+        self._world.spawn(
+            instance.name, verb, lambda: work(instance), timeout_s=timeout_s, ended=over
+        )
+
+    def _instance(self, kind: str) -> Instance:
+        idle = self._idle[kind]
+        if idle and self._world.chance.random() < 0.8:
+            return idle.pop(self._world.chance.randrange(len(idle)))
+        self._made += 1
+        return Instance(f"{kind}#{self._made}", self._world, self._wires)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """What the client is told."""
+
+    task: Task
+    replayed: bool
+
+    def __str__(self) -> str:
+        return f"{self.task.state}{', replayed' if self.replayed else ''}"
+
+
+def _said(end: End) -> str:
+    if end.killed:
+        return "killed"
+    return type(end.error).__name__ if end.error else str(end.value)

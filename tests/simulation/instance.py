@@ -1,0 +1,104 @@
+"""A sandbox of a function: the real verbs, wired to simulated wires, with a clock of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from imagetasks.doorbell import Doorbell
+from imagetasks.download import Downloads
+from imagetasks.images import Images
+from imagetasks.limits import Limits
+from imagetasks.look import Looker
+from imagetasks.pace import Pace
+from imagetasks.poyo import Poyo
+from imagetasks.secrets import ApiKeys, CallbackKeys, Secret
+from imagetasks.store import Due, Outcome, Store
+from imagetasks.submit import Submitter
+from imagetasks.table import Table
+from imagetasks.task import Task
+from imagetasks.transitions import TRANSITIONS, Change
+from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
+from tests.simulation.keys import SimulatedSecrets
+from tests.simulation.queue import SimulatedQueue
+from tests.simulation.schedule import World
+from tests.simulation.table import SimulatedTable
+from tests.simulation.upstream import ORIGIN, SimulatedPoyo
+
+
+@dataclass(frozen=True, slots=True)
+class CountingStore(Store):
+    """The real store, which counts the transitions that were won and lost."""
+
+    world: World
+
+    def create(self, task: Task) -> Outcome:
+        """T0."""
+        return self._counted("submit", Store.create(self, task))
+
+    def apply(self, change: Change) -> Outcome:
+        """T2 to T8."""
+        return self._counted(change.name, Store.apply(self, change))
+
+    def bind(self, change: Change, poyo_id: str) -> Outcome:
+        """T1."""
+        return self._counted(change.name, Store.bind(self, change, poyo_id))
+
+    def claim(self, due: Due, *, until: int) -> bool:
+        """T7 as the sweep does it."""
+        won = Store.claim(self, due, until=until)
+        self.world.counts["transition", f"T7 claim {'won' if won else 'lost'}"] += 1
+        return won
+
+    def _counted(self, name: str, outcome: Outcome) -> Outcome:
+        number = TRANSITIONS[name].number if name in TRANSITIONS else "T0"
+        result = "won" if outcome.won else "lost"
+        self.world.counts["transition", f"{number} {name} {result}"] += 1
+        self.world.tell(self.world.process.actor, f"{number} {name}", result)
+        return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Everything outside of our code."""
+
+    table: SimulatedTable
+    queue: SimulatedQueue
+    bucket: SimulatedBucket
+    downloads: SimulatedDownloads
+    secrets: SimulatedSecrets
+    poyo: SimulatedPoyo
+
+
+class Instance:
+    """One sandbox of one function; a killed one is never used again."""
+
+    def __init__(self, name: str, world: World, wires: Wires) -> None:
+        skew = round(world.chance.uniform(-1, 1) * world.plan.skew_ms)
+        chance = random.Random(world.chance.getrandbits(64))  # noqa: S311 - a story, not a secret
+        self.name = name
+        self.pace = Pace(clock=lambda: world.now + skew, chance=chance, limits=Limits())
+        self.store = CountingStore(cast(Table, wires.table), world)
+        self.doorbell = Doorbell(cast(Any, wires.queue), "queue")
+        seconds: Callable[[], float] = lambda: world.now / 1000  # noqa: E731
+        self.callback_keys = CallbackKeys(Secret(cast(Any, wires.secrets), "callback", seconds))
+        keys = ApiKeys(Secret(cast(Any, wires.secrets), "api", seconds))
+        poyo = Poyo(send=wires.poyo.send, base_url=ORIGIN, key=keys.poyo_key, renewed=keys.renewed)
+        self.submitter = Submitter(
+            store=self.store,
+            poyo=poyo,
+            doorbell=self.doorbell,
+            callback_keys=self.callback_keys,
+            pace=self.pace,
+        )
+        self.looker = Looker(
+            store=self.store,
+            poyo=poyo,
+            images=Images(cast(Any, wires.bucket), "bucket"),
+            downloads=cast(Downloads, wires.downloads),
+            doorbell=self.doorbell,
+            submitter=self.submitter,
+            pace=self.pace,
+        )

@@ -1,0 +1,159 @@
+"""What a seed brings: how often what goes wrong, how slow everything is, who does what."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+FAULTS: Mapping[str, tuple[str, ...]] = {
+    "table.read": ("unavailable",),
+    "table.write": ("unavailable", "lost", "repeated", "throttled", "conflict"),
+    "queue.send": ("refused", "lost", "doubled", "late"),
+    "queue.deliver": ("twice", "undeleted", "late"),
+    "secrets.get": ("unavailable",),
+    "bucket.head": ("unavailable", "forbidden"),
+    "bucket.put": ("unavailable", "lost", "repeated", "conflict"),
+    "file.fetch": (
+        "unresolved",
+        "unreachable",
+        "broken_off",
+        "too_slow",
+        "http_500",
+        "http_403",
+        "html",
+        "truncated",
+        "not_listed",
+        "private_address",
+    ),
+    "poyo.submit": (
+        "not_sent",
+        "request_lost",
+        "answer_lost",
+        "answer_late",
+        "busy_429",
+        "busy_429_with_wait",
+        "busy_429_in_200",
+        "invalid_400",
+        "invalid_400_in_200",
+        "moderated_400",
+        "unauthorised_401",
+        "empty_402",
+        "forbidden_403",
+        "no_model_404",
+        "unprocessable_422",
+        "timeout_408",
+        "timeout_408_created",
+        "error_500",
+        "error_500_created",
+        "error_500_in_200_created",
+        "html_502",
+        "html_502_created",
+        "garbage_200_created",
+        "no_id_200_created",
+        "empty_200_created",
+    ),
+    "poyo.status": (
+        "not_sent",
+        "answer_lost",
+        "unknown_404",
+        "busy_429",
+        "unauthorised_401",
+        "error_500",
+        "html_502",
+        "garbage_200",
+        "error_500_in_200",
+        "behind",
+        "no_files",
+    ),
+    "poyo.work": ("instant", "slow", "stuck", "exception", "moderated", "two_files"),
+    "poyo.callback": ("lost", "doubled", "late", "truncated", "garbled", "stale_signature"),
+}
+"""Everything that may go wrong, by the wire on which it does."""
+
+LIES = ("busy_429_created", "invalid_400_created", "moderated_400_created")
+"""PoYo says that nothing was created and has created it: no client of it can be right then."""
+
+STRANGERS = ("wrong_mac", "unknown_kid", "mac_of_another_task", "malformed", "retired_kid")
+LEAKS = ("id_nobody_has", "id_of_another_task", "no_body", "nested_body", "not_utf8")
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """From `begin` to `end` (ms) everything of `family` fails in one way."""
+
+    family: str
+    kind: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One seed's world; instants in ms since its beginning."""
+
+    chaos_ms: int
+    orders: int
+    tempo_ms: tuple[float, float]
+    skew_ms: int
+    index_lag_ms: int
+    kill_rate: float
+    target: str | None
+    rates: Mapping[str, float]
+    outages: tuple[Outage, ...] = ()
+    honours_idempotency: bool = False
+    signed: bool = False
+    wrapped: bool = False
+    shared_ids: bool = False
+    lies: bool = False
+    rotations: int = 0
+    strangers: int = 0
+
+    def outage(self, family: str, at: int) -> str | None:
+        """The fault of `family` that lasts at this instant, if any."""
+        for each in self.outages:
+            if each.family == family and each.begin <= at < each.end:
+                return each.kind
+        return None
+
+
+def draw(chance: random.Random, points: tuple[str, ...], *, lies: bool = False) -> Plan:
+    """The plan of a seed: quiet worlds and terrible ones, hasty ones and slow ones."""
+    chaos_ms = round(chance.choice((0.1, 0.5, 2, 8, 30)) * 3_600_000)
+    base = chance.choice((0.0, 0.02, 0.05, 0.15))
+    rates = {family: base * chance.choice((0, 1, 1, 2)) for family in FAULTS}
+    # What happens once a task must happen more often to be seen at all.
+    rates["poyo.submit"] = chance.choice((0.05, 0.3, 0.3, 0.8))
+    rates["poyo.status"] += chance.choice((0.0, 0.0, 0.1, 0.4))
+    rates["poyo.work"] = chance.choice((0.1, 0.3, 0.6))
+    rates["poyo.callback"] = chance.choice((0.0, 0.2, 0.7))
+    if chance.random() < 0.3:  # one wire alone is bad: what hides behind others comes to light
+        rates[chance.choice(tuple(FAULTS))] = 0.5
+    return Plan(
+        chaos_ms=chaos_ms,
+        orders=chance.randint(2, 8),
+        tempo_ms=chance.choice(((0, 0), (1, 30), (1, 30), (5, 400), (50, 6000))),
+        skew_ms=chance.choice((0, 1000, 300_000)),
+        index_lag_ms=chance.choice((20, 20, 5000, 180_000)),
+        kill_rate=chance.choice((0.0, 0.0, 0.003, 0.02)),
+        target=chance.choice((*points, None)) if points else None,
+        rates=rates,
+        outages=_outages(chance, chaos_ms),
+        honours_idempotency=chance.random() < 0.3,
+        signed=chance.random() < 0.5,
+        wrapped=chance.random() < 0.3,
+        shared_ids=chance.random() < 0.04,
+        lies=lies,
+        rotations=chance.choice((0, 0, 1, 4)),
+        strangers=chance.choice((0, 2, 10)),
+    )
+
+
+def _outages(chance: random.Random, chaos_ms: int) -> tuple[Outage, ...]:
+    def one() -> Outage:
+        family = chance.choice([family for family in FAULTS if family != "poyo.work"])
+        begin = chance.randrange(chaos_ms)
+        end = begin + round(chance.choice((20, 300, 4000)) * 1000)
+        return Outage(family, chance.choice(FAULTS[family]), begin, end)
+
+    return tuple(one() for _ in range(chance.choice((0, 0, 1, 3))))
