@@ -93,6 +93,7 @@ class Cloud:
             "PUBLIC_URL": "https://img.example",
             "FILE_HOSTS": "cdn.doculator.org",
             "FIRST_LOOK_SECONDS": "90",
+            "SUBMITS_PER_10S": "20",
         } | further
 
     def rings(self) -> list[dict[str, Any]]:
