@@ -84,15 +84,16 @@ SUBMIT_REFUSALS = {
 
 
 def refused(task: Task) -> Problem | None:
-    """What the caller is told when PoYo would not take the order at all; the task says it too."""
+    """What the caller is told when PoYo would not take the order at all; the task says it too.
+
+    Not retryable: this Idempotency-Key stands for the task that failed, whatever becomes of PoYo.
+    """
     if task.state != State.FAILED or task.poyo_id or task.reason not in SUBMIT_REFUSALS:
         return None
     reason = REASONS[task.reason]
     again = " Order again with a new Idempotency-Key." if reason.retryable else ""
     status = SUBMIT_REFUSALS[task.reason]
-    return Problem(
-        status, task.reason, reason.message + again, reason.retryable, task_id=task.task_id
-    )
+    return Problem(status, task.reason, reason.message + again, task_id=task.task_id)
 
 
 def problem_of(error: ImageTasksError) -> Problem:
