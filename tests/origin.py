@@ -57,12 +57,15 @@ class Origin:
     def _serve(self, connection: socket.socket, behaviour: Behaviour) -> None:
         connection.settimeout(10)
         with contextlib.suppress(OSError), connection:
-            if self._tls:
-                connection = self._tls.wrap_socket(connection, server_side=True)
-            request = _read(connection)
-            self.requests.append(request)
-            behaviour(connection, request)
-            connection.close()
+            if not self._tls:
+                return self._answer(connection, behaviour)
+            with self._tls.wrap_socket(connection, server_side=True) as wrapped:
+                return self._answer(wrapped, behaviour)
+
+    def _answer(self, connection: socket.socket, behaviour: Behaviour) -> None:
+        request = _read(connection)
+        self.requests.append(request)
+        behaviour(connection, request)
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def resolve(host: str, port: int) -> list[str]:
     """Every address of `host`, asked once. Raises DownloadFailed when it has none."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
         raise DownloadFailed("unresolved", host) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
@@ -135,10 +135,8 @@ class Downloads:
 
     def _split(self, url: str) -> SplitResult:
         """`url` in parts, unless it could be read in two ways."""
-        if not PRINTABLE.fullmatch(url) or "\\" in url:
-            raise DownloadForbidden("malformed_address")
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(_readable(url))
             port = parts.port
         except ValueError as error:
             raise DownloadForbidden("malformed_address") from error
@@ -153,7 +151,7 @@ class Downloads:
                 if answer.status not in _REDIRECTS:
                     _expect(answer, self.bounds)
                     return self._read(answer, file, deadline)
-                url = urljoin(url, answer.headers.get("location", ""))
+                url = _joined(url, answer.headers.get("location", ""))
         raise DownloadFailed("too_many_redirects")
 
     def _read(
@@ -200,6 +198,21 @@ def public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
+def _readable(address: str) -> str:
+    """`address`, unless different readers would read it differently."""
+    if not PRINTABLE.fullmatch(address) or "\\" in address:
+        raise DownloadForbidden("malformed_address")
+    return address
+
+
+def _joined(url: str, location: str) -> str:
+    """Where `location`, found at `url`, leads."""
+    try:
+        return urljoin(url, _readable(location))
+    except ValueError as error:
+        raise DownloadForbidden("malformed_address") from error
+
+
 def _listed(host: str, entry: str) -> bool:
     return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry
 
@@ -233,7 +246,11 @@ def _connected(target: Target, connect_s: float) -> urllib3.connection.HTTPConne
         connection = _connection(target, address, connect_s)
         try:
             connection.connect()
-        except (OSError, urllib3.exceptions.HTTPError):
+        except (
+            OSError,
+            ValueError,
+            urllib3.exceptions.HTTPError,
+        ):  # ValueError: another's certificate
             connection.close()
         else:
             return connection
