@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 MAX_AGE_S = 300.0
 REFRESH_AFTER_S = 60.0  # a stranger's unknown key id costs at most one call a minute
 RENEW_AFTER_S = 5.0  # PoYo saying 401 for long costs at most one call in five seconds
+KEY = re.compile(r"[!-~]+")  # what an Authorization header can carry
 CONFIG = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
@@ -50,17 +52,21 @@ class Secret:
         return self._values
 
     def _fetched(self) -> Mapping[str, Any]:
+        """What is there now; an old key is better than no service."""
         try:
-            values = json.loads(self.client.get_secret_value(SecretId=self.arn)["SecretString"])
+            text = self.client.get_secret_value(SecretId=self.arn)["SecretString"]
+            values = json.loads(text)
         except (ClientError, BotoCoreError) as error:
-            if self._values:  # an old key is better than no service
-                return self._values
-            raise SecretUnavailable(type(error).__name__) from error
-        except ValueError as error:
-            raise SecretInvalid(f"{self.arn} is not JSON") from error
-        if not isinstance(values, dict):
+            if not self._values:
+                raise SecretUnavailable(type(error).__name__) from error
+            return self._values
+        except (ValueError, RecursionError):
+            values = None
+        if isinstance(values, dict):
+            return values
+        if not self._values:
             raise SecretInvalid(f"{self.arn} is not a JSON object")
-        return values
+        return self._values
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +82,29 @@ class ApiKeys:
 
     def poyo_key(self) -> str:
         """PoYo's API key, without the quotes and newlines of a careless paste."""
-        key = str(self.secret.values().get("poyo_api_key", "")).strip().strip("\"'").strip()
-        if not key:
-            raise SecretInvalid("poyo_api_key is missing: put it with `python -m cli.keys poyo`")
+        key = str(self.secret.values().get("poyo_api_key") or "").strip().strip("\"'").strip()
+        if not KEY.fullmatch(key):
+            raise SecretInvalid("poyo_api_key is no key: put one with `python -m cli.keys poyo`")
         return key
 
     def renewed(self) -> bool:
         """PoYo said that the key is wrong: read it again, and say whether it has changed."""
         before = self.poyo_key()
         self.secret.values(max_age_s=RENEW_AFTER_S)
-        return self.poyo_key() != before
+        try:
+            return self.poyo_key() != before
+        except SecretInvalid:
+            return False
 
     def owner_of(self, key: str) -> str | None:
         """The name of the server key `key`, None for a stranger; every name is compared."""
         return self._named(key, MAX_AGE_S) or self._named(key, REFRESH_AFTER_S)
 
     def _named(self, key: str, max_age_s: float) -> str | None:
-        digest = hashlib.sha256(key.encode(errors="replace")).hexdigest()
-        names = dict(self.secret.values(max_age_s=max_age_s).get("server_keys", {}))
-        matching = [name for name, kept in names.items() if hmac.compare_digest(str(kept), digest)]
+        digest = hashlib.sha256(key.encode(errors="replace")).hexdigest().encode()
+        names = self.secret.values(max_age_s=max_age_s).get("server_keys")
+        kept = names.items() if isinstance(names, dict) else ()
+        matching = [name for name, each in kept if hmac.compare_digest(str(each).encode(), digest)]
         return matching[0] if matching else None
 
 
@@ -113,7 +123,7 @@ class CallbackKeys:
         """Id and key that new callback URLs are made with."""
         kid = str(self.secret.values().get("current", ""))
         keys = self.all()
-        if kid not in keys:
+        if not keys.get(kid):
             raise SecretInvalid(f"current names {kid!r}, which is not one of {sorted(keys)}")
         return kid, keys[kid]
 
