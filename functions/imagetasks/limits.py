@@ -28,7 +28,7 @@ class Limits:
     revive_within_s: int = 7 * 24 * 60 * 60  # retries on a softly failed task end here
     empty_results: int = 5  # `finished` without files, before it counts as a bad result
     bad_results: int = 8  # not an image, before it counts as a bad result: about an hour
-    hint_looks: int = 6  # PoYo may not know a brand-new id yet: tries before a hint is dropped
+    hint_looks: int = 6  # PoYo may not know a brand-new id yet: 404s before a hint is dropped
     shard_rows: int = 200
     claims_per_run: int = 2000
 

@@ -142,13 +142,19 @@ class Looker:
             self._ask(outcome.task, Ring(task_id=task.task_id, by="callback"))
 
     def _keep_hints(self, task: Task, ring: Ring, hints: tuple[str, ...], *, missing: bool) -> None:
-        """Remember the ids until PoYo answers; it may not know a brand-new one for a moment."""
+        """Remember the ids until PoYo answers; it may not know a brand-new one for a moment.
+
+        An id that is new here gets all of our patience, whatever others before it have used up.
+        """
         limits = self.pace.limits
-        if missing and task.looks >= limits.hint_looks:
+        fresh = ring.poyo_id is not None and ring.poyo_id not in task.hints
+        looks, denied = (0, 0) if fresh else (task.looks, task.denied)
+        if missing and denied >= limits.hint_looks:
             self._move(task, due_at=None if task.ended else self.pace.clock(), hints=None)
             return
-        wait_s = self.pace.hurry_s(task.looks, limits.look_backoff_s)
-        kept = self._later(task, wait_s, hints=list(hints), looks=task.looks + 1)
+        wait_s = self.pace.hurry_s(looks, limits.look_backoff_s)
+        facts = {"hints": list(hints), "looks": looks + 1, "denied": denied + missing}
+        kept = self._later(task, wait_s, **facts)
         if not kept and ring.poyo_id:
             # Somebody moved the row meanwhile. The id may be all that is left of a paid task, so
             # the bell carries it on; if that is dumb too, the queue brings this message back.

@@ -75,6 +75,7 @@ class Task:
     bound_at: int | None = None
     progress: Decimal | None = None
     looks: int = 0
+    denied: int = 0  # times that PoYo knew none of the hints
     copies: int = 0
     bad_copies: int = 0
     result_seen_at: int | None = None

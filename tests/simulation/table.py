@@ -7,6 +7,7 @@ from typing import Any
 
 from imagetasks.clauses import Put, Refused, Row, Update
 from imagetasks.errors import StoreUnavailable
+from imagetasks.quota import QUOTA_KEY
 from imagetasks.transitions import TRANSITIONS
 from tests.simulation.rows import Rows, Watch, entry, select
 from tests.simulation.schedule import World
@@ -35,7 +36,8 @@ class SimulatedTable:
 
     def put(self, put: Put) -> None:
         """Write a whole row."""
-        self._write("table.put", lambda: self.rows.put(put))
+        what = "table.put" if put.row["pk"] != QUOTA_KEY else "table.put quota"
+        self._write(what, lambda: self.rows.put(put))
 
     def update(self, update: Update) -> dict[str, Any]:
         """Change a row and return it."""
@@ -106,7 +108,9 @@ class SimulatedTable:
 
 
 def named(update: Update) -> str:
-    """Which transition an update makes."""
+    """Which transition an update makes, `quota` for the row that counts submits."""
+    if update.pk == QUOTA_KEY:
+        return "quota"
     return EVENTS[update.line["event"]] if update.line else "move"
 
 
