@@ -30,6 +30,7 @@ def environment(**further: str) -> dict[str, str]:
     return {**ports, "FIRST_LOOK_SECONDS": str(FIRST_LOOK_SECONDS), "DEMO": "0", **further}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Under xdist all tests of the deployed stack go to one worker, so there is one stack."""
     for item in items:

