@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, cast
 
 import boto3
+import boto3.session
 import pytest
 import yaml
 from moto import mock_aws
@@ -51,6 +53,7 @@ def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
 _Loader.add_multi_constructor("!", _tagged)
 
 
+@cache
 def template() -> dict[str, Any]:
     """template.yaml, its intrinsic functions as plain values."""
     return cast(dict[str, Any], yaml.load(TEMPLATE.read_text(), Loader=_Loader))  # noqa: S506
@@ -125,6 +128,12 @@ class Cloud:
         return {item["pk"]["S"] for item in found["Items"]}
 
 
+@cache
+def _session() -> boto3.session.Session:
+    """One session for all: it has read the descriptions of the services, which takes long."""
+    return boto3.session.Session(region_name=REGION)
+
+
 @contextmanager
 def aws() -> Iterator[Cloud]:
     """An empty cloud with the template's table, bucket, queue and secrets."""
@@ -132,7 +141,7 @@ def aws() -> Iterator[Cloud]:
         environment.setenv("AWS_DEFAULT_REGION", REGION)
         environment.delenv("AWS_ENDPOINT_URL", raising=False)
         environment.delenv("AWS_PROFILE", raising=False)
-        boto3.setup_default_session(region_name=REGION)
+        environment.setattr(boto3, "DEFAULT_SESSION", _session())
         boto3.client("dynamodb").create_table(TableName="tasks", **table_arguments())
         boto3.client("s3").create_bucket(
             Bucket="images", CreateBucketConfiguration={"LocationConstraint": REGION}
