@@ -124,7 +124,7 @@ class Upstream:
         return sum(each.method == method for each in self.sent)
 
 
-def poyo(send: Upstream, *, renewed: Callable[[], bool] = lambda: False) -> Poyo:
+def poyo(send: Upstream, *, renewed: Callable[[str], bool] = lambda _: False) -> Poyo:
     """The account, over a faked wire."""
     return Poyo(send=send, base_url="https://api.poyo.test", key=lambda: POYO_KEY, renewed=renewed)
 

@@ -219,7 +219,7 @@ def test_a_key_that_was_rotated_meanwhile_is_no_refusal(status: int) -> None:
     answer = reply({"code": 401, "error": {"message": "Invalid API key"}}, status)
     upstream.answers("POST", answer)
     upstream.answers("GET", answer)
-    account = poyo(upstream, renewed=lambda: True)
+    account = poyo(upstream, renewed=lambda _: True)
 
     with pytest.raises(PoyoUnavailable):
         account.submit(model="m", order={}, callback_url=URL, idempotency_key="id")
@@ -230,7 +230,7 @@ def test_a_key_that_was_rotated_meanwhile_is_no_refusal(status: int) -> None:
 
 
 def test_no_other_answer_asks_for_a_new_key() -> None:
-    def never() -> bool:
+    def never(key: str) -> bool:
         raise AssertionError
 
     upstream = Upstream()

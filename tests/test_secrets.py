@@ -119,27 +119,47 @@ def test_a_new_server_key_is_known_within_a_minute_and_a_flood_costs_one_read() 
 def test_a_rotated_poyo_key_is_found_and_a_wrong_one_costs_one_read_in_five_seconds() -> None:
     kept, client, clock = secret(GOOD)
     keys = ApiKeys(kept)
-    keys.poyo_key()
+    key = keys.poyo_key()
     for _ in range(10):
-        assert not keys.renewed()
-    assert client.reads == 1
+        assert not keys.renewed(key)
+    assert client.reads == 2
     clock.forward(6)
-    assert not keys.renewed()
+    assert not keys.renewed(key)
     client.value = GOOD | {"poyo_api_key": "sk-2"}
     clock.forward(6)
 
-    assert keys.renewed()
+    assert keys.renewed(key)
     assert keys.poyo_key() == "sk-2"
+
+
+def test_a_key_rotated_just_after_it_was_read_is_found_at_the_first_refusal() -> None:
+    kept, client, _ = secret(GOOD)
+    keys = ApiKeys(kept)
+    key = keys.poyo_key()
+    client.value = GOOD | {"poyo_api_key": "sk-2"}
+
+    assert keys.renewed(key)
+
+
+def test_a_key_that_was_read_again_while_poyo_refused_it_has_been_renewed() -> None:
+    kept, client, clock = secret(GOOD)
+    keys = ApiKeys(kept)
+    key = keys.poyo_key()
+    client.value = GOOD | {"poyo_api_key": "sk-2"}
+    clock.forward(301)
+
+    assert keys.renewed(key)
+    assert client.reads == 2
 
 
 def test_a_key_that_is_gone_is_no_new_key() -> None:
     kept, client, clock = secret(GOOD)
     keys = ApiKeys(kept)
-    keys.poyo_key()
+    key = keys.poyo_key()
     client.value = GOOD | {"poyo_api_key": ""}
     clock.forward(6)
 
-    assert not keys.renewed()
+    assert not keys.renewed(key)
 
 
 def test_callback_urls_are_made_with_the_current_key_and_every_key_opens() -> None:

@@ -69,13 +69,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Poyo:
-    """The upstream account. `key` is asked for at each call; `renewed` says, after PoYo has called
-    it wrong, whether there is a new one by now."""
+    """The upstream account. `key` is asked for at each call; `renewed` says of one that PoYo has
+    called wrong whether there is another by now."""
 
     send: Send
     base_url: str
     key: Callable[[], str]
-    renewed: Callable[[], bool]
+    renewed: Callable[[str], bool]
     submit_read_s: float = 12.0
     status_read_s: float = 8.0
 
@@ -89,7 +89,8 @@ class Poyo:
         vendor's own command-line client has sent since August 2026: sent, never relied on.
         """
         content = {"model": model, "callback_url": callback_url, "input": dict(order)}
-        headers = self._headers() | {
+        key = self.key()
+        headers = _headers(key) | {
             "Content-Type": "application/json",
             "Idempotency-Key": idempotency_key,
         }
@@ -101,7 +102,7 @@ class Poyo:
             raise PoyoUnavailable(f"not sent: {error}") from error
         except AnswerLost as error:
             raise SubmitUnknown(f"answer lost: {error}") from error
-        if unauthorized(reply) and self.renewed():
+        if unauthorized(reply) and self.renewed(key):
             raise PoyoUnavailable("the key was rotated")
         return read_submit(reply)
 
@@ -110,23 +111,17 @@ class Poyo:
 
         Raises PoyoMissing when PoYo does not know the id (yet), PoyoUnavailable on any trouble.
         """
+        key = self.key()
         url = f"{self.base_url}/api/generate/status/{poyo_id}"
         try:
             reply = self.send(
-                "GET", url, headers=self._headers(), body=None, read_s=self.status_read_s
+                "GET", url, headers=_headers(key), body=None, read_s=self.status_read_s
             )
         except (NotSent, AnswerLost) as error:
             raise PoyoUnavailable(f"no answer: {error}") from error
-        if unauthorized(reply) and self.renewed():
+        if unauthorized(reply) and self.renewed(key):
             raise PoyoUnavailable("the key was rotated")
         return read_status(reply)
-
-    def _headers(self) -> dict[str, str]:
-        return {
-            "Authorization": f"Bearer {self.key()}",
-            "Accept": "application/json",
-            "User-Agent": "imagetasks/1",
-        }
 
 
 def unauthorized(reply: Reply) -> bool:
@@ -209,6 +204,14 @@ def signed(key: str, poyo_id: str, headers: Mapping[str, str]) -> bool:
         key.encode(), f"{poyo_id}.{stamp}".encode(errors="replace"), hashlib.sha256
     )
     return hmac.compare_digest(base64.b64encode(digest), presented.encode(errors="replace"))
+
+
+def _headers(key: str) -> dict[str, str]:
+    return {
+        "Authorization": f"Bearer {key}",
+        "Accept": "application/json",
+        "User-Agent": "imagetasks/1",
+    }
 
 
 def _json(body: bytes) -> Any:

@@ -39,6 +39,7 @@ class Secret:
     clock: Callable[[], float] = time.monotonic
     _values: Mapping[str, Any] = field(default_factory=dict)
     _read_at: float = float("-inf")
+    _renewed_at: float = float("-inf")
 
     @classmethod
     def from_env(cls, variable: str) -> Secret:
@@ -50,6 +51,12 @@ class Secret:
         if self.clock() - self._read_at > max_age_s:
             self._values, self._read_at = self._fetched(), self.clock()
         return self._values
+
+    def renew(self) -> None:
+        """Read it again however young it is, once in five seconds: it did not open PoYo's door."""
+        if self.clock() - self._renewed_at > RENEW_AFTER_S:
+            self._renewed_at = self.clock()
+            self.values(max_age_s=-1)
 
     def _fetched(self) -> Mapping[str, Any]:
         """What is there now; an old key is better than no service."""
@@ -87,12 +94,12 @@ class ApiKeys:
             raise SecretInvalid("poyo_api_key is no key: put one with `python -m cli.keys poyo`")
         return key
 
-    def renewed(self) -> bool:
-        """PoYo said that the key is wrong: read it again, and say whether it has changed."""
-        before = self.poyo_key()
-        self.secret.values(max_age_s=RENEW_AFTER_S)
+    def renewed(self, refused: str) -> bool:
+        """PoYo called the key `refused` wrong: whether there is another one, read again if need be."""
         try:
-            return self.poyo_key() != before
+            if self.poyo_key() == refused:
+                self.secret.renew()
+            return self.poyo_key() != refused
         except SecretInvalid:
             return False
 

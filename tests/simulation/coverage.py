@@ -10,6 +10,8 @@ EFFECTS = {
     "submit": (
         "secrets.get",
         "table.put",
+        "table.put quota",
+        "table.update quota",
         "poyo.POST",
         "table.transact",
         "table.get",
@@ -23,6 +25,8 @@ EFFECTS = {
         "secrets.get",
         "poyo.GET",
         "poyo.POST",
+        "table.put quota",
+        "table.update quota",
         "bucket.head",
         "file.fetch",
         "bucket.put",

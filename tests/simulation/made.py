@@ -58,6 +58,7 @@ class Ledger:
     announce: Callable[[Made], None]
     made: list[Made] = field(default_factory=list)
     posts: list[Post] = field(default_factory=list)
+    outdated: set[str] = field(default_factory=set)  # orders whose last submit had an old key
 
     def find(self, poyo_id: str) -> Made | None:
         """The task with this id."""

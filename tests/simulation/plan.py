@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "table.read": ("unavailable",),
@@ -108,6 +109,8 @@ class Plan:
     lies: bool = False
     rotations: int = 0
     strangers: int = 0
+    at_once: bool = False
+    kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def outage(self, family: str, at: int) -> str | None:
         """The fault of `family` that lasts at this instant, if any."""
@@ -129,7 +132,7 @@ def draw(chance: random.Random, points: tuple[str, ...], *, lies: bool = False) 
     rates["poyo.callback"] = chance.choice((0.0, 0.2, 0.7))
     if chance.random() < 0.3:  # one wire alone is bad: what hides behind others comes to light
         rates[chance.choice(tuple(FAULTS))] = 0.5
-    return Plan(
+    plan = Plan(
         chaos_ms=chaos_ms,
         orders=chance.randint(2, 8),
         tempo_ms=chance.choice(((0, 0), (1, 30), (1, 30), (5, 400), (50, 6000))),
@@ -146,7 +149,49 @@ def draw(chance: random.Random, points: tuple[str, ...], *, lies: bool = False) 
         lies=lies,
         rotations=chance.choice((0, 0, 1, 4)),
         strangers=chance.choice((0, 2, 10)),
+        at_once=chance.random() < 0.5,
     )
+    return _themed(plan, chance)
+
+
+def _themed(plan: Plan, chance: random.Random) -> Plan:
+    """Half of the seeds dwell on something that seldom comes about by itself."""
+    theme = chance.choice((None, None, None, None, *THEMES))
+    if theme is None:
+        return plan
+    changes = dict(THEMES[theme])
+    rates = dict(plan.rates) | changes.pop("rates", {})
+    return replace(plan, rates=rates, **changes)
+
+
+LOST = tuple(kind for kind in FAULTS["poyo.submit"] if "created" in kind or "answer" in kind)
+LATER = tuple(kind for kind in FAULTS["poyo.submit"] if kind.startswith(("busy", "not_sent")))
+THEMES: Mapping[str, Mapping[str, Any]] = {
+    "late truth": {
+        "chaos_ms": 40 * 3_600_000,
+        "at_once": True,
+        "rates": {"poyo.work": 1.0, "file.fetch": 0.4, "poyo.callback": 0.3},
+        "kinds": {"poyo.work": ("slow", "slow", "stuck"), "poyo.callback": ("doubled", "late")},
+    },
+    "lost answers": {
+        "rates": {"poyo.submit": 0.8, "poyo.status": 0.5, "poyo.callback": 0.1},
+        "kinds": {"poyo.submit": LOST},
+    },
+    "skewed and slow": {
+        "chaos_ms": 1_800_000,
+        "at_once": True,
+        "skew_ms": 300_000,
+        "tempo_ms": (200, 3000),
+        "rates": {"poyo.submit": 0.6},
+        "kinds": {"poyo.submit": LATER},
+    },
+    "keys": {
+        "chaos_ms": 7_200_000,
+        "rotations": 12,
+        "rates": {"secrets.get": 0.0, "poyo.submit": 0.1},
+        "kinds": {"poyo.submit": LATER},
+    },
+}
 
 
 def _outages(chance: random.Random, chaos_ms: int) -> tuple[Outage, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 from imagetasks.clauses import Put, Row, Update
 from tests.simulation import answers
 from tests.simulation.bucket import SimulatedBucket
+from tests.simulation.keys import SimulatedSecrets
 from tests.simulation.made import FAILURES, FILE_LIFE_MS, Ledger, Made
 from tests.simulation.process import Broken
 from tests.simulation.schedule import HOUR_MS, World
@@ -42,13 +43,20 @@ MOST_LOOKS = 60
 class Promises:
     """Raises Broken at the first write or answer that breaks one."""
 
-    def __init__(self, world: World, ledger: Ledger, bucket: SimulatedBucket) -> None:
+    def __init__(
+        self,
+        world: World,
+        ledger: Ledger,
+        bucket: SimulatedBucket,
+        secrets: SimulatedSecrets,
+    ) -> None:
         self.rows: dict[str, dict[str, Any]]
         self.calm_at = 0
         self.looks: Counter[tuple[str, int]] = Counter()
         self._world = world
         self._ledger = ledger
         self._bucket = bucket
+        self._secrets = secrets
 
     def written(self, old: Row, new: Row, write: Put | Update) -> None:
         """A row changes: what it may become follows from what it was."""
@@ -71,6 +79,10 @@ class Promises:
         _hold(new["history"][: len(past)] == past, "history only grows", new)
         if after == "finished":
             self._kept(new)
+        if before == "submitting" and after == "failed" and new["reason"] == "unavailable":
+            order = new["input"]["prompt"].removeprefix("CANARY-prompt ")
+            outdated = order in self._ledger.outdated and not self._secrets.failed
+            _hold(not outdated, "a key rotated in time costs no task", new)
 
     def posted(self, order: str, task_id: str) -> None:
         """A submit arrives at PoYo: the row is there, and no earlier one may have made a task."""

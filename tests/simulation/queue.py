@@ -12,6 +12,7 @@ from tests.simulation.schedule import World
 
 VISIBILITY_S = 360.0
 MOST_RECEIVES = 4
+REDRIVE_S = 900.0  # there is an alarm for every dead letter; in the calm somebody answers it
 
 Deliver = Callable[["Message", Callable[[bool], None]], None]
 
@@ -74,6 +75,8 @@ class SimulatedQueue:
         if message.receives >= MOST_RECEIVES:
             self._world.tell("queue", "gives up", message.body)
             self.dead.append(message)
+            if self._world.calm:
+                self._world.after(REDRIVE_S, self.redrive)
             return
         fault = self._world.fault("queue.deliver")
         if fault == "late":

@@ -76,7 +76,7 @@ class _Stage:
         self.secrets = SimulatedSecrets(world)
         self.announcer = Announcer(world, self._knock)
         self.ledger = Ledger(world, self.announcer)
-        self.promises = Promises(world, self.ledger, self.bucket)
+        self.promises = Promises(world, self.ledger, self.bucket, self.secrets)
         self.table = SimulatedTable(world, self.promises.written)
         self.promises.rows = self.table.rows.rows
         self.poyo = SimulatedPoyo(world, self.ledger, self.secrets, self.promises.posted)
@@ -103,10 +103,9 @@ class _Stage:
     def _invite(self) -> None:
         """Everything that will happen by itself."""
         world, plan, chance = self.world, self.world.plan, self.world.chance
-        near = chance.random() < 0.5  # all at once, or over the whole time
         for n in range(plan.orders):
             client = Client(world, self.functions, f"owner{n % 2}/key{n // 2}")
-            world.at(self._some_time(0.02 if near else 0.7), client.begin)
+            world.at(self._some_time(0.02 if plan.at_once else 0.7), client.begin)
         for _ in range(plan.strangers):
             world.at(self._some_time(), self.visitors.stranger)
             world.at(self._some_time(), self.visitors.leak)

@@ -130,7 +130,7 @@ class World:
             return None
         kind = self.plan.outage(family, self.now - BEGIN_MS)
         if kind is None and self.chance.random() < self.plan.rates[family]:
-            kind = self.chance.choice(FAULTS[family])
+            kind = self.chance.choice(self.plan.kinds.get(family, FAULTS[family]))
         if kind:
             self.counts["fault", f"{family} {kind}"] += 1
         return kind

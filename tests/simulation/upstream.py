@@ -26,7 +26,6 @@ class SimulatedPoyo:
     ledger: Ledger
     secrets: SimulatedSecrets
     posted: Callable[[str, str], None]
-    outdated: dict[str, int] = field(default_factory=dict)
     macs: set[str] = field(default_factory=set)
 
     def send(
@@ -56,14 +55,14 @@ class SimulatedPoyo:
         task_id = headers["Idempotency-Key"]
         self.macs.add(str(said["callback_url"]).rpartition("/")[2])
         self.posted(order, task_id)
-        self.outdated.pop(order, None)
+        self.ledger.outdated.discard(order)
         if fault == "request_lost":
             return self._lost(order, read_s)
         key = headers["Authorization"].removeprefix("Bearer ")
         echo = {"prompt": said["input"]["prompt"], "key": key, "url": said["callback_url"]}
         if key not in self.secrets.accepted:
             if key != self.secrets.poyo_keys[-1]:
-                self.outdated[order] = self.world.now
+                self.ledger.outdated.add(order)
             fault = "unauthorised_401"
         if fault and fault in LIES:
             self.ledger.make(order, task_id, said["callback_url"], lied=True)
