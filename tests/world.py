@@ -100,7 +100,7 @@ class Cloud:
         } | further
 
     def rings(self) -> list[dict[str, Any]]:
-        """Every ring on the queue, delayed ones too; the queue is empty afterwards."""
+        """Every ring on the queue, taken off it; of delayed ones, which stay, only that they are."""
         sqs = self.client("sqs")
         attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
         said: list[dict[str, Any]] = []
@@ -112,7 +112,6 @@ class Cloud:
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=each["ReceiptHandle"])
         counted = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=attributes)
         delayed = int(counted["Attributes"]["ApproximateNumberOfMessagesDelayed"])
-        sqs.purge_queue(QueueUrl=self.queue_url)
         return said + [{"delayed": True}] * delayed
 
     def rows(self) -> list[dict[str, Any]]:
