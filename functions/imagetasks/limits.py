@@ -26,6 +26,7 @@ class Limits:
     file_gone_after_s: int = 24 * 60 * 60  # PoYo keeps files 24 h (one page says 3 days)
     file_lost_after_s: int = 72 * 60 * 60  # unreachable, but nobody said it is gone
     revive_within_s: int = 7 * 24 * 60 * 60  # retries on a softly failed task end here
+    bell_counts_s: int = 30 * 60  # PoYo's status may lag behind its callback: no giving up
     empty_results: int = 5  # `finished` without files, before it counts as a bad result
     bad_results: int = 8  # not an image, before it counts as a bad result: about an hour
     hint_looks: int = 6  # PoYo may not know a brand-new id yet: 404s before a hint is dropped

@@ -6,7 +6,7 @@ ones cost one look. Trouble upstream is written down as a later `due_at`, never 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imagetasks import telemetry, transitions
@@ -171,7 +171,7 @@ class Looker:
         except PoyoUnavailable as error:
             if error.ours:
                 telemetry.page("account_refused", task_id=task.task_id, reason="status")
-            return self._again(task)
+            return self._again(task, ring, hurry=False)
         if report.status == "finished":
             return self._finished(task, report)
         if report.status == "failed":
@@ -187,15 +187,27 @@ class Looker:
             self._move(task, due_at=None)
 
     def _still_running(self, task: Task, ring: Ring, report: Report | None) -> None:
-        limits = self.pace.limits
-        if task.ended:
+        """PoYo is at it, or does not know it, or says so although the result was there already."""
+        patience_s = self.pace.limits.timed_out_after_s
+        promised = self._promised(task, ring)
+        if task.ended and not promised:
             if task.due_at is not None:
                 self._move(task, due_at=None)
-        elif self.pace.older(task.bound_at or task.sent_at, limits.timed_out_after_s):
+        elif not promised and self.pace.older(task.bound_at or task.sent_at, patience_s):
             self._apply(transitions.fail(task, self.pace.at(), reason="timed_out", detail=""))
         else:
             progress = {"progress": report.progress} if report and report.progress else {}
-            self._again(task, hurry=ring.by in ("callback", "retry"), **progress)
+            self._again(task, ring, hurry=ring.by in ("callback", "retry"), **progress)
+
+    def _promised(self, task: Task, ring: Ring) -> bool:
+        """Whether PoYo spoke of a result: in a callback lately, or in its status within a day."""
+        limits = self.pace.limits
+        words = (
+            (task.rung_at, limits.bell_counts_s),
+            (task.result_seen_at, limits.timed_out_after_s),
+        )
+        fresh = (at is not None and not self.pace.older(at, good_s) for at, good_s in words)
+        return ring.by == "callback" or any(fresh)
 
     def _finished(self, task: Task, report: Report) -> None:
         """The image is there to be had: T5 once it is in our bucket."""
@@ -249,9 +261,12 @@ class Looker:
 
     # Writing it down
 
-    def _again(self, task: Task, *, hurry: bool = False, **facts: Any) -> None:
-        """Look again later; sooner when a callback said that there is something to see."""
+    def _again(self, task: Task, ring: Ring, *, hurry: bool, **facts: Any) -> None:
+        """Look again later; a callback says that there is something to see, so it begins anew."""
         limits = self.pace.limits
+        if ring.by == "callback":
+            facts["rung_at"] = self.pace.clock()
+            task = replace(task, looks=0)
         if task.ended and self.pace.older(task.created_at, limits.revive_within_s):
             self._move(task, due_at=None)
             return

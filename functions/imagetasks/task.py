@@ -73,6 +73,7 @@ class Task:
     poyo_id: str | None = None
     hints: tuple[str, ...] = ()
     bound_at: int | None = None
+    rung_at: int | None = None  # the last callback that PoYo's status did not bear out yet
     progress: Decimal | None = None
     looks: int = 0
     denied: int = 0  # times that PoYo knew none of the hints
