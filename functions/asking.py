@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
@@ -32,7 +31,7 @@ def raw_body(event: APIGatewayProxyEventV2) -> bytes:
         return body.encode(errors="replace")
     try:
         return base64.b64decode(body)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return b""
 
 
