@@ -7,6 +7,9 @@ import time
 from types import FrameType
 from typing import NoReturn
 
+from botocore.exceptions import BotoCoreError, ClientError
+from requests import RequestException
+
 from local import invoke, sample
 from local.processes import ROOT
 from local.progress import StepFailed, say
@@ -42,7 +45,10 @@ def main() -> int:
     except BadSetting as error:
         print(f"imagetasks: {error}", file=sys.stderr)
         return 2
-    except StepFailed as error:
+    except BrokenPipeError:  # whoever read our output has gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (StepFailed, BotoCoreError, ClientError, RequestException) as error:
         print(f"imagetasks: {error}", file=sys.stderr)
         return 1
 

@@ -16,6 +16,7 @@ from local.settings import HOST
 
 REGION = "eu-west-1"
 START_TIMEOUT_S = 60
+SCRATCH = "tmp"
 ENVIRONMENT = ROOT / ".local" / "envs" / "cloud" / "bin"
 
 # What the emulator and the functions in it may see of the surrounding shell: how to run and how
@@ -62,8 +63,8 @@ class Cloud:
 
 def start(processes: Processes, cloud: Cloud, state: Path) -> None:
     """Start MiniStack and return once it answers; its scratch files live under `state`."""
-    scratch = state / "tmp"
-    shutil.rmtree(scratch, ignore_errors=True)
+    clear(state)
+    scratch = state / SCRATCH
     scratch.mkdir(parents=True)
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environ = passed_on | {
@@ -80,6 +81,11 @@ def start(processes: Processes, cloud: Cloud, state: Path) -> None:
     }
     process = processes.start("ministack", [str(ENVIRONMENT / "ministack")], environ)
     wait_for(lambda: answers(f"{cloud.url}/_ministack/health"), process, START_TIMEOUT_S)
+
+
+def clear(state: Path) -> None:
+    """Remove the emulator's scratch files, among them a copy of the layer for every function."""
+    shutil.rmtree(state / SCRATCH, ignore_errors=True)
 
 
 def answers(url: str) -> bool:

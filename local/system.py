@@ -76,6 +76,7 @@ def running(
         yield _start(settings, state, processes, say, simulator)
     finally:
         processes.stop()
+        cloud.clear(state)
 
 
 def _start(
