@@ -15,7 +15,7 @@ from local.processes import ROOT, Processes, wait_for
 from local.settings import HOST
 
 REGION = "eu-west-1"
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 180  # usually one second; patience is for a machine that is busy
 SCRATCH = "tmp"
 ENVIRONMENT = ROOT / ".local" / "envs" / "cloud" / "bin"
 

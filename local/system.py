@@ -13,7 +13,7 @@ from local.processes import Process, Processes, wait_for
 from local.settings import Settings, check_ports_free
 from local.stack import Stack
 
-ANSWER_TIMEOUT_S = 20
+ANSWER_TIMEOUT_S = 90  # usually three seconds; patience is for a machine that is busy
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from local.settings import from_environment
 from local.system import System, running
 from tests.conftest import environment, free_ports
 
-PATIENCE_S = 60
+PATIENCE_S = 120
 ENDED = ("finished", "failed")
 
 

@@ -19,8 +19,8 @@ import pytest
 from local.processes import ROOT
 from tests.conftest import environment
 
-START_TIMEOUT_S = 240
-END_TIMEOUT_S = 20
+START_TIMEOUT_S = 600
+END_TIMEOUT_S = 60
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process table of /proc")
 
