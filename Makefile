@@ -1,6 +1,6 @@
 # One command to see it run, one gate to pass. Everything made here lives in .local/ and .aws-sam/.
 .DEFAULT_GOAL := help
-.PHONY: help run check test format lint types template locks check-locks build envs clean simulate
+.PHONY: engine help run check test format lint types template locks check-locks build envs clean simulate
 
 DEV   := .local/envs/dev/bin
 SAM   := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PATH="$(CURDIR)/.local/envs/sam/bin:$$PATH" sam
@@ -66,3 +66,6 @@ clean: ## remove all that was made here, the environments too
 
 simulate: envs ## a task's life under every fault; SEEDS=2000, or SEED=7 for one and its story
 	@PYTHONPATH=functions $(DEV)/python -m tests.simulation --jobs 2 $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300))
+
+engine: ## AWS's own DynamoDB engine, for the tests that run on it
+	@local/engine.sh

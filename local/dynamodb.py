@@ -1,0 +1,119 @@
+"""AWS's own DynamoDB engine for tests: `python -m local.dynamodb --port N`, on 127.0.0.1 only.
+
+The engine would listen on every interface of the machine. So it runs in a network namespace of its own,
+whose only interface is a loopback, and this program carries connections into it from 127.0.0.1.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from local.settings import HOST
+
+JAR = Path(__file__).parent.parent / ".local" / "engine" / "emulator" / "DynamoDBLocal.jar"
+INSIDE = 8000
+START_S = 60
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT; 1 with the reason when it cannot be started."""
+    parser = argparse.ArgumentParser(prog="python -m local.dynamodb", description=__doc__)
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    listening = socket.create_server((HOST, parser.parse_args().port))
+    try:
+        _own_network()
+    except OSError as error:
+        print(f"no network namespace to be had: {error.strerror}", file=sys.stderr)
+        return 1
+    if not JAR.exists():
+        print("the engine is not here: make engine", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    engine = _start()
+    try:
+        asyncio.run(_serve(listening, engine))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        engine.terminate()
+        engine.wait()
+    return 0
+
+
+def _own_network() -> None:
+    """From here on this process has a network to itself; `listening` stays where it was opened."""
+    user, group = os.getuid(), os.getgid()
+    if user == 0:
+        os.unshare(os.CLONE_NEWNET)
+    else:
+        os.unshare(os.CLONE_NEWUSER | os.CLONE_NEWNET)
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        asked = struct.pack("16sh14x", b"lo", 0)
+        flags = struct.unpack("16sh14x", fcntl.ioctl(any_socket, _SIOCGIFFLAGS, asked))[1]
+        fcntl.ioctl(any_socket, _SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", flags | _IFF_UP))
+
+
+def _start() -> subprocess.Popen[bytes]:
+    """The engine in memory, ended with this process whatever ends it."""
+    libc = ctypes.CDLL(None)
+    return subprocess.Popen(
+        [
+            "java", "-Xmx512m", f"-Djava.library.path={JAR.parent / 'DynamoDBLocal_lib'}",
+            "-jar", str(JAR), "-inMemory", "-disableTelemetry", "-port", str(INSIDE),
+        ],
+        cwd=JAR.parent,
+        stdout=sys.stderr,
+        preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509  # one thread
+    )  # fmt: skip
+
+
+async def _serve(listening: socket.socket, engine: subprocess.Popen[bytes]) -> None:
+    """Carry connections in, from when the engine answers until it ends."""
+    await _answering(engine)
+    server = await asyncio.start_server(_carry, sock=listening)
+    print(f"DynamoDB's own engine on http://{HOST}:{listening.getsockname()[1]}", flush=True)
+    async with server:
+        await asyncio.to_thread(engine.wait)
+
+
+async def _answering(engine: subprocess.Popen[bytes]) -> None:
+    deadline = asyncio.get_running_loop().time() + START_S
+    while asyncio.get_running_loop().time() < deadline and engine.poll() is None:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(HOST, INSIDE)
+            writer.close()
+            return
+        await asyncio.sleep(0.1)
+    sys.exit("the engine did not start")
+
+
+async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    inner_reader, inner_writer = await asyncio.open_connection(HOST, INSIDE)
+    await asyncio.gather(_pipe(reader, inner_writer), _pipe(inner_reader, writer))
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while piece := await reader.read(65536):
+            writer.write(piece)
+            await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

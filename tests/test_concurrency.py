@@ -1,0 +1,172 @@
+"""Fifty at once on real engines: one winner for each key, no claim twice, both writes or neither."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Barrier
+
+import pytest
+
+from imagetasks import transitions
+from imagetasks.clauses import Condition, Put, equals
+from imagetasks.errors import PoyoIdTaken, StoreUnavailable
+from imagetasks.store import Due, Store
+from imagetasks.table import Table
+from imagetasks.task import poyo_key, shard_of
+from imagetasks.transitions import At
+from local.system import System
+from tests.engines import dynamodb_local, table_on
+from tests.fakes import START, task
+
+THREADS = 50
+
+
+@pytest.fixture(scope="module")
+def own_engine() -> Iterator[str]:
+    with dynamodb_local() as url:
+        yield url
+
+
+@pytest.fixture
+def on_own_engine(own_engine: str) -> Table:
+    return table_on(own_engine)
+
+
+@pytest.fixture
+def on_emulated_cloud(stack: System) -> Table:
+    return table_on(stack.cloud_url)
+
+
+@pytest.fixture(params=["on_own_engine", "on_emulated_cloud"])
+def store(request: pytest.FixtureRequest) -> Store:
+    return Store(request.getfixturevalue(request.param))
+
+
+def at_once[T](act: Callable[[int], T]) -> list[T]:
+    """What fifty threads got that began at the same moment."""
+    together = Barrier(THREADS)
+
+    def run(n: int) -> T:
+        together.wait()
+        return act(n)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        return list(pool.map(run, range(THREADS)))
+
+
+def at(n: int) -> At:
+    return At(START + n, f"stamp-{n}")
+
+
+def test_one_of_fifty_creates_the_task_and_the_others_are_shown_it(store: Store) -> None:
+    outcomes = at_once(lambda n: store.create(replace(task(), stamp=f"stamp-{n}")))
+
+    winners = [outcome for outcome in outcomes if outcome.won]
+    assert len(winners) == 1
+    assert {outcome.task.stamp for outcome in outcomes} == {winners[0].task.stamp}
+
+
+def test_one_of_fifty_retries_a_pending_task(store: Store) -> None:
+    pending = replace(task(), state="pending", not_before=START)
+    store.create(pending)
+
+    outcomes = at_once(lambda n: store.apply(transitions.retry(pending, at(n), due_at=START)))
+
+    assert sum(outcome.won for outcome in outcomes) == 1
+    assert store.read(pending.task_id).attempt == pending.attempt + 1
+
+
+def test_one_of_fifty_claims_what_is_due(store: Store) -> None:
+    made = task()
+    store.create(made)
+    due = Due(made.task_id, int(made.due_at or 0))
+
+    claimed = at_once(lambda n: store.claim(due, until=START + 10_000 + n))
+
+    assert sum(claimed) == 1
+
+
+def test_one_poyo_id_of_fifty_is_bound_and_the_others_leave_nothing_behind(store: Store) -> None:
+    made = task()
+    store.create(made)
+
+    def bind(n: int) -> bool:
+        change = transitions.bind(made, at(n), poyo_id=f"ID{n}", due_at=START, how="answer")
+        return patiently(lambda: store.bind(change, f"ID{n}").won)
+
+    won = at_once(bind)
+
+    owned = [n for n in range(THREADS) if store.table.get(poyo_key(f"ID{n}"))]
+    assert sum(won) == 1
+    assert owned == [won.index(True)]
+    assert store.read(made.task_id).poyo_id == f"ID{owned[0]}"
+
+
+def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(store: Store) -> None:
+    made = [task(f"key-{n}") for n in range(THREADS)]
+    for each in made:
+        store.create(each)
+
+    def bind(n: int) -> bool:
+        change = transitions.bind(made[n], at(n), poyo_id="ONE", due_at=START, how="answer")
+        try:
+            return patiently(lambda: store.bind(change, "ONE").won)
+        except PoyoIdTaken:
+            return False
+
+    won = at_once(bind)
+
+    states = [store.read(each.task_id).state for each in made]
+    assert sum(won) == 1
+    assert states.count("running") == 1
+    assert states.index("running") == won.index(True)
+
+
+def test_the_same_binding_fifty_times_is_one(store: Store) -> None:
+    made = task()
+    store.create(made)
+    change = transitions.bind(made, at(0), poyo_id="SAME", due_at=START, how="answer")
+
+    outcomes = at_once(lambda _: patiently(lambda: store.bind(change, "SAME")))
+
+    assert all(outcome.won for outcome in outcomes)  # all carry the same stamp: it was us
+    assert len(store.read(made.task_id).history) == len(made.history) + 1
+
+
+def test_fifty_submits_are_all_counted(store: Store) -> None:
+    counted = at_once(lambda _: patiently(lambda: store.count_submit(7).sent))
+
+    assert sorted(counted) == list(range(1, THREADS + 1))
+
+
+def test_the_index_forgets_a_task_that_has_ended(store: Store) -> None:
+    made = task()
+    store.create(made)
+    shard = shard_of(made.task_id)
+    assert [due.task_id for due in store.due(shard, now=START * 2, limit=10)] == [made.task_id]
+
+    change = transitions.fail(made, at(1), reason="rejected", detail="no")
+
+    assert store.apply(change).won
+    assert store.due(shard, now=START * 2, limit=10) == []
+
+
+def test_a_refused_put_brings_the_row_that_stands(store: Store) -> None:
+    row = {"pk": "poyo#X", "task_id": "somebody"}
+    store.table.put(Put(row=row, condition=Condition()))
+
+    with pytest.raises(Exception) as refused:  # noqa: PT011  # Refused carries its row, not a text
+        store.table.put(Put(row=row, condition=Condition((equals("task_id", "nobody"),))))
+
+    assert getattr(refused.value, "row", None) == row
+
+
+def patiently[T](act: Callable[[], T]) -> T:
+    """Fifty transactions on one row collide more often than the store's own patience lasts."""
+    for _ in range(200):
+        with contextlib.suppress(StoreUnavailable):
+            return act()
+    return act()
