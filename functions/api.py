@@ -15,7 +15,8 @@ from imagetasks.errors import ImageTasksError, TaskNotFound
 from imagetasks.images import Images
 from imagetasks.secrets import ApiKeys
 from imagetasks.submit import Order
-from imagetasks.task import Task
+from imagetasks.task import Task, is_task_id
+from problems import Refusal
 from wiring import submitter_from_env
 
 app = APIGatewayHttpResolver()
@@ -40,8 +41,8 @@ def create_task() -> Response[str]:
         origin=origin(app.current_event),
     )
     task, replayed = submitter.submit(placed)
-    if refusal := problems.refused(task):
-        raise refusal
+    if problem := problems.refused(task):
+        raise Refusal(problem)
     headers = {"Location": f"/v1/tasks/{task.task_id}"}
     if replayed:
         return _shown(task, 200, headers | {"Idempotent-Replayed": "true"})
@@ -57,10 +58,10 @@ def read_task(task_id: str) -> Response[str]:
 @app.get("/v1/tasks/<task_id>/files/<n>")
 def read_file(task_id: str, n: str) -> Response[str]:
     """The way to an image of a finished task, good for a few minutes."""
-    files = _task(task_id).files
-    if not n.isascii() or not n.isdecimal() or int(n[:4]) >= len(files):
-        raise problems.NO_FILE
-    headers = {"Location": images.link(files[int(n)]), "Cache-Control": "private, max-age=60"}
+    named = {str(number): kept for number, kept in enumerate(_task(task_id).files)}
+    if n not in named:
+        raise Refusal(problems.NO_FILE)
+    headers = {"Location": images.link(named[n]), "Cache-Control": "private, max-age=60"}
     return Response(302, "text/plain", "", headers=headers)
 
 
@@ -70,9 +71,9 @@ def health() -> Response[str]:
     return Response(200, "application/json", '{"status":"ok"}')
 
 
-@app.exception_handler(problems.Problem)
-def on_problem(problem: problems.Problem) -> Response[str]:
-    return problem.response()
+@app.exception_handler(Refusal)
+def on_refusal(refusal: Refusal) -> Response[str]:
+    return refusal.problem.response()
 
 
 @app.exception_handler(ImageTasksError)
@@ -89,13 +90,15 @@ def on_no_route(_: NotFoundError) -> Response[str]:
 def _owner() -> str:
     owner = api_keys.owner_of(server_key(app.current_event))
     if owner is None:
-        raise problems.UNAUTHORIZED
+        raise Refusal(problems.UNAUTHORIZED)
     return owner
 
 
 def _task(task_id: str) -> Task:
     """The caller's own task; anybody else's is not found."""
     owner = _owner()
+    if not is_task_id(task_id):
+        raise Refusal(problems.NO_TASK)
     task = submitter.store.read(task_id)
     if task.owner != owner:
         raise TaskNotFound(task_id)

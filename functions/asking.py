@@ -7,7 +7,7 @@ import os
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from problems import NO_KEY
+from problems import NO_KEY, Refusal
 
 
 def server_key(event: APIGatewayProxyEventV2) -> str:
@@ -17,10 +17,10 @@ def server_key(event: APIGatewayProxyEventV2) -> str:
 
 
 def idempotency_key(event: APIGatewayProxyEventV2) -> str:
-    """The Idempotency-Key. Raises Problem when there is no usable one."""
+    """The Idempotency-Key. Raises Refusal when there is no usable one."""
     key = event.headers.get("idempotency-key", "").strip()
     if not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
-        raise NO_KEY
+        raise Refusal(NO_KEY)
     return key
 
 

@@ -21,8 +21,8 @@ from imagetasks.task import State, Task
 from imagetasks.transitions import REASONS
 
 
-@dataclass(eq=False)
-class Problem(Exception):
+@dataclass(frozen=True)
+class Problem:
     """A refusal with a stable `code`; nothing was charged for the request that got it."""
 
     status: int
@@ -51,6 +51,15 @@ class Problem(Exception):
         if self.errors:
             body["errors"] = list(self.errors)
         return Response(self.status, "application/problem+json", json.dumps(body), headers=headers)
+
+
+class Refusal(Exception):
+    """Ends a request with `problem`. Raised anew each time: an exception keeps what it was raised
+    in, and a constant one would keep it for ever."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.code)
+        self.problem = problem
 
 
 UNAUTHORIZED = Problem(401, "unauthorized", "Send `Authorization: Bearer <key>` with a valid key.")

@@ -38,11 +38,15 @@ class Context:
 
 
 @contextmanager
-def opened(name: str, cloud: Cloud, **environment: str) -> Iterator[ModuleType]:
+def opened(
+    name: str, cloud: Cloud, *, without: str = "", **environment: str
+) -> Iterator[ModuleType]:
     """The door `name`, as after a cold start with the template's variables and these."""
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in cloud.environment(**environment).items():
             patch.setenv(variable, value)
+        if without:
+            patch.delenv(without)
         spec = importlib.util.spec_from_file_location(f"door_{name}", FUNCTIONS / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -13,6 +14,7 @@ from typing import Any
 
 SHARDS = 8  # of the index of due tasks: one partition takes 1,000 writes a second
 TASK_ID_LENGTH = 26  # base32 characters: 130 bits
+TASK_ID = re.compile(rf"[a-z2-7]{{{TASK_ID_LENGTH}}}")
 
 
 class State(StrEnum):
@@ -102,6 +104,11 @@ def derive_task_id(owner: str, idempotency_key: str) -> str:
     """The id of the one task that `owner` can make with this key: a replay collides with itself."""
     name = json.dumps(["imagetasks task v1", owner, idempotency_key]).encode()
     return base64.b32encode(hashlib.sha256(name).digest()).decode()[:TASK_ID_LENGTH].lower()
+
+
+def is_task_id(text: str) -> bool:
+    """Whether `text` could be the id of a task at all."""
+    return TASK_ID.fullmatch(text) is not None
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
