@@ -15,6 +15,8 @@ from imagetasks import pricing
 from imagetasks.errors import InvalidOrder
 
 PROMPT_MAX = max(rules.prompt_max for rules in pricing.MODELS.values())
+MOST_PROBLEMS = 20  # named in one answer
+LONGEST_NAME = 64  # of a field that is not ours, as we repeat it
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=256)]
 Url = Annotated[str, StringConstraints(max_length=2048)]
@@ -48,7 +50,7 @@ def parse(body: bytes) -> TaskRequest:
     try:
         request = TaskRequest.model_validate(json.loads(body))
     except ValidationError as error:
-        raise InvalidOrder([_problem(each) for each in error.errors()]) from None
+        raise InvalidOrder([_problem(each) for each in error.errors()[:MOST_PROBLEMS]]) from None
     except (ValueError, RecursionError):
         raise InvalidOrder([_at("", "must be a JSON object in UTF-8")]) from None
     if problems := list(_against_rules(request)) or list(_too_dear(request)):
@@ -104,9 +106,10 @@ def _public_https(url: str) -> bool:
 
 def _problem(error: Any) -> Mapping[str, str]:
     """One pydantic error as a pointer and a sentence; the caller's value is never echoed."""
-    path = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error["loc"])
+    names = [str(part)[:LONGEST_NAME] for part in error["loc"]]
+    path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
     if error["type"] == "extra_forbidden":
-        return _at(path, _unknown(str(error["loc"][-1]), len(error["loc"]) > 1))
+        return _at(path, _unknown(names[-1], len(names) > 1))
     return _at(path, str(error["msg"])[:200])
 
 

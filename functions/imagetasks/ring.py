@@ -18,6 +18,6 @@ class Ring:
 
     @classmethod
     def read(cls, body: str) -> Ring:
-        """The ring in a message's body. Raises ValueError or KeyError on any other body."""
+        """The ring in a message's body. Raises ValueError, KeyError or TypeError on another body."""
         said: Mapping[str, Any] = json.loads(body)
         return cls(task_id=str(said["task_id"]), by=str(said["by"]), poyo_id=said.get("poyo_id"))
