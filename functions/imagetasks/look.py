@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from imagetasks.images import Images
     from imagetasks.pace import Pace
     from imagetasks.poyo import Poyo, Report
-    from imagetasks.store import Store
+    from imagetasks.store import Outcome, Store
     from imagetasks.submit import Submitter
     from imagetasks.transitions import Change
 
@@ -100,8 +100,8 @@ class Looker:
             return
         due_at = self.pace.after(self.pace.limits.submit_overdue_s)
         attempt = self._apply(transitions.retry(task, self.pace.at(), due_at=due_at))
-        if attempt:
-            self.submitter.send(attempt, turn)
+        if attempt.won:
+            self.submitter.send(attempt.task, turn)
 
     def _unconfirmed(self, task: Task) -> None:
         limits = self.pace.limits
@@ -154,8 +154,8 @@ class Looker:
             return
         wait_s = self.pace.hurry_s(looks, limits.look_backoff_s)
         facts = {"hints": list(hints), "looks": looks + 1, "denied": denied + missing}
-        kept = self._later(task, wait_s, **facts)
-        if not kept and ring.poyo_id:
+        stands = self._later(task, wait_s, **facts).task
+        if ring.poyo_id and stands.poyo_id is None and ring.poyo_id not in stands.hints:
             # Somebody moved the row meanwhile. The id may be all that is left of a paid task, so
             # the bell carries it on; if that is dumb too, the queue brings this message back.
             self.doorbell.ring(ring, delay_s=wait_s)
@@ -276,19 +276,19 @@ class Looker:
         else:
             self._later(task, self.pace.backoff_s(task.looks, limits.look_backoff_s), **facts)
 
-    def _later(self, task: Task, wait_s: float, **facts: Any) -> bool:
+    def _later(self, task: Task, wait_s: float, **facts: Any) -> Outcome:
         """The next look in `wait_s` seconds, if nobody was faster: a bell for the short waits, the
         sweep behind it."""
         limits = self.pace.limits
         quick = wait_s <= limits.backup_s
         due_at = self.pace.after(wait_s + (limits.backup_s if quick else 0))
         if _softly_failed(task) and "copies" in facts:
-            moved = self._apply(transitions.revive(task, self.pace.at(), due_at=due_at, **facts))
+            outcome = self._apply(transitions.revive(task, self.pace.at(), due_at=due_at, **facts))
         else:
-            moved = self._move(task, due_at=due_at, **facts)
-        if moved and quick:
+            outcome = self._move(task, due_at=due_at, **facts)
+        if outcome.won and quick:
             self._ring_in(task, wait_s)
-        return moved is not None
+        return outcome
 
     def _ring_in(self, task: Task, wait_s: float) -> None:
         try:
@@ -296,15 +296,15 @@ class Looker:
         except QueueUnavailable:
             telemetry.warn("bell_dumb", task_id=task.task_id)
 
-    def _move(self, task: Task, *, due_at: int | None, **facts: Any) -> Task | None:
+    def _move(self, task: Task, *, due_at: int | None, **facts: Any) -> Outcome:
         change = transitions.move(task, self.pace.at(), due_at=due_at, **facts)
         return self._apply(change)
 
-    def _apply(self, change: Change) -> Task | None:
-        """The task as we made it, or None when somebody else was faster: then nothing is left to do."""
+    def _apply(self, change: Change) -> Outcome:
+        """Make one transition. Where somebody else was faster there is nothing left to do."""
         outcome = self.store.apply(change)
         telemetry.moved(change.name, outcome.won, outcome.task)
-        return outcome.task if outcome.won else None
+        return outcome
 
 
 def _softly_failed(task: Task) -> bool:

@@ -161,7 +161,8 @@ def _themed(plan: Plan, chance: random.Random) -> Plan:
         return plan
     changes = dict(THEMES[theme])
     rates = dict(plan.rates) | changes.pop("rates", {})
-    return replace(plan, rates=rates, **changes)
+    target = chance.choice(changes.pop("targets", (plan.target,)))
+    return replace(plan, rates=rates, target=target, **changes)
 
 
 LOST = tuple(kind for kind in FAULTS["poyo.submit"] if "created" in kind or "answer" in kind)
@@ -170,6 +171,7 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     "late truth": {
         "chaos_ms": 40 * 3_600_000,
         "at_once": True,
+        "targets": (None, "look table.update revive before", "look table.update revive after"),
         "rates": {"poyo.work": 1.0, "file.fetch": 0.4, "poyo.callback": 0.3},
         "kinds": {"poyo.work": ("slow", "slow", "stuck"), "poyo.callback": ("doubled", "late")},
     },
@@ -179,11 +181,10 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
     },
     "skewed and slow": {
         "chaos_ms": 1_800_000,
-        "at_once": True,
         "skew_ms": 300_000,
-        "tempo_ms": (200, 3000),
-        "rates": {"poyo.submit": 0.6},
-        "kinds": {"poyo.submit": LATER},
+        "tempo_ms": (50, 1500),
+        "rates": {"poyo.submit": 0.8, "queue.deliver": 0.7, "queue.send": 0.2},
+        "kinds": {"poyo.submit": LATER, "queue.deliver": ("twice",), "queue.send": ("doubled",)},
     },
     "keys": {
         "chaos_ms": 7_200_000,
