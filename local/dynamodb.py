@@ -39,12 +39,11 @@ def main() -> int:
     if not JAR.exists():
         print("the engine is not here: make engine", file=sys.stderr)
         return 1
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     engine = _start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: engine.terminate())
     try:
         asyncio.run(_serve(listening, engine))
-    except KeyboardInterrupt:
-        pass
     finally:
         engine.terminate()
         engine.wait()
