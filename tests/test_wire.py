@@ -79,8 +79,8 @@ def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> No
     [
         "http://no-such-host.invalid/",
         "https://no-such-host.invalid/",
-        f"http://127.0.0.1:{closed_port()}/",
-        f"https://127.0.0.1:{closed_port()}/",
+        "http://127.0.0.1:{port}/",
+        "https://127.0.0.1:{port}/",
         "http://[::1]:1/",
         "http://host_without.a..name/",
         "http://" + "a" * 64 + ".example/",
@@ -88,7 +88,7 @@ def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> No
 )
 def test_without_a_connection_nothing_was_sent(url: str) -> None:
     with pytest.raises(NotSent):
-        post(url)
+        post(url.format(port=closed_port()))
 
 
 def test_a_connection_that_never_stands_sent_nothing() -> None:
