@@ -69,3 +69,7 @@ simulate: envs ## a task's life under every fault; SEEDS=2000, or SEED=7 for one
 
 engine: ## AWS's own DynamoDB engine, for the tests that run on it
 	@local/engine.sh
+
+.PHONY: chaos
+chaos: envs ## the running system, its processes killed; TASKS=200 CALLBACKS=mixed|dropped|doubled SEED=7
+	@$(DEV)/python -m local.chaos --tasks $(or $(TASKS),200) --callbacks $(or $(CALLBACKS),mixed) $(if $(SEED),--seed $(SEED))

@@ -1,0 +1,1 @@
+"""`make chaos`: the whole system under load, through every fault, with its processes killed."""
