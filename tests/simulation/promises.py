@@ -37,7 +37,7 @@ DAY_MS = 24 * HOUR_MS
 SPOILT = 5  # after so many results without a picture we may call it a bad one
 DENIED = 6  # after so many 404s we may believe PoYo that it does not know its own id
 MOST_POSTS = 30
-MOST_LOOKS = 60
+MOST_LOOKS = 150  # bells an hour, with every message doubled twice over
 
 
 class Promises:
@@ -72,6 +72,8 @@ class Promises:
         _hold(
             not old.get("poyo_id") or old["poyo_id"] == new.get("poyo_id"), "PoYo's id stays", new
         )
+        if self._world.process.verb == "sweep":
+            _hold(new["due_at"] > old["due_at"], "a claim leaves the task to the worker", new)
         grown = before == "pending" and after == "submitting"
         first = int(old.get("attempt", 1))
         _hold(int(new["attempt"]) == first + grown, "attempts are counted", new)
