@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from imagetasks.download import Download
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from imagetasks.picture import recognise
+from tests.simulation import answers
 from tests.simulation.schedule import World
 
 
@@ -121,6 +122,8 @@ class SimulatedDownloads:
             raise DownloadFailed("http_404", gone=True)
         if fault == "truncated":
             return served[:-7]
+        if fault == "encoded_anew":
+            return answers.picture(f"{url} encoded anew")
         if fault:
             raise DownloadFailed(fault, gone=fault == "http_403")
         return served

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 
 from imagetasks.errors import KeyReused
 from imagetasks.submit import Order
 from imagetasks.task import derive_task_id
 from tests.simulation.functions import Functions
-from tests.simulation.process import Broken, End
+from tests.simulation.process import Broken, End, Process
 from tests.simulation.schedule import World
 
+Ended = Callable[[Process, End], None]
 ORIGIN = "https://ours.invalid"
 
 
@@ -22,6 +24,7 @@ class Client:
         self.tries = 0
         self.told: set[str] = set()
         self.task_ids: set[str] = set()
+        self.bodies: set[str] = set()
         self._world = world
         self._functions = functions
 
@@ -41,7 +44,9 @@ class Client:
         self.tries += 1
         task_id = derive_task_id(*self.name.split("/"))
         self._world.tell(f"client {self.name}", "orders", f"{task_id[:6]}, {variant} body")
-        self._functions.api(self.order(variant), lambda end: self._answered(variant, end))
+        self.bodies.add(variant)
+        answered: Ended = lambda process, end: self._answered(variant, process, end)  # noqa: E731
+        self._functions.api(self.order(variant), answered)
 
     def order(self, variant: str) -> Order:
         """The order; its prompt tells PoYo's ledger whose it is."""
@@ -56,12 +61,16 @@ class Client:
             origin=ORIGIN,
         )
 
-    def _answered(self, variant: str, end: End) -> None:
+    def _answered(self, variant: str, process: Process, end: End) -> None:
         if isinstance(end.error, KeyReused):
             self._world.counts["event", "key_reused"] += 1
+            if len(self.bodies) < 2:
+                raise Broken(f"a key is its owner's own: {self.name}")
             return
         if end.value:
             self._check(variant, end)
+            if end.value.replayed and end.value.task.task_id in process.created:
+                raise Broken(f"who writes the row submits it: {self.name}")
         elif self.tries < 5 and self._world.chance.random() < 0.8:
             wait_s = self._world.chance.choice((0.2, 3, 40))
             self._world.after(wait_s, lambda: self.call(variant))

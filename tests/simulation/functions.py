@@ -37,11 +37,11 @@ class Functions:
         self._idle: dict[str, list[Instance]] = {kind: [] for kind in TIMEOUTS_S}
         self._made = 0
 
-    def api(self, order: Order, ended: Callable[[End], None]) -> None:
+    def api(self, order: Order, ended: Callable[[Process, End], None]) -> None:
         """A request to place an order."""
         work: Callable[[Instance], Any] = lambda each: _Placed(*each.submitter.submit(order))  # noqa: E731
         subject = f"{order.owner}/{order.idempotency_key}"
-        self._start("api", "submit", subject, work, API, lambda _, end: ended(end))
+        self._start("api", "submit", subject, work, API, ended)
 
     def webhook(self, callback: Callback, ended: Callable[[Process, End], None]) -> None:
         """A request to the callback route."""

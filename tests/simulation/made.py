@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.simulation import answers
+from tests.simulation.process import Process
 from tests.simulation.schedule import HOUR_MS, World
 
 FILES = "https://files.invalid/CANARY-url"
@@ -33,6 +34,7 @@ class Made:
     lied: bool = False
     shared: bool = False
     owned: bool = False  # a row of ours has its id
+    told: Process | None = None  # who got the answer that names this task
     heard_at: int | None = None  # our webhook's first 200 to a callback that names this task
     denied: int = 0  # times that a status answered 404
     spoilt: int = 0  # times that the result was shown without a picture

@@ -22,6 +22,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "too_slow",
         "http_500",
         "http_403",
+        "encoded_anew",
         "html",
         "truncated",
         "not_listed",

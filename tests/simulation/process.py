@@ -32,6 +32,9 @@ class Process:
         self.verb = verb
         self.deadline = deadline
         self.effects: list[str] = []
+        self.failures: set[str] = set()
+        self.created: set[str] = set()  # tasks whose row it wrote
+        self.survived = False
         self.run: Any = None
         self._work = work
 
@@ -43,6 +46,7 @@ class Process:
             end = End(killed=True)
         except Exception as error:  # noqa: BLE001 - whoever started it judges
             end = End(error=error)
+        self.survived = not end.killed
         ended(end)
 
 

@@ -68,6 +68,8 @@ class Promises:
         if not new["pk"].startswith("task#"):
             return
         self._legal(old, new)
+        if not old:
+            self._world.process.created.add(new["task_id"])
         before, after = old.get("state", ""), new["state"]
         _hold(
             not old.get("poyo_id") or old["poyo_id"] == new.get("poyo_id"), "PoYo's id stays", new
@@ -152,7 +154,10 @@ class Promises:
         self._world.counts["event", "image_owed"] += 1
         _hold(row["state"] == "finished", f"nothing paid is lost ({made.poyo_id})", row)
         bodies = [self._bucket.objects[kept["key"]].body for kept in row["files"]]
-        same = bodies == [answers.picture(url) for url in made.urls]
+        same = len(bodies) == len(made.urls) and all(
+            body in (answers.picture(url), answers.picture(f"{url} encoded anew"))
+            for body, url in zip(bodies, made.urls, strict=True)
+        )
         _hold(same, "the image is the one that PoYo made", row)
 
     def _owed(self, made: Made, row: Row) -> bool:
@@ -162,7 +167,9 @@ class Promises:
             return False  # there is no image
         if made.lied or made.shared:
             return False  # PoYo denied the order, or gave its id to two: no client can be right
-        if not bound and made.heard_at is None:
+        told = made.told
+        held = told is not None and told.survived and "queue.send" not in told.failures
+        if not (bound or held or made.heard_at):
             return False  # the answer was lost and no callback with the id came: nobody told us
         if made.spoilt >= SPOILT or (not bound and made.denied >= DENIED):
             return False  # PoYo showed no picture, or denied its id, again and again

@@ -116,6 +116,7 @@ class World:
             self.tell(process.actor, what, "done, and the process died")
             raise
         except Exception as error:
+            process.failures.add(what)
             self.tell(process.actor, what, _named(error))
             self._cut(f"{point} after", slow)
             raise

@@ -78,6 +78,7 @@ class SimulatedPoyo:
             self.world.sleep(self.world.chance.uniform(0, read_s * 1000))
             raise AnswerLost("RemoteDisconnected")
         self._answer_after(read_s, late=fault == "answer_late")
+        made.told = self.world.process
         return answers.accepted(made.poyo_id, self.world.chance)
 
     def _submit_fault(self) -> str | None:
