@@ -80,9 +80,12 @@ class Cloud:
     queue_url: str
     api_secret: str
     callback_secret: str
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
-        return boto3.client(cast(Any, service), region_name=REGION)
+        if service not in self.clients:
+            self.clients[service] = boto3.client(cast(Any, service), region_name=REGION)
+        return self.clients[service]
 
     def environment(self, **further: str) -> dict[str, str]:
         """Variables as the template hands them to the functions."""
@@ -141,15 +144,18 @@ def aws() -> Iterator[Cloud]:
         environment.delenv("AWS_ENDPOINT_URL", raising=False)
         environment.delenv("AWS_PROFILE", raising=False)
         environment.setattr(boto3, "DEFAULT_SESSION", _session())
-        boto3.client("dynamodb").create_table(TableName="tasks", **table_arguments())
-        boto3.client("s3").create_bucket(
+        clients: dict[str, Any] = {
+            name: boto3.client(cast(Any, name)) for name in ("dynamodb", "s3", "sqs")
+        }
+        clients["dynamodb"].create_table(TableName="tasks", **table_arguments())
+        clients["s3"].create_bucket(
             Bucket="images", CreateBucketConfiguration={"LocationConstraint": REGION}
         )
-        queue = boto3.client("sqs").create_queue(
+        queue = clients["sqs"].create_queue(
             QueueName="rings",
             Attributes={"VisibilityTimeout": str(properties("TaskQueue")["VisibilityTimeout"])},
         )
-        secrets = boto3.client("secretsmanager")
+        secrets = clients["secretsmanager"] = boto3.client("secretsmanager")
         hashes = {
             name: hashlib.sha256(key.encode()).hexdigest()
             for name, key in {"owner": SERVER_KEY, "stranger": "another-server-key"}.items()
@@ -164,6 +170,7 @@ def aws() -> Iterator[Cloud]:
             callback_secret=secrets.create_secret(
                 Name="callbacks", SecretString=json.dumps(callbacks)
             )["ARN"],
+            clients=clients,
         )
 
 
