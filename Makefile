@@ -73,3 +73,7 @@ engine: ## AWS's own DynamoDB engine, for the tests that run on it
 .PHONY: chaos
 chaos: envs ## the running system, its processes killed; TASKS=200 CALLBACKS=mixed|dropped|doubled SEED=7
 	@$(DEV)/python -m local.chaos --tasks $(or $(TASKS),200) --callbacks $(or $(CALLBACKS),mixed) $(if $(SEED),--seed $(SEED))
+
+.PHONY: mutants
+mutants: envs ## break the code in forty places, one at a time: something must notice each
+	@PYTHONPATH=functions $(DEV)/python -m tests.mutants

@@ -46,8 +46,11 @@ def _played(seeds: range, *, lies: bool, jobs: int) -> Iterable[Result]:
     if jobs == 1:
         yield from map(one, seeds)
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    pool = ProcessPoolExecutor(jobs)
+    try:
         yield from pool.map(one, seeds, chunksize=10)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _arguments() -> argparse.Namespace:

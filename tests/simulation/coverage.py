@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.simulation.plan import FAULTS, LEAKS, STRANGERS
+from tests.simulation.faults import FAULTS, LEAKS, STRANGERS
 
 EFFECTS = {
     "submit": (

@@ -15,7 +15,8 @@ from typing import Any
 
 import greenlet  # type: ignore[import-untyped]
 
-from tests.simulation.plan import FAULTS, Plan
+from tests.simulation.faults import FAULTS
+from tests.simulation.plan import Plan
 from tests.simulation.process import Broken, End, Killed, Line, Process
 
 BEGIN_MS = 1_800_000_000_000  # the simulated world begins on 15 January 2027

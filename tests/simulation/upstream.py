@@ -10,9 +10,9 @@ from typing import Any
 from imagetasks.errors import AnswerLost, NotSent
 from imagetasks.reply import Reply
 from tests.simulation import answers
+from tests.simulation.faults import LIES
 from tests.simulation.keys import SimulatedSecrets
 from tests.simulation.made import FAILURES, Ledger, Made, Post
-from tests.simulation.plan import LIES
 from tests.simulation.schedule import World
 
 ORIGIN = "https://poyo.invalid"

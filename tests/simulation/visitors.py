@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from tests.simulation.callbacks import leaked, strange
+from tests.simulation.faults import LEAKS, STRANGERS
 from tests.simulation.functions import Functions
 from tests.simulation.keys import SimulatedSecrets
 from tests.simulation.made import Ledger
-from tests.simulation.plan import LEAKS, STRANGERS
 from tests.simulation.process import Broken, End, Process
 from tests.simulation.schedule import World
 
