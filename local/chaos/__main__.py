@@ -39,14 +39,15 @@ def chaos(options: Options, logs: Path, *, say: Callable[[str], None] = say) -> 
     began = time.monotonic()
     with scratch(logs) as state, system(options, state) as started:
         run = prepare(options, started)
+        havoc = Havoc(run)
         with step(
             f"{options.tasks} orders, seed {options.seed}, callbacks {options.callbacks}", say
         ):
-            threads = _under_load(run)
+            threads = _under_load(run, havoc)
         with step("every task to its end", say):
-            settle.settle(run, say)
+            settle.settle(run, havoc.strike, say)
             settle.ring_late(run, say)
-            settle.settle(run, say)
+            settle.settle(run, havoc.strike, say)
         run.over.set()
         for thread in threads:
             thread.join()
@@ -91,7 +92,7 @@ def _fit_to_machine(started: System) -> None:
         functions.update_event_source_mapping(UUID=bell["UUID"], ScalingConfig=scaling)
 
 
-def _under_load(run: Run) -> list[threading.Thread]:
+def _under_load(run: Run, havoc: Havoc) -> list[threading.Thread]:
     """Customers, strangers and sweeps in threads; whoever kills is here, in the main one.
 
     Gives the threads that go on until the run is over.
@@ -101,7 +102,6 @@ def _under_load(run: Run) -> list[threading.Thread]:
     loading = threading.Thread(target=customers.load, args=(run,), daemon=True)
     for thread in (*threads, loading):
         thread.start()
-    havoc = Havoc(run)
     while loading.is_alive():
         havoc.strike()
     return threads

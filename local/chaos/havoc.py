@@ -17,7 +17,7 @@ from local.processes import Process, wait_for
 # How often each is aimed at; the sweep and the webhook are short and seldom hit at work.
 AIMS = ("Api", "Api", "Api", "Worker", "Worker", "Worker", "Webhook", "Sweep")
 AIM_S = 2.0  # how long somebody at work is looked for before an idle one has to do
-PAUSE_S = 4.0  # the emulator starts a function's processes anew, all of them, when one has died
+PAUSE_S = 3.0  # the emulator starts a function's processes anew, all of them, when one has died
 FALLOUT_S = 12.0  # and meanwhile fails what it had given to the others
 FRONT_EVERY = 8  # kills
 READ = ("0", "63")  # the system call's number on x86-64 and on arm64

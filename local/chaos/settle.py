@@ -16,6 +16,7 @@ from local.chaos.run import Placed, Run
 INSTANTS = ("created_at", "sent_at", "bound_at", "not_before", "result_seen_at", "due_at")
 CALM_S = 12  # after the load: callbacks on their way arrive, bells for quick tries ring
 ROUND_S = 2.0
+MANY = 0.2  # of the orders
 LIMIT_S = 150  # of rounds with skipped time, before a task counts as lost
 
 
@@ -30,8 +31,8 @@ def keep_sweeping(run: Run) -> None:
             run.sweeps_failed += 1
 
 
-def settle(run: Run, say: Callable[[str], None]) -> None:
-    """Return when every task has ended, or when that takes too long."""
+def settle(run: Run, strike: Callable[[], None], say: Callable[[str], None]) -> None:
+    """Return when every task has ended, or when that takes too long; while many are open, kill on."""
     began, patience_s = time.monotonic(), run.options.patience_s
     said = began
     while time.monotonic() - began < patience_s + LIMIT_S:
@@ -45,7 +46,10 @@ def settle(run: Run, say: Callable[[str], None]) -> None:
         for placed in still:
             if spent > (CALM_S if placed.kind.skip_s else patience_s):
                 skip(run, placed)
-        time.sleep(ROUND_S)
+        if len(still) > len(run.orders) * MANY and spent < patience_s:
+            strike()
+        else:
+            time.sleep(ROUND_S)
 
 
 def read_open(run: Run) -> list[Placed]:
