@@ -124,14 +124,20 @@ class _Stage:
         """The schedule rings every minute; now and then not at all, now and then twice."""
         world = self.world
         due_at = self.table.next_due()
-        if due_at is not None and due_at <= world.now + world.plan.skew_ms:
+        awake_at = world.now + MINUTE_MS
+        if due_at is None or due_at > world.now + world.plan.skew_ms:
+            # A sweep would find nothing before that, nor before something else happens.
+            due_at = due_at or world.now + HOUR_MS
+            idle_ms = min(due_at - world.plan.skew_ms, world.next_at() or due_at) - world.now
+            awake_at += max(0, idle_ms // MINUTE_MS) * MINUTE_MS
+        else:
             times = 1
             if not world.calm and world.chance.random() < 0.1:
                 times = world.chance.choice((0, 2))
                 world.counts["event", "two_sweeps" if times else "sweep_skipped"] += 1
             for _ in range(times):
                 self.functions.sweep()
-        world.at(world.now + MINUTE_MS, self._minute)
+        world.at(awake_at, self._minute)
 
     def _quiet(self) -> bool:
         """Nothing is to happen but the next minute, and nothing is on the to-do list."""

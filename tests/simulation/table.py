@@ -103,8 +103,11 @@ class SimulatedTable:
 
     def _seen(self, pk: str) -> dict[str, Any] | None:
         """The index's entry for a row as far as the index has heard."""
-        heard = [each for when, each in self._index[pk] if when <= self._world.now]
-        return heard[-1] if heard else None
+        past = self._index[pk]
+        while len(past) > 1 and past[1][0] <= self._world.now:
+            past.pop(0)
+        when, heard = past[0]
+        return heard if when <= self._world.now else None
 
 
 def named(update: Update) -> str:
