@@ -64,6 +64,8 @@ class Origin:
 
     def _answer(self, connection: socket.socket, behaviour: Behaviour) -> None:
         request = _read(connection)
+        if not request:
+            return  # gone without having asked
         self.requests.append(request)
         behaviour(connection, request)
 
