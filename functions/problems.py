@@ -17,8 +17,8 @@ from imagetasks.errors import (
     StoreUnavailable,
     TaskNotFound,
 )
+from imagetasks.reasons import REASONS
 from imagetasks.task import State, Task
-from imagetasks.transitions import REASONS
 
 
 @dataclass(frozen=True)

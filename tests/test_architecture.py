@@ -30,6 +30,7 @@ EDGES = {
     "wire",
 }
 CORE = {
+    "address",
     "capability",
     "clauses",
     "errors",
@@ -39,6 +40,7 @@ CORE = {
     "picture",
     "pricing",
     "quota",
+    "reasons",
     "reply",
     "ring",
     "task",

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from imagetasks import transitions
+from imagetasks import reasons
 from local.chaos.__main__ import chaos
 from local.chaos.evidence import Evidence, leaks
 from local.chaos.kinds import FAULTY, FINISHED, PLAIN, mix
@@ -42,8 +42,8 @@ def test_every_fault_of_the_simulator_is_ordered_by_some_kind() -> None:
 
 
 def test_every_end_is_one_that_tasks_have() -> None:
-    assert {kind.ends for kind in FAULTY} == {FINISHED, *transitions.REASONS}
-    assert set(SOFT) == set(transitions.SOFT)
+    assert {kind.ends for kind in FAULTY} == {FINISHED, *reasons.REASONS}
+    assert set(SOFT) == set(reasons.SOFT)
 
 
 OURS, THEIRS = "a" * 26, "A" * 16

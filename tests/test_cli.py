@@ -13,7 +13,7 @@ import pytest
 
 from cli import keys, redrive
 from cli.redrive import SOFT
-from imagetasks import transitions
+from imagetasks import reasons
 from local.system import System
 
 NAME = "commands"
@@ -249,4 +249,4 @@ def test_only_soft_failures_that_poyo_knows_are_rung_for(
 
 
 def test_the_soft_reasons_are_the_tables() -> None:
-    assert set(SOFT) == set(transitions.SOFT)
+    assert set(SOFT) == set(reasons.SOFT)

@@ -12,7 +12,8 @@ import certifi
 import pytest
 
 from imagetasks import download
-from imagetasks.download import Bounds, Downloads, Target, public
+from imagetasks.address import Target, public
+from imagetasks.download import Bounds, Downloads
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from tests.certificates import server_context
 from tests.origin import (

@@ -21,10 +21,10 @@ from imagetasks.errors import (
     StoreUnavailable,
 )
 from imagetasks.limits import Limits
+from imagetasks.reasons import REASONS
 from imagetasks.reply import Reply
 from imagetasks.ring import Ring
 from imagetasks.task import Task, poyo_key
-from imagetasks.transitions import REASONS
 from tests.doors import calls, logged
 from tests.fakes import (
     FILE_URL,

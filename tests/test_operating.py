@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from imagetasks.transitions import REASONS
+from imagetasks.reasons import REASONS
 
 ROOT = Path(__file__).parent.parent
 TEMPLATE = (ROOT / "template.yaml").read_text()

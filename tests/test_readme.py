@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from imagetasks.reasons import REASONS, SOFT
 from imagetasks.task import SHOWN
-from imagetasks.transitions import REASONS, SOFT, TRANSITIONS
+from imagetasks.transitions import TRANSITIONS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 

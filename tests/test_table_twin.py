@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from imagetasks import transitions
+from imagetasks import reasons, transitions
 from imagetasks.clauses import Clause, Condition, Put, Refused, Update, absent, equals, one_of
 from imagetasks.errors import StoreUnavailable
 from imagetasks.table import Table
@@ -135,7 +135,7 @@ class Chance:
                 lambda: transitions.retry(now, at, due_at=due_at),
                 lambda: transitions.finish(now, at, files=[asdict(KEPT)], charged=Decimal("2.50")),
                 lambda: transitions.fail(
-                    now, at, reason=choose(tuple(transitions.REASONS)), detail="d"
+                    now, at, reason=choose(tuple(reasons.REASONS)), detail="d"
                 ),
                 lambda: transitions.move(now, at, due_at=due_at, hints=choose((None, ["A"]))),
                 lambda: transitions.move(now, at, due_at=None),

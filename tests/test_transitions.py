@@ -9,9 +9,10 @@ import pytest
 
 from imagetasks import transitions
 from imagetasks.errors import PoyoIdTaken, StoreUnavailable, TaskNotFound
+from imagetasks.reasons import REASONS, SOFT
 from imagetasks.store import Due, Outcome
 from imagetasks.task import KeptFile, State, Task, row_key, shard_of, to_row
-from imagetasks.transitions import REASONS, SOFT, TRANSITIONS, At, Change
+from imagetasks.transitions import TRANSITIONS, At, Change
 from tests.fakes import POYO_ID, START, task
 from tests.world import World, world
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
+from imagetasks.reasons import REASONS
 from imagetasks.task import KeptFile
-from imagetasks.transitions import REASONS
 from imagetasks.view import instant, show
 from tests.fakes import POYO_ID, START, task
 

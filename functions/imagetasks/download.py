@@ -4,39 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import http.client
-import ipaddress
 import os
-import re
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, cast
-from urllib.parse import SplitResult, urljoin, urlsplit
 
 import certifi
 import urllib3
 import urllib3.connection
 
-from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
+from imagetasks.address import PORTS, Resolve, Target, check, joined
+from imagetasks.errors import DownloadFailed, NotAnImage
 from imagetasks.picture import Picture, recognise
 from imagetasks.timely import timely
 
-HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
-PRINTABLE = re.compile(r"[!-~]{1,4096}")
 GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
 REDIRECTS = 3
 # The file host was seen answering 403 to a library's agent and 200 to a browser's.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
-# All of the IPv6 internet. What wraps an IPv4 address lies outside (mapped, compatible, translated,
-# NAT64), or inside and is known to Python (6to4, Teredo): none of them serves files.
-IPV6_INTERNET = ipaddress.ip_network("2000::/3")
-
-Resolve = Callable[[str, int], list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,17 +52,6 @@ class Download:
     bytes: int
     sha256: str
     picture: Picture
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to connect: the object that was checked is the object that is used."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    addresses: tuple[str, ...]
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -99,21 +79,8 @@ class Downloads:
         return cls(hosts=tuple(each for each in listed if each))
 
     def check(self, url: str) -> Target:
-        """Where `url` leads, resolved. Raises DownloadForbidden when we may not connect there."""
-        parts = self._split(url)
-        origin = f"{parts.scheme}://{parts.netloc.lower()}"
-        host, port = cast(str, parts.hostname), parts.port or _PORTS[parts.scheme]
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if origin in self.hosts:
-            return Target(parts.scheme, host, port, path, (host.strip("[]"),))
-        if parts.scheme != "https" or port != 443 or not HOST.fullmatch(host):
-            raise DownloadForbidden("forbidden_address", origin)
-        if not any(_listed(host, entry) for entry in self.hosts):
-            raise DownloadForbidden("host_not_listed", host)
-        addresses = tuple(self.resolve(host, port))
-        if not addresses or not all(map(public, addresses)):
-            raise DownloadForbidden("address_not_public", host)
-        return Target("https", host, 443, path, addresses)
+        """Where `url` leads, resolved once. Raises DownloadForbidden when we may not connect there."""
+        return check(url, hosts=self.hosts, resolve=self.resolve)
 
     @contextmanager
     def fetch(self, url: str) -> Iterator[Download]:
@@ -133,17 +100,6 @@ class Downloads:
             file.seek(0)
             yield Download(file, size, sha256, picture)
 
-    def _split(self, url: str) -> SplitResult:
-        """`url` in parts, unless it could be read in two ways."""
-        try:
-            parts = urlsplit(_readable(url))
-            port = parts.port
-        except ValueError as error:
-            raise DownloadForbidden("malformed_address") from error
-        if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
-            raise DownloadForbidden("malformed_address")
-        return parts
-
     def _follow(self, url: str, file: BinaryIO, deadline: float) -> tuple[int, str]:
         """The bytes behind `url` and at most three redirects, each checked like the first."""
         for _ in range(REDIRECTS + 1):
@@ -151,7 +107,7 @@ class Downloads:
                 if answer.status not in _REDIRECTS:
                     _expect(answer, self.bounds)
                     return self._read(answer, file, deadline)
-                url = _joined(url, answer.headers.get("location", ""))
+                url = joined(url, answer.headers.get("location", ""))
         raise DownloadFailed("too_many_redirects")
 
     def _read(
@@ -181,40 +137,7 @@ class Downloads:
             raise DownloadFailed("too_slow", f"{size} bytes in {elapsed_s:.0f} s")
 
 
-_PORTS: Mapping[str, int] = {"https": 443, "http": 80}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-
-
-def public(address: str) -> bool:
-    """Whether `address` is one the whole internet would reach, seen through every wrapping."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(parsed, ipaddress.IPv6Address):
-        wrapped = parsed.sixtofour or parsed.teredo or parsed.scope_id
-        if wrapped or parsed not in IPV6_INTERNET:
-            return False
-    return parsed.is_global and not parsed.is_multicast
-
-
-def _readable(address: str) -> str:
-    """`address`, unless different readers would read it differently."""
-    if not PRINTABLE.fullmatch(address) or "\\" in address:
-        raise DownloadForbidden("malformed_address")
-    return address
-
-
-def _joined(url: str, location: str) -> str:
-    """Where `location`, found at `url`, leads."""
-    try:
-        return urljoin(url, _readable(location))
-    except ValueError as error:
-        raise DownloadForbidden("malformed_address") from error
-
-
-def _listed(host: str, entry: str) -> bool:
-    return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry
 
 
 @contextmanager
@@ -274,7 +197,7 @@ def _connection(
 
 
 def _host_header(target: Target) -> str:
-    default = target.port == _PORTS[target.scheme]
+    default = target.port == PORTS[target.scheme]
     return target.host if default else f"{target.host}:{target.port}"
 
 

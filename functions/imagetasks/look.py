@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imagetasks import telemetry, transitions
+from imagetasks import reasons, telemetry, transitions
 from imagetasks.errors import (
     DownloadFailed,
     DownloadForbidden,
@@ -308,4 +308,4 @@ class Looker:
 
 
 def _softly_failed(task: Task) -> bool:
-    return task.state == State.FAILED and task.reason in transitions.SOFT
+    return task.state == State.FAILED and task.reason in reasons.SOFT

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from imagetasks.reasons import REASONS
 from imagetasks.task import KeptFile, Task
-from imagetasks.transitions import REASONS
 
 
 def show(task: Task, *, origin: str) -> dict[str, Any]:

@@ -103,7 +103,7 @@ MUTANTS = (
     Mutant("an image is written twice", "images.py", '            IfNoneMatch="*",\n', ""),
     Mutant(
         "an unconfirmed task is final",
-        "transitions.py",
+        "reasons.py",
         'come since.",\n        retryable=True,\n        charged=None,\n        soft=True,',
         'come since.",\n        retryable=True,\n        charged=None,',
     ),
@@ -223,7 +223,7 @@ MUTANTS = (
     ),
     Mutant(
         "a private address is connected to",
-        "download.py",
+        "address.py",
         "if not addresses or not all(map(public, addresses)):",
         "if not addresses:",
         "test_download.py",

@@ -1,0 +1,94 @@
+"""Where a file may be fetched from: read in one way only, on the list, and public."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+from imagetasks.errors import DownloadForbidden
+
+HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
+PRINTABLE = re.compile(r"[!-~]{1,4096}")
+PORTS: Mapping[str, int] = {"https": 443, "http": 80}
+# All of the IPv6 internet. What wraps an IPv4 address lies outside (mapped, compatible, translated,
+# NAT64), or inside and is known to Python (6to4, Teredo): none of them serves files.
+IPV6_INTERNET = ipaddress.ip_network("2000::/3")
+
+Resolve = Callable[[str, int], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect: the object that was checked is the object that is used."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    addresses: tuple[str, ...]
+
+
+def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
+    """Where `url` leads, resolved. Raises DownloadForbidden when we may not connect there."""
+    parts = _split(url)
+    origin = f"{parts.scheme}://{parts.netloc.lower()}"
+    host, port = cast(str, parts.hostname), parts.port or PORTS[parts.scheme]
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if origin in hosts:
+        return Target(parts.scheme, host, port, path, (host.strip("[]"),))
+    if parts.scheme != "https" or port != 443 or not HOST.fullmatch(host):
+        raise DownloadForbidden("forbidden_address", origin)
+    if not any(_listed(host, entry) for entry in hosts):
+        raise DownloadForbidden("host_not_listed", host)
+    addresses = tuple(resolve(host, port))
+    if not addresses or not all(map(public, addresses)):
+        raise DownloadForbidden("address_not_public", host)
+    return Target("https", host, 443, path, addresses)
+
+
+def public(address: str) -> bool:
+    """Whether `address` is one the whole internet would reach, seen through every wrapping."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv6Address):
+        wrapped = parsed.sixtofour or parsed.teredo or parsed.scope_id
+        if wrapped or parsed not in IPV6_INTERNET:
+            return False
+    return parsed.is_global and not parsed.is_multicast
+
+
+def _readable(address: str) -> str:
+    """`address`, unless different readers would read it differently."""
+    if not PRINTABLE.fullmatch(address) or "\\" in address:
+        raise DownloadForbidden("malformed_address")
+    return address
+
+
+def joined(url: str, location: str) -> str:
+    """Where `location`, found at `url`, leads."""
+    try:
+        return urljoin(url, _readable(location))
+    except ValueError as error:
+        raise DownloadForbidden("malformed_address") from error
+
+
+def _listed(host: str, entry: str) -> bool:
+    return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry
+
+
+def _split(url: str) -> SplitResult:
+    """`url` in parts, unless it could be read in two ways."""
+    try:
+        parts = urlsplit(_readable(url))
+        port = parts.port
+    except ValueError as error:
+        raise DownloadForbidden("malformed_address") from error
+    if parts.scheme not in PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
+        raise DownloadForbidden("malformed_address")
+    return parts
