@@ -94,6 +94,8 @@ def _read(connection: socket.socket) -> bytes:
         return request
     while b"\r\n\r\n" not in request and (piece := connection.recv(65536)):
         request += piece
+    if not request:
+        return request
     head, _, body = request.partition(b"\r\n\r\n")
     length = 0
     for line in head.lower().split(b"\r\n"):
