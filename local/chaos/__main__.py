@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.chaos import customers, evidence, report, settle, strangers, verdict
+from local.chaos.boot import WEATHER, rules, scratch, system
 from local.chaos.havoc import Havoc
 from local.chaos.kinds import DOUBLE, PLAIN, mix
-from local.chaos.run import MODES, WEATHER, Options, Placed, Run, rules, scratch, system
+from local.chaos.run import MODES, Options, Placed, Run
 from local.processes import ROOT
 from local.progress import StepFailed, say, step
 from local.system import System

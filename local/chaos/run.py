@@ -1,27 +1,17 @@
-"""One run: its options, its system on free ports, and what everybody in it writes down."""
+"""One run: its options, and what everybody in it writes down."""
 
-import secrets
-import shutil
-import socket
-import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
 import requests
 
 from local.chaos.kinds import Kind
-from local.settings import from_environment
-from local.system import System, running
+from local.system import System
 
 MODES = ("mixed", "dropped", "doubled")
-# PoYo in a hurry and with its own limit of twenty submits in ten seconds.
-HURRY = ("--seconds", "0.3", "1.5", "--callback-first-wait", "1", "--credits", "1000000")
-WEATHER = "in bad weather"  # in the prompts of the orders that the rules for the whole run concern
 ANSWER_S = 40
 
 
@@ -38,6 +28,11 @@ class Options:
     def first_look_s(self) -> int:
         """Callbacks normally win; without them nobody waits for long."""
         return 20 if self.callbacks != "dropped" and not self.quick else 5
+
+    @property
+    def calm_s(self) -> int:
+        """After the load: callbacks on their way arrive, bells for quick tries ring."""
+        return 5 if self.quick else 12
 
     @property
     def patience_s(self) -> int:
@@ -163,60 +158,3 @@ def problem(answer: requests.Response) -> str:
     if "problem+json" not in answer.headers.get("Content-Type", ""):
         return ""
     return str(answer.json().get("code", ""))
-
-
-@contextmanager
-def scratch(logs: Path) -> Iterator[Path]:
-    """A folder for a run, gone afterwards but for its logs, which come to lie in `logs`.
-
-    In memory where there is a file system for that: whenever a function's process is killed the
-    emulator unpacks the function and its layer anew, thousands of files.
-    """
-    memory = Path("/dev/shm")  # noqa: S108  # a folder nobody can guess is made in it
-    with tempfile.TemporaryDirectory(
-        prefix="imagetasks-chaos-", dir=memory if memory.is_dir() else None
-    ) as folder:
-        try:
-            yield Path(folder)
-        finally:
-            shutil.rmtree(logs, ignore_errors=True)
-            with suppress(FileNotFoundError):
-                shutil.copytree(Path(folder) / "logs", logs)
-
-
-@contextmanager
-def system(options: Options, state: Path) -> Iterator[System]:
-    """A whole system of its own, whose keys occur nowhere else."""
-    names = ("PORT", "CLOUD_PORT", "POYO_PORT")
-    ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
-    further = {"FIRST_LOOK_SECONDS": str(options.first_look_s), "DEMO": "0"}
-    api_key = f"server-{secrets.token_hex(16)}"
-    settings = from_environment({**ports, **further, "API_KEY": api_key})
-    settings = replace(settings, poyo_api_key=f"sk-{secrets.token_hex(16)}")
-    hurry = (*HURRY, "--seed", str(options.seed))
-    with running(settings, state, simulator=hurry) as started:
-        yield started
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
-def rules(callbacks: str) -> list[dict[str, Any]]:
-    """The simulator's rules for the whole run: small troubles for many, and the mode for all."""
-    some = {"match": {"prompt_contains": WEATHER}}
-    small: list[dict[str, Any]] = [
-        {"fault": "status-404-first", "rate": 0.05, **some},
-        {"fault": "file-500", "rate": 0.05, **some},
-        {"fault": "submit-429", "rate": 0.03, "seconds": 1, **some},
-        {"fault": "callback-wrapped", "rate": 0.2, **some},
-    ]
-    mode = {"dropped": "callback-none", "doubled": "callback-double"}.get(callbacks)
-    return [*small, {"fault": mode}] if mode else small

@@ -14,7 +14,6 @@ from local.chaos.kinds import BAD_S, HOUR_S
 from local.chaos.run import Placed, Run
 
 INSTANTS = ("created_at", "sent_at", "bound_at", "not_before", "result_seen_at", "due_at")
-CALM_S = 12  # after the load: callbacks on their way arrive, bells for quick tries ring
 ROUND_S = 2.0
 MANY = 0.2  # of the orders
 LIMIT_S = 150  # of rounds with skipped time, before a task counts as lost
@@ -44,7 +43,7 @@ def settle(run: Run, strike: Callable[[], None], say: Callable[[str], None]) -> 
         if not still:
             return
         for placed in still:
-            if spent > (CALM_S if placed.kind.skip_s else patience_s):
+            if spent > (run.options.calm_s if placed.kind.skip_s else patience_s):
                 skip(run, placed)
         if len(still) > len(run.orders) * MANY and spent < patience_s:
             strike()
