@@ -82,6 +82,13 @@ def on_error(error: ImageTasksError) -> Response[str]:
     return problems.problem_of(error).response()
 
 
+@app.exception_handler(Exception)
+def on_defect(error: Exception) -> Response[str]:
+    """A defect of ours: the caller gets our kind of answer, the operator an alarm."""
+    telemetry.page("api_failed", error=type(error).__name__)
+    return problems.INTERNAL.response()
+
+
 @app.not_found
 def on_no_route(_: NotFoundError) -> Response[str]:
     return problems.NO_ROUTE.response()

@@ -23,7 +23,7 @@ from imagetasks.task import State, Task
 
 @dataclass(frozen=True)
 class Problem:
-    """A refusal with a stable `code`; nothing was charged for the request that got it."""
+    """A refusal with a stable `code`; nothing was charged for the request unless `charged` says so."""
 
     status: int
     code: str
@@ -31,6 +31,7 @@ class Problem:
     retryable: bool = False
     errors: Sequence[Mapping[str, str]] = ()
     task_id: str | None = None
+    charged: bool | None = False  # None: nobody knows
 
     def response(self) -> Response[str]:
         """The answer on the wire."""
@@ -41,7 +42,7 @@ class Problem:
             "code": self.code,
             "detail": self.detail,
             "retryable": self.retryable,
-            "charged": False,
+            "charged": self.charged,
         }
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         if self.retryable:
@@ -80,6 +81,13 @@ KEY_REUSED = Problem(
 )
 NOT_READY = Problem(
     503, "not_configured", "The keys of this deployment are not in place yet.", True
+)
+INTERNAL = Problem(
+    500,
+    "internal",
+    "Something went wrong here. Send the same request again, with the same key: it is safe.",
+    retryable=True,
+    charged=None,
 )
 UNAVAILABLE = Problem(503, "unavailable", "Try again in a moment, with the same key.", True)
 

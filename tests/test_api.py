@@ -510,3 +510,17 @@ def test_no_log_line_tells_a_secret(
     said = log.getvalue() + "".join(capsys.readouterr())
     for canary in (PROMPT, POYO_KEY, SERVER_KEY, STRANGER_KEY, CALLBACK_KEY, "https://", "X-Amz"):
         assert canary not in said
+
+
+def test_an_error_that_nobody_foresaw_is_a_problem_too(door: ModuleType, cloud: Cloud) -> None:
+    task_id = derive_task_id("owner", "spoilt")
+    spoilt = {"pk": {"S": f"task#{task_id}"}, "state": {"S": "running"}}
+    cloud.client("dynamodb").put_item(TableName=cloud.table_name, Item=spoilt)
+
+    answer = read(door, f"/v1/tasks/{task_id}")
+
+    assert answer.status == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json["code"] == "internal"
+    assert (answer.json["retryable"], answer.json["charged"]) == (True, None)
+    assert "spoilt" not in answer.body
