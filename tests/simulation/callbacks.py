@@ -36,12 +36,16 @@ class Announcer:
         wait_s = self._world.chance.uniform(0, 3)
         if fault == "late":
             wait_s = self._world.chance.choice((300, 7200, 40_000))
+        if fault == "last_minute":  # just as we lose patience with a submit nobody answered
+            wait_s = (
+                3600 + self._world.chance.uniform(0, 70) - (self._world.now - made.made_at) / 1000
+            )
         body = self._body(made, fault)
         readable = fault not in ("truncated", "garbled")
         headers = signature(made.poyo_id, self._stamp(fault)) if self._world.plan.signed else {}
         callback = addressed(made.callback_url, headers, body)
         for _ in range(2 if fault == "doubled" else 1):
-            self._world.after(wait_s, lambda: self._ring(made, callback, readable, 0))
+            self._world.after(max(0, wait_s), lambda: self._ring(made, callback, readable, 0))
 
     def _ring(self, made: Made, callback: Callback, readable: bool, tries: int) -> None:
         def answered(ok: bool) -> None:

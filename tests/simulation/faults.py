@@ -65,8 +65,16 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "behind",
         "no_files",
     ),
-    "poyo.work": ("instant", "slow", "stuck", "exception", "moderated", "two_files"),
-    "poyo.callback": ("lost", "doubled", "late", "truncated", "garbled", "stale_signature"),
+    "poyo.work": ("instant", "slow", "a_day", "stuck", "exception", "moderated", "two_files"),
+    "poyo.callback": (
+        "lost",
+        "doubled",
+        "late",
+        "last_minute",
+        "truncated",
+        "garbled",
+        "stale_signature",
+    ),
 }
 """Everything that may go wrong, by the wire on which it does."""
 

@@ -83,12 +83,12 @@ class Functions:
         allowed: Errors,
         ended: Callable[[Process, End], None],
     ) -> None:
-        instance = self._instance(kind)
+        instance, calm = self._instance(kind), self._world.calm
         self._world.tell(instance.name, f"{verb} begins", subject)
 
         def over(process: Process, end: End) -> None:
             self._world.tell(instance.name, f"{verb} ends", _said(end))
-            expected = (KeyReused,) if self._world.calm and kind == "api" else allowed
+            expected = allowed if not calm else (KeyReused,) if kind == "api" else ()
             if end.error and not isinstance(end.error, expected):
                 raise Broken(f"{verb} raised {end.error!r}") from end.error
             if not end.killed:

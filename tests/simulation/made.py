@@ -122,6 +122,7 @@ class Ledger:
             return None
         if work == "instant":
             return self.world.now + chance.randint(0, 3000)
-        if work == "slow":
-            return self.world.now + round(chance.choice((0.5, 3, 20, 30)) * HOUR_MS)
+        if work in ("slow", "a_day"):
+            hours = chance.choice((0.5, 3, 20)) if work == "slow" else chance.uniform(23.5, 30)
+            return self.world.now + round(hours * HOUR_MS)
         return self.world.now + chance.randint(30_000, 600_000)

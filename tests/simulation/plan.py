@@ -87,7 +87,7 @@ def draw(chance: random.Random, points: tuple[str, ...], *, lies: bool = False) 
 
 def _themed(plan: Plan, chance: random.Random) -> Plan:
     """Half of the seeds dwell on something that seldom comes about by itself."""
-    theme = chance.choice((None, None, None, None, *THEMES))
+    theme = chance.choice((*(None,) * 5, *THEMES))
     if theme is None:
         return plan
     changes = dict(THEMES[theme])
@@ -103,12 +103,45 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "chaos_ms": 40 * 3_600_000,
         "at_once": True,
         "targets": (None, "look table.update revive before", "look table.update revive after"),
-        "rates": {"poyo.work": 1.0, "file.fetch": 0.4, "poyo.callback": 0.3},
-        "kinds": {"poyo.work": ("slow", "slow", "stuck"), "poyo.callback": ("doubled", "late")},
+        "rates": {"poyo.work": 1.0, "file.fetch": 0.5, "poyo.callback": 0.9},
+        "kinds": {
+            "poyo.work": ("a_day", "a_day", "stuck"),
+            "poyo.callback": ("doubled", "doubled", "late"),
+        },
     },
     "lost answers": {
         "rates": {"poyo.submit": 0.8, "poyo.status": 0.5, "poyo.callback": 0.1},
         "kinds": {"poyo.submit": LOST},
+    },
+    "early callbacks": {
+        "chaos_ms": 1_800_000,
+        "tempo_ms": (50, 3000),
+        "at_once": True,
+        "rates": {"poyo.submit": 0.9, "poyo.work": 0.9, "poyo.status": 0.5, "poyo.callback": 0.0},
+        "kinds": {
+            "poyo.submit": LOST,
+            "poyo.work": ("instant",),
+            "poyo.status": ("answer_lost", "error_500", "html_502"),
+        },
+    },
+    "at the last minute": {
+        "chaos_ms": 2 * 3_600_000,
+        "tempo_ms": (50, 3000),
+        "at_once": True,
+        "rates": {"poyo.submit": 0.9, "poyo.work": 0.0, "poyo.status": 0.5, "poyo.callback": 1.0},
+        "kinds": {
+            "poyo.submit": LOST,
+            "poyo.status": ("answer_lost", "error_500", "html_502"),
+            "poyo.callback": ("last_minute",),
+        },
+    },
+    "used-up patience": {
+        "chaos_ms": 1_800_000,
+        "at_once": True,
+        "signed": False,
+        "strangers": 25,
+        "rates": {"poyo.submit": 0.9, "poyo.status": 0.4, "poyo.callback": 0.0},
+        "kinds": {"poyo.submit": LOST, "poyo.status": ("unknown_404",)},
     },
     "skewed and slow": {
         "chaos_ms": 1_800_000,
@@ -118,8 +151,8 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "kinds": {"poyo.submit": LATER, "queue.deliver": ("twice",), "queue.send": ("doubled",)},
     },
     "keys": {
-        "chaos_ms": 7_200_000,
-        "rotations": 12,
+        "chaos_ms": 1_800_000,
+        "rotations": 40,
         "rates": {"secrets.get": 0.0, "poyo.submit": 0.1},
         "kinds": {"poyo.submit": LATER},
     },
