@@ -23,11 +23,11 @@ def test_every_promise_holds(first: int) -> None:
         assert result.broken is None, f"make simulate SEED={seed}: {result.broken}"
 
 
-@pytest.mark.parametrize("seed", range(900, 910))
-def test_the_rest_holds_although_poyo_denies_what_it_made(seed: int) -> None:
-    result = play(seed, lies=True)
+def test_the_rest_holds_although_poyo_denies_what_it_made() -> None:
+    for seed in range(30):
+        result = play(seed, lies=True)
 
-    assert result.broken is None or result.broken.startswith("paid once"), result.broken
+        assert result.broken is None, f"seed {seed} with lies: {result.broken}"
 
 
 @pytest.mark.parametrize("seed", [7, 42])

@@ -110,6 +110,8 @@ class Ledger:
             lied=lied,
             shared=shared,
         )
+        if any(each.task_id == task_id for each in self.made):
+            world.counts["lie", "paid twice"] += 1
         self.made.append(made)
         world.tell("poyo", f"makes {poyo_id}", f"{task_id[:6]}: {made.end}, {work or 'ordinary'}")
         if made.ends_at is not None:

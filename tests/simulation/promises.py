@@ -165,7 +165,8 @@ class Promises:
         bound = row.get("poyo_id") == made.poyo_id
         if made.end in FAILURES or made.ends_at is None:
             return False  # there is no image
-        if made.lied or made.shared:
+        lied = any(each.lied for each in self._ledger.made if each.task_id == made.task_id)
+        if lied or made.shared:
             return False  # PoYo denied the order, or gave its id to two: no client can be right
         told = made.told
         held = told is not None and told.survived and "queue.send" not in told.failures

@@ -9,6 +9,13 @@ from datetime import timedelta
 from tests.simulation.coverage import WANTED, uncovered, unexpected
 from tests.simulation.run import Result
 
+HEADINGS = {
+    "transition": "transitions",
+    "crash": "deaths, before and after each effect",
+    "fault": "faults",
+    "event": "events",
+}
+
 
 def story(result: Result) -> None:
     """Every line of a seed's story, and how it ended."""
@@ -30,9 +37,12 @@ def broken(result: Result) -> None:
 def coverage(counts: Counter[tuple[str, str]]) -> list[str]:
     """Print how often what was reached, and say what never was."""
     for what, names in WANTED.items():
-        _say(f"\n{what}s")
+        _say(f"\n{HEADINGS[what]}")
         for name in names:
             _say(f"  {counts[what, name]:>8}  {name}")
+    lies = sorted(name for what, name in counts if what == "lie")
+    for name in lies:
+        _say(f"  {counts['lie', name]:>8}  lie: {name}")
     missing = uncovered(counts) + [f"not in the list: {name}" for name in unexpected(counts)]
     for each in missing:
         _say(f"NOT COVERED  {each}")
