@@ -68,7 +68,10 @@ def judge(mutant: Mutant) -> Verdict:
 def _simulated(tree: Path) -> str | None:
     """The seed that broke and the promise that did not hold."""
     wanted = ["--seeds", str(SEEDS), "--jobs", "2", "--most", "1"]
-    said = _run(tree, [sys.executable, "-m", "tests.simulation", *wanted])
+    try:
+        said = _run(tree, [sys.executable, "-m", "tests.simulation", *wanted])
+    except subprocess.TimeoutExpired:
+        return None
     found = re.search(r"^seed (\d+): BROKEN ([^:({]*)", said.stdout, re.MULTILINE)
     return f"seed {found[1]}: {found[2].strip()}" if found else None
 

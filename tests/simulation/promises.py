@@ -135,7 +135,8 @@ class Promises:
             _hold(new["reason"] == old["reason"], "soft failures only improve", new)
         ended = after == "finished" or (after == "failed" and new["reason"] not in SOFT)
         _hold(ended or after == "failed" or "due_at" in new, "an open task is on the list", new)
-        _hold(not ended or "due_at" not in new, "what has ended is on no to-do list", new)
+        ends = ended or (after == "failed" and before != "failed")
+        _hold(not ends or "due_at" not in new, "what has ended is on no to-do list", new)
         _hold(after != "running" or "poyo_id" in new, "running means known to PoYo", new)
 
     def _kept(self, row: Row) -> None:

@@ -23,7 +23,7 @@ BEGIN_MS = 1_800_000_000_000  # the simulated world begins on 15 January 2027
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 MOST_AIMED = 3  # deaths at the one point that a seed aims at
-MOST_EVENTS = 400_000  # a run that needs more than this is running in circles
+MOST_EVENTS = 200_000  # a run that needs more than this is running in circles
 
 
 @dataclass(eq=False)
