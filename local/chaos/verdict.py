@@ -7,6 +7,7 @@ from local.chaos.kinds import DOUBLE, FAULTY, FINISHED, PLAIN
 from local.chaos.run import Answer, Kill, Placed, Run
 
 MOST_EXTRA_LOOKS = 1.1
+FEWEST_DOUBLED = 10  # an average over fewer says more of the sweep's minute than of the callbacks
 FAILED_UPSTREAM = ("upstream", "moderated")
 SOFT = ("unconfirmed", "timed_out", "result_expired")  # these ends may improve
 REFUSED = {kind.name for kind in FAULTY if kind.ends == "unavailable"}
@@ -64,7 +65,10 @@ def allowed_ends(run: Run, evidence: Evidence, placed: Placed) -> set[str]:
 
 
 def extra_looks(run: Run, evidence: Evidence) -> float | None:
-    """Status reads beyond those of an undoubled task, for each further callback that was sent."""
+    """Status reads beyond those of an undoubled task, for each further callback that was sent.
+
+    None where too few were sent for an average.
+    """
     calm = [placed for placed in run.orders if placed.kind.name in (PLAIN.name, DOUBLE.name)]
     single: list[int] = []
     extra: list[int] = []
@@ -74,7 +78,7 @@ def extra_looks(run: Run, evidence: Evidence) -> float | None:
             copies = sum(ring["ring"] == "copy" for ring in theirs["callbacks"])
             (extra if copies else single).append(theirs["status_reads"])
             further += copies
-    if not further:
+    if further < FEWEST_DOUBLED:
         return None
     usual = sum(single) / len(single) if single else 1.0
     return (sum(extra) - usual * len(extra)) / further
