@@ -86,7 +86,8 @@ class SimulatedQueue:
         self._put(message, VISIBILITY_S)
         self.deliver(message, lambda ok: self._done(message, ok and fault != "undeleted"))
         if fault == "twice":
-            self.deliver(message, lambda ok: None)
+            again_s = self._world.chance.choice((0, 0, 1, 6))
+            self._world.after(again_s, lambda: self.deliver(message, lambda ok: None))
 
     def _done(self, message: Message, ok: bool) -> None:
         message.deleted = message.deleted or ok
