@@ -77,8 +77,20 @@ EVENTS = (
     *(f"stranger {kind}" for kind in STRANGERS),
     *(f"leak {kind}" for kind in LEAKS),
 )
+REASONS = (
+    "rejected",
+    "moderated",
+    "insufficient_credits",
+    "unavailable",
+    "unconfirmed",
+    "timed_out",
+    "upstream",
+    "bad_result",
+    "result_expired",
+)
 WANTED = {
     "transition": TRANSITIONS,
+    "reason": REASONS,
     "crash": POINTS,
     "fault": tuple(f"{family} {kind}" for family, kinds in FAULTS.items() for kind in kinds),
     "event": EVENTS,

@@ -9,7 +9,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
     "table.write": ("unavailable", "lost", "repeated", "throttled", "conflict"),
     "queue.send": ("refused", "lost", "doubled", "late"),
     "queue.deliver": ("twice", "undeleted", "late"),
-    "secrets.get": ("unavailable",),
+    "secrets.get": ("unavailable", "not_json", "emptied"),
     "bucket.head": ("unavailable", "forbidden"),
     "bucket.put": ("unavailable", "lost", "repeated", "conflict"),
     "file.fetch": (

@@ -8,7 +8,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagetasks.errors import KeyReused, QueueUnavailable, SecretUnavailable, StoreUnavailable
+from imagetasks.errors import (
+    KeyReused,
+    QueueUnavailable,
+    SecretInvalid,
+    SecretUnavailable,
+    StoreUnavailable,
+)
 from imagetasks.hear import Callback, hear
 from imagetasks.ring import Ring
 from imagetasks.submit import Order
@@ -21,9 +27,10 @@ from tests.simulation.schedule import World
 
 Errors = tuple[type[Exception], ...]
 # What each function may raise while its wires fail: the platform, PoYo or the client tries again.
-API: Errors = (KeyReused, StoreUnavailable, SecretUnavailable)
-WEBHOOK: Errors = (QueueUnavailable, SecretUnavailable)
-WORKER: Errors = (StoreUnavailable, QueueUnavailable, SecretUnavailable, ClientError)  # S3
+SECRETS: Errors = (SecretInvalid, SecretUnavailable)
+API: Errors = (KeyReused, StoreUnavailable, *SECRETS)
+WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
+WORKER: Errors = (StoreUnavailable, QueueUnavailable, *SECRETS, ClientError)  # the bucket's own
 SWEEP: Errors = (StoreUnavailable, QueueUnavailable)
 TIMEOUTS_S = {"api": 25, "webhook": 10, "worker": 60, "sweep": 50}  # as in template.yaml
 
@@ -83,12 +90,12 @@ class Functions:
         allowed: Errors,
         ended: Callable[[Process, End], None],
     ) -> None:
-        instance, calm = self._instance(kind), self._world.calm
+        instance, settled = self._instance(kind), self._world.settled
         self._world.tell(instance.name, f"{verb} begins", subject)
 
         def over(process: Process, end: End) -> None:
             self._world.tell(instance.name, f"{verb} ends", _said(end))
-            expected = allowed if not calm else (KeyReused,) if kind == "api" else ()
+            expected = allowed if not settled else (KeyReused,) if kind == "api" else ()
             if end.error and not isinstance(end.error, expected):
                 raise Broken(f"{verb} raised {end.error!r}") from end.error
             if not end.killed:
@@ -103,7 +110,9 @@ class Functions:
     def _instance(self, kind: str) -> Instance:
         idle = self._idle[kind]
         if idle and self._world.chance.random() < 0.8:
-            return idle.pop(self._world.chance.randrange(len(idle)))
+            instance = idle.pop(self._world.chance.randrange(len(idle)))
+            instance.wake()
+            return instance
         self._made += 1
         return Instance(f"{kind}#{self._made}", self._world, self._wires)
 

@@ -76,10 +76,12 @@ class Instance:
     """One sandbox of one function; a killed one is never used again."""
 
     def __init__(self, name: str, world: World, wires: Wires) -> None:
-        skew = round(world.chance.uniform(-1, 1) * world.plan.skew_ms)
+        self._world = world
+        self._skew_ms = 0
+        self._set_clock()
         chance = random.Random(world.chance.getrandbits(64))  # noqa: S311 - a story, not a secret
         self.name = name
-        self.pace = Pace(clock=lambda: world.now + skew, chance=chance, limits=Limits())
+        self.pace = Pace(clock=lambda: world.now + self._skew_ms, chance=chance, limits=Limits())
         self.store = CountingStore(cast(Table, wires.table), world)
         self.doorbell = Doorbell(cast(Any, wires.queue), "queue")
         seconds: Callable[[], float] = lambda: world.now / 1000  # noqa: E731
@@ -102,3 +104,11 @@ class Instance:
             submitter=self.submitter,
             pace=self.pace,
         )
+
+    def wake(self) -> None:
+        """It thaws for its next run; now and then its clock is set in between."""
+        if self._world.chance.random() < 0.1:
+            self._set_clock()
+
+    def _set_clock(self) -> None:
+        self._skew_ms = round(self._world.chance.uniform(-1, 1) * self._world.plan.skew_ms)

@@ -28,9 +28,12 @@ class SimulatedSecrets:
         """The secret as it stands."""
 
         def act() -> str:
-            if self._world.fault("secrets.get"):
-                self.failed += 1
+            fault = self._world.fault("secrets.get")
+            self.failed += fault is not None
+            if fault == "unavailable":
                 raise refusal("InternalServiceError", 500)
+            if fault:
+                return "{" if fault == "not_json" else "{}"
             return json.dumps(self._api() if SecretId == "api" else self._callback())
 
         return {"SecretString": self._world.effect("secrets.get", act)}

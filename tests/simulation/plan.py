@@ -135,6 +135,15 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
             "poyo.callback": ("last_minute",),
         },
     },
+    "out of reach": {
+        "chaos_ms": 30 * 3_600_000,
+        "at_once": True,
+        "outages": (
+            Outage("file.fetch", "http_403", 0, 30 * 3_600_000),
+            Outage("poyo.callback", "late", 0, 30 * 3_600_000),
+        ),
+        "rates": {"poyo.submit": 0.1, "poyo.work": 0.0},
+    },
     "used-up patience": {
         "chaos_ms": 1_800_000,
         "at_once": True,

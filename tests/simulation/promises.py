@@ -51,7 +51,6 @@ class Promises:
         secrets: SimulatedSecrets,
     ) -> None:
         self.rows: dict[str, dict[str, Any]]
-        self.calm_at = 0
         self.looks: Counter[tuple[str, int]] = Counter()
         self._world = world
         self._ledger = ledger
@@ -130,6 +129,7 @@ class Promises:
         if before != after:
             _hold(after in MOVES[before], f"a legal transition ({before} to {after})", new)
             if after == "failed":
+                self._world.counts["reason", new["reason"]] += 1
                 _hold(new["reason"] in REASONS[before], f"a reason for {before}", new)
         elif soft:
             _hold(new["reason"] == old["reason"], "soft failures only improve", new)
@@ -175,7 +175,7 @@ class Promises:
             return False  # the answer was lost and no callback with the id came: nobody told us
         if made.spoilt >= SPOILT or (not bound and made.denied >= DENIED):
             return False  # PoYo showed no picture, or denied its id, again and again
-        begin = max(self.calm_at, made.ends_at, made.heard_at or 0)
+        begin = max(self._world.calm_at or 0, made.ends_at, made.heard_at or 0)
         if begin + PEACE_MS > made.ends_at + FILE_LIFE_MS:
             return False  # the file was gone before the trouble was over
         late = bound and made.ends_at - int(row["bound_at"]) > DAY_MS - HOUR_MS

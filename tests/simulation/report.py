@@ -11,6 +11,7 @@ from tests.simulation.run import Result
 
 HEADINGS = {
     "transition": "transitions",
+    "reason": "reasons of failure",
     "crash": "deaths, before and after each effect",
     "fault": "faults",
     "event": "events",

@@ -91,8 +91,7 @@ class _Stage:
         world, plan = self.world, self.world.plan
         self._invite()
         world.run(BEGIN_MS + plan.chaos_ms)
-        world.calm = True
-        self.promises.calm_at = world.now
+        world.calm_at = world.now
         world.tell("world", "is calm from here on")
         self.queue.redrive()
         limit = world.now + LONGEST_CALM_MS

@@ -33,7 +33,7 @@ class World:
     plan: Plan
     chance: random.Random
     now: int = BEGIN_MS
-    calm: bool = False
+    calm_at: int | None = None  # from here on no wire fails
     told: list[Line] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     telling: bool = True
@@ -54,6 +54,16 @@ class World:
     def next_at(self) -> int | None:
         """When the next thing happens, None when nothing will."""
         return self._heap[0][0] if self._heap else None
+
+    @property
+    def calm(self) -> bool:
+        """Whether the faults are over."""
+        return self.calm_at is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether they are so long over that no secret read while they lasted is still believed."""
+        return self.calm_at is not None and self.now - self.calm_at > 6 * MINUTE_MS
 
     @property
     def pending(self) -> int:
