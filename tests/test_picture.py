@@ -2,12 +2,15 @@
 
 import io
 import os
+import re
+import time
 from typing import BinaryIO, cast
 
 import pytest
+from PIL import Image
 
 from imagetasks.picture import MAX_PIXELS, recognise
-from tests.samples.pictures import GOOD, HEIGHT, NOT_PICTURES, WIDTH, png, png_of
+from tests.samples.pictures import GOOD, HEIGHT, NOT_PICTURES, WIDTH, jpeg, png, png_of
 
 
 def read(content: bytes) -> tuple[str, int, int]:
@@ -40,6 +43,24 @@ def test_pixels_are_counted_up_to_the_bound() -> None:
     assert MAX_PIXELS == 8000 * 5000
     with pytest.raises(ValueError, match="pixels"):
         read(png_of(8000, 5001))
+
+
+@pytest.mark.parametrize("count", [1, 2, 6, 7, 8, 9, 4096])
+def test_a_jpeg_may_have_fill_bytes_before_its_markers(count: int) -> None:
+    whole, fill = jpeg((HEIGHT, WIDTH)), b"\xff" * count
+    for marker in (b"\xff\xe0", b"\xff\xdb", b"\xff\xc0"):
+        filled = re.sub(re.escape(marker), lambda found: fill + found[0], whole, count=1)
+
+        assert Image.open(io.BytesIO(filled)).size == (HEIGHT, WIDTH)
+        assert read(filled) == ("image/jpeg", HEIGHT, WIDTH)
+
+
+def test_fill_bytes_without_an_end_are_given_up_soon() -> None:
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="dimensions"):
+        read(b"\xff\xd8" + b"\xff" * 20_000_000 + b"\xff\xd9")
+
+    assert time.monotonic() - began < 1
 
 
 def test_noise_is_never_a_picture_and_never_another_error() -> None:

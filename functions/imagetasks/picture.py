@@ -75,10 +75,14 @@ def _jpeg(file: BinaryIO, head: bytes, tail: bytes) -> Picture | None:
     if not tail.endswith(b"\xff\xd9"):
         raise ValueError("a JPEG without its end")
     position = 2
-    for _ in range(1000):  # segments before the dimensions; real files have a dozen
+    for _ in range(1000):  # segments and fill before the dimensions; real files have a dozen
         marker = _at(file, position, 9)
         if len(marker) < 9 or marker[0] != 0xFF:
             break
+        fill = len(marker) - len(marker.lstrip(b"\xff")) - 1
+        if fill:  # any number of 0xFF may stand before a marker
+            position += fill
+            continue
         if marker[1] in JPEG_SIZES:
             height, width = struct.unpack_from(">HH", marker, 5)
             return Picture("image/jpeg", width, height)
