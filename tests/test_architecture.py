@@ -43,6 +43,7 @@ CORE = {
     "reasons",
     "reply",
     "ring",
+    "signature",
     "task",
     "timely",
     "transitions",

@@ -5,8 +5,6 @@ Reading is pure: a reply goes in, one value or exactly one exception comes out.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 import json
 import re
@@ -24,6 +22,7 @@ from imagetasks.errors import (
     SubmitUnknown,
 )
 from imagetasks.reply import Reply
+from imagetasks.signature import signature
 
 POYO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 FAILED_WORDS = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
@@ -196,14 +195,11 @@ def moderation(text: str) -> bool:
 def signed(key: str, poyo_id: str, headers: Mapping[str, str]) -> bool:
     """Whether PoYo signed a callback for `poyo_id`; its age does not matter, header names are lower-case.
 
-    base64(HMAC-SHA256(key, task_id + "." + timestamp)); a late retry may carry its first timestamp.
+    A late retry may carry its first timestamp.
     """
-    stamp = headers.get("x-webhook-timestamp", "")
+    expected = signature(key, poyo_id, headers.get("x-webhook-timestamp", ""))
     presented = headers.get("x-webhook-signature", "")
-    digest = hmac.digest(
-        key.encode(), f"{poyo_id}.{stamp}".encode(errors="replace"), hashlib.sha256
-    )
-    return hmac.compare_digest(base64.b64encode(digest), presented.encode(errors="replace"))
+    return hmac.compare_digest(expected.encode(), presented.encode(errors="replace"))
 
 
 def _headers(key: str) -> dict[str, str]:
