@@ -27,6 +27,7 @@ EDGES = {
     "store",
     "table",
     "telemetry",
+    "uploads",
     "wire",
 }
 CORE = {

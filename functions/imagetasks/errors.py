@@ -60,6 +60,23 @@ class InvalidOrder(ImageTasksError):
         self.problems = problems
 
 
+class UploadInvalid(ImageTasksError):
+    """The upload is not there, not the owner's or no image: refuse the order, `detail` says why."""
+
+    def __init__(self, upload_id: str, detail: str) -> None:
+        super().__init__(detail)
+        self.upload_id = upload_id
+        self.detail = detail
+
+
+class InvalidParameter(ImageTasksError):
+    """A query parameter is wrong: `problems` are `{parameter, detail}`."""
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(parameter)
+        self.problems = [{"parameter": parameter, "detail": detail}]
+
+
 class KeyReused(ImageTasksError):
     """This idempotency key already stands for another body."""
 

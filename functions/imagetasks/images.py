@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX = "images/"
 LINK_S = 300  # a presigned link is minted at each visit; it only has to survive the redirect
+MOST = 16  # images of a task, by which they are erased: their names are known, no listing is needed
 CONFIG = Config(
     signature_version="s3v4",
     connect_timeout=2,
@@ -73,6 +74,18 @@ class Images:
         return self.client.generate_presigned_url(
             "get_object", Params={"Bucket": self.bucket, "Key": kept.key}, ExpiresIn=seconds
         )
+
+    def erase(self, task_id: str) -> None:
+        """Delete every image of a task; what is not there is deleted already.
+
+        Raises ClientError, too, when S3 answers that it kept some.
+        """
+        keys: Any = [{"Key": _key(task_id, n)} for n in range(MOST)]
+        answer: Any = self.client.delete_objects(
+            Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
+        )
+        if kept := answer.pop("Errors", None):  # S3 says 200, whatever became of the single keys
+            raise ClientError(answer | {"Error": kept[0]}, "DeleteObjects")
 
     def _write(self, kept: KeptFile, download: Download, name: str) -> None:
         facts = {k: str(v) for k, v in asdict(kept).items() if k in ("width", "height", "sha256")}
