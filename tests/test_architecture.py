@@ -19,6 +19,7 @@ DOORS = {"api", "sweep", "webhook", "worker"}
 HALLS = {"asking", "problems", "wiring"}  # what doors share
 VERBS = {"hear", "look", "submit", "sweep"}
 EDGES = {
+    "deliver",
     "doorbell",
     "download",
     "images",
@@ -30,6 +31,8 @@ EDGES = {
     "uploads",
     "wire",
 }
+# Opens connections, so it is not core; two edges stand on it, so it is no edge: one guarded way out.
+WAYS_OUT = {"egress"}
 CORE = {
     "address",
     "capability",
@@ -126,7 +129,7 @@ def lines_of_code(path: Path) -> set[int]:
 
 
 def test_every_module_has_its_row() -> None:
-    assert set(HOUSE_FILES) - {"__init__"} == VERBS | EDGES | CORE
+    assert set(HOUSE_FILES) - {"__init__"} == VERBS | EDGES | WAYS_OUT | CORE
     assert set(DOOR_FILES) == DOORS | HALLS
     assert not VERBS & EDGES
     assert not EDGES & CORE
@@ -139,9 +142,9 @@ def test_core_imports_core_alone(name: str) -> None:
     assert others <= CORE_MAY.get(name, set())
 
 
-@pytest.mark.parametrize("name", sorted(EDGES))
+@pytest.mark.parametrize("name", sorted(EDGES | WAYS_OUT))
 def test_edges_do_not_know_one_another(name: str) -> None:
-    assert rooms(HOUSE_FILES[name]) <= CORE
+    assert rooms(HOUSE_FILES[name]) <= CORE | (WAYS_OUT if name in EDGES else set())
 
 
 @pytest.mark.parametrize("name", sorted(VERBS))

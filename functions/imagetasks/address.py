@@ -1,4 +1,4 @@
-"""Where a file may be fetched from: read in one way only, on the list, and public."""
+"""Where we may connect to: read in one way only, on the list, and public."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
-from imagetasks.errors import DownloadForbidden
+from imagetasks.errors import AddressForbidden
 
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
+# Readers of addresses take `127.1` and `0x7f.0.0.1` for numbers, whatever stands before the last dot.
+NUMBER = re.compile(r".*\.(?:[0-9]+|0x[0-9a-f]*)")
 PRINTABLE = re.compile(r"[!-~]{1,4096}")
 PORTS: Mapping[str, int] = {"https": 443, "http": 80}
 # All of the IPv6 internet. What wraps an IPv4 address lies outside (mapped, compatible, translated,
@@ -32,8 +34,17 @@ class Target:
     addresses: tuple[str, ...]
 
 
+def listed(text: str) -> tuple[str, ...]:
+    """The entries of a comma-separated list: host names, `*.` and a name, `*`, whole origins."""
+    return tuple(entry for each in text.split(",") if (entry := each.strip().lower()))
+
+
 def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
-    """Where `url` leads, resolved. Raises DownloadForbidden when we may not connect there."""
+    """Where `url` leads, resolved. Raises AddressForbidden when we may not connect there.
+
+    `hosts` has the entries of `listed`: a whole origin is exempt from everything below it, `*`
+    admits every name, and its addresses must be public like those of any other.
+    """
     parts = _split(url)
     origin = f"{parts.scheme}://{parts.netloc.lower()}"
     host, port = cast(str, parts.hostname), parts.port or PORTS[parts.scheme]
@@ -41,12 +52,12 @@ def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
     if origin in hosts:
         return Target(parts.scheme, host, port, path, (host.strip("[]"),))
     if parts.scheme != "https" or port != 443 or not HOST.fullmatch(host):
-        raise DownloadForbidden("forbidden_address", origin)
+        raise AddressForbidden("forbidden_address", origin)
     if not any(_listed(host, entry) for entry in hosts):
-        raise DownloadForbidden("host_not_listed", host)
+        raise AddressForbidden("host_not_listed", host)
     addresses = tuple(resolve(host, port))
     if not addresses or not all(map(public, addresses)):
-        raise DownloadForbidden("address_not_public", host)
+        raise AddressForbidden("address_not_public", host)
     return Target("https", host, 443, path, addresses)
 
 
@@ -66,7 +77,7 @@ def public(address: str) -> bool:
 def _readable(address: str) -> str:
     """`address`, unless different readers would read it differently."""
     if not PRINTABLE.fullmatch(address) or "\\" in address:
-        raise DownloadForbidden("malformed_address")
+        raise AddressForbidden("malformed_address")
     return address
 
 
@@ -75,10 +86,12 @@ def joined(url: str, location: str) -> str:
     try:
         return urljoin(url, _readable(location))
     except ValueError as error:
-        raise DownloadForbidden("malformed_address") from error
+        raise AddressForbidden("malformed_address") from error
 
 
 def _listed(host: str, entry: str) -> bool:
+    if entry == "*":
+        return not NUMBER.fullmatch(host)
     return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry
 
 
@@ -88,7 +101,7 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(_readable(url))
         port = parts.port
     except ValueError as error:
-        raise DownloadForbidden("malformed_address") from error
+        raise AddressForbidden("malformed_address") from error
     if parts.scheme not in PORTS or not parts.hostname or "@" in parts.netloc or port == 0:
-        raise DownloadForbidden("malformed_address")
+        raise AddressForbidden("malformed_address")
     return parts

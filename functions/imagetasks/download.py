@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import http.client
 import os
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -14,12 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, cast
 
-import certifi
 import urllib3
-import urllib3.connection
 
-from imagetasks.address import PORTS, Resolve, Target, check, joined
-from imagetasks.errors import DownloadFailed, NotAnImage
+from imagetasks.address import Resolve, Target, check, joined, listed
+from imagetasks.egress import connection, host_header, resolve, talking, telling
+from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from imagetasks.picture import Picture, recognise
 from imagetasks.timely import timely
 
@@ -28,6 +25,7 @@ REDIRECTS = 3
 # The file host was seen answering 403 to a library's agent and 200 to a browser's.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+told = partial(telling, DownloadFailed, DownloadForbidden)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,15 +52,6 @@ class Download:
     picture: Picture
 
 
-def resolve(host: str, port: int) -> list[str]:
-    """Every address of `host`, asked once. Raises DownloadFailed when it has none."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
-        raise DownloadFailed("unresolved", host) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downloads:
     """Fetches pictures from `hosts`: names (https, 443, public addresses) or whole origins."""
@@ -75,12 +64,15 @@ class Downloads:
     @classmethod
     def from_env(cls) -> Downloads:
         """The hosts listed, comma-separated, in FILE_HOSTS."""
-        listed = (each.strip().lower() for each in os.environ["FILE_HOSTS"].split(","))
-        return cls(hosts=tuple(each for each in listed if each))
+        return cls(hosts=listed(os.environ["FILE_HOSTS"]))
 
     def check(self, url: str) -> Target:
-        """Where `url` leads, resolved once. Raises DownloadForbidden when we may not connect there."""
-        return check(url, hosts=self.hosts, resolve=self.resolve)
+        """Where `url` leads, resolved once.
+
+        Raises DownloadForbidden when we may not connect there, DownloadFailed when it has no address.
+        """
+        with told():
+            return check(url, hosts=self.hosts, resolve=self.resolve)
 
     @contextmanager
     def fetch(self, url: str) -> Iterator[Download]:
@@ -92,7 +84,8 @@ class Downloads:
         deadline = self.clock() + self.bounds.total_s
         with tempfile.SpooledTemporaryFile(max_size=self.bounds.spool_bytes) as spool:
             file = cast(BinaryIO, spool)
-            size, sha256 = self._follow(url, file, deadline)
+            with told():
+                size, sha256 = self._follow(url, file, deadline)
             try:
                 picture = recognise(file)
             except ValueError as error:
@@ -145,60 +138,20 @@ def _opened(
     target: Target, bounds: Bounds, left_s: Callable[[], float]
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """The answer of the first address that lets itself be connected to; TLS still wants the name."""
-    with closing(_connected(target, bounds.connect_s)) as connection:
+    with connection(target, connect_s=bounds.connect_s, left_s=left_s) as standing:
         answers: Any = partial(timely, left_s=lambda: min(bounds.read_s, left_s()))
-        connection.response_class = answers
-        try:
-            connection.request(
+        standing.response_class = answers
+        with talking():
+            standing.request(
                 "GET",
                 target.path,
-                headers=HEADERS | {"Host": _host_header(target)},
+                headers=HEADERS | {"Host": host_header(target)},
                 preload_content=False,
                 decode_content=False,
             )
-            answer = connection.getresponse()
-        except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
-            raise DownloadFailed("unreachable", type(error).__name__) from error
+            answer = standing.getresponse()
         with closing(answer):
             yield answer
-
-
-def _connected(target: Target, connect_s: float) -> urllib3.connection.HTTPConnection:
-    """A standing connection to one of the first two addresses, exactly as they were checked."""
-    for address in target.addresses[:2]:
-        connection = _connection(target, address, connect_s)
-        try:
-            connection.connect()
-        except (
-            OSError,
-            ValueError,
-            urllib3.exceptions.HTTPError,
-        ):  # ValueError: another's certificate
-            connection.close()
-        else:
-            return connection
-    raise DownloadFailed("unreachable", target.host)
-
-
-def _connection(
-    target: Target, address: str, connect_s: float
-) -> urllib3.connection.HTTPConnection:
-    if target.scheme == "http":
-        return urllib3.connection.HTTPConnection(address, target.port, timeout=connect_s)
-    return urllib3.connection.HTTPSConnection(
-        address,
-        target.port,
-        timeout=connect_s,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=certifi.where(),
-        server_hostname=target.host,
-        assert_hostname=target.host,
-    )
-
-
-def _host_header(target: Target) -> str:
-    default = target.port == PORTS[target.scheme]
-    return target.host if default else f"{target.host}:{target.port}"
 
 
 def _expect(answer: urllib3.BaseHTTPResponse, bounds: Bounds) -> None:

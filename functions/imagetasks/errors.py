@@ -110,6 +110,31 @@ class DownloadForbidden(DownloadFailed):
     """The address is not one we may connect to: nothing was sent, the operator decides."""
 
 
+class Unreachable(ImageTasksError):
+    """Somebody's server could not be talked to: the edge that went there says what is to be done."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class AddressForbidden(Unreachable):
+    """The address is not one we may connect to: nothing was sent."""
+
+
+class DeliveryFailed(ImageTasksError):
+    """The client's server did not take it: try again later."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
+class DeliveryForbidden(DeliveryFailed):
+    """The client's address is not one we may connect to: nothing was sent, nor will it ever be."""
+
+
 class SecretInvalid(ImageTasksError):
     """The secret is missing something: the message says what, and how to put it there."""
 

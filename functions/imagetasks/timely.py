@@ -23,6 +23,19 @@ def timely(
     return answer
 
 
+def reader(sock: socket.socket, left_s: Callable[[], float]) -> io.BufferedReader:
+    """What comes in from `sock`, read only while seconds are left."""
+    return io.BufferedReader(_Timely(sock.makefile("rb", buffering=0), sock, left_s))
+
+
+def hurry(sock: socket.socket, left_s: Callable[[], float]) -> None:
+    """What `sock` does next gets the seconds that are left. Raises TimeoutError when none are."""
+    seconds = left_s()
+    if seconds <= 0:
+        raise TimeoutError("the whole took too long")
+    sock.settimeout(seconds)
+
+
 class _Timely(io.RawIOBase):
     """A socket's bytes, each read given only the time that is left."""
 
@@ -33,10 +46,7 @@ class _Timely(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        left_s = self._left_s()
-        if left_s <= 0:
-            raise TimeoutError("the whole answer took too long")
-        self._sock.settimeout(left_s)
+        hurry(self._sock, self._left_s)
         return cast(int | None, self._raw.readinto(buffer))
 
     def close(self) -> None:
