@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 mode=$1
 shift
 uv=$(local/environment.sh uv)
-sources="layers/dependencies/requirements requirements/dev requirements/sam requirements/cloud requirements/uv"
+sources="layers/dependencies/requirements requirements/dev requirements/sam requirements/cloud requirements/uv requirements/audit"
 
 compile() {
     target=$1
