@@ -11,20 +11,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Behaviour = Callable[[socket.socket, bytes], None]
+Reading = Callable[[socket.socket], bytes]
 
 
 class Origin:
     """One listening socket of 127.0.0.1: each connection is answered by the next behaviour.
 
-    The last behaviour stays. `requests` holds every request's bytes as they came in.
+    The last behaviour stays. `requests` holds every request's bytes as they came in, as far as
+    `read` reads them.
     """
 
-    def __init__(self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None, read: Reading | None = None
+    ) -> None:
         self.behaviours = list(behaviours)
         self.requests: list[bytes] = []
         self.connections = 0
         self.closing = threading.Event()
         self._tls = tls
+        self._read = read or whole
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.01)
@@ -63,7 +68,7 @@ class Origin:
                 return self._answer(wrapped, behaviour)
 
     def _answer(self, connection: socket.socket, behaviour: Behaviour) -> None:
-        request = _read(connection)
+        request = self._read(connection)
         if not request:
             return  # gone without having asked
         self.requests.append(request)
@@ -71,9 +76,11 @@ class Origin:
 
 
 @contextmanager
-def origin(*behaviours: Behaviour, tls: ssl.SSLContext | None = None) -> Iterator[Origin]:
+def origin(
+    *behaviours: Behaviour, tls: ssl.SSLContext | None = None, read: Reading | None = None
+) -> Iterator[Origin]:
     """A server that runs as long as the block."""
-    server = Origin(*behaviours, tls=tls)
+    server = Origin(*behaviours, tls=tls, read=read)
     server.start()
     try:
         yield server
@@ -87,7 +94,7 @@ def closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _read(connection: socket.socket) -> bytes:
+def whole(connection: socket.socket) -> bytes:
     """A whole request, its body as long as announced, or the hello of a TLS client."""
     request = connection.recv(1)
     if request == b"\x16":
@@ -104,6 +111,15 @@ def _read(connection: socket.socket) -> bytes:
     while len(body) < length and (piece := connection.recv(65536)):
         body += piece
     return head + b"\r\n\r\n" + body
+
+
+def sips(connection: socket.socket) -> bytes:
+    """A little of the request now and then, and of a long one never the end."""
+    request, pause = b"", threading.Event()
+    for _ in range(40):
+        request += connection.recv(65536)
+        pause.wait(0.1)
+    return request
 
 
 # Behaviours

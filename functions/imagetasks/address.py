@@ -51,7 +51,8 @@ def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if origin in hosts:
         return Target(parts.scheme, host, port, path, (host.strip("[]"),))
-    if parts.scheme != "https" or port != 443 or not HOST.fullmatch(host):
+    named = HOST.fullmatch(host) and "[" not in parts.netloc  # brackets: an address of some kind
+    if parts.scheme != "https" or port != 443 or not named:
         raise AddressForbidden("forbidden_address", origin)
     if not any(_listed(host, entry) for entry in hosts):
         raise AddressForbidden("host_not_listed", host)

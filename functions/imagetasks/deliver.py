@@ -63,9 +63,27 @@ class Deliveries:
         with told(), way as standing, talking():
             _send(standing, target, body, headers, left_s)
             with reader(standing.sock, left_s) as answer:
-                status = _status(iter(partial(answer.readline, LINE_BYTES), b""))
-        if not 200 <= status < 300:
-            raise DeliveryFailed(f"http_{status}")
+                code = status(iter(partial(answer.readline, LINE_BYTES), b""))
+        if not 200 <= code < 300:
+            raise DeliveryFailed(f"http_{code}")
+
+
+def status(lines: Iterable[bytes]) -> int:
+    """The status of an answer: the first that does not only announce another one (100 to 199).
+
+    Raises DeliveryFailed when the first hundred lines have none.
+    """
+    few = islice(lines, LINES)
+    for line in few:
+        found = STATUS.fullmatch(line)
+        if not found:
+            break
+        if found[1] >= b"200":
+            return int(found[1])
+        for header in few:
+            if not header.strip():
+                break
+    raise DeliveryFailed("no_answer")
 
 
 def _send(
@@ -84,18 +102,3 @@ def _send(
 
     ours = {"Host": host_header(target), "Content-Length": str(len(body))}
     standing.request("POST", target.path, body=pieces(), headers=HEADERS | dict(headers) | ours)
-
-
-def _status(lines: Iterable[bytes]) -> int:
-    """The first status that counts: those below 200 announce it, each with headers of its own."""
-    few = islice(lines, LINES)
-    for line in few:
-        found = STATUS.fullmatch(line)
-        if not found:
-            break
-        if found[1] >= b"200":
-            return int(found[1])
-        for header in few:
-            if not header.strip():
-                break
-    raise DeliveryFailed("no_answer")

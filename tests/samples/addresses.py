@@ -31,6 +31,13 @@ FORBIDDEN: tuple[str, ...] = (
     "https://[fe80::1%25eth0]/x.png",
     "https://[fe80::1%eth0]/x.png",
     "https://[v1.fe80]/x.png",
+    "https://[v1.poyo.ai]/x.png",
+    "https://127.0.0.1:443/x.png",
+    "https://127.0.0.0x1/x.png",
+    "https://127.0.0.0x/x.png",
+    "https://1.2.3.4.5/x.png",
+    "https://evil.example.0x7f/x.png",
+    "https://evil.example.09/x.png",
     "https://①②⑦.0.0.1/x.png",
     "https://127。0。0。1/x.png",
     # Lambda's own, the cloud's metadata, private networks
@@ -116,6 +123,20 @@ FORBIDDEN: tuple[str, ...] = (
     "https://]/x.png",
     "",
     "https://cdn.doculator.org/" + "x" * 5000,
+)
+
+# The names among them: who lets us go to every public host is told by their addresses alone.
+NAMES_OF_STRANGERS: tuple[str, ...] = (
+    "https://localhost.localdomain/x.png",
+    "https://metadata.google.internal/",
+    "https://cdn.doculator.org.evil.example/x.png",
+    "https://evilcdn.doculator.org/x.png",
+    "https://evil.example/cdn.doculator.org/x.png",
+    "https://poyo.ai/x.png",
+    "https://evilpoyo.ai/x.png",
+    "https://127.0.0.1.poyo.ai.evil.example/x.png",
+    "https://xn--cdn-doculator.org/x.png",
+    "https://files.example/x.png",
 )
 
 # What the name of a listed host may turn out to mean: any of these among its addresses is enough.
