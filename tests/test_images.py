@@ -94,7 +94,7 @@ class Answering:
     def head_object(self, **_: Any) -> None:
         raise self.error
 
-    put_object = head_object
+    put_object = delete_objects = head_object
 
 
 @pytest.mark.parametrize(("code", "status"), [("403", 403), ("404", 404)])
@@ -126,3 +126,46 @@ def test_a_link_is_signed_for_one_image_and_minutes(images: Images) -> None:
     assert "/images/task/0?" in link
     assert "X-Amz-Expires=300" in link
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
+
+
+def test_all_images_of_a_task_are_erased_with_one_request(cloud: Cloud, images: Images) -> None:
+    for n in range(16):
+        images.put("task", n, download(png()))
+    others = [images.put(other, 0, download(png())) for other in ("tas", "task2", "task/0")]
+    made = calls(images.client)
+
+    images.erase("task")
+
+    assert made == ["S3.DeleteObjects"]
+    listed = cloud.client("s3").list_objects_v2(Bucket=cloud.bucket)["Contents"]
+    assert {each["Key"] for each in listed} == {kept.key for kept in others}
+
+
+def test_erasing_what_is_not_there_is_no_error(images: Images) -> None:
+    images.put("task", 0, download(png()))
+
+    images.erase("task")
+    images.erase("task")
+
+    assert images.find("task", 0) is None
+
+
+class Keeping:
+    """A bucket that answers 200 and keeps one of the keys all the same."""
+
+    def delete_objects(self, **asked: Any) -> dict[str, Any]:
+        last = asked["Delete"]["Objects"][-1]["Key"]
+        kept = {"Key": last, "Code": "InternalError", "Message": "We encountered an error."}
+        return {"ResponseMetadata": {"HTTPStatusCode": 200}, "Errors": [kept]}
+
+
+def test_an_image_that_s3_kept_is_an_error() -> None:
+    with pytest.raises(ClientError, match="InternalError") as raised:
+        Images(cast(Any, Keeping()), "bucket").erase("task")
+
+    assert raised.value.response["Error"]["Code"] == "InternalError"
+
+
+def test_a_bucket_that_is_away_erases_nothing() -> None:
+    with pytest.raises(ClientError, match="SlowDown"):
+        Images(cast(Any, Answering("SlowDown", 503)), "bucket").erase("task")
