@@ -77,3 +77,15 @@ chaos: envs ## the running system, its processes killed; TASKS=200 CALLBACKS=mix
 .PHONY: mutants
 mutants: envs ## break the code in forty places, one at a time: something must notice each
 	@PYTHONPATH=functions $(DEV)/python -m tests.mutants
+
+AUDIT := .local/envs/audit/bin
+
+.PHONY: audit
+audit: envs ## workflows, scripts, template and code read by those who look for holes
+	@local/environment.sh audit
+	$(call step,zizmor,$(DEV)/zizmor --offline --pedantic --no-progress --quiet .github)
+	$(call step,actionlint,local/actionlint.sh)
+	$(call step,shellcheck,$(AUDIT)/shellcheck .ci/run local/*.sh scripts/*.sh)
+	$(call step,powershell,$(AUDIT)/python -m scripts.powershell_syntax scripts/check.ps1)
+	$(call step,bandit,$(DEV)/bandit -q -r functions cli scripts && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
+	$(call step,checkov,scripts/checkov.sh)

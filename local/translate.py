@@ -9,14 +9,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from samtranslator.public.exceptions import InvalidDocumentException
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
+from samtranslator.public.exceptions import InvalidDocumentException  # type: ignore[import-not-found]
+from samtranslator.translator.transform import transform  # type: ignore[import-not-found]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-not-found]
 
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
-
 REGION = "eu-west-1"
 
 Template = dict[str, Any]
@@ -26,6 +25,10 @@ _PACKAGED = {
     "AWS::Serverless::Function": ("CodeUri", "s3://packaged/functions.zip"),
     "AWS::Serverless::LayerVersion": ("ContentUri", "s3://packaged/layer.zip"),
 }
+
+
+class UnknownParameter(Exception):
+    """A parameter was given that the template does not have."""
 
 
 class _NoManagedPolicies:
@@ -38,21 +41,28 @@ class _NoManagedPolicies:
 def main(arguments: list[str]) -> int:
     """Print the translated template; 1 and the reasons when SAM refuses it."""
     os.environ["AWS_DEFAULT_REGION"] = REGION  # the translator asks boto3 and calls nobody
-    given = dict(argument.split("=", 1) for argument in arguments)
     try:
-        print(json.dumps(translated(given), indent=1))
-    except (InvalidDocumentException, KeyError) as error:
+        given = dict(argument.split("=", 1) for argument in arguments)
+        print(json.dumps(translated(TEMPLATE.read_text(), given), indent=1))
+    except InvalidDocumentException as error:
+        for cause in error.causes:
+            print(f"translate: {cause.message}", file=sys.stderr)
+        return 1
+    except (UnknownParameter, ValueError) as error:
         print(f"translate: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def translated(given: dict[str, str]) -> Template:
-    """The plain CloudFormation of template.yaml with these parameters; KeyError for an unknown one."""
-    template = packaged(yaml_parse(TEMPLATE.read_text()))
+def translated(text: str, given: dict[str, str]) -> Template:
+    """The plain CloudFormation of a SAM template with these values for its parameters."""
+    template = packaged(yaml_parse(text))
     for name, value in given.items():
+        if name not in template["Parameters"]:
+            raise UnknownParameter(f"the template has no parameter {name}")
         template["Parameters"][name]["Default"] = value
-    notes = {name: each["Metadata"] for name, each in template["Resources"].items() if "Metadata" in each}
+    resources = template["Resources"].items()
+    notes = {name: resource["Metadata"] for name, resource in resources if "Metadata" in resource}
     return annotated(transform(template, {}, _NoManagedPolicies()), notes)
 
 
@@ -67,13 +77,12 @@ def annotated(template: Template, notes: dict[str, Any]) -> Template:
 
 def packaged(template: Template) -> Template:
     """The template as `sam package` leaves it: code named by its place in a bucket."""
-    shared = template["Globals"]["Function"]
-    shared.pop("CodeUri")
+    template["Globals"]["Function"].pop("CodeUri", None)
     for resource in template["Resources"].values():
         if resource["Type"] in _PACKAGED:
             name, place = _PACKAGED[resource["Type"]]
             resource["Properties"][name] = place
-    return cast("Template", template)
+    return template
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""What delivery is made of: see docs/delivery.md."""

@@ -1,0 +1,117 @@
+#Requires -Version 5.1
+<#
+.SYNOPSIS
+    The gate for PowerShell: the steps of `make check`, in the same order, stopping at the first failure.
+
+.DESCRIPTION
+    On Windows a step marked `unix` runs inside WSL, which needs make and python3 (`wsl --install`, then
+    `sudo apt install make python3-venv`), because
+
+        locks    local/locks.sh and local/environment.sh are shell scripts
+        types    the modules under local/ use fcntl, which mypy knows on Unix only
+        pytest   the tests deploy the whole system: its build calls make, its processes need Unix signals
+
+    and everything else runs here, in environments under .local/windows. On Linux and macOS all of it runs
+    in the environments of `make envs`.
+
+.PARAMETER NativeOnly
+    Leave out the steps that need Unix, without WSL at hand. Says so, and ends with 3: that was not the gate.
+#>
+[CmdletBinding()]
+param([switch] $NativeOnly)
+
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+Set-Location (Split-Path -Parent $PSScriptRoot)
+
+$Windows = $env:OS -eq 'Windows_NT'
+$Environments = if ($Windows) { '.local/windows' } else { '.local/envs' }
+$Programs = if ($Windows) { 'Scripts' } else { 'bin' }
+$Code = @('functions', 'local', 'tests', 'cli', 'bench', 'examples' | Where-Object { Test-Path $_ })
+$Typed = @('functions', 'local', 'tests', 'cli' | Where-Object { Test-Path $_ })
+$env:SAM_CLI_TELEMETRY = '0'
+$env:AWS_DEFAULT_REGION = 'eu-west-1'
+
+# One row a step of `make check`: its name, where it can run, and the words of its command. The first word of
+# a native command is the environment, the second its program; a test holds the rows against the Makefile.
+$Steps = @(
+    @('locks',        'unix',   'local/locks.sh', 'check'),
+    @('format',       'native', 'dev', 'ruff', 'format', '--check', $Code),
+    @('lint',         'native', 'dev', 'ruff', 'check', $Code),
+    @('types',        'unix',   '.local/envs/dev/bin/mypy', $Typed),
+    @('sam validate', 'native', 'sam', 'sam', 'validate', '--lint'),
+    @('cfn-lint',     'native', 'dev', 'cfn-lint', 'template.yaml'),
+    @('pytest',       'unix',   '.local/envs/dev/bin/pytest', '-n', '2', '--dist', 'loadgroup', 'tests')
+)
+
+function Invoke-Program([string] $Program, [string[]] $Words) {
+    & $Program @Words
+    if ($LASTEXITCODE -ne 0) { throw "$Program ended with $LASTEXITCODE" }
+}
+
+function Get-Uv {
+    $found = Get-Command uv -ErrorAction SilentlyContinue
+    if ($found) { return $found.Source }
+    $own = "$Environments/uv/$Programs/uv"
+    if (-not (Test-Path "$Environments/uv/lock.txt")) {
+        Write-Host "environments: uv is not on PATH, installing it into $Environments/uv"
+        $python = if ($Windows) { 'py' } else { 'python3' }
+        Invoke-Program $python @('-m', 'venv', "$Environments/uv") | Out-Host
+        Invoke-Program "$Environments/uv/$Programs/python" @('-m', 'pip', 'install', '--quiet', '--require-hashes',
+            '--only-binary=:all:', '-r', 'requirements/uv.txt') | Out-Host
+        Copy-Item requirements/uv.txt "$Environments/uv/lock.txt"
+    }
+    return $own
+}
+
+function Sync-Environment([string] $Name) {
+    $lock = "requirements/$Name.txt"
+    $stamp = "$Environments/$Name/lock.txt"
+    if ((Test-Path $stamp) -and (Get-FileHash $stamp).Hash -eq (Get-FileHash $lock).Hash) { return }
+    $uv = Get-Uv
+    Write-Host "environments: making $Environments/$Name from $lock"
+    if (-not (Test-Path "$Environments/$Name")) {
+        Invoke-Program $uv @('venv', '--quiet', '--no-project', '--python', '3.13', "$Environments/$Name")
+    }
+    Invoke-Program $uv @('pip', 'sync', '--quiet', '--require-hashes', '--python', "$Environments/$Name", $lock)
+    Copy-Item $lock $stamp
+}
+
+function Invoke-Native([string[]] $Words) {
+    Sync-Environment $Words[0]
+    Invoke-Program "$Environments/$($Words[0])/$Programs/$($Words[1])" @($Words | Select-Object -Skip 2)
+}
+
+function Invoke-Unix([string[]] $Words) {
+    $line = "make --silent envs && $($Words -join ' ')"
+    if (-not $Windows) { return Invoke-Program 'sh' @('-c', $line) }
+    if (-not (Get-Command wsl -ErrorAction SilentlyContinue)) {
+        throw 'this step needs WSL (wsl --install), or -NativeOnly to do without it and without the gate'
+    }
+    Invoke-Program 'wsl' @('--exec', 'sh', '-c', $line)
+}
+
+$left = @()
+foreach ($step in $Steps) {
+    $name, $where = $step[0..1]
+    $words = @($step | Select-Object -Skip 2 | ForEach-Object { $_ })
+    Write-Host "`n== $name"
+    if ($NativeOnly -and $where -eq 'unix') {
+        Write-Host "-- ${name}: LEFT OUT, it needs Unix"
+        $left += $name
+        continue
+    }
+    $began = Get-Date
+    try {
+        if ($where -eq 'unix') { Invoke-Unix $words } else { Invoke-Native $words }
+    } catch {
+        Write-Host "-- ${name}: FAILED, $([int]((Get-Date) - $began).TotalSeconds) s"
+        Write-Host $_.Exception.Message
+        exit 1
+    }
+    Write-Host "-- ${name}: passed, $([int]((Get-Date) - $began).TotalSeconds) s"
+}
+if ($left) {
+    Write-Host "`nThis was not the gate: $($left -join ', ') did not run."
+    exit 3
+}
