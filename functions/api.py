@@ -1,122 +1,96 @@
-"""The HTTPS API: see who asks, do one thing, answer."""
+"""The HTTPS API: its table of contents, and what becomes of errors."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 import problems
-from asking import idempotency_key, origin, raw_body, server_key
-from imagetasks import order, pricing, telemetry, view
-from imagetasks.errors import ImageTasksError, TaskNotFound
-from imagetasks.images import Images
-from imagetasks.secrets import ApiKeys
-from imagetasks.submit import Order
-from imagetasks.task import Task, is_task_id
-from problems import Refusal
-from wiring import submitter_from_env
+from house import House
+from imagetasks import telemetry
+from imagetasks.errors import ImageTasksError
+from refusal import Problem, Refusal
+from routes.dropin import DropIn
+from routes.files import Files
+from routes.tasks import Tasks
+from routes.uploads import Uploads
 
 app = APIGatewayHttpResolver()
-api_keys = ApiKeys.from_env()
-images = Images.from_env()
-submitter = submitter_from_env(api_keys)
+house = House.from_env()
+tasks, files, uploads, poyo = Tasks(house), Files(house), Uploads(house), DropIn(house)
+contract = Path(__file__).with_name("openapi.json")
 
 
-@app.post("/v1/tasks")
-def create_task() -> Response[str]:
-    """Accept an order, once for each Idempotency-Key."""
-    owner, key = _owner(), idempotency_key(app.current_event)
-    request = order.parse(raw_body(app.current_event))
-    wish = order.poyo_input(request)
-    placed = Order(
-        owner=owner,
-        idempotency_key=key,
-        model=request.model,
-        input=wish,
-        metadata=request.metadata,
-        estimate=pricing.estimate(wish),
-        origin=origin(app.current_event),
-    )
-    task, replayed = submitter.submit(placed)
-    if problem := problems.refused(task):
-        raise Refusal(problem)
-    headers = {"Location": f"/v1/tasks/{task.task_id}"}
-    if replayed:
-        return _shown(task, 200, headers | {"Idempotent-Replayed": "true"})
-    return _shown(task, 202, headers)
-
-
-@app.get("/v1/tasks/<task_id>")
-def read_task(task_id: str) -> Response[str]:
-    """The task as it stands."""
-    return _shown(_task(task_id), 200, {})
-
-
-@app.get("/v1/tasks/<task_id>/files/<n>")
-def read_file(task_id: str, n: str) -> Response[str]:
-    """The way to an image of a finished task, good for a few minutes."""
-    named = {str(number): kept for number, kept in enumerate(_task(task_id).files)}
-    if n not in named:
-        raise Refusal(problems.NO_FILE)
-    headers = {"Location": images.link(named[n]), "Cache-Control": "private, max-age=60"}
-    return Response(302, "text/plain", "", headers=headers)
-
-
-@app.get("/health")
-def health() -> Response[str]:
+def health(_: object) -> Response[str]:
     """Alive; asks nobody else."""
     return Response(200, "application/json", '{"status":"ok"}')
 
 
+def openapi(_: object) -> Response[str]:
+    """What this API promises, for machines."""
+    return Response(200, "application/json", contract.read_text())
+
+
+ROUTES: tuple[tuple[str, str, Callable[..., Response[str]]], ...] = (
+    ("POST", "/v1/tasks", tasks.create),
+    ("GET", "/v1/tasks", tasks.list),
+    ("GET", "/v1/tasks/<task_id>", tasks.read),
+    ("DELETE", "/v1/tasks/<task_id>", tasks.delete),
+    ("GET", "/v1/tasks/<task_id>/files/<n>", files.read),
+    ("GET", "/files/<task_id>/<n>/<mac>", files.shared),
+    ("POST", "/v1/uploads", uploads.create),
+    ("POST", "/v1/quotes", tasks.quote),
+    ("GET", "/v1/catalog/models", poyo.models),
+    ("GET", "/v1/catalog/models/<model>", poyo.model),
+    ("POST", "/api/generate/submit", poyo.submit),
+    ("GET", "/api/generate/status/<task_id>", poyo.status),
+    ("GET", "/api/user/balance", poyo.balance),
+    ("GET", "/openapi.json", openapi),
+    ("GET", "/health", health),
+)
+
+
+def open_for(method: str, rule: str, route: Callable[..., Response[str]]) -> None:
+    """Let `route` answer this method at this address."""
+
+    @app.route(rule, method=method)
+    def answer(**parts: str) -> Response[str]:
+        return route(app.current_event, **parts)
+
+
+for line in ROUTES:
+    open_for(*line)
+
+
 @app.exception_handler(Refusal)
 def on_refusal(refusal: Refusal) -> Response[str]:
-    return refusal.problem.response()
+    return _answer(refusal.problem)
 
 
 @app.exception_handler(ImageTasksError)
 def on_error(error: ImageTasksError) -> Response[str]:
     telemetry.note("refused", error=type(error).__name__)
-    return problems.problem_of(error).response()
+    return _answer(problems.problem_of(error))
 
 
 @app.exception_handler(Exception)
 def on_defect(error: Exception) -> Response[str]:
     """A defect of ours: the caller gets our kind of answer, the operator an alarm."""
     telemetry.page("api_failed", error=type(error).__name__)
-    return problems.INTERNAL.response()
+    return _answer(problems.INTERNAL)
 
 
 @app.not_found
 def on_no_route(_: NotFoundError) -> Response[str]:
-    return problems.NO_ROUTE.response()
+    return _answer(problems.no_route(app.current_event.path, ROUTES))
 
 
-def _owner() -> str:
-    owner = api_keys.owner_of(server_key(app.current_event))
-    if owner is None:
-        raise Refusal(problems.UNAUTHORIZED)
-    return owner
-
-
-def _task(task_id: str) -> Task:
-    """The caller's own task; anybody else's is not found."""
-    owner = _owner()
-    if not is_task_id(task_id):
-        raise Refusal(problems.NO_TASK)
-    task = submitter.store.read(task_id)
-    if task.owner != owner:
-        raise TaskNotFound(task_id)
-    return task
-
-
-def _shown(task: Task, status: int, headers: dict[str, str]) -> Response[str]:
-    if not task.ended:
-        headers["Retry-After"] = "5"
-    body = json.dumps(view.show(task, origin=origin(app.current_event)))
-    return Response(status, "application/json", body, headers=dict(headers))
+def _answer(problem: Problem) -> Response[str]:
+    return problem.response(app.current_event.path)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,70 +1,29 @@
-"""Every refusal of the API as RFC 9457: one row an error, the only list of codes and statuses."""
+"""Every refusal of the API: one row an error, the only list of codes and statuses."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from aws_lambda_powertools.event_handler import Response
+import re
+from collections.abc import Iterable
+from dataclasses import replace
 
 from imagetasks.errors import (
     ImageTasksError,
     InvalidOrder,
+    InvalidParameter,
     KeyReused,
     SecretInvalid,
     StoreUnavailable,
     TaskNotFound,
+    UploadInvalid,
 )
 from imagetasks.reasons import REASONS
 from imagetasks.task import State, Task
-
-
-@dataclass(frozen=True)
-class Problem:
-    """A refusal with a stable `code`; nothing was charged for the request unless `charged` says so."""
-
-    status: int
-    code: str
-    detail: str
-    retryable: bool = False
-    errors: Sequence[Mapping[str, str]] = ()
-    task_id: str | None = None
-    charged: bool | None = False  # None: nobody knows
-
-    def response(self) -> Response[str]:
-        """The answer on the wire."""
-        body: dict[str, Any] = {
-            "type": "about:blank",
-            "title": self.code.replace("_", " "),
-            "status": self.status,
-            "code": self.code,
-            "detail": self.detail,
-            "retryable": self.retryable,
-            "charged": self.charged,
-        }
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        if self.retryable:
-            headers["Retry-After"] = "5"
-        if self.task_id:
-            body["task_id"] = self.task_id
-        if self.errors:
-            body["errors"] = list(self.errors)
-        return Response(self.status, "application/problem+json", json.dumps(body), headers=headers)
-
-
-class Refusal(Exception):
-    """Ends a request with `problem`. Raised anew each time: an exception keeps what it was raised
-    in, and a constant one would keep it for ever."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.code)
-        self.problem = problem
-
+from refusal import Problem
 
 UNAUTHORIZED = Problem(401, "unauthorized", "Send `Authorization: Bearer <key>` with a valid key.")
 NO_ROUTE = Problem(404, "no_such_route", "There is nothing at this address for this method.")
+WRONG_METHOD = Problem(405, "method_not_allowed", "This address does not know this method.")
+NO_MODEL = Problem(404, "no_such_model", "There is no such model.")
 NO_TASK = Problem(404, "no_such_task", "There is no such task.")
 NO_FILE = Problem(404, "no_such_file", "The task has no such file, or does not have it yet.")
 NO_CALLBACK = Problem(404, "not_found", "There is nothing at this address.")
@@ -73,6 +32,24 @@ NO_KEY = Problem(
     "idempotency_key_required",
     "Send an `Idempotency-Key` header of 1 to 255 printable characters: a task costs money, and "
     "only with a key can a repeated request be told from a second order.",
+)
+INVALID_ORDER = Problem(422, "invalid_order", "The order is not valid.")
+INVALID_PARAMETER = Problem(400, "invalid_parameter", "A query parameter is not valid.")
+BAD_KEY = Problem(
+    400,
+    "invalid_idempotency_key",
+    "An `Idempotency-Key` has 1 to 255 printable ASCII characters.",
+)
+BAD_OWNER = Problem(
+    400,
+    "invalid_owner",
+    "`X-Owner` names one of your users: 1 to 128 letters, digits and any of . _ ~ @ : + -",
+)
+TOO_LARGE = Problem(413, "body_too_large", "A request's body may have 256 KiB.")
+DELETED = Problem(
+    410,
+    "task_deleted",
+    "This Idempotency-Key stands for a task that was deleted. Choose a new one.",
 )
 KEY_REUSED = Problem(
     422,
@@ -113,10 +90,26 @@ def refused(task: Task) -> Problem | None:
     return Problem(status, task.reason, reason.message + again, task_id=task.task_id)
 
 
+def no_route(path: str, routes: Iterable[tuple[str, str, object]]) -> Problem:
+    """Nothing here, or not for this method."""
+    allowed = [method for method, rule, _ in routes if _pattern(rule).fullmatch(path)]
+    return replace(WRONG_METHOD, allow=", ".join(allowed)) if allowed else NO_ROUTE
+
+
+def _pattern(rule: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"<\w+>", "[^/]+", rule))
+
+
 def problem_of(error: ImageTasksError) -> Problem:
     """What the caller is told of an error of ours."""
     if isinstance(error, InvalidOrder):
-        return Problem(422, "invalid_order", "The order is not valid.", errors=error.problems)
+        return replace(INVALID_ORDER, errors=error.problems)
+    if isinstance(error, InvalidParameter):
+        return replace(INVALID_PARAMETER, errors=error.problems)
+    if isinstance(error, UploadInvalid):
+        return replace(
+            INVALID_ORDER, errors=[{"pointer": "/input/image_urls", "detail": error.detail}]
+        )
     known = {
         KeyReused: KEY_REUSED,
         TaskNotFound: NO_TASK,

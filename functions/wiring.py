@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imagetasks import wire
 from imagetasks.doorbell import Doorbell
+from imagetasks.images import Images
 from imagetasks.limits import Limits
 from imagetasks.pace import production
 from imagetasks.poyo import Poyo
@@ -11,9 +12,10 @@ from imagetasks.secrets import ApiKeys, CallbackKeys
 from imagetasks.store import Store
 from imagetasks.submit import Submitter
 from imagetasks.table import Table
+from imagetasks.uploads import Uploads
 
 
-def submitter_from_env(api_keys: ApiKeys) -> Submitter:
+def submitter_from_env(api_keys: ApiKeys, images: Images) -> Submitter:
     """Everything that the one POST needs; a missing variable is named at once."""
     poyo = Poyo(
         send=wire.send,
@@ -26,5 +28,6 @@ def submitter_from_env(api_keys: ApiKeys) -> Submitter:
         poyo=poyo,
         doorbell=Doorbell.from_env(),
         callback_keys=CallbackKeys.from_env(),
+        uploads=Uploads(images.client, images.bucket),
         pace=production(Limits.from_env()),
     )

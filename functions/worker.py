@@ -12,22 +12,33 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from imagetasks import telemetry
+from imagetasks.aftercare import Aftercare
+from imagetasks.deliver import Deliveries
 from imagetasks.download import Downloads
 from imagetasks.images import Images
 from imagetasks.look import Looker
 from imagetasks.ring import Ring
 from imagetasks.secrets import ApiKeys
+from imagetasks.steps import Steps
 from wiring import submitter_from_env
 
-submitter = submitter_from_env(ApiKeys.from_env())
+api_keys, images = ApiKeys.from_env(), Images.from_env()
+submitter = submitter_from_env(api_keys, images)
+store, doorbell, pace = submitter.store, submitter.doorbell, submitter.pace
+steps = Steps(store=store, doorbell=doorbell, pace=pace)
+aftercare = Aftercare(
+    images=images, deliveries=Deliveries.from_env(), keys=api_keys, steps=steps, pace=pace
+)
 looker = Looker(
-    store=submitter.store,
+    store=store,
     poyo=submitter.poyo,
-    images=Images.from_env(),
+    images=images,
     downloads=Downloads.from_env(),
-    doorbell=submitter.doorbell,
+    doorbell=doorbell,
     submitter=submitter,
-    pace=submitter.pace,
+    aftercare=aftercare,
+    steps=steps,
+    pace=pace,
 )
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 

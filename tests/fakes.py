@@ -169,6 +169,23 @@ class Files:
         yield download(outcome)
 
 
+@dataclass
+class Post:
+    """A caller's own server behind `post`: what it was told, and how it takes it."""
+
+    outcomes: deque[Exception | None] = field(default_factory=lambda: deque([None]))
+    posted: list[tuple[str, Any, Mapping[str, str]]] = field(default_factory=list)
+
+    def gives(self, *outcomes: Exception | None) -> None:
+        self.outcomes = deque(outcomes)
+
+    def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
+        self.posted.append((url, json.loads(body), headers))
+        outcome = self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
+        if outcome is not None:
+            raise outcome
+
+
 def download(content: bytes) -> Download:
     """`content` as if it had just been fetched."""
     file = cast(BinaryIO, io.BytesIO(content))
@@ -197,6 +214,9 @@ def task(key: str = "key", **changed: Any) -> Task:
         "stamp": "0" * 24,
         "due_at": START + 60_000,
         "due_shard": shard_of(task_id),
+        "link_key": "a1" * 20,
+        "listed": "owner",
+        "listed_status": "not_started#owner",
         "history": ({"at": START, "event": "accepted"},),
     }
     return Task(**values | changed)

@@ -18,19 +18,23 @@ import pytest
 import yaml
 from moto import mock_aws
 
+from imagetasks.aftercare import Aftercare
 from imagetasks.clauses import Condition, Put, absent
+from imagetasks.deliver import Deliveries
 from imagetasks.doorbell import Doorbell
 from imagetasks.images import Images
 from imagetasks.limits import Limits
 from imagetasks.look import Looker
 from imagetasks.ring import Ring
-from imagetasks.secrets import CallbackKeys, Secret
+from imagetasks.secrets import ApiKeys, CallbackKeys, Secret
+from imagetasks.steps import Steps
 from imagetasks.store import Store
 from imagetasks.submit import Order, Submitter
 from imagetasks.sweep import Swept, sweep
 from imagetasks.table import Table
 from imagetasks.task import Task, row_key, to_row
-from tests.fakes import POYO_KEY, PROMPT, Clock, Files, Upstream, pace, poyo
+from imagetasks.uploads import Uploads
+from tests.fakes import POYO_KEY, PROMPT, Clock, Files, Post, Upstream, pace, poyo
 
 REGION: Final = "eu-west-1"
 TEMPLATE = Path(__file__).parent.parent / "template.yaml"
@@ -98,6 +102,7 @@ class Cloud:
             "POYO_BASE_URL": "http://127.0.0.1:9",
             "PUBLIC_URL": "https://img.example",
             "FILE_HOSTS": "cdn.doculator.org",
+            "CALLBACK_HOSTS": "*",
             "FIRST_LOOK_SECONDS": "90",
             "SUBMITS_PER_10S": "20",
         } | further
@@ -183,6 +188,7 @@ class World:
     clock: Clock = field(default_factory=Clock)
     upstream: Upstream = field(default_factory=Upstream)
     files: Files = field(default_factory=Files)
+    deliveries: Post = field(default_factory=Post)
 
     def __post_init__(self) -> None:
         cloud, held = self.cloud, pace(self.clock, self.limits)
@@ -199,8 +205,11 @@ class World:
             poyo=self.poyo,
             doorbell=self.doorbell,
             callback_keys=self.callback_keys,
+            uploads=Uploads(self.images.client, self.images.bucket),
             pace=held,
         )
+        self.keys = ApiKeys(Secret(cloud.client("secretsmanager"), cloud.api_secret))
+        self.steps = Steps(store=self.store, doorbell=self.doorbell, pace=held)
         self.looker = self.looking()
 
     def looking(self, **replaced: Any) -> Looker:
@@ -212,9 +221,18 @@ class World:
             "downloads": self.files,
             "doorbell": self.doorbell,
             "submitter": self.submitter,
+            "steps": self.steps,
             "pace": self.pace,
         }
-        return Looker(**edges | replaced)
+        edges |= replaced
+        edges["aftercare"] = Aftercare(
+            images=edges["images"],
+            deliveries=cast(Deliveries, self.deliveries),
+            keys=self.keys,
+            steps=self.steps,
+            pace=self.pace,
+        )
+        return Looker(**edges)
 
     def look(self, task: Task, by: str = "sweep", poyo_id: str | None = None) -> Task:
         """One look, and the task as it is afterwards."""

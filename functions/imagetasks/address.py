@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -40,7 +40,19 @@ def listed(text: str) -> tuple[str, ...]:
 
 
 def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
-    """Where `url` leads, resolved. Raises AddressForbidden when we may not connect there.
+    """Where `url` leads, resolved. Raises AddressForbidden when we may not connect there."""
+    target = destination(url, hosts=hosts)
+    if target.addresses:
+        return target
+    addresses = tuple(resolve(target.host, target.port))
+    if not addresses or not all(map(public, addresses)):
+        raise AddressForbidden("address_not_public", target.host)
+    return replace(target, addresses=addresses)
+
+
+def destination(url: str, *, hosts: Collection[str]) -> Target:
+    """Where `url` leads as far as it tells without being resolved: only a whole origin has its
+    address yet. Raises AddressForbidden when we may not connect there wherever it is.
 
     `hosts` has the entries of `listed`: a whole origin is exempt from everything below it, `*`
     admits every name, and its addresses must be public like those of any other.
@@ -56,10 +68,7 @@ def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
         raise AddressForbidden("forbidden_address", origin)
     if not any(_listed(host, entry) for entry in hosts):
         raise AddressForbidden("host_not_listed", host)
-    addresses = tuple(resolve(host, port))
-    if not addresses or not all(map(public, addresses)):
-        raise AddressForbidden("address_not_public", host)
-    return Target("https", host, 443, path, addresses)
+    return Target("https", host, 443, path, ())
 
 
 def public(address: str) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 
 PART = re.compile(r"[A-Za-z0-9_-]{1,64}")  # ASCII only, as compare_digest wants its strings
+FILE_PURPOSE = b"imagetasks file v1\0"
 PURPOSE = b"imagetasks callback v1\0"  # a mac made for another purpose never opens this door
 
 
@@ -29,3 +30,24 @@ def opens(keys: Mapping[str, str], kid: str, task_id: str, presented: str) -> bo
         return False
     expected = mac(keys.get(kid, ""), task_id)
     return hmac.compare_digest(expected, presented) and bool(keys.get(kid))
+
+
+def file_mac(link_key: str, n: int) -> str:
+    """The 43 base64url characters that open the `n`th file of the task that holds `link_key`.
+
+    The key lives and dies with the task's row, so no rotation of ours breaks a link in a page.
+    """
+    digest = hmac.digest(link_key.encode(), FILE_PURPOSE + str(n).encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def file_path(link_key: str, task_id: str, n: int) -> str:
+    """Path of the link that shows the `n`th file of a task to whoever has it."""
+    return f"/files/{task_id}/{n}/{file_mac(link_key, n)}"
+
+
+def opens_file(link_key: str, n: int, presented: str) -> bool:
+    """Whether `presented` opens the `n`th file, in constant time; without a key nothing does."""
+    if not PART.fullmatch(presented):
+        return False
+    return hmac.compare_digest(file_mac(link_key, n), presented) and bool(link_key)

@@ -12,9 +12,9 @@ from itertools import islice
 
 import urllib3.connection
 
-from imagetasks.address import Resolve, Target, check, listed
+from imagetasks.address import Resolve, Target, check, destination, listed
 from imagetasks.egress import connection, host_header, resolve, talking, telling
-from imagetasks.errors import DeliveryFailed, DeliveryForbidden
+from imagetasks.errors import AddressForbidden, DeliveryFailed, DeliveryForbidden
 from imagetasks.timely import hurry, reader
 
 STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n]*)?\r?\n")
@@ -38,6 +38,14 @@ class Deliveries:
     def from_env(cls) -> Deliveries:
         """The hosts listed, comma-separated, in CALLBACK_HOSTS; without it nobody is called."""
         return cls(hosts=listed(os.environ.get("CALLBACK_HOSTS", "")))
+
+    def accepts(self, url: str) -> bool:
+        """Whether `url` is one that may be called, as far as it tells without being resolved."""
+        try:
+            destination(url, hosts=self.hosts)
+        except AddressForbidden:
+            return False
+        return True
 
     def check(self, url: str) -> Target:
         """Where `url` leads, resolved once.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from imagetasks import reasons, telemetry, transitions
+from imagetasks import telemetry, transitions
 from imagetasks.errors import (
     DownloadFailed,
     DownloadForbidden,
@@ -17,21 +17,22 @@ from imagetasks.errors import (
     PoyoIdTaken,
     PoyoMissing,
     PoyoUnavailable,
-    QueueUnavailable,
     TaskNotFound,
 )
+from imagetasks.reasons import softly_failed
 from imagetasks.ring import Ring
 from imagetasks.task import KeptFile, State, Task
 
 if TYPE_CHECKING:
+    from imagetasks.aftercare import Aftercare
     from imagetasks.doorbell import Doorbell
     from imagetasks.download import Downloads
     from imagetasks.images import Images
     from imagetasks.pace import Pace
     from imagetasks.poyo import Poyo, Report
-    from imagetasks.store import Outcome, Store
+    from imagetasks.steps import Steps
+    from imagetasks.store import Store
     from imagetasks.submit import Submitter
-    from imagetasks.transitions import Change
 
 MOST_HINTS = 4  # ids that callbacks claimed for one task and that are still to be confirmed
 
@@ -46,6 +47,8 @@ class Looker:
     downloads: Downloads
     doorbell: Doorbell
     submitter: Submitter
+    aftercare: Aftercare
+    steps: Steps
     pace: Pace
 
     def look(self, ring: Ring) -> None:
@@ -59,7 +62,11 @@ class Looker:
         except TaskNotFound:
             telemetry.warn("no_such_task", by=ring.by)
             return
-        if task.poyo_id is None and (ring.poyo_id or task.hints):
+        if task.ended and task.deleted_at is not None:
+            self.aftercare.erase(task)
+        elif ring.poyo_id is None and ring.by != "callback" and self.aftercare.due(task):
+            self.aftercare.tell(task)
+        elif task.poyo_id is None and (ring.poyo_id or task.hints):
             self._adopt(task, ring)
         elif task.state == State.SUBMITTING:
             self._overdue(task)
@@ -67,7 +74,7 @@ class Looker:
             self._retry(task)
         elif task.state == State.UNKNOWN:
             self._unconfirmed(task)
-        elif task.poyo_id and (task.state == State.RUNNING or _softly_failed(task)):
+        elif task.poyo_id and (task.state == State.RUNNING or softly_failed(task)):
             self._ask(task, ring)
 
     # Without PoYo's id
@@ -78,16 +85,19 @@ class Looker:
         if not self.pace.older(task.sent_at, limits.submit_overdue_s):
             return
         due_at = task.sent_at + limits.unconfirmed_after_s * 1000
-        self._apply(
+        self.steps.take(
             transitions.doubt(task, self.pace.at(), due_at=due_at, detail="the sender went away")
         )
 
     def _retry(self, task: Task) -> None:
         """PoYo would not have it earlier: the winner of T4 sends it once more."""
         limits = self.pace.limits
-        if self.pace.older(task.created_at, limits.unavailable_after_s):
+        too_late = self.pace.older(task.created_at, limits.unavailable_after_s)
+        if too_late or task.deleted_at is not None:  # what nobody wants any more is not sent
             detail = task.detail or ""
-            self._apply(transitions.fail(task, self.pace.at(), reason="unavailable", detail=detail))
+            self.steps.take(
+                transitions.fail(task, self.pace.at(), reason="unavailable", detail=detail)
+            )
         elif self.pace.clock() >= (task.not_before or 0):
             self._attempt(task)
 
@@ -96,10 +106,10 @@ class Looker:
         self.submitter.ready()
         turn = self.submitter.turn()
         if turn.wait_s is not None:
-            self._later(task, turn.wait_s, not_before=self.pace.after(turn.wait_s))
+            self.steps.later(task, turn.wait_s, not_before=self.pace.after(turn.wait_s))
             return
         due_at = self.pace.after(self.pace.limits.submit_overdue_s)
-        attempt = self._apply(transitions.retry(task, self.pace.at(), due_at=due_at))
+        attempt = self.steps.take(transitions.retry(task, self.pace.at(), due_at=due_at))
         if attempt.won:
             self.submitter.send(attempt.task, turn)
 
@@ -107,13 +117,15 @@ class Looker:
         limits = self.pace.limits
         if self.pace.older(task.sent_at, limits.unconfirmed_after_s):
             detail = task.detail or ""
-            self._apply(transitions.fail(task, self.pace.at(), reason="unconfirmed", detail=detail))
+            self.steps.take(
+                transitions.fail(task, self.pace.at(), reason="unconfirmed", detail=detail)
+            )
         elif task.due_at != (due_at := task.sent_at + limits.unconfirmed_after_s * 1000):
-            self._move(task, due_at=due_at)
+            self.steps.move(task, due_at=due_at)
 
     def _adopt(self, task: Task, ring: Ring) -> None:
         """A callback says which PoYo task is ours: believed when PoYo itself knows that id."""
-        if task.ended and not _softly_failed(task):
+        if task.ended and not softly_failed(task):
             return None
         hints = tuple(dict.fromkeys((*task.hints, *filter(None, [ring.poyo_id]))))[-MOST_HINTS:]
         missing = True
@@ -150,11 +162,11 @@ class Looker:
         fresh = ring.poyo_id is not None and ring.poyo_id not in task.hints
         looks, denied = (0, 0) if fresh else (task.looks, task.denied)
         if missing and denied >= limits.hint_looks:
-            self._move(task, due_at=None if task.ended else self.pace.clock(), hints=None)
+            self.steps.move(task, due_at=None if task.ended else self.pace.clock(), hints=None)
             return
         wait_s = self.pace.hurry_s(looks, limits.look_backoff_s)
         facts = {"hints": list(hints), "looks": looks + 1, "denied": denied + missing}
-        stands = self._later(task, wait_s, **facts).task
+        stands = self.steps.later(task, wait_s, **facts).task
         if ring.poyo_id and stands.poyo_id is None and ring.poyo_id not in stands.hints:
             # Somebody moved the row meanwhile. The id may be all that is left of a paid task, so
             # the bell carries it on; if that is dumb too, the queue brings this message back.
@@ -182,9 +194,11 @@ class Looker:
         """T6: PoYo failed it, and does not charge for that."""
         if task.state == State.RUNNING:
             reason = "moderated" if report.moderated else "upstream"
-            self._apply(transitions.fail(task, self.pace.at(), reason=reason, detail=report.error))
+            self.steps.take(
+                transitions.fail(task, self.pace.at(), reason=reason, detail=report.error)
+            )
         elif task.due_at is not None:
-            self._move(task, due_at=None)
+            self.steps.move(task, due_at=None)
 
     def _still_running(self, task: Task, ring: Ring, report: Report | None) -> None:
         """PoYo is at it, or does not know it, or says so although the result was there already."""
@@ -192,9 +206,9 @@ class Looker:
         promised = self._promised(task, ring)
         if task.ended and not promised:
             if task.due_at is not None:
-                self._move(task, due_at=None)
+                self.steps.move(task, due_at=None)
         elif not promised and self.pace.older(task.bound_at or task.sent_at, patience_s):
-            self._apply(transitions.fail(task, self.pace.at(), reason="timed_out", detail=""))
+            self.steps.take(transitions.fail(task, self.pace.at(), reason="timed_out", detail=""))
         else:
             progress = {"progress": report.progress} if report and report.progress else {}
             self._again(task, ring, hurry=ring.by in ("callback", "retry"), **progress)
@@ -212,15 +226,21 @@ class Looker:
     def _finished(self, task: Task, report: Report) -> None:
         """The image is there to be had: T5 once it is in our bucket."""
         try:
-            if not report.file_urls:
+            if not report.file_urls and task.deleted_at is None:
                 raise NotAnImage("no_files")
-            files = [self._kept(task, n, url) for n, url in enumerate(report.file_urls)]
+            files = self._kept_all(task, report)
         except DownloadFailed as error:
             return self._copy_failed(task, error)
         charged = task.estimate if report.credits is None else report.credits
         rows = [asdict(kept) for kept in files]
-        self._apply(transitions.finish(task, self.pace.at(), files=rows, charged=charged))
+        self.steps.take(transitions.finish(task, self.pace.at(), files=rows, charged=charged))
         return None
+
+    def _kept_all(self, task: Task, report: Report) -> list[KeptFile]:
+        """Every image of the task in our bucket; none of one that was deleted meanwhile."""
+        if task.deleted_at is not None:
+            return []
+        return [self._kept(task, n, url) for n, url in enumerate(report.file_urls)]
 
     def _kept(self, task: Task, n: int, url: str) -> KeptFile:
         """The `n`th image in our bucket: one that is already there needs no download."""
@@ -237,17 +257,19 @@ class Looker:
             telemetry.page("download_refused", task_id=task.task_id, code=error.code)
         reason = self._hopeless(task, error)
         if reason and task.state == State.RUNNING:
-            self._apply(transitions.fail(task, self.pace.at(), reason=reason, detail=str(error)))
+            self.steps.take(
+                transitions.fail(task, self.pace.at(), reason=reason, detail=str(error))
+            )
             return
         if reason:
-            self._move(task, due_at=None)
+            self.steps.move(task, due_at=None)
             return
         wait_s = self.pace.hurry_s(task.copies, self.pace.limits.look_backoff_s)
         seen_at = task.result_seen_at or self.pace.clock()
         telemetry.uncopied(self.pace.clock() - seen_at)
         bad = task.bad_copies + isinstance(error, NotAnImage)
         facts = {"copies": task.copies + 1, "bad_copies": bad, "detail": str(error)}
-        self._later(task, wait_s, result_seen_at=seen_at, **facts)
+        self.steps.later(task, wait_s, result_seen_at=seen_at, **facts)
 
     def _hopeless(self, task: Task, error: DownloadFailed) -> str | None:
         """Why no further try can help, or None while one may."""
@@ -259,8 +281,6 @@ class Looker:
         seen_at = task.result_seen_at
         return "result_expired" if seen_at and self.pace.older(seen_at, patience_s) else None
 
-    # Writing it down
-
     def _again(self, task: Task, ring: Ring, *, hurry: bool, **facts: Any) -> None:
         """Look again later; a callback says that there is something to see, so it begins anew."""
         limits = self.pace.limits
@@ -268,44 +288,10 @@ class Looker:
             facts["rung_at"] = self.pace.clock()
             task = replace(task, looks=0)
         if task.ended and self.pace.older(task.created_at, limits.revive_within_s):
-            self._move(task, due_at=None)
+            self.steps.move(task, due_at=None)
             return
         facts["looks"] = task.looks + 1
         if hurry and task.looks < len(limits.hurry_s):
-            self._later(task, self.pace.hurry_s(task.looks, limits.look_backoff_s), **facts)
+            self.steps.later(task, self.pace.hurry_s(task.looks, limits.look_backoff_s), **facts)
         else:
-            self._later(task, self.pace.backoff_s(task.looks, limits.look_backoff_s), **facts)
-
-    def _later(self, task: Task, wait_s: float, **facts: Any) -> Outcome:
-        """The next look in `wait_s` seconds, if nobody was faster: a bell for the short waits, the
-        sweep behind it."""
-        limits = self.pace.limits
-        quick = wait_s <= limits.backup_s
-        due_at = self.pace.after(wait_s + (limits.backup_s if quick else 0))
-        if _softly_failed(task) and "copies" in facts:
-            outcome = self._apply(transitions.revive(task, self.pace.at(), due_at=due_at, **facts))
-        else:
-            outcome = self._move(task, due_at=due_at, **facts)
-        if outcome.won and quick:
-            self._ring_in(task, wait_s)
-        return outcome
-
-    def _ring_in(self, task: Task, wait_s: float) -> None:
-        try:
-            self.doorbell.ring(Ring(task_id=task.task_id, by="retry"), delay_s=wait_s)
-        except QueueUnavailable:
-            telemetry.warn("bell_dumb", task_id=task.task_id)
-
-    def _move(self, task: Task, *, due_at: int | None, **facts: Any) -> Outcome:
-        change = transitions.move(task, self.pace.at(), due_at=due_at, **facts)
-        return self._apply(change)
-
-    def _apply(self, change: Change) -> Outcome:
-        """Make one transition. Where somebody else was faster there is nothing left to do."""
-        outcome = self.store.apply(change)
-        telemetry.moved(change.name, outcome.won, outcome.task)
-        return outcome
-
-
-def _softly_failed(task: Task) -> bool:
-    return task.state == State.FAILED and task.reason in reasons.SOFT
+            self.steps.later(task, self.pace.backoff_s(task.looks, limits.look_backoff_s), **facts)

@@ -7,12 +7,13 @@ import json
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from imagetasks import pricing
 from imagetasks.errors import InvalidOrder
+from imagetasks.picture import EXTENSIONS
+from imagetasks.reference import is_upload, public_https
 
 PROMPT_MAX = max(rules.prompt_max for rules in pricing.MODELS.values())
 MOST_PROBLEMS = 20  # named in one answer
@@ -43,24 +44,46 @@ class TaskRequest(BaseModel):
     input: Input
     metadata: Annotated[dict[Name, Value], Field(max_length=16)] = {}
     max_credits: Annotated[float, Field(gt=0)] | None = None
+    callback_url: Url | None = None
+
+
+class UploadRequest(BaseModel):
+    """The body of `POST /v1/uploads`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    content_type: str
 
 
 def parse(body: bytes) -> TaskRequest:
     """The order in `body`. Raises InvalidOrder, naming every field that is wrong and what is allowed."""
-    try:
-        request = TaskRequest.model_validate(json.loads(body))
-    except ValidationError as error:
-        raise InvalidOrder([_problem(each) for each in error.errors()[:MOST_PROBLEMS]]) from None
-    except (ValueError, RecursionError):
-        raise InvalidOrder([_at("", "must be a JSON object in UTF-8")]) from None
+    request = _validated(TaskRequest, body)
     if problems := list(_against_rules(request)) or list(_too_dear(request)):
         raise InvalidOrder(problems)
+    return request
+
+
+def parse_upload(body: bytes) -> UploadRequest:
+    """The announcement of an upload in `body`. Raises InvalidOrder."""
+    request = _validated(UploadRequest, body)
+    if request.content_type not in EXTENSIONS:
+        raise InvalidOrder([_at("/content_type", f"must be one of {', '.join(EXTENSIONS)}")])
     return request
 
 
 def poyo_input(request: TaskRequest) -> dict[str, Any]:
     """The input as PoYo takes it: only what it knows, nothing empty."""
     return {k: v for k, v in request.input.model_dump().items() if v not in (None, [])}
+
+
+def _validated[T: BaseModel](kind: type[T], body: bytes) -> T:
+    try:
+        return kind.model_validate(json.loads(body))
+    except ValidationError as error:
+        wrong = error.errors()[:MOST_PROBLEMS]
+        raise InvalidOrder([_problem(kind, each) for each in wrong]) from None
+    except (ValueError, RecursionError):
+        raise InvalidOrder([_at("", "must be a JSON object in UTF-8")]) from None
 
 
 def _against_rules(request: TaskRequest) -> Iterable[Mapping[str, str]]:
@@ -81,8 +104,8 @@ def _against_rules(request: TaskRequest) -> Iterable[Mapping[str, str]]:
     if len(wish.image_urls) < rules.images_min:
         yield _at("/input/image_urls", f"{request.model} needs at least one image address")
     for n, url in enumerate(wish.image_urls):
-        if not _public_https(url):
-            yield _at(f"/input/image_urls/{n}", "must be a public https address")
+        if not is_upload(url) and not public_https(url):
+            yield _at(f"/input/image_urls/{n}", "must be a public https address or upload://{id}")
 
 
 def _too_dear(request: TaskRequest) -> Iterable[Mapping[str, str]]:
@@ -93,32 +116,21 @@ def _too_dear(request: TaskRequest) -> Iterable[Mapping[str, str]]:
         yield _at("/max_credits", f"this order is estimated at {estimate} credits")
 
 
-def _public_https(url: str) -> bool:
-    """PoYo fetches it, not we: it must only look like something that PoYo can reach."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    named = "." in host and not host.replace(".", "").isdigit() and not host.endswith(".local")
-    return parts.scheme == "https" and "@" not in parts.netloc and named and url.isprintable()
-
-
-def _problem(error: Any) -> Mapping[str, str]:
+def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
     """One pydantic error as a pointer and a sentence; the caller's value is never echoed."""
     names = [str(part)[:LONGEST_NAME] for part in error["loc"]]
     path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
     if error["type"] == "extra_forbidden":
-        return _at(path, _unknown(names[-1], len(names) > 1))
+        return _at(path, _unknown(Input if len(names) > 1 else kind, names[-1]))
     return _at(path, str(error["msg"])[:200])
 
 
 MEANT = {"aspect_ratio": "size", "ratio": "size", "images": "image_urls", "image": "image_urls"}
 
 
-def _unknown(name: str, inside: bool) -> str:
+def _unknown(kind: type[BaseModel], name: str) -> str:
     """An unknown field, with the known one that was probably meant."""
-    known = list((Input if inside else TaskRequest).model_fields)
+    known = list(kind.model_fields)
     near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, 1)
     meant = f"; did you mean {near[0]}?" if near and near[0] in known else ""
     return f"unknown field, allowed are {', '.join(known)}{meant}"

@@ -110,8 +110,15 @@ class Poyo:
 
         Raises PoyoMissing when PoYo does not know the id (yet), PoyoUnavailable on any trouble.
         """
-        key = self.key()
-        url = f"{self.base_url}/api/generate/status/{poyo_id}"
+        return read_status(self._got(f"/api/generate/status/{poyo_id}"))
+
+    def balance(self) -> Decimal:
+        """Credits left on the account. Raises PoyoUnavailable on any trouble."""
+        return read_balance(self._got("/api/user/balance"))
+
+    def _got(self, path: str) -> Reply:
+        """PoYo's answer to a GET. Raises PoyoUnavailable when there is none, or with an old key."""
+        key, url = self.key(), self.base_url + path
         try:
             reply = self.send(
                 "GET", url, headers=_headers(key), body=None, read_s=self.status_read_s
@@ -120,7 +127,7 @@ class Poyo:
             raise PoyoUnavailable(f"no answer: {error}") from error
         if unauthorized(reply) and self.renewed(key):
             raise PoyoUnavailable("the key was rotated")
-        return read_status(reply)
+        return reply
 
 
 def unauthorized(reply: Reply) -> bool:
@@ -172,6 +179,16 @@ def read_status(reply: Reply) -> Report:
         credits=_number(data.get("credits_amount")),
         error=_text(data.get("error_message"))[:DETAIL_LENGTH],
     )
+
+
+def read_balance(reply: Reply) -> Decimal:
+    """The credits that `reply` speaks of, a number or a text. Raises PoyoUnavailable without one."""
+    body = _json(reply.body)
+    left = _number(_inner(body).get("credits_amount"))
+    code = _code(reply.status, body)
+    if code != 200 or left is None:
+        raise PoyoUnavailable(f"{code} {_message(body)}".strip()[:DETAIL_LENGTH])
+    return left
 
 
 def read_callback_id(body: bytes) -> str | None:

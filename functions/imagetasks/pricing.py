@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
+
+Resolution = Literal["1K", "2K", "4K"]
 
 RATIOS = ("1:1", "2:3", "3:2", "4:3", "3:4", "4:5", "5:4", "16:9", "9:16", "21:9")
 CUSTOM_SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
@@ -49,16 +51,16 @@ MODELS: Mapping[str, Rules] = {
 }
 
 
-def billed_resolution(order: Mapping[str, Any]) -> str:
-    """The resolution PoYo charges `order` (an input object) for: 1K, 2K or 4K."""
-    size = order.get("size", "auto")
-    resolution = str(order.get("resolution", "1K"))
-    if size == "auto":
+def billed_resolution(order: Mapping[str, Any]) -> Resolution:
+    """The resolution PoYo charges `order` (an input object) for."""
+    size, asked = order.get("size", "auto"), order.get("resolution", "1K")
+    if size == "auto" or asked == "1K":
         return "1K"
-    if resolution != "4K" or size in TRUE_4K_RATIOS:
-        return resolution
+    if asked == "2K":
+        return "2K"
     custom = CUSTOM_SIZE.fullmatch(size)
-    return "4K" if custom and LONGEST_EDGE in map(int, custom.groups()) else "2K"
+    edges = map(int, custom.groups()) if custom else ()
+    return "4K" if size in TRUE_4K_RATIOS or LONGEST_EDGE in edges else "2K"
 
 
 def estimate(order: Mapping[str, Any]) -> Decimal:

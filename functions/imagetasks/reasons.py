@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from imagetasks.task import State
+from imagetasks.task import State, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,3 +74,8 @@ REASONS: Mapping[str, Reason] = {
     ),
 }
 SOFT = tuple(sorted(name for name, reason in REASONS.items() if reason.soft))
+
+
+def softly_failed(task: Task) -> bool:
+    """Whether the task failed in a way that late truth may still mend."""
+    return task.state == State.FAILED and task.reason in SOFT

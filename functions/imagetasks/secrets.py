@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MAX_AGE_S = 300.0
+OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
 REFRESH_AFTER_S = 60.0  # a stranger's unknown key id costs at most one call a minute
 RENEW_AFTER_S = 5.0  # PoYo saying 401 for long costs at most one call in five seconds
 KEY = re.compile(r"[!-~]+")  # what an Authorization header can carry
@@ -78,7 +79,8 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class ApiKeys:
-    """`{"poyo_api_key": "sk-…", "server_keys": {"<name>": "<SHA-256 of the key, hex>"}}`"""
+    """`{"poyo_api_key": "sk-…", "server_keys": {"<name>": "<SHA-256 of the key, hex>", or several},
+    "webhook_keys": {"<name>": "…"}}`"""
 
     secret: Secret
 
@@ -103,6 +105,12 @@ class ApiKeys:
         except SecretInvalid:
             return False
 
+    def webhook_key(self, owner: str) -> str:
+        """What callbacks to the callers with `owner`'s server key are signed with; empty: nothing."""
+        keys = self.secret.values().get("webhook_keys")
+        kept = keys.get(owner.partition(OWNER_SEPARATOR)[0]) if isinstance(keys, dict) else ""
+        return str(kept or "")
+
     def owner_of(self, key: str) -> str | None:
         """The name of the server key `key`, None for a stranger; every name is compared."""
         return self._named(key, MAX_AGE_S) or self._named(key, REFRESH_AFTER_S)
@@ -111,8 +119,15 @@ class ApiKeys:
         digest = hashlib.sha256(key.encode(errors="replace")).hexdigest().encode()
         names = self.secret.values(max_age_s=max_age_s).get("server_keys")
         kept = names.items() if isinstance(names, dict) else ()
-        matching = [name for name, each in kept if hmac.compare_digest(str(each).encode(), digest)]
+        matching = [name for name, each in kept if _any_is(each, digest)]
         return matching[0] if matching else None
+
+
+def _any_is(kept: Any, digest: bytes) -> bool:
+    """Whether one of the hashes that a name has is `digest`; all are compared."""
+    hashes = kept if isinstance(kept, list) else [kept]
+    same = [hmac.compare_digest(str(each).encode(errors="replace"), digest) for each in hashes]
+    return any(same)
 
 
 @dataclass(frozen=True, slots=True)

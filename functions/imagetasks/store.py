@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imagetasks.clauses import Condition, Put, Refused, Update, absent, equals, unchanged
+from imagetasks.cursor import Place
 from imagetasks.errors import PoyoIdTaken, StoreUnavailable, TaskNotFound
 from imagetasks.quota import QUOTA_KEY, Quota
-from imagetasks.task import Task, from_row, poyo_key, row_key, to_row
+from imagetasks.task import Task, from_row, listed_as, poyo_key, row_key, to_row
 from imagetasks.transitions import Change
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ class Due:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Tasks, and the place behind which there may be more (None: there are none)."""
+
+    tasks: tuple[Task, ...]
+    last: Place | None
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """Every method raises StoreUnavailable when the table cannot be used."""
 
@@ -55,6 +64,21 @@ class Store:
         if not row:
             raise TaskNotFound(task_id)
         return from_row(row)
+
+    def page(self, owner: str, *, status: str | None, limit: int, after: Place | None) -> Page:
+        """Up to `limit` tasks of `owner`, newest first, that come after `after`.
+
+        The index says which, the rows say how they stand now: with `status`, one that has just
+        changed it may still be among them.
+        """
+        index, value = ("listed_status", listed_as(status, owner)) if status else ("listed", owner)
+        start = {"pk": row_key(after.task_id), "created_at": after.created_at} if after else None
+        keys = self.table.page(index, value, limit=limit, after=start)
+        rows = self.table.rows([key["pk"] for key in keys]) if keys else {}
+        found = [from_row(rows[key["pk"]]) for key in keys if key["pk"] in rows]
+        full = len(keys) == limit
+        last = Place(int(keys[-1]["created_at"]), _task_id(keys[-1]["pk"])) if full else None
+        return Page(tuple(task for task in found if task.deleted_at is None), last)
 
     def apply(self, change: Change) -> Outcome:
         """Make one transition, or learn who was faster. Raises TaskNotFound."""
@@ -85,7 +109,7 @@ class Store:
     def due(self, shard: str, *, now: int, limit: int) -> list[Due]:
         """Up to `limit` tasks of `shard` whose look is due at `now`, the longest overdue first."""
         rows = self.table.due(shard, now=now, limit=limit)
-        return [Due(row["pk"].removeprefix("task#"), int(row["due_at"])) for row in rows]
+        return [Due(_task_id(row["pk"]), int(row["due_at"])) for row in rows]
 
     def claim(self, due: Due, *, until: int) -> bool:
         """T7 as the sweep does it: move the look to `until` unless somebody else moved it."""
@@ -127,6 +151,10 @@ class Store:
         then = unchanged("window", row.get("window"))
         with contextlib.suppress(Refused):
             self.table.put(Put(row=fresh, condition=Condition((then,))))
+
+
+def _task_id(pk: str) -> str:
+    return pk.removeprefix("task#")
 
 
 def _lost(row: Mapping[str, Any], stamp: str) -> Outcome:

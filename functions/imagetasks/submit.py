@@ -20,7 +20,7 @@ from imagetasks.errors import (
 )
 from imagetasks.quota import Turn, window_of
 from imagetasks.ring import Ring
-from imagetasks.task import State, Task, derive_task_id, fingerprint, shard_of
+from imagetasks.task import SHOWN, State, Task, derive_task_id, fingerprint, listed_as, shard_of
 
 if TYPE_CHECKING:
     from imagetasks.doorbell import Doorbell
@@ -29,13 +29,15 @@ if TYPE_CHECKING:
     from imagetasks.secrets import CallbackKeys
     from imagetasks.store import Outcome, Store
     from imagetasks.transitions import Change
+    from imagetasks.uploads import Uploads
 
 ACCOUNT_REFUSALS = frozenset({"unavailable", "insufficient_credits"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A validated wish: `input` as PoYo takes it, `estimate` in credits, `origin` for callbacks."""
+    """A validated wish: `input` as PoYo takes it, but for uploads, which are named `upload://…`;
+    `estimate` in credits, `origin` for callbacks, `notify_url` for the caller's own."""
 
     owner: str
     idempotency_key: str
@@ -44,6 +46,7 @@ class Order:
     metadata: Mapping[str, str]
     estimate: Decimal
     origin: str
+    notify_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +57,7 @@ class Submitter:
     poyo: Poyo
     doorbell: Doorbell
     callback_keys: CallbackKeys
+    uploads: Uploads
     pace: Pace
 
     def submit(self, order: Order) -> tuple[Task, bool]:
@@ -88,7 +92,7 @@ class Submitter:
         try:
             poyo_id = self.poyo.submit(
                 model=task.model,
-                order=task.input,
+                order=self._wish(task),
                 callback_url=task.origin + capability.callback_path(kid, key, task.task_id),
                 idempotency_key=task.task_id,
             )
@@ -105,6 +109,12 @@ class Submitter:
             self._trouble(over=True)
         return self._bind(task, poyo_id)
 
+    def _wish(self, task: Task) -> Mapping[str, Any]:
+        """The order as PoYo takes it: uploads become links that it can follow for an hour."""
+        urls = task.input.get("image_urls")
+        linked = {"image_urls": self.uploads.linked(task.owner, urls)} if urls else {}
+        return {**task.input, **linked}
+
     def ready(self) -> None:
         """Raises SecretInvalid when a key is missing: better known before the row than after."""
         self.poyo.key()
@@ -114,6 +124,8 @@ class Submitter:
         at = self.pace.at()
         task_id = derive_task_id(order.owner, order.idempotency_key)
         wish = {"model": order.model, "input": order.input, "metadata": order.metadata}
+        if order.notify_url:
+            wish["notify_url"] = order.notify_url
         return Task(
             task_id=task_id,
             owner=order.owner,
@@ -131,6 +143,10 @@ class Submitter:
             stamp=at.stamp,
             due_at=self.pace.after(self.pace.limits.submit_overdue_s),
             due_shard=shard_of(task_id),
+            link_key=f"{self.pace.chance.getrandbits(160):040x}",
+            listed=order.owner,
+            listed_status=listed_as(SHOWN[State.SUBMITTING], order.owner),
+            notify_url=order.notify_url,
             history=({"at": at.now, "event": "accepted"},),
         )
 
@@ -179,8 +195,15 @@ class Submitter:
         """T6: PoYo said no before anything was created."""
         if error.reason in ACCOUNT_REFUSALS:
             telemetry.page("account_refused", task_id=task.task_id, reason=error.reason)
-        change = transitions.fail(task, self.pace.at(), reason=error.reason, detail=error.detail)
-        return self._apply(task, change)
+
+        def failed(stands: Task) -> Change:
+            facts = {"reason": error.reason, "detail": error.detail}
+            return transitions.fail(stands, self.pace.at(), tell=task.attempt > 1, **facts)
+
+        stands = self._apply(task, failed(task))
+        if stands.deleted_at == task.deleted_at:
+            return stands
+        return self._apply(stands, failed(stands))  # deleted while PoYo refused it
 
     def _trouble(self, *, over: bool) -> None:
         """Tell the breaker; it is an estimate, so a lost word does no harm."""

@@ -2,6 +2,8 @@
 
 Rows: `task#<task_id>` is a task, `poyo#<poyo_id>` says which task owns a PoYo id.
 Index `due`: partition `due_shard`, sort key `due_at`; only what has a next look is in it.
+Indexes `listed` and `listed_status`: partition of the same name, sort key `created_at`; an owner's
+tasks, and those of one status. All three hold keys only.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 INDEX = "due"
 CONFLICT_TRIES = 3
+BATCH_TRIES = 5  # what a batch could not read is asked for again, as AWS wants it
 CONFIG = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
@@ -93,6 +96,42 @@ class Table:
             Limit=limit,
         )
         return [_unmarshal(item) for item in found["Items"]]
+
+    def page(
+        self, index: str, value: str, *, limit: int, after: Row | None
+    ) -> list[dict[str, Any]]:
+        """Keys (`pk`, `created_at`) of up to `limit` rows of `index` at `value`, newest first.
+
+        `after` is the key that the page begins behind; its row need not be there any more.
+        """
+        arguments: dict[str, Any] = {}
+        if after:
+            arguments["ExclusiveStartKey"] = _marshal({**after, index: value})
+        found = self._call(
+            self.client.query,
+            IndexName=index,
+            KeyConditionExpression="#value = :value",
+            ExpressionAttributeNames={"#value": index},
+            ExpressionAttributeValues=_marshal({":value": value}),
+            ScanIndexForward=False,
+            Limit=limit,
+            **arguments,
+        )
+        return [_unmarshal(item) for item in found["Items"]]
+
+    def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Up to 100 rows as of now (strongly consistent) by `pk`; missing ones are missing."""
+        wanted: Any = {self.name: {"Keys": [_marshal({"pk": pk}) for pk in pks]}}
+        rows: dict[str, dict[str, Any]] = {}
+        for _ in range(BATCH_TRIES):
+            if not wanted:
+                return rows
+            wanted[self.name]["ConsistentRead"] = True
+            found = self._call(self.client.batch_get_item, named=False, RequestItems=wanted)
+            for item in map(_unmarshal, found["Responses"].get(self.name, ())):
+                rows[item["pk"]] = item
+            wanted = found.get("UnprocessedKeys")
+        raise StoreUnavailable("UnprocessedKeys")
 
     def _item(self, write: Put | Update) -> dict[str, Any]:
         if isinstance(write, Put):

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
+
+Status = Literal["not_started", "running", "finished", "failed"]  # PoYo's words, and ours
 
 SHARDS = 8  # of the index of due tasks: one partition takes 1,000 writes a second
 TASK_ID_LENGTH = 26  # base32 characters: 130 bits
@@ -28,7 +30,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-SHOWN = {
+SHOWN: Mapping[str, Status] = {
     State.SUBMITTING: "not_started",
     State.PENDING: "not_started",
     State.UNKNOWN: "not_started",
@@ -88,11 +90,18 @@ class Task:
     files: tuple[KeptFile, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
     finished_at: int | None = None
+    link_key: str = ""  # what the links to its files are made with; gone when it is deleted
+    listed: str | None = None  # its owner, while it is to be found in the owner's list
+    listed_status: str | None = None  # the same, by status
+    notify_url: str | None = None  # the caller's own callback
+    notices: int | None = None  # times it was tried; None: there is nothing to tell (any more)
+    notice_at: int | None = None  # the earliest next try
+    deleted_at: int | None = None  # from here on a tombstone: it keeps money and idempotency true
 
     @property
-    def status(self) -> str:
+    def status(self) -> Status:
         """PoYo's word for our state; one a newer version wrote is shown as running."""
-        return SHOWN[State(self.state)] if self.state in SHOWN else "running"
+        return SHOWN.get(self.state, "running")
 
     @property
     def ended(self) -> bool:
@@ -120,6 +129,11 @@ def fingerprint(body: Mapping[str, Any]) -> str:
 def shard_of(task_id: str) -> str:
     """Which partition of the due index the task belongs to."""
     return str(hashlib.sha256(task_id.encode()).digest()[0] % SHARDS)
+
+
+def listed_as(status: str, owner: str) -> str:
+    """Where a task of `owner` with this status is listed: statuses have no `#`."""
+    return f"{status}#{owner}"
 
 
 def row_key(task_id: str) -> str:

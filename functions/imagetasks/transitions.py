@@ -9,6 +9,7 @@ finish    T5  -> finished               the image is in our bucket
 fail      T6  -> failed                 with a reason; soft ones may still improve
 move      T7  (no change of state)      the next look is at another time
 revive    T8  failed softly -> running  PoYo finished it after all, the copy takes longer
+delete    T9  (no change of state)      a tombstone: what was asked and made goes, money stays
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any
 
 from imagetasks.clauses import Clause, Condition, Update, absent, equals, one_of, unchanged
 from imagetasks.reasons import REASONS, SOFT
-from imagetasks.task import State, Task, row_key, shard_of
+from imagetasks.task import SHOWN, State, Task, listed_as, row_key, shard_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +70,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(State.RUNNING,),
         target=State.FINISHED,
         event="finished",
-        same=("poyo_id",),
+        same=("poyo_id", "deleted_at"),
         from_soft_failure=True,
     ),
     "fail": Transition(
@@ -77,7 +78,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(State.SUBMITTING, State.PENDING, State.UNKNOWN, State.RUNNING),
         target=State.FAILED,
         event="failed",
-        same=("state", "attempt", "poyo_id", "hints"),
+        same=("state", "attempt", "poyo_id", "hints", "deleted_at"),
     ),
     "move": Transition(
         number="T7",
@@ -91,8 +92,15 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(),
         target=State.RUNNING,
         event="revived",
-        same=("poyo_id",),
+        same=("poyo_id", "deleted_at"),
         from_soft_failure=True,
+    ),
+    "delete": Transition(
+        number="T9",
+        sources=(),
+        target=None,
+        event="deleted",
+        same=("deleted_at",),
     ),
 }
 
@@ -143,25 +151,30 @@ def retry(task: Task, at: At, *, due_at: int) -> Change:
 def finish(task: Task, at: At, *, files: list[dict[str, Any]], charged: Any) -> Change:
     """T5: every image of the task lies in our bucket."""
     values = {"files": files, "charged": charged, "finished_at": at.now, "progress": 100}
-    gone = ("due_at", "due_shard", "reason", "detail")
-    return _change("finish", task, at, values, gone)
+    after, over = _afterwards(task, at, tell=True)
+    return _change("finish", task, at, values | after, (*over, "reason", "detail"))
 
 
-def fail(task: Task, at: At, *, reason: str, detail: str) -> Change:
-    """T6: the task ended without an image; `detail` is for the operator, never for the user."""
+def fail(task: Task, at: At, *, reason: str, detail: str, tell: bool = True) -> Change:
+    """T6: the task ended without an image; `detail` is for the operator, never for the user.
+
+    Without `tell` the caller's own callback is not made: the answer to the order says it.
+    """
     values = {"reason": reason, "detail": detail, "finished_at": at.now}
-    gone = ("due_at", "due_shard", "not_before", "hints")
+    after, over = _afterwards(task, at, tell=tell)
     kind = one_of("state", REASONS[reason].sources)
-    return _change("fail", task, at, values, gone, (kind,), {"reason": reason})
+    gone = (*over, "not_before", "hints")
+    return _change("fail", task, at, values | after, gone, (kind,), {"reason": reason})
 
 
 def move(task: Task, at: At, *, due_at: int | None, **facts: Any) -> Change:
     """T7: the next look is at `due_at` (never when None); `facts` are kept, None drops one."""
-    if due_at is None:
-        return _change("move", task, at, {}, ("due_at", "due_shard", "hints"))
-    due = {"due_at": due_at, "due_shard": shard_of(task.task_id)}
     dropped = tuple(name for name, value in facts.items() if value is None)
     kept = {name: value for name, value in facts.items() if value is not None}
+    if due_at is None:
+        gone = dict.fromkeys(("due_at", "due_shard", "hints", *dropped))
+        return _change("move", task, at, kept, tuple(gone))
+    due = {"due_at": due_at, "due_shard": shard_of(task.task_id)}
     return _change("move", task, at, due | kept, dropped)
 
 
@@ -169,6 +182,25 @@ def revive(task: Task, at: At, *, due_at: int, **facts: Any) -> Change:
     """T8: PoYo has the image after all; from here on it is an ordinary running task."""
     due = {"due_at": due_at, "due_shard": shard_of(task.task_id)}
     return _change("revive", task, at, due | facts, ("reason", "finished_at"))
+
+
+def delete(task: Task, at: At) -> Change:
+    """T9: nobody sees it from here on; a look that is due at once takes the images away."""
+    due = {"due_at": at.now, "due_shard": shard_of(task.task_id)}
+    values = due | {"deleted_at": at.now, "input": {}, "metadata": {}}
+    seen = ("listed", "listed_status", "link_key", "detail")
+    return _change("delete", task, at, values, (*seen, "notify_url", "notices", "notice_at"))
+
+
+def _afterwards(task: Task, at: At, *, tell: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What is still to be done when a task has ended, and what is to be dropped: a look that is due
+    at once takes a deleted task's images away, or tells its caller."""
+    due = {"due_at": at.now, "due_shard": shard_of(task.task_id)}
+    if task.deleted_at is not None:
+        return due, ()
+    if task.notify_url and tell:
+        return due | {"notices": 0, "notice_at": at.now}, ()
+    return {}, ("due_at", "due_shard")
 
 
 def _change(
@@ -181,7 +213,7 @@ def _change(
     note: Mapping[str, Any] | None = None,
 ) -> Change:
     transition = TRANSITIONS[name]
-    state = {"state": str(transition.target)} if transition.target else {}
+    state = _state(task, transition.target) if transition.target else {}
     line = {"at": at.now, "event": transition.event} | dict(note or {})
     same = tuple(unchanged(attribute, _read(task, attribute)) for attribute in transition.same)
     exists = equals("pk", row_key(task.task_id))
@@ -193,6 +225,14 @@ def _change(
         line=line if transition.event else None,
     )
     return Change(name=name, task_id=task.task_id, stamp=at.stamp, update=update)
+
+
+def _state(task: Task, target: State) -> dict[str, Any]:
+    """The new state, and where the task is listed by it."""
+    state = {"state": str(target)}
+    if task.deleted_at is not None:
+        return state
+    return state | {"listed_status": listed_as(SHOWN[target], task.owner)}
 
 
 def _sources(transition: Transition) -> tuple[tuple[Clause, ...], ...]:

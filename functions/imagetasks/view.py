@@ -2,31 +2,149 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal, TypedDict
 
+from imagetasks import capability, pricing
 from imagetasks.reasons import REASONS
-from imagetasks.task import KeptFile, Task
+from imagetasks.task import KeptFile, Status, Task
 
 
-def show(task: Task, *, origin: str) -> dict[str, Any]:
+class Credits(TypedDict):
+    """Money in PoYo's credits; `charged` is null until PoYo has said it."""
+
+    estimated: float
+    charged: float | None
+
+
+class FileView(TypedDict):
+    """An image in our bucket. `file_url` needs no key and is good as long as the task is there."""
+
+    file_url: str
+    file_type: Literal["image"]
+    content_type: str
+    bytes: int
+    width: int
+    height: int
+    sha256: str
+
+
+class ErrorView(TypedDict):
+    """Why it failed; `charged` is null when nobody knows."""
+
+    code: str
+    message: str
+    retryable: bool
+    charged: bool | None
+
+
+class Line(TypedDict):
+    """One step of its life."""
+
+    at: str
+    event: str
+
+
+class Warned(TypedDict):
+    """What is allowed, but perhaps not meant."""
+
+    pointer: str
+    detail: str
+
+
+class TaskView(TypedDict):
+    """A task; instants are RFC 3339 in UTC."""
+
+    task_id: str
+    status: Status
+    progress: float
+    model: str
+    input: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    credits: Credits
+    files: Sequence[FileView]
+    error: ErrorView | None
+    warnings: Sequence[Warned]
+    history: Sequence[Line]
+    created_at: str
+    updated_at: str
+    finished_at: str | None
+
+
+class TaskPage(TypedDict):
+    """Tasks, newest first; `next_cursor` is null on the last page."""
+
+    tasks: Sequence[TaskView]
+    next_cursor: str | None
+
+
+class Quote(TypedDict):
+    """What an order would cost; nothing was sent."""
+
+    model: str
+    credits: float
+    billed_resolution: pricing.Resolution
+    warnings: Sequence[Warned]
+
+
+class Form(TypedDict):
+    """Where and how to send the file: `fields` first, then the file as `file`, multipart/form-data."""
+
+    method: Literal["POST"]
+    url: str
+    fields: Mapping[str, str]
+
+
+class UploadView(TypedDict):
+    """Leave to upload one file until `expires_at`; `file_url` stands for it in an order."""
+
+    file_url: str
+    upload: Form
+    max_bytes: int
+    expires_at: str
+
+
+def show(task: Task, *, origin: str) -> TaskView:
     """The task as JSON; `origin` is scheme and host that its links lead to."""
     return {
         "task_id": task.task_id,
         "status": task.status,
-        "progress": _number(task.progress) or 0,
+        "progress": number(task.progress) or 0,
         "model": task.model,
         "input": dict(task.input),
         "metadata": dict(task.metadata),
-        "credits": {"estimated": _number(task.estimate), "charged": _number(task.charged)},
+        "credits": {
+            "estimated": number(task.estimate) or 0,
+            "charged": number(task.charged),
+        },
         "files": [_file(task, n, kept, origin) for n, kept in enumerate(task.files)],
         "error": _error(task),
+        "warnings": warnings(task.input),
         "history": [{"at": instant(line["at"]), "event": line["event"]} for line in task.history],
         "created_at": instant(task.created_at),
         "updated_at": instant(task.updated_at),
         "finished_at": None if task.finished_at is None else instant(task.finished_at),
+    }
+
+
+def warnings(order: Mapping[str, Any]) -> list[Warned]:
+    """What an order's input asks for and will not get at PoYo."""
+    asked, billed = order.get("resolution", "1K"), pricing.billed_resolution(order)
+    if asked == billed:
+        return []
+    detail = f"PoYo makes and bills this size at {billed}, not at {asked}"
+    return [{"pointer": "/input/resolution", "detail": detail}]
+
+
+def quote(model: str, order: Mapping[str, Any]) -> Quote:
+    """What an order would cost."""
+    return {
+        "model": model,
+        "credits": number(pricing.estimate(order)) or 0,
+        "billed_resolution": pricing.billed_resolution(order),
+        "warnings": warnings(order),
     }
 
 
@@ -36,9 +154,16 @@ def instant(ms: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _file(task: Task, n: int, kept: KeptFile, origin: str) -> Mapping[str, Any]:
+def number(value: Decimal | None) -> int | float | None:
+    """Credits and percents as plain numbers."""
+    if value is None:
+        return None
+    return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _file(task: Task, n: int, kept: KeptFile, origin: str) -> FileView:
     return {
-        "file_url": f"{origin}/v1/tasks/{task.task_id}/files/{n}",
+        "file_url": origin + capability.file_path(task.link_key, task.task_id, n),
         "file_type": "image",
         "content_type": kept.content_type,
         "bytes": kept.bytes,
@@ -48,20 +173,14 @@ def _file(task: Task, n: int, kept: KeptFile, origin: str) -> Mapping[str, Any]:
     }
 
 
-def _error(task: Task) -> Mapping[str, Any] | None:
+def _error(task: Task) -> ErrorView | None:
     """Why it failed, in our words: PoYo's own are for the operator."""
     reason = REASONS.get(task.reason or "")
     if reason is None:
         return None
     return {
-        "code": task.reason,
+        "code": str(task.reason),
         "message": reason.message,
         "retryable": reason.retryable,
         "charged": reason.charged,
     }
-
-
-def _number(value: Decimal | None) -> int | float | None:
-    if value is None:
-        return None
-    return int(value) if value == value.to_integral_value() else float(value)

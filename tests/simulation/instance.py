@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from imagetasks.aftercare import Aftercare
+from imagetasks.deliver import Deliveries
 from imagetasks.doorbell import Doorbell
 from imagetasks.download import Downloads
 from imagetasks.images import Images
@@ -15,11 +17,13 @@ from imagetasks.look import Looker
 from imagetasks.pace import Pace
 from imagetasks.poyo import Poyo
 from imagetasks.secrets import ApiKeys, CallbackKeys, Secret
+from imagetasks.steps import Steps
 from imagetasks.store import Due, Outcome, Store
 from imagetasks.submit import Submitter
 from imagetasks.table import Table
 from imagetasks.task import Task
 from imagetasks.transitions import TRANSITIONS, Change
+from imagetasks.uploads import Uploads
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.keys import SimulatedSecrets
 from tests.simulation.queue import SimulatedQueue
@@ -93,15 +97,26 @@ class Instance:
             poyo=poyo,
             doorbell=self.doorbell,
             callback_keys=self.callback_keys,
+            uploads=Uploads(cast(Any, wires.bucket), "bucket"),
             pace=self.pace,
         )
+        images = Images(cast(Any, wires.bucket), "bucket")
+        steps = Steps(store=self.store, doorbell=self.doorbell, pace=self.pace)
         self.looker = Looker(
             store=self.store,
             poyo=poyo,
-            images=Images(cast(Any, wires.bucket), "bucket"),
+            images=images,
             downloads=cast(Downloads, wires.downloads),
             doorbell=self.doorbell,
             submitter=self.submitter,
+            aftercare=Aftercare(
+                images=images,
+                deliveries=cast(Deliveries, None),
+                keys=keys,
+                steps=steps,
+                pace=self.pace,
+            ),
+            steps=steps,
             pace=self.pace,
         )
 

@@ -1,0 +1,129 @@
+"""What the API's routes share: their edges, who asks, and how an order is placed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from uuid import uuid4
+
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
+
+import asking
+import problems
+from imagetasks import order, pricing
+from imagetasks.deliver import Deliveries
+from imagetasks.errors import InvalidOrder, TaskNotFound
+from imagetasks.images import Images
+from imagetasks.order import TaskRequest
+from imagetasks.read import Reader
+from imagetasks.reference import is_upload, upload_id
+from imagetasks.secrets import OWNER_SEPARATOR, ApiKeys
+from imagetasks.submit import Order, Submitter
+from imagetasks.task import Task, derive_task_id
+from imagetasks.uploads import Uploads
+from refusal import Refusal
+from wiring import submitter_from_env
+
+BALANCE_S = 60.0  # that PoYo's balance is believed; callers ask far more often than it matters
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The API's edges."""
+
+    api_keys: ApiKeys
+    submitter: Submitter
+    reader: Reader
+    images: Images
+    uploads: Uploads
+    deliveries: Deliveries
+    balance: Callable[[], Decimal]
+
+    @classmethod
+    def from_env(cls) -> House:
+        """Everything that the routes need; a missing variable is named at once."""
+        api_keys, images = ApiKeys.from_env(), Images.from_env()
+        submitter = submitter_from_env(api_keys, images)
+        reader = Reader(
+            store=submitter.store,
+            doorbell=submitter.doorbell,
+            pace=submitter.pace,
+            sleep=time.sleep,
+        )
+        return cls(
+            api_keys=api_keys,
+            submitter=submitter,
+            reader=reader,
+            images=images,
+            uploads=submitter.uploads,
+            deliveries=Deliveries.from_env(),
+            balance=Remembered(submitter.poyo.balance),
+        )
+
+    def owner(self, event: Event) -> str:
+        """Whose tasks the caller may see: its key's own, or those of the user it acts for."""
+        name = self.api_keys.owner_of(asking.server_key(event))
+        if name is None:
+            raise Refusal(problems.UNAUTHORIZED)
+        user = asking.user(event)
+        return f"{name}{OWNER_SEPARATOR}{user}" if user else name
+
+    def place(
+        self, event: Event, request: TaskRequest, *, owner: str, key: str | None
+    ) -> tuple[Task, bool]:
+        """The task of `request`, and whether it is a replay; without a key each is a new one.
+
+        Raises InvalidOrder, UploadInvalid or Refusal, all before anything is sent.
+        """
+        key = key or uuid4().hex
+        wish = order.poyo_input(request)
+        self._check_callback(request.callback_url)
+        self._check_uploads(owner, key, wish.get("image_urls", []))
+        placed = Order(
+            owner=owner,
+            idempotency_key=key,
+            model=request.model,
+            input=wish,
+            metadata=request.metadata,
+            estimate=pricing.estimate(wish),
+            origin=asking.origin(event),
+            notify_url=request.callback_url,
+        )
+        task, replayed = self.submitter.submit(placed)
+        if task.deleted_at is not None:
+            raise Refusal(problems.DELETED)
+        return task, replayed
+
+    def _check_callback(self, url: str | None) -> None:
+        if url is not None and not self.deliveries.accepts(url):
+            detail = "must be a public https address that this service may call"
+            raise InvalidOrder([{"pointer": "/callback_url", "detail": detail}])
+
+    def _check_uploads(self, owner: str, key: str, urls: list[str]) -> None:
+        """Every upload is there and a picture; a replay's may be gone by now."""
+        named = [upload_id(url) for url in urls if is_upload(url)]
+        if not named:
+            return
+        try:
+            self.submitter.store.read(derive_task_id(owner, key))
+        except TaskNotFound:
+            for each in named:
+                self.uploads.check(owner, each)
+
+
+@dataclass(slots=True)
+class Remembered:
+    """A number that is asked for at most once a minute."""
+
+    ask: Callable[[], Decimal]
+    clock: Callable[[], float] = time.monotonic
+    _number: Decimal = Decimal(0)
+    _until: float = field(default=float("-inf"))
+
+    def __call__(self) -> Decimal:
+        """The number as it was within the last minute. Raises what asking raises."""
+        if self.clock() >= self._until:
+            self._number, self._until = self.ask(), self.clock() + BALANCE_S
+        return self._number

@@ -1,0 +1,33 @@
+"""Reference images as an order names them: an address on the web, or an upload of the owner's."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+ID_LENGTH = 26  # base32 characters: 130 bits
+ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}")
+SCHEME = "upload://"
+
+
+def is_upload(url: str) -> bool:
+    """Whether `url` names an upload: `upload://{id}`."""
+    return url.startswith(SCHEME) and ID.fullmatch(url.removeprefix(SCHEME)) is not None
+
+
+def upload_id(url: str) -> str:
+    """The id in `upload://{id}`. Raises ValueError when `url` names no upload."""
+    if not is_upload(url):
+        raise ValueError("not the address of an upload")
+    return url.removeprefix(SCHEME)
+
+
+def public_https(url: str) -> bool:
+    """Whether `url` looks like something PoYo can fetch: it does, not we, so nothing is resolved."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    named = "." in host and not host.replace(".", "").isdigit() and not host.endswith(".local")
+    return parts.scheme == "https" and "@" not in parts.netloc and named and url.isprintable()

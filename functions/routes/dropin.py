@@ -1,0 +1,58 @@
+"""PoYo's own routes: a client written for PoYo finds here what it found there, only durable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
+
+import asking
+import problems
+from answering import said, unless_known
+from house import House
+from imagetasks import catalogue, dialect, order
+from imagetasks.errors import InvalidParameter
+from imagetasks.pricing import MODELS
+from refusal import Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class DropIn:
+    """`/api/…` and `/v1/catalog`, in PoYo's shapes, errors too (see problems)."""
+
+    house: House
+
+    def submit(self, event: Event) -> Response[str]:
+        """Accept an order; without an Idempotency-Key every one is new, as it is at PoYo."""
+        owner, key = self.house.owner(event), asking.optional_idempotency_key(event)
+        request = order.parse(asking.order_body(event))
+        task, replayed = self.house.place(event, request, owner=owner, key=key)
+        if problem := problems.refused(task):
+            raise Refusal(problem)
+        headers = {"Idempotent-Replayed": "true"} if replayed else {}
+        return said(dialect.accepted(task), 200, headers)
+
+    def status(self, event: Event, task_id: str) -> Response[str]:
+        """The task as PoYo would show it; its file links are ours and stay."""
+        task = self.house.reader.task(self.house.owner(event), task_id)
+        return said(dialect.wrapped(dialect.shown(task, origin=asking.origin(event))))
+
+    def balance(self, event: Event) -> Response[str]:
+        """Credits left on the account at PoYo, as of the last minute."""
+        self.house.owner(event)
+        return said(dialect.balance(self.house.balance()))
+
+    def models(self, event: Event) -> Response[str]:
+        """All models; public."""
+        try:
+            page = catalogue.page(asking.parameters(event, *catalogue.QUERY))
+        except ValueError:
+            raise InvalidParameter("limit or cursor", "must be a whole number") from None
+        return unless_known(event, dialect.wrapped(page))
+
+    def model(self, event: Event, model: str) -> Response[str]:
+        """One model; public."""
+        if model not in MODELS:
+            raise Refusal(problems.NO_MODEL)
+        return unless_known(event, dialect.wrapped(catalogue.item(model)))
