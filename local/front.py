@@ -1,7 +1,8 @@
-"""The front door: python -m local.front --port N --api URL.
+"""The front door: python -m local.front --port N --api URL [--options URL].
 
 Passes requests on to the deployed API, whose own address in the emulator nobody wants to type.
 Method, path, query, headers, body and status go through as they are; redirects are handed back.
+OPTIONS may have an address of its own, since the emulated gateway keeps it from a function.
 """
 
 import argparse
@@ -31,8 +32,9 @@ THEIRS = frozenset({"content-length", "date", "server"})  # said anew for the fi
 class Front:
     """One deployed API behind a plain address."""
 
-    def __init__(self, api_url: str, session: ClientSession) -> None:
+    def __init__(self, api_url: str, session: ClientSession, options_url: str = "") -> None:
         self._api_url = api_url
+        self._options_url = options_url or api_url
         self._session = session
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -43,10 +45,11 @@ class Front:
         body = await request.read()
         headers = _without(request.headers, OURS)
         headers["X-Forwarded-For"] = _forwarded_for(request)
+        behind = self._options_url if request.method == "OPTIONS" else self._api_url
         try:
             async with self._session.request(
                 request.method,
-                URL(self._api_url + request.raw_path, encoded=True),
+                URL(behind + request.raw_path, encoded=True),
                 headers=headers,
                 data=body or None,
                 allow_redirects=False,
@@ -84,7 +87,7 @@ def _problem(status: int, detail: str) -> web.Response:
     return web.json_response(body, status=status, content_type="application/problem+json")
 
 
-async def serve(port: int, api_url: str) -> None:
+async def serve(port: int, api_url: str, options_url: str) -> None:
     """Serve on 127.0.0.1 until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -94,7 +97,7 @@ async def serve(port: int, api_url: str) -> None:
         timeout=timeout, auto_decompress=False, cookie_jar=DummyCookieJar()
     ) as session:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_route("*", "/{path:.*}", Front(api_url, session).handle)
+        app.router.add_route("*", "/{path:.*}", Front(api_url, session, options_url).handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -109,8 +112,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m local.front", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="where to listen on 127.0.0.1")
     parser.add_argument("--api", required=True, help="the deployed API's URL, stage included")
+    parser.add_argument("--options", default="", help="where OPTIONS goes if not to the API")
     options = parser.parse_args()
-    asyncio.run(serve(options.port, options.api.rstrip("/")))
+    asyncio.run(serve(options.port, options.api.rstrip("/"), options.options.rstrip("/")))
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ class Template:
 
 
 def resolve(template: Template, value: Any) -> Any:
-    """`value` with Ref, Fn::If and Fn::Join worked out; what became AWS::NoValue is left out.
+    """`value` with Ref, Fn::If, Fn::Join and Fn::Split worked out.
 
-    Raises KeyError for a reference to anything but a parameter.
+    What became AWS::NoValue is left out. Raises KeyError for a reference to anything but a
+    parameter.
     """
     match value:
         case {"Ref": name}:
@@ -27,6 +28,8 @@ def resolve(template: Template, value: Any) -> Any:
             return resolve(template, yes if holds(template, {"Condition": condition}) else no)
         case {"Fn::Join": [separator, parts]}:
             return str(separator).join(resolve(template, parts))
+        case {"Fn::Split": [separator, joined]}:
+            return resolve(template, joined).split(separator)
         case dict():
             resolved = {key: resolve(template, item) for key, item in value.items()}
             return {key: item for key, item in resolved.items() if item is not NO_VALUE}

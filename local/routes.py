@@ -1,11 +1,16 @@
 """Routes and CORS of the HTTP API, which the emulator does not take from CloudFormation.
 
 AWS makes them from the OpenAPI body that SAM writes into the processed template; this makes the
-same from the same body, so nothing about them is said a second time.
+routes from the same body, so nothing about them is said a second time. CORS depends on a parameter,
+and of those the emulator gives SAM only the defaults, so that is taken from what was deployed. The
+bucket's CORS the emulator takes from the template itself.
 """
 
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
 
 from local.cloud import Cloud
 from local.intrinsics import Template, resolve
@@ -21,26 +26,31 @@ METHODS = (
     "options",
     "x-amazon-apigateway-any-method",
 )
+CATCH_ALL = ("$default", "ANY /{proxy+}")
 
 
-def mend(cloud: Cloud, stack: Stack) -> list[str]:
-    """Give the API the routes and CORS its template describes; returns the route keys."""
+def mend(cloud: Cloud, stack: Stack) -> str | None:
+    """Give the API the routes and CORS its template describes; returns where OPTIONS is answered.
+
+    None is the API itself: with CORS, a gateway answers preflights and asks no function. Without,
+    OPTIONS is a method as any other, but the emulated gateway refuses it, so this is the URL of
+    the function behind the route that takes it.
+    """
     gateway = cloud.client("apigatewayv2")
-    template = read_template(cloud)
-    body = template.document["Resources"]["HttpApi"]["Properties"]["Body"]
+    body = _api(read_template(cloud, "Processed"))["Body"]
     for route in gateway.get_routes(ApiId=stack.api_id)["Items"]:
         gateway.delete_route(ApiId=stack.api_id, RouteId=route["RouteId"])
     integrations: dict[str, str] = {}
-    keys = []
     for key, function in routes(body):
         if function not in integrations:
             integrations[function] = _integration(cloud, stack, function)
         target = f"integrations/{integrations[function]}"
         gateway.create_route(ApiId=stack.api_id, RouteKey=key, Target=target)
-        keys.append(key)
-    if allowed := cors(template, body):
+    if allowed := cors(read_template(cloud, "Original")):
         gateway.update_api(ApiId=stack.api_id, CorsConfiguration=allowed)
-    return keys
+        return None
+    taking = [function for key, function in routes(body) if key in CATCH_ALL]
+    return function_url(cloud, taking[0]) if taking else None
 
 
 def routes(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -54,19 +64,40 @@ def routes(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
             yield key, _function(operation["x-amazon-apigateway-integration"]["uri"])
 
 
-def cors(template: Template, body: dict[str, Any]) -> dict[str, Any]:
-    """What the API allows pages of other origins, in its own API's words; {} for nothing."""
-    resolved = resolve(template, {"cors": body.get("x-amazon-apigateway-cors", {})})
-    return {name[0].upper() + name[1:]: value for name, value in resolved.get("cors", {}).items()}
+def cors(template: Template) -> dict[str, Any]:
+    """What the API allows pages of other origins; {} for nothing."""
+    said = {"cors": _api(template).get("CorsConfiguration", {})}
+    allowed: dict[str, Any] = resolve(template, said).get("cors", {})
+    return allowed
 
 
-def read_template(cloud: Cloud) -> Template:
-    """The stack's template as the SAM transform left it, with its parameters."""
+def read_template(cloud: Cloud, stage: str) -> Template:
+    """The stack's template, `Original` or `Processed` by SAM, with its parameters."""
     formation = cloud.client("cloudformation")
-    document = formation.get_template(StackName=NAME, TemplateStage="Processed")["TemplateBody"]
+    body = formation.get_template(StackName=NAME, TemplateStage=stage)["TemplateBody"]
+    document = yaml.safe_load(body) if isinstance(body, str) else body
     described = formation.describe_stacks(StackName=NAME)["Stacks"][0]
     given = {item["ParameterKey"]: item["ParameterValue"] for item in described["Parameters"]}
     return Template(document, given)
+
+
+def function_url(cloud: Cloud, function: str) -> str:
+    """Where a function gets requests in the shape in which an HTTP API passes them on."""
+    name, functions = _physical_name(cloud, function), cloud.client("lambda")
+    functions.add_permission(
+        FunctionName=name,
+        StatementId="options",
+        Action="lambda:InvokeFunctionUrl",
+        Principal="*",
+        FunctionUrlAuthType="NONE",
+    )
+    url = functions.create_function_url_config(FunctionName=name, AuthType="NONE")["FunctionUrl"]
+    return f"{cloud.url}/_aws/lambda-url/{(urlsplit(url).hostname or '').partition('.')[0]}"
+
+
+def _api(template: Template) -> dict[str, Any]:
+    properties: dict[str, Any] = template.document["Resources"]["HttpApi"].get("Properties", {})
+    return properties
 
 
 def _function(uri: Any) -> str:
@@ -76,9 +107,7 @@ def _function(uri: Any) -> str:
 
 
 def _integration(cloud: Cloud, stack: Stack, function: str) -> str:
-    formation = cloud.client("cloudformation")
-    resource = formation.describe_stack_resource(StackName=NAME, LogicalResourceId=function)
-    name = resource["StackResourceDetail"]["PhysicalResourceId"]
+    name = _physical_name(cloud, function)
     arn = cloud.client("lambda").get_function(FunctionName=name)["Configuration"]["FunctionArn"]
     created = cloud.client("apigatewayv2").create_integration(
         ApiId=stack.api_id,
@@ -87,3 +116,9 @@ def _integration(cloud: Cloud, stack: Stack, function: str) -> str:
         PayloadFormatVersion="2.0",
     )
     return str(created["IntegrationId"])
+
+
+def _physical_name(cloud: Cloud, logical_id: str) -> str:
+    formation = cloud.client("cloudformation")
+    resource = formation.describe_stack_resource(StackName=NAME, LogicalResourceId=logical_id)
+    return str(resource["StackResourceDetail"]["PhysicalResourceId"])

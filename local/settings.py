@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 HOST = "127.0.0.1"
 SIMULATOR_KEY = "sk-local-poyo"  # opens the simulated PoYo, nothing else
 
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")  # as in the template's CorsOrigins
 _NAME = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -36,6 +37,7 @@ class Settings:
     poyo_api_key: str
     public_url: str
     file_hosts: str | None
+    cors_origins: str
     first_look_seconds: int
     demo: bool
     simulated: bool
@@ -82,6 +84,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         poyo_api_key=key or SIMULATOR_KEY,
         public_url=read("PUBLIC_URL", f"http://{HOST}:{port}", _url),
         file_hosts=read("FILE_HOSTS", _usual_file_hosts(upstream), _file_hosts) or None,
+        cors_origins=read("CORS_ORIGINS", "", _cors_origins),
         first_look_seconds=read("FIRST_LOOK_SECONDS", "90", _seconds),
         demo=read("DEMO", "1", _switch),
         simulated=not base_url,
@@ -188,6 +191,15 @@ def _file_hosts(name: str, text: str) -> str:
             allowed = "names (cdn.example.org, *.example.org) and origins, comma between them"
             raise BadSetting(name, f"{host!r} is neither a host name nor an origin", allowed)
     return ",".join(hosts)
+
+
+def _cors_origins(name: str, text: str) -> str:
+    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin):
+            allowed = "http(s)://host or host:port in lower case, without / at the end; no *"
+            raise BadSetting(name, f"{origin!r} is no origin as browsers send it", allowed)
+    return ",".join(origins)
 
 
 def _switch(name: str, text: str) -> bool:

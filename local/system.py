@@ -103,11 +103,12 @@ def _start(
     with progress.step("sam deploy", say), build.held():
         deployed = stack.deploy(processes, emulated, settings)
     with progress.step("routes, CORS and keys", say):
-        routes.mend(emulated, deployed)
+        options_url = routes.mend(emulated, deployed)
         stack.put_keys(emulated, deployed, settings)
     with progress.step(f"front on {settings.url}", say):
         arguments = ("--port", f"{settings.port}", "--api", deployed.api_url)
-        front = _module(processes, "front", environ, *arguments)
+        further = ("--options", options_url) if options_url else ()
+        front = _module(processes, "front", environ, *arguments, *further)
         _answers(f"{settings.url}/health", front)
     return System(settings, emulated, deployed, processes)
 

@@ -1,7 +1,10 @@
 """One deployed stack for all tests that need one."""
 
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -38,13 +41,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("stack"))
 
 
+class _EmptyPage(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        page = (
+            b"<!doctype html><meta charset=utf-8><title>A page</title><link rel=icon href=data:,>"
+        )
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_request(self, *_said: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serving_a_page() -> Iterator[str]:
+    """An empty page on an origin of its own, for a browser to do something in: that origin."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _EmptyPage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def allowed_page() -> Iterator[str]:
+    """The origin of a page that the stack allows to call it."""
+    with serving_a_page() as origin:
+        yield origin
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, allowed_page: str) -> Iterator[System]:
     """The whole system as `make run` starts it, on free ports, with a PoYo in a hurry.
 
     Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
     """
+    environ = environment(CORS_ORIGINS=f"https://pages.example, {allowed_page}")
     hurry = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
     state = tmp_path_factory.mktemp("stack")
-    with running(from_environment(environment()), state, simulator=hurry) as system:
+    with running(from_environment(environ), state, simulator=hurry) as system:
         yield system

@@ -32,8 +32,8 @@ async def api(request: web.Request) -> web.Response:
     return web.json_response(said, status=418)
 
 
-def through_the_front(talk: Talk) -> None:
-    """Run `talk` with a client of a front before the API above."""
+def through_the_front(talk: Talk, options: str = "") -> None:
+    """Run `talk` with a client of a front before the API above; OPTIONS may go to a path of it."""
 
     async def everything() -> None:
         behind = web.Application()
@@ -43,7 +43,8 @@ def through_the_front(talk: Talk) -> None:
             ClientSession(auto_decompress=False, cookie_jar=DummyCookieJar()) as session,
         ):
             app = web.Application(client_max_size=MAX_BODY_BYTES)
-            front = Front(str(server.make_url("/stage")), session)
+            elsewhere = str(server.make_url(options)) if options else ""
+            front = Front(str(server.make_url("/stage")), session, elsewhere)
             app.router.add_route("*", "/{path:.*}", front.handle)
             async with TestClient(TestServer(app, host="127.0.0.1")) as client:
                 await talk(client)
@@ -66,6 +67,20 @@ def test_method_path_query_headers_body_and_status_go_through() -> None:
         assert said["body"] == "{}"
 
     through_the_front(talk)
+
+
+@pytest.mark.parametrize(("options", "where"), [("", "/stage"), ("/function", "/function")])
+def test_options_goes_to_the_api_unless_it_has_an_address_of_its_own(
+    options: str, where: str
+) -> None:
+    async def talk(client: TestClient[web.Request, web.Application]) -> None:
+        asked = await (await client.options("/v1/tasks?x=1")).json()
+        other = await (await client.get("/v1/tasks?x=1")).json()
+
+        assert (asked["method"], asked["raw"]) == ("OPTIONS", f"{where}/v1/tasks?x=1")
+        assert other["raw"] == "/stage/v1/tasks?x=1"
+
+    through_the_front(talk, options)
 
 
 def test_a_redirect_is_handed_back_as_it_is() -> None:

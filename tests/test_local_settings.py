@@ -1,10 +1,13 @@
 """Settings of `make run`, read and checked."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from local.settings import BadSetting, from_environment, read_env_file
+from local.stack import parameters
+from tests.world import template
 
 
 def test_nothing_has_to_be_set() -> None:
@@ -61,12 +64,52 @@ def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
         ({"PUBLIC_URL": "https://a.example:port"}, "PUBLIC_URL"),
         ({"FILE_HOSTS": "cdn.example.org:443"}, "FILE_HOSTS"),
         ({"FILE_HOSTS": "a b.example"}, "FILE_HOSTS"),
+        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
         ({"API_KEY": "ключ"}, "API_KEY"),
     ],
 )
 def test_what_cannot_be_used_is_refused_by_name(given: dict[str, str], named: str) -> None:
     with pytest.raises(BadSetting, match=f"^{named}: .*; allowed: "):
         from_environment(given)
+
+
+def test_pages_of_other_origins_are_let_in_by_the_templates_own_parameter() -> None:
+    given = {"CORS_ORIGINS": "http://localhost:3000, https://app.example.com,"}
+
+    told = parameters(from_environment(given))
+
+    assert told["CorsOrigins"] == "http://localhost:3000,https://app.example.com"
+    assert "CorsOrigins" not in parameters(from_environment({}))
+
+
+@pytest.mark.parametrize(
+    ("origin", "good"),
+    [
+        ("https://app.example.com", True),
+        ("http://127.0.0.1:5173", True),
+        ("https://xn--bcher-kva.example", True),
+        ("*", False),
+        ("https://*.example.com", False),
+        ("https://app.example.com/", False),
+        ("https://app.example.com/page", False),
+        ("https://App.example.com", False),
+        ("https://user@app.example.com", False),
+        ("https://app.example.com:port", False),
+        ("app.example.com", False),
+        ("ftp://app.example.com", False),
+        ("null", False),
+    ],
+)
+def test_the_template_and_make_run_mean_the_same_by_an_origin(origin: str, good: bool) -> None:
+    pattern = re.compile(template()["Parameters"]["CorsOrigins"]["AllowedPattern"])
+
+    for origins in (origin, f"https://first.example,{origin}"):
+        assert bool(pattern.fullmatch(origins)) is good
+        if good:
+            assert from_environment({"CORS_ORIGINS": origins}).cors_origins == origins
+            continue
+        with pytest.raises(BadSetting, match=f"^CORS_ORIGINS: '{re.escape(origin)}'"):
+            from_environment({"CORS_ORIGINS": origins})
 
 
 def test_an_env_file_is_read_as_it_is_usually_written(tmp_path: Path) -> None:
