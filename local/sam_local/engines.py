@@ -1,0 +1,154 @@
+"""Which container engine it will be: one that runs here already, or one of our own on Debian as root."""
+
+import fcntl
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from local import build
+from local.processes import ROOT, Processes, wait_for
+from local.progress import say, step
+from local.sam_local import image
+from local.sam_local.engine import Engine
+
+FOLDER = ROOT / ".local" / "sam-local"
+PACKAGES = FOLDER / "packages"
+OWN = FOLDER / "engine"
+FOR_SAM = FOLDER / "docker.sock"
+START_TIMEOUT_S = 60
+LONGEST_SOCKET = 100  # Linux takes 107 bytes
+
+INSTALL = """a container engine is needed and there is none to be had:
+    Debian, Ubuntu   apt install docker.io   (or run this as root: then nothing needs to be installed)
+    macOS            Docker Desktop, or Finch
+    Podman           systemctl --user start podman.socket
+  Docker, Podman or Finch must answer on its unix socket and have, or be able to pull,
+    {image}"""
+
+
+class NoEngine(Exception):
+    """Nothing to run containers with; the text says what to install."""
+
+
+def wanted_image() -> str:
+    """The name under which SAM CLI looks for the runtime of the template's functions."""
+    return f"public.ecr.aws/lambda/python:3.13-{build.architecture()}"
+
+
+@contextmanager
+def for_sam(processes: Processes, say: Callable[[str], None] = say) -> Iterator[str]:
+    """A DOCKER_HOST for SAM CLI, good for the block; its containers stand in this machine's network.
+
+    Raises NoEngine, StepFailed or EngineFailed. One at a time for each checkout: others wait.
+    """
+    _check_length(FOR_SAM)
+    with _alone(say):
+        engine = _running(os.environ, say) or _own(processes, say)
+        command = [sys.executable, "-u", "-m", "local.sam_local.loopback"]
+        sockets = ["--engine", engine.socket, "--listen", str(FOR_SAM)]
+        FOR_SAM.unlink(missing_ok=True)
+        process = processes.start("loopback", [*command, *sockets], os.environ)
+        wait_for(Engine(str(FOR_SAM)).answers, process, START_TIMEOUT_S)
+        yield f"unix://{FOR_SAM}"
+
+
+def sockets(environ: Mapping[str, str]) -> list[str]:
+    """Where engines usually listen, the one that the environment names first."""
+    named = environ.get("DOCKER_HOST", "").removeprefix("unix://")
+    runtime = environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
+    places = [
+        "/var/run/docker.sock",
+        f"{environ.get('HOME', '')}/.docker/run/docker.sock",
+        f"{runtime}/docker.sock",
+        f"{runtime}/podman/podman.sock",
+        "/run/podman/podman.sock",
+        "/Applications/Finch/lima/data/finch/sock/finch.sock",
+        "/var/run/finch.sock",
+    ]
+    return ([named] if named.startswith("/") else []) + places
+
+
+def _running(environ: Mapping[str, str], say: Callable[[str], None]) -> Engine | None:
+    """An engine that has AWS's image or can fetch it."""
+    wanted = wanted_image()
+    for engine in map(Engine, sockets(environ)):
+        if not engine.answers():
+            continue
+        with step(f"container engine {engine.socket}", say) as remark:
+            if engine.key_of(wanted) is not None or engine.pull(wanted):
+                return engine
+            remark(f"passed over: cannot pull {wanted}")
+    return None
+
+
+def _own(processes: Processes, say: Callable[[str], None]) -> Engine:
+    if sys.platform != "linux" or os.getuid() or not shutil.which("apt-get"):
+        raise NoEngine(INSTALL.format(image=wanted_image()))
+    with step("Debian's container engine", say):
+        processes.run("packages", ["local/sam_local/packages.sh"], os.environ)
+    with step("dockerd, on a unix socket", say):
+        engine = _start(processes)
+    with step("base image", say) as remark:
+        if not _have_image(engine):
+            remark("the same as before")
+    return engine
+
+
+def _start(processes: Processes) -> Engine:
+    """dockerd in namespaces of its own: when it ends, so do its containers and mounts."""
+    listening = OWN / "engine.sock"
+    _check_length(listening)
+    OWN.mkdir(parents=True, exist_ok=True)
+    (OWN / "pid").unlink(missing_ok=True)  # its pid is 1 in there, which would always be running
+    (OWN / "daemon.json").write_text("{}")  # this machine's own settings are for another engine
+    command = [
+        "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL",
+        str(PACKAGES / "usr/sbin/dockerd"),
+        "--config-file", str(OWN / "daemon.json"),
+        "--data-root", str(OWN / "data"),
+        "--exec-root", str(OWN / "exec"),
+        "--pidfile", str(OWN / "pid"),
+        "--host", f"unix://{listening}",
+        "--bridge=none", "--iptables=false", "--ip6tables=false",
+        "--ip-forward=false", "--ip-masq=false",
+    ]  # fmt: skip
+    path = f"{PACKAGES}/usr/sbin:{PACKAGES}/usr/bin:{os.environ['PATH']}"
+    process = processes.start("dockerd", command, os.environ | {"PATH": path})
+    engine = Engine(str(listening))
+    wait_for(engine.answers, process, START_TIMEOUT_S)
+    return engine
+
+
+def _have_image(engine: Engine) -> bool:
+    """Have the base image match this machine; says whether it had to be made."""
+    files = image.contents()
+    key = image.key(files)
+    if engine.key_of(wanted_image()) == key:
+        return False
+    archive = FOLDER / "base.tar"
+    try:
+        image.write(files, archive)
+        engine.load(wanted_image(), archive, image.SETTINGS, key)
+    finally:
+        archive.unlink(missing_ok=True)
+    return True
+
+
+@contextmanager
+def _alone(say: Callable[[str], None]) -> Iterator[None]:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("  another sam-local runs in this checkout; waiting for its end")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _check_length(path: Path) -> None:
+    if len(str(path)) > LONGEST_SOCKET:
+        raise NoEngine(f"a unix socket's path may have {LONGEST_SOCKET} characters: {path}")
