@@ -25,8 +25,8 @@ class BadSetting(Exception):
 class Settings:
     """Where everything listens, who may call, and which PoYo is asked.
 
-    `file_hosts` is None where the template's own default is meant; `simulated` says whether the
-    simulator is started or somebody else's PoYo is used.
+    `file_hosts` is None where the template's own default is meant, `callback_hosts` empty;
+    `simulated` says whether the simulator is started or somebody else's PoYo is used.
     """
 
     port: int
@@ -37,6 +37,7 @@ class Settings:
     poyo_api_key: str
     public_url: str
     file_hosts: str | None
+    callback_hosts: str
     cors_origins: str
     first_look_seconds: int
     demo: bool
@@ -84,6 +85,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         poyo_api_key=key or SIMULATOR_KEY,
         public_url=read("PUBLIC_URL", f"http://{HOST}:{port}", _url),
         file_hosts=read("FILE_HOSTS", _usual_file_hosts(upstream), _file_hosts) or None,
+        callback_hosts=read("CALLBACK_HOSTS", "", _callback_hosts),
         cors_origins=read("CORS_ORIGINS", "", _cors_origins),
         first_look_seconds=read("FIRST_LOOK_SECONDS", "90", _seconds),
         demo=read("DEMO", "1", _switch),
@@ -185,7 +187,7 @@ def _url(name: str, text: str) -> str:
 
 
 def _file_hosts(name: str, text: str) -> str:
-    hosts = [host.strip() for host in text.split(",") if host.strip()]
+    hosts = _listed(text)
     for host in hosts:
         if not _NAME.fullmatch(host) and not _is_origin(host):
             allowed = "names (cdn.example.org, *.example.org) and origins, comma between them"
@@ -193,13 +195,23 @@ def _file_hosts(name: str, text: str) -> str:
     return ",".join(hosts)
 
 
+def _callback_hosts(name: str, text: str) -> str:
+    hosts = _listed(text)
+    _file_hosts(name, ",".join(host for host in hosts if host != "*"))
+    return ",".join(hosts)
+
+
 def _cors_origins(name: str, text: str) -> str:
-    origins = [origin.strip() for origin in text.split(",") if origin.strip()]
+    origins = _listed(text)
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
             allowed = "http(s)://host or host:port in lower case, without / at the end; no *"
             raise BadSetting(name, f"{origin!r} is no origin as browsers send it", allowed)
     return ",".join(origins)
+
+
+def _listed(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
 
 
 def _switch(name: str, text: str) -> bool:

@@ -49,6 +49,8 @@ def parameters(settings: Settings) -> dict[str, str]:
         "PublicUrl": settings.public_url,
         "FirstLookSeconds": str(settings.first_look_seconds),
     }
+    if settings.callback_hosts:
+        values["CallbackHosts"] = settings.callback_hosts
     if settings.cors_origins:
         values["CorsOrigins"] = settings.cors_origins
     if settings.file_hosts is not None:

@@ -64,6 +64,8 @@ def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
         ({"PUBLIC_URL": "https://a.example:port"}, "PUBLIC_URL"),
         ({"FILE_HOSTS": "cdn.example.org:443"}, "FILE_HOSTS"),
         ({"FILE_HOSTS": "a b.example"}, "FILE_HOSTS"),
+        ({"CALLBACK_HOSTS": "*,127.0.0.1:9000"}, "CALLBACK_HOSTS"),
+        ({"CALLBACK_HOSTS": "http://127.0.0.1:9000/hook"}, "CALLBACK_HOSTS"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
         ({"API_KEY": "ключ"}, "API_KEY"),
     ],
@@ -80,6 +82,22 @@ def test_pages_of_other_origins_are_let_in_by_the_templates_own_parameter() -> N
 
     assert told["CorsOrigins"] == "http://localhost:3000,https://app.example.com"
     assert "CorsOrigins" not in parameters(from_environment({}))
+
+
+@pytest.mark.parametrize(
+    "hosts", ["*", "*,http://127.0.0.1:9000", "hooks.example.com,*.example.org"]
+)
+def test_callers_may_be_called_back_where_the_templates_own_parameter_says(hosts: str) -> None:
+    allowed = re.compile(template()["Parameters"]["CallbackHosts"]["AllowedPattern"])
+
+    told = parameters(from_environment({"CALLBACK_HOSTS": hosts.replace(",", " , ")}))
+
+    assert told["CallbackHosts"] == hosts
+    assert allowed.fullmatch(hosts)
+
+
+def test_unless_it_is_set_callers_are_called_back_as_the_template_has_it() -> None:
+    assert "CallbackHosts" not in parameters(from_environment({}))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +148,9 @@ def test_the_example_of_an_env_file_changes_nothing_when_its_lines_are_enabled()
 
     assert upstream == {"https://api.poyo.ai", "sk-…"}
     assert settings.file_hosts == "http://127.0.0.1:8790"
-    assert settings == from_environment({"FILE_HOSTS": "http://127.0.0.1:8790"})
+    assert values["CALLBACK_HOSTS"] == template()["Parameters"]["CallbackHosts"]["Default"]
+    same = {"FILE_HOSTS": "http://127.0.0.1:8790", "CALLBACK_HOSTS": values["CALLBACK_HOSTS"]}
+    assert settings == from_environment(same)
 
 
 def test_a_line_that_is_no_setting_is_named(tmp_path: Path) -> None:
