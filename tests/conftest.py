@@ -10,6 +10,7 @@ import pytest
 
 from local.settings import from_environment
 from local.system import System, running
+from tests.receiver import Receiver, receiving
 
 FIRST_LOOK_SECONDS = 5  # how patient the sweep is here; people are given 90
 
@@ -75,12 +76,23 @@ def allowed_page() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, allowed_page: str) -> Iterator[System]:
+def receiver() -> Iterator[Receiver]:
+    """Whom the stack may call back, and nobody else on this machine."""
+    with receiving() as listening:
+        yield listening
+
+
+@pytest.fixture(scope="session")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, allowed_page: str, receiver: Receiver
+) -> Iterator[System]:
     """The whole system as `make run` starts it, on free ports, with a PoYo in a hurry.
 
     Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
     """
-    environ = environment(CORS_ORIGINS=f"https://pages.example, {allowed_page}")
+    environ = environment(
+        CORS_ORIGINS=f"https://pages.example, {allowed_page}", CALLBACK_HOSTS=f"*,{receiver.url}"
+    )
     hurry = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
     state = tmp_path_factory.mktemp("stack")
     with running(from_environment(environ), state, simulator=hurry) as system:
