@@ -116,9 +116,9 @@ def whole(connection: socket.socket) -> bytes:
 def sips(connection: socket.socket) -> bytes:
     """A little of the request now and then, and of a long one never the end."""
     request, pause = b"", threading.Event()
-    for _ in range(40):
+    for _ in range(400):
         request += connection.recv(65536)
-        pause.wait(0.1)
+        pause.wait(0.005)  # no single write of the sender's has to wait for long
     return request
 
 

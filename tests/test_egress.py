@@ -87,6 +87,8 @@ def test_tls_wants_the_name_although_the_address_is_connected_to(
 ) -> None:
     context, authority = server_context(tmp_path, name)
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
+    asked_for: list[str | None] = []
+    context.sni_callback = lambda _, asked, __: asked_for.append(asked)
     with origin(answering("200 OK"), tls=context) as server:
         target = Target("https", NAME, server.port, "/x.png", ("127.0.0.1",))
         with watching(("127.0.0.1", server.port)) as seen:
@@ -101,6 +103,7 @@ def test_tls_wants_the_name_although_the_address_is_connected_to(
 
     assert seen.connects == [("127.0.0.1", server.port)]
     assert seen.lookups == ["127.0.0.1"]
+    assert asked_for == [NAME]
     assert len(server.requests) == (name == NAME)
 
 
