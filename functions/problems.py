@@ -84,10 +84,16 @@ def refused(task: Task) -> Problem | None:
     """
     if task.state != State.FAILED or task.poyo_id or task.reason not in SUBMIT_REFUSALS:
         return None
-    reason = REASONS[task.reason]
+    return replace(_refused(task.reason), task_id=task.task_id)
+
+
+def _refused(code: str) -> Problem:
+    reason = REASONS[code]
     again = " Order again with a new Idempotency-Key." if reason.retryable else ""
-    status = SUBMIT_REFUSALS[task.reason]
-    return Problem(status, task.reason, reason.message + again, task_id=task.task_id)
+    return Problem(SUBMIT_REFUSALS[code], code, reason.message + again)
+
+
+REFUSED_BY_POYO = tuple(map(_refused, SUBMIT_REFUSALS))
 
 
 def no_route(path: str, routes: Iterable[tuple[str, str, object]]) -> Problem:

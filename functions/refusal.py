@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from aws_lambda_powertools.event_handler import Response
 
@@ -13,6 +13,29 @@ from imagetasks import dialect
 
 POYO_PATHS = ("/api/", "/v1/catalog")
 POYO_STATUSES = {410: 404, 413: 400, 422: 400}  # what PoYo says instead
+
+
+class Wrong(TypedDict):
+    """A field (`pointer`, RFC 6901) or a query's `parameter`, and what is wrong with it."""
+
+    pointer: NotRequired[str]
+    parameter: NotRequired[str]
+    detail: str
+
+
+class ProblemView(TypedDict):
+    """RFC 9457. `retryable`: may the very same request succeed later? `charged` is null when nobody
+    knows."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    retryable: bool
+    charged: bool | None
+    task_id: NotRequired[str]
+    errors: NotRequired[Sequence[Wrong]]
 
 
 @dataclass(frozen=True)
@@ -30,9 +53,10 @@ class Problem:
 
     def response(self, path: str = "/v1/") -> Response[str]:
         """The answer on the wire, in PoYo's shape on PoYo's own paths."""
-        if path.startswith(POYO_PATHS):
-            return self._as_poyo()
-        body: dict[str, Any] = {
+        return self._as_poyo() if path.startswith(POYO_PATHS) else self._as_problem()
+
+    def _as_problem(self) -> Response[str]:
+        body: ProblemView = {
             "type": "about:blank",
             "title": self.code.replace("_", " "),
             "status": self.status,
@@ -41,16 +65,12 @@ class Problem:
             "retryable": self.retryable,
             "charged": self.charged,
         }
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
-        if self.allow:
-            headers["Allow"] = self.allow
-        if self.retryable:
-            headers["Retry-After"] = "5"
         if self.task_id:
             body["task_id"] = self.task_id
         if self.errors:
-            body["errors"] = list(self.errors)
-        return Response(self.status, "application/problem+json", json.dumps(body), headers=headers)
+            body["errors"] = [cast(Wrong, each) for each in self.errors]
+        kind, headers = "application/problem+json", self._headers()
+        return Response(self.status, kind, json.dumps(body), headers=headers)
 
     def _as_poyo(self) -> Response[str]:
         """The same as PoYo says it: one message, and 400 for all that is wrong with an order."""
@@ -61,7 +81,16 @@ class Problem:
         unknown_model = [each.get("pointer") for each in self.errors] == ["/model"]
         status = 404 if unknown_model else POYO_STATUSES.get(self.status, self.status)
         body = dialect.refused(status, self.code, " ".join([self.detail, *wrong]))
-        return Response(status, "application/json", json.dumps(body))
+        return Response(status, "application/json", json.dumps(body), headers=self._headers())
+
+    def _headers(self) -> dict[str, str]:
+        """What HTTP itself says of the refusal, in either shape."""
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        if self.allow:
+            headers["Allow"] = self.allow
+        if self.retryable:
+            headers["Retry-After"] = "5"
+        return headers
 
 
 class Refusal(Exception):

@@ -53,6 +53,7 @@ CORE = {
     "reference",
     "reply",
     "ring",
+    "shape",
     "signature",
     "task",
     "timely",

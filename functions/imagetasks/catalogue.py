@@ -3,17 +3,61 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypedDict
 
-from imagetasks.pricing import CREDITS, MODELS, Rules
+from imagetasks.pricing import CREDITS, CUSTOM_SIZE, LONGEST_EDGE, MODELS, PIXELS, Rules
+from imagetasks.reference import ID, SCHEME
 
 USD_PER_CREDIT = 0.005
 USUAL_PAGE = 50
 QUERY = ("limit", "cursor", "category", "service_type", "q", "tags")
 
+NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # what Python strips of a text, in every dialect of patterns
+IMAGE = rf"^(?:https://\S+|{SCHEME}{ID.pattern})$"
+WHOLE = re.compile(r"[0-9]{1,5}")  # what `limit` and `cursor` are written as
 
-def item(model: str) -> dict[str, Any]:
+
+class Billing(TypedDict):
+    """Credits an image by quality and billed resolution, and what a credit costs."""
+
+    unit: Literal["credit"]
+    usd_per_credit: float
+    credits: Mapping[str, Mapping[str, float]]
+
+
+class Model(TypedDict):
+    """A model in PoYo's shape; `input_schema` is the JSON Schema of an order's `input`."""
+
+    model_id: str
+    tool_name: str
+    service_type: Literal["generate"]
+    category: Literal["image"]
+    title: str
+    description: str
+    tags: Sequence[str]
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    examples: Sequence[Mapping[str, Any]]
+    supported_protocols: Sequence[str]
+    execution_mode: Literal["async"]
+    supports_streaming: bool
+    supports_callback: bool
+    billing: Billing
+    status: Literal["active"]
+
+
+class Page(TypedDict):
+    """Models, and where the next page begins."""
+
+    schema_version: str
+    items: Sequence[Model]
+    next_cursor: str | None
+    has_more: bool
+
+
+def item(model: str) -> Model:
     """One model. Raises KeyError when there is none of that name."""
     rules = MODELS[model]
     return {
@@ -24,7 +68,7 @@ def item(model: str) -> dict[str, Any]:
         "title": rules.title,
         "description": f"{rules.title}: one image for one prompt.",
         "tags": ["image-to-image" if rules.images_min else "text-to-image"],
-        "input_schema": _input_schema(rules),
+        "input_schema": input_schema(rules),
         "output_schema": OUTPUT_SCHEMA,
         "examples": [{"prompt": "A lighthouse at dusk", "size": "3:2", "quality": "low"}],
         "supported_protocols": ["rest"],
@@ -36,12 +80,12 @@ def item(model: str) -> dict[str, Any]:
     }
 
 
-def page(asked: Mapping[str, str]) -> dict[str, Any]:
+def page(asked: Mapping[str, str]) -> Page:
     """The models that answer to `asked`. Raises ValueError when its limit or cursor is no number."""
     found = [each for each in map(item, MODELS) if _matches(each, asked)]
-    start, limit = int(asked.get("cursor", "0")), int(asked.get("limit", USUAL_PAGE))
-    if start < 0 or limit < 1:
-        raise ValueError("limit and cursor count upwards")
+    start, limit = _whole(asked.get("cursor", "0")), _whole(asked.get("limit", str(USUAL_PAGE)))
+    if limit < 1:
+        raise ValueError("a page has one model at least")
     end = start + limit
     more = end < len(found)
     return {
@@ -69,6 +113,12 @@ OUTPUT_SCHEMA = {
 }
 
 
+def _whole(text: str) -> int:
+    if not WHOLE.fullmatch(text):
+        raise ValueError("not a whole number")
+    return int(text)
+
+
 def _matches(found: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
     exact = all(
         found[name] == asked.get(name, found[name]) for name in ("category", "service_type")
@@ -77,25 +127,48 @@ def _matches(found: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
     return exact and tagged and asked.get("q", "").lower() in json.dumps(found).lower()
 
 
-def _input_schema(rules: Rules) -> dict[str, Any]:
-    sizes = f"auto, {', '.join(rules.ratios)}, or WIDTHxHEIGHT in pixels"
-    images = {
-        "type": "array",
-        "items": {"type": "string", "format": "uri"},
-        "minItems": rules.images_min,
-        "maxItems": rules.images_max,
-    }
+def input_schema(rules: Rules) -> dict[str, Any]:
+    """JSON Schema of an order's `input`: as strict as the validation, but for a custom size's
+    arithmetic (see pricing.size_problem), which JSON Schema cannot do."""
     return {
         "type": "object",
         "required": ["prompt", "image_urls"] if rules.images_min else ["prompt"],
         "additionalProperties": False,
         "properties": {
-            "prompt": {"type": "string", "minLength": 1, "maxLength": rules.prompt_max},
+            "prompt": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": rules.prompt_max,
+                "pattern": NOT_BLANK,
+            },
             "quality": {"type": "string", "enum": list(rules.qualities), "default": "low"},
-            "size": {"type": "string", "default": "auto", "description": sizes},
+            "size": _sizes(rules),
             "resolution": {"type": "string", "enum": list(rules.resolutions), "default": "1K"},
-            "image_urls": images,
+            "image_urls": {
+                "type": "array",
+                "items": {"type": "string", "maxLength": 2048, "pattern": IMAGE},
+                "minItems": rules.images_min,
+                "maxItems": rules.images_max,
+            },
         },
+        "if": {"required": ["size"], "properties": {"size": {"pattern": "x"}}},
+        "then": {
+            "required": ["resolution"],
+            "properties": {
+                "resolution": {"enum": [each for each in rules.resolutions if each != "1K"]}
+            },
+        },
+    }
+
+
+def _sizes(rules: Rules) -> dict[str, Any]:
+    named = ["auto", *rules.ratios]
+    return {
+        "type": "string",
+        "default": "auto",
+        "pattern": f"^(?:{'|'.join(named)}|{CUSTOM_SIZE.pattern})$",
+        "description": f"{', '.join(named)}, or WIDTHxHEIGHT in pixels at 2K or 4K: multiples of 16, "
+        f"at most {LONGEST_EDGE} and 3:1, {PIXELS[0]:,} to {PIXELS[1]:,} pixels",
     }
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Literal, NotRequired, TypedDict
 
 from imagetasks import capability
 from imagetasks.picture import EXTENSIONS
 from imagetasks.reasons import REASONS
-from imagetasks.task import KeptFile, Task
+from imagetasks.shape import Count, Number, Shape, Uri
+from imagetasks.task import KeptFile, Status, Task
+from imagetasks.view import ContentType, Percent, TaskId
 
 # PoYo's word for the kind of error, by its HTTP status and by what we call it.
 TYPES: Mapping[int, str] = {
@@ -28,21 +30,92 @@ TYPES: Mapping[int, str] = {
     429: "rate_limit_error",
 }
 NAMED_TYPES: Mapping[str, str] = {"moderated": "content_moderation_error"}
+OTHER_TYPE = "server_error"
+
+Kind = Annotated[
+    str, Shape(enum=[*dict.fromkeys([*TYPES.values(), *NAMED_TYPES.values(), OTHER_TYPE])])
+]
+Naive = Annotated[
+    str,
+    Shape(
+        pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$",
+        description="UTC to the second, without saying so, as PoYo has it.",
+    ),
+]
 
 
-def accepted(task: Task) -> dict[str, Any]:
+class Wrapped[T](TypedDict):
+    """A success as PoYo wraps it."""
+
+    code: Literal[200]
+    data: T
+
+
+class Accepted(TypedDict):
     """What a submit is answered with."""
-    return wrapped({
+
+    task_id: TaskId
+    status: Status
+    created_time: Naive
+
+
+class PoyoFile(TypedDict):
+    """An image in our bucket, as PoYo would name it; the link stays as long as the task."""
+
+    file_url: Uri
+    file_type: Literal["image"]
+    format: str
+    content_type: ContentType
+    file_name: str
+    file_size: Count
+
+
+class PoyoTask(TypedDict):
+    """The task object; money and progress are floats, as PoYo's are."""
+
+    task_id: TaskId
+    status: Status
+    progress: Percent
+    files: list[PoyoFile]
+    created_time: Naive
+    credits_amount: NotRequired[Number]
+    error_message: NotRequired[str]
+
+
+class Balance(TypedDict):
+    """What is left on the account at PoYo; `email` is always empty."""
+
+    email: str
+    credits_amount: float
+
+
+class Fault(TypedDict):
+    """What went wrong, in a sentence and in PoYo's word for its kind."""
+
+    message: str
+    type: Kind
+
+
+class PoyoError(TypedDict):
+    """An error as PoYo writes it: `code` is the HTTP status."""
+
+    code: Annotated[int, Shape(minimum=400, maximum=599)]
+    error: Fault
+
+
+def accepted(task: Task) -> Wrapped[Accepted]:
+    """What a submit is answered with."""
+    said: Accepted = {
         "task_id": task.task_id,
         "status": task.status,
         "created_time": created_time(task.created_at),
-    })  # fmt: skip
+    }
+    return wrapped(said)
 
 
-def shown(task: Task, *, origin: str) -> dict[str, Any]:
-    """The task object, as a status has it in `data` and a callback as its whole body; money and
-    progress are floats, as PoYo's are."""
-    body: dict[str, Any] = {
+def shown(task: Task, *, origin: str) -> PoyoTask:
+    """The task object, as a status has it in `data` and a callback as its whole body."""
+    body: PoyoTask = {
         "task_id": task.task_id,
         "status": task.status,
         "progress": float(task.progress or 0),
@@ -57,20 +130,21 @@ def shown(task: Task, *, origin: str) -> dict[str, Any]:
     return body
 
 
-def balance(left: Decimal) -> dict[str, Any]:
+def balance(left: Decimal) -> Wrapped[Balance]:
     """What is left on the account; whose it is, is nobody's business here."""
-    return wrapped({"email": "", "credits_amount": float(left)})
+    said: Balance = {"email": "", "credits_amount": float(left)}
+    return wrapped(said)
 
 
-def refused(status: int, code: str, message: str) -> dict[str, Any]:
+def refused(status: int, code: str, message: str) -> PoyoError:
     """An error as PoYo writes it: the HTTP status is the body's `code`."""
-    kind = NAMED_TYPES.get(code) or TYPES.get(status, "server_error")
+    kind = NAMED_TYPES.get(code) or TYPES.get(status, OTHER_TYPE)
     return {"code": status, "error": {"message": message, "type": kind}}
 
 
-def wrapped(data: Mapping[str, Any]) -> dict[str, Any]:
+def wrapped[T](data: T) -> Wrapped[T]:
     """A success."""
-    return {"code": 200, "data": dict(data)}
+    return {"code": 200, "data": data}
 
 
 def created_time(ms: int) -> str:
@@ -78,7 +152,7 @@ def created_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _file(task: Task, n: int, kept: KeptFile, origin: str) -> dict[str, Any]:
+def _file(task: Task, n: int, kept: KeptFile, origin: str) -> PoyoFile:
     extension = EXTENSIONS[kept.content_type]
     return {
         "file_url": origin + capability.file_path(task.link_key, task.task_id, n),

@@ -5,36 +5,46 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from imagetasks import capability, pricing
+from imagetasks.picture import EXTENSIONS
 from imagetasks.reasons import REASONS
-from imagetasks.task import KeptFile, Status, Task
+from imagetasks.reference import ID, SCHEME
+from imagetasks.shape import Count, Instant, Number, Shape, Uri
+from imagetasks.task import TASK_ID, KeptFile, Status, Task
+
+TaskId = Annotated[str, Shape(pattern=f"^{TASK_ID.pattern}$")]
+ContentType = Annotated[str, Shape(enum=list(EXTENSIONS))]
+Reason = Annotated[str, Shape(enum=list(REASONS))]
+Sha256 = Annotated[str, Shape(pattern="^[0-9a-f]{64}$")]
+UploadAddress = Annotated[str, Shape(pattern=f"^{SCHEME}{ID.pattern}$")]
+Percent = Annotated[float, Shape(minimum=0, maximum=100)]
 
 
 class Credits(TypedDict):
     """Money in PoYo's credits; `charged` is null until PoYo has said it."""
 
-    estimated: float
-    charged: float | None
+    estimated: Number
+    charged: Number | None
 
 
 class FileView(TypedDict):
     """An image in our bucket. `file_url` needs no key and is good as long as the task is there."""
 
-    file_url: str
+    file_url: Uri
     file_type: Literal["image"]
-    content_type: str
-    bytes: int
-    width: int
-    height: int
-    sha256: str
+    content_type: ContentType
+    bytes: Count
+    width: Count
+    height: Count
+    sha256: Sha256
 
 
 class ErrorView(TypedDict):
     """Why it failed; `charged` is null when nobody knows."""
 
-    code: str
+    code: Reason
     message: str
     retryable: bool
     charged: bool | None
@@ -43,7 +53,7 @@ class ErrorView(TypedDict):
 class Line(TypedDict):
     """One step of its life."""
 
-    at: str
+    at: Instant
     event: str
 
 
@@ -54,23 +64,33 @@ class Warned(TypedDict):
     detail: str
 
 
+class OrderView(TypedDict):
+    """What was ordered, defaults filled in."""
+
+    prompt: str
+    quality: str
+    size: str
+    resolution: pricing.Resolution
+    image_urls: NotRequired[Sequence[str]]
+
+
 class TaskView(TypedDict):
     """A task; instants are RFC 3339 in UTC."""
 
-    task_id: str
+    task_id: TaskId
     status: Status
-    progress: float
+    progress: Percent
     model: str
-    input: Mapping[str, Any]
+    input: OrderView
     metadata: Mapping[str, str]
     credits: Credits
     files: Sequence[FileView]
     error: ErrorView | None
     warnings: Sequence[Warned]
     history: Sequence[Line]
-    created_at: str
-    updated_at: str
-    finished_at: str | None
+    created_at: Instant
+    updated_at: Instant
+    finished_at: Instant | None
 
 
 class TaskPage(TypedDict):
@@ -84,7 +104,7 @@ class Quote(TypedDict):
     """What an order would cost; nothing was sent."""
 
     model: str
-    credits: float
+    credits: Number
     billed_resolution: pricing.Resolution
     warnings: Sequence[Warned]
 
@@ -93,17 +113,17 @@ class Form(TypedDict):
     """Where and how to send the file: `fields` first, then the file as `file`, multipart/form-data."""
 
     method: Literal["POST"]
-    url: str
+    url: Uri
     fields: Mapping[str, str]
 
 
 class UploadView(TypedDict):
     """Leave to upload one file until `expires_at`; `file_url` stands for it in an order."""
 
-    file_url: str
+    file_url: UploadAddress
     upload: Form
-    max_bytes: int
-    expires_at: str
+    max_bytes: Count
+    expires_at: Instant
 
 
 def show(task: Task, *, origin: str) -> TaskView:
@@ -113,7 +133,7 @@ def show(task: Task, *, origin: str) -> TaskView:
         "status": task.status,
         "progress": number(task.progress) or 0,
         "model": task.model,
-        "input": dict(task.input),
+        "input": cast(OrderView, dict(task.input)),
         "metadata": dict(task.metadata),
         "credits": {
             "estimated": number(task.estimate) or 0,

@@ -1,0 +1,24 @@
+"""What the contract says of a value beyond its type: read when schemas are made, idle otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+
+class Shape:
+    """JSON Schema keywords for an `Annotated` type; pydantic finds them by the method's name."""
+
+    def __init__(self, **keywords: Any) -> None:
+        self.keywords = keywords
+
+    def __get_pydantic_json_schema__(
+        self, schema: Any, handler: Callable[[Any], dict[str, Any]]
+    ) -> dict[str, Any]:
+        return {**handler(schema), **self.keywords}
+
+
+Instant = Annotated[str, Shape(format="date-time")]
+Uri = Annotated[str, Shape(format="uri")]
+Count = Annotated[int, Shape(minimum=0)]
+Number = Annotated[float, Shape(minimum=0)]
