@@ -13,7 +13,7 @@ branch=locks
     exit
 }
 git switch --quiet --force-create "$branch"
-git apply --index --include='requirements/*.txt' --include='layers/dependencies/requirements.txt' --exclude='*' "$patch"
+git apply --index --include='requirements/*.txt' --include='layers/dependencies/requirements.txt' "$patch"
 git -c user.name='github-actions[bot]' -c user.email='41898282+github-actions[bot]@users.noreply.github.com' \
     commit --quiet --message "Locks: the newest of everything"
 gh auth setup-git
