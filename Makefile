@@ -89,3 +89,7 @@ audit: envs ## workflows, scripts, template and code read by those who look for 
 	$(call step,powershell,$(AUDIT)/python -m scripts.powershell_syntax scripts/check.ps1)
 	$(call step,bandit,$(DEV)/bandit -q -r functions cli scripts && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
 	$(call step,checkov,scripts/checkov.sh)
+
+.PHONY: sam-local
+sam-local: envs ## the real sam local invoke on every event; its answers against the deployed functions'
+	@$(DEV)/python -m local.sam_local

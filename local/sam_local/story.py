@@ -24,15 +24,13 @@ FUNCTIONS = {
 # What is in one row does not depend on each other and may happen at the same time. Nobody but these
 # events moves the task: the worker's queue and the sweep's schedule are switched off.
 ROWS = (
-    ("api-health", "api-create-invalid"),
-    ("api-create", "api-no-route"),
-    ("api-read", "api-read-stranger"),
+    ("api-create", "api-health"),
+    ("api-read", "api-create-invalid"),
     ("webhook-finished", "webhook-forged"),
     ("webhook-wrapped-base64", "webhook-odd-body"),
-    ("sweep-schedule",),  # finds the task, which is due
-    ("worker-callback",),  # PoYo has finished: keeps the image
-    ("worker-sweep", "api-file"),
-    ("api-read",),  # and there it is
+    ("sweep-schedule", "api-no-route"),  # the task is due: the sweep finds it
+    ("worker-callback", "api-read-stranger"),  # PoYo has finished: the worker keeps the image
+    ("worker-sweep", "api-file", "api-read"),  # and there it is
 )
 PATIENCE_S = 3 * FIRST_LOOK_SECONDS
 POLL_S = 0.2
