@@ -292,6 +292,15 @@ def test_dimensions_that_lie_across_two_pieces_are_found(uploads: Uploads, short
     assert found == Picture("image/jpeg", WIDTH, HEIGHT)
 
 
+def test_behind_the_last_byte_nothing_is_asked_for(uploads: Uploads) -> None:
+    comment = commented([60_000])[2:60_006]
+    last = commented([PIECE - 2 * 60_004 - 8])[2 : 2 + PIECE - 2 * 60_004 - 4]
+    content = b"\xff\xd8" + comment * 2 + last + b"\xff\xd9"
+    assert len(content) == PIECE
+
+    assert refused(uploads, put(uploads, content)).startswith("a JPEG without dimensions; ")
+
+
 def test_a_jpeg_with_much_before_its_dimensions_is_read_up_to_a_bound(uploads: Uploads) -> None:
     most = commented([65_000] * 13 + [2_000])  # dimensions in the seventh piece, then the last one
     padded = most[:-2] + bytes(PIECE) + most[-2:]
@@ -359,7 +368,7 @@ def test_a_link_is_signed_for_one_upload_and_an_hour(uploads: Uploads) -> None:
     link = uploads.link("owner", ID)
 
     assert re.search(rf"/uploads/[0-9a-f]{{32}}/{ID}\?", link)
-    assert "X-Amz-Expires=3600" in link
+    assert "X-Amz-Expires=3600&" in link
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
     assert "X-Amz-Expires=60&" in uploads.link("owner", ID, seconds=60)
 
