@@ -411,7 +411,9 @@ def made() -> list[tuple[str, list[str]]]:
     recipe = re.search(r"^check:.*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
     assert recipe
     spelt = {
+        "$(MAKE)": "make",
         "$(DEV)": ".local/envs/dev/bin",
+        "$(AUDIT)": ".local/envs/audit/bin",
         "$(SAM)": ".local/envs/sam/bin/sam",
         "$(CODE)": "$Code",
         "$(TYPED)": "$Typed",
