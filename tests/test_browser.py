@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import pytest
 import requests
@@ -44,17 +44,21 @@ SHOW_IMAGE = """async ({url, readable}) => {
     await image.decode();
     return [image.naturalWidth, image.naturalHeight];
 }"""
-UPLOAD = """({url, fields, text, watched, patience}) => new Promise((done, failed) => {
-    const form = new FormData(), upload = new XMLHttpRequest();
+UPLOAD = """async ({url, fields, watched, patience}) => {
+    const canvas = new OffscreenCanvas(640, 480), form = new FormData();
+    canvas.getContext("2d").fillRect(100, 100, 200, 200);
     Object.entries(fields).forEach(([name, value]) => form.append(name, value));
-    form.append("file", new Blob([text]));
-    if (watched) upload.upload.onprogress = () => {};  // for this, a browser sends a preflight
-    upload.onload = () => done({status: upload.status, etag: upload.getResponseHeader("etag")});
-    upload.onerror = upload.ontimeout = () => failed(new Error("Failed to fetch"));
-    upload.timeout = patience;
-    upload.open("POST", url);
-    upload.send(form);
-})"""
+    form.append("file", await canvas.convertToBlob({type: "image/png"}));
+    return new Promise((done, failed) => {
+        const upload = new XMLHttpRequest();
+        if (watched) upload.upload.onprogress = () => {};  // for this, a browser sends a preflight
+        upload.onload = () => done({status: upload.status, etag: upload.getResponseHeader("etag")});
+        upload.onerror = upload.ontimeout = () => failed(new Error("Failed to fetch"));
+        upload.timeout = patience;
+        upload.open("POST", url);
+        upload.send(form);
+    });
+}"""
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,13 @@ class Visitor:
     def read(self, path: str, **headers: str) -> Any:
         return self.run(CALL, url=urljoin(self.system.url, path), headers=headers)
 
-    def order(self, idempotency_key: str) -> Any:
-        said = {"Content-Type": "application/json", "Idempotency-Key": idempotency_key}
-        url, body = f"{self.system.url}/v1/tasks", json.dumps(ORDER)
-        return self.run(CALL, url=url, method="POST", headers=self.key | said, body=body)
+    def post(self, path: str, body: dict[str, Any], **headers: str) -> Any:
+        said = self.key | {"Content-Type": "application/json"} | headers
+        url, text = f"{self.system.url}{path}", json.dumps(body)
+        return self.run(CALL, url=url, method="POST", headers=said, body=text)
+
+    def order(self, idempotency_key: str, body: dict[str, Any] = ORDER) -> Any:
+        return self.post("/v1/tasks", body, **{"Idempotency-Key": idempotency_key})
 
     def finished(self, location: str) -> dict[str, Any]:
         deadline = time.monotonic() + PATIENCE_S
@@ -87,12 +94,12 @@ class Visitor:
             self.page.wait_for_timeout(200)
         return task
 
-    def an_image(self) -> tuple[str, dict[str, str]]:
-        """The address of a new image, and the headers that open it."""
-        location = self.order(f"browser-{uuid.uuid4()}")["headers"]["location"]
-        link = str(self.finished(location)["files"][0]["file_url"])
-        keyed = urlsplit(link).path.startswith("/v1/")
-        return urljoin(self.system.url, link), self.key if keyed else {}
+    def a_finished_task(self) -> dict[str, Any]:
+        return self.finished(self.order(f"browser-{uuid.uuid4()}")["headers"]["location"])
+
+    def offer(self) -> Any:
+        """What takes an upload, and the address that stands for it in an order."""
+        return shown(self.post("/v1/uploads", {"content_type": "image/png"}))
 
 
 def shown(answer: Any) -> dict[str, Any]:
@@ -133,18 +140,6 @@ def stranger(browser: Browser, stack: System) -> Iterator[Visitor]:
     """On a page whose origin is not."""
     with serving_a_page() as origin:
         yield opened(browser, origin, stack)
-
-
-def form(system: System) -> Any:
-    """What lets a browser upload one object to the bucket."""
-    bucket, key = system.outputs["ImagesBucketName"], f"test-browser/{uuid.uuid4()}"
-    return system.client("s3").generate_presigned_post(bucket, key, ExpiresIn=300)
-
-
-def kept(system: System, fields: dict[str, str]) -> bytes:
-    bucket = system.outputs["ImagesBucketName"]
-    content: bytes = system.client("s3").get_object(Bucket=bucket, Key=fields["key"])["Body"].read()
-    return content
 
 
 def preflight(system: System, origin: str, path: str = "/v1/tasks") -> requests.Response:
@@ -215,25 +210,33 @@ def test_a_page_orders_an_image_and_repeats_itself_without_harm(visitor: Visitor
     assert first["headers"]["location"].endswith(shown(first)["task_id"])
 
 
-def test_a_page_follows_the_link_to_an_image_and_shows_it(visitor: Visitor) -> None:
-    url, headers = visitor.an_image()
+def test_a_page_follows_the_links_to_an_image(visitor: Visitor) -> None:
+    task = visitor.a_finished_task()
+    keyed = f"{visitor.system.url}/v1/tasks/{task['task_id']}/files/0"
+    ways = [(task["files"][0]["file_url"], {}), (keyed, visitor.key)]
 
-    image = visitor.run(FETCH_IMAGE, url=url, headers=headers)
+    for url, headers in ways:
+        image = visitor.run(FETCH_IMAGE, url=url, headers=headers)
 
-    assert image["status"] == 200
-    assert image["redirected"]
-    assert image["type"] == "image/png"
-    assert bytes(image["start"]) == b"\x89PNG\r\n\x1a\n"
-    assert image["etag"]
-    assert visitor.run(SHOW_IMAGE, url=image["shown"], readable=True) == PIXELS
+        assert image["status"] == 200
+        assert image["redirected"]
+        assert image["type"] == "image/png"
+        assert bytes(image["start"]) == b"\x89PNG\r\n\x1a\n"
+        assert image["etag"]
+        assert visitor.run(SHOW_IMAGE, url=image["shown"], readable=True) == PIXELS
 
 
-def test_a_link_that_needs_no_key_is_shown_as_it_is(visitor: Visitor) -> None:
-    url, headers = visitor.an_image()
-    if headers:
-        pytest.skip("links need a key")
+# The browser keeps our redirect for a minute. One that it followed for a plain <img> came without
+# the headers a fetch needs, and as it does not say `Vary: Origin`, the browser uses it all the same.
+STALE = pytest.mark.xfail(reason="the redirect to a file does not vary by origin", raises=Error)
 
-    assert visitor.run(SHOW_IMAGE, url=url, readable=True) == PIXELS
+
+@pytest.mark.parametrize("readable", [pytest.param(False, marks=STALE), True])
+def test_a_page_shows_an_image_and_then_fetches_it(visitor: Visitor, readable: bool) -> None:
+    url = visitor.a_finished_task()["files"][0]["file_url"]
+
+    assert visitor.run(SHOW_IMAGE, url=url, readable=readable) == PIXELS
+    assert visitor.run(FETCH_IMAGE, url=url, headers={})["status"] == 200
 
 
 def test_a_page_sees_why_it_was_refused(visitor: Visitor) -> None:
@@ -242,14 +245,18 @@ def test_a_page_sees_why_it_was_refused(visitor: Visitor) -> None:
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_a_page_uploads_straight_to_the_bucket(visitor: Visitor, watched: bool) -> None:
-    where = form(visitor.system)
+def test_a_page_uploads_an_image_and_has_it_edited(visitor: Visitor, watched: bool) -> None:
+    offer = visitor.offer()
+    form = {name: offer["upload"][name] for name in ("url", "fields")}
 
-    answer = visitor.run(UPLOAD, **where, text="a boat", watched=watched)
+    uploaded = visitor.run(UPLOAD, **form, watched=watched)
+    wish = {"prompt": "A paper hat", "image_urls": [offer["file_url"]]}
+    order = {"model": "gpt-image-2-edit", "input": wish}
+    ordered = visitor.order(f"browser-{uuid.uuid4()}", order)
 
-    assert answer["status"] == 204
-    assert answer["etag"]
-    assert kept(visitor.system, where["fields"]) == b"a boat"
+    assert uploaded["status"] == 204
+    assert uploaded["etag"]
+    assert ordered["status"] == 202
 
 
 def test_a_page_from_elsewhere_orders_nothing(stranger: Visitor) -> None:
@@ -264,23 +271,25 @@ def test_a_page_from_elsewhere_orders_nothing(stranger: Visitor) -> None:
 
 
 def test_a_page_from_elsewhere_reads_nothing(visitor: Visitor, stranger: Visitor) -> None:
-    url, headers = visitor.an_image()
+    task = visitor.a_finished_task()
+    link = task["files"][0]["file_url"]
 
     with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
         stranger.read("/health")  # a request without a preflight: sent, but its answer is kept back
     with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.read(urlsplit(url).path, **stranger.key)
+        stranger.read(f"/v1/tasks/{task['task_id']}", **stranger.key)
     with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.run(FETCH_IMAGE, url=url, headers=headers)
+        stranger.run(FETCH_IMAGE, url=link, headers={})
     assert visitor.read("/health")["status"] == 200
 
 
 def test_a_page_from_elsewhere_hears_nothing_from_the_bucket(
     visitor: Visitor, stranger: Visitor
 ) -> None:
-    where = form(visitor.system)
+    offer = visitor.offer()
+    form = {name: offer["upload"][name] for name in ("url", "fields")}
 
     with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.run(UPLOAD, **where, text="a wreck", watched=True)
+        stranger.run(UPLOAD, **form, watched=True)
 
-    assert visitor.run(UPLOAD, **where, text="a boat", watched=True)["status"] == 204
+    assert visitor.run(UPLOAD, **form, watched=True)["status"] == 204

@@ -92,4 +92,4 @@ def test_a_function_answers_options_where_the_gateway_would_not_ask_it(stack: Sy
     answer = requests.options(f"{url}/v1/tasks", headers={"Authorization": "Bearer x"}, timeout=30)
 
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code == 404
+    assert answer.json()["status"] == answer.status_code == 405
