@@ -45,6 +45,32 @@ ROWS: dict[str, dict[str, Any]] = {
     "failed: unconfirmed, due": {"state": "failed", "reason": "unconfirmed"},
     "a newer version's": {"state": "upscaling", "poyo_id": POYO_ID},
 }
+HOOK = "https://caller.example/hook"
+TOLD: dict[str, Any] = {"notify_url": HOOK}
+DELETED: dict[str, Any] = {
+    "deleted_at": START + 1,
+    "input": {},
+    "metadata": {},
+    "link_key": "",
+    "listed": None,
+    "listed_status": None,
+    "detail": None,
+}
+# The same once more: deleted, and with a caller who wants to be told or is being told.
+KINDS: dict[str, dict[str, Any]] = {
+    "": {},
+    ", deleted": DELETED,
+    ", to be told": TOLD,
+    ", being told": TOLD | {"notices": 3, "notice_at": START + 7},
+}
+WITH = [
+    (row, kind)
+    for row, made in ROWS.items()
+    for kind in KINDS
+    if kind in ("", ", deleted") or (kind == ", being told") is ("finished_at" in made)
+]
+BASES = {row + kind: row for row, kind in WITH}
+ROWS = {row + kind: ROWS[row] | KINDS[kind] for row, kind in WITH}
 
 OPEN_WITHOUT_ID = {
     "submitting",
@@ -62,8 +88,8 @@ SOFTLY = UNBOUND_SOFT | {"failed: timed_out", "failed: result_expired"}
 Make = Callable[[Task, At], Change]
 
 
-def _failing(reason: str) -> Make:
-    return lambda task, at: transitions.fail(task, at, reason=reason, detail="why")
+def _failing(reason: str, *, tell: bool = True) -> Make:
+    return lambda task, at: transitions.fail(task, at, reason=reason, detail="why", tell=tell)
 
 
 # What may happen, by name: how it is made, and the rows it may happen to.
@@ -89,17 +115,19 @@ ARROWS: dict[str, tuple[Make, set[str]]] = {
     ),
     "move": (
         lambda task, at: transitions.move(task, at, due_at=LATER, looks=3),
-        set(ROWS),
+        set(BASES.values()),
     ),
     "move out of the index": (
         lambda task, at: transitions.move(task, at, due_at=None),
-        set(ROWS),
+        set(BASES.values()),
     ),
     "revive": (
         lambda task, at: transitions.revive(task, at, due_at=LATER, copies=1),
         SOFTLY,
     ),
+    "delete": (transitions.delete, set(BASES.values())),
     "fail: rejected": (_failing("rejected"), SUBMITTING),
+    "fail: rejected, not told": (_failing("rejected", tell=False), SUBMITTING),
     "fail: moderated": (_failing("moderated"), SUBMITTING | {"running"}),
     "fail: insufficient_credits": (_failing("insufficient_credits"), SUBMITTING),
     "fail: unavailable": (_failing("unavailable"), SUBMITTING | {"pending"}),
@@ -110,6 +138,12 @@ ARROWS: dict[str, tuple[Make, set[str]]] = {
     "fail: result_expired": (_failing("result_expired"), {"running"}),
 }
 TARGETS = {name: transition.target for name, transition in TRANSITIONS.items()}
+
+
+def may(row: str, arrow: str) -> bool:
+    """Whether the arrow may be taken from the row: nothing is deleted twice."""
+    deleted = "deleted_at" in ROWS[row]
+    return BASES[row] in ARROWS[arrow][1] and not (deleted and arrow == "delete")
 
 
 def made(row: str, arrow: str, stamp: str = "mine") -> tuple[Task, Change]:
@@ -133,7 +167,8 @@ def forget_owners(here: World) -> None:
 
 def test_every_transition_and_every_reason_is_tried() -> None:
     assert {name.split(":")[0].split(" ")[0] for name in ARROWS} == set(TRANSITIONS)
-    assert {name.removeprefix("fail: ") for name in ARROWS if ": " in name} == set(REASONS)
+    failing = [name.removeprefix("fail: ") for name in ARROWS if ": " in name]
+    assert {name.partition(",")[0] for name in failing} == set(REASONS)
     assert {row["state"] for row in ROWS.values()} >= set(State)
 
 
@@ -145,7 +180,7 @@ def test_a_transition_happens_where_it_may_and_moves_nothing_elsewhere(
     before, change = made(row, arrow)
     forget_owners(here)
     here.put(before)
-    allowed = row in ARROWS[arrow][1]
+    allowed = may(row, arrow)
 
     outcome = applied(here, change)
 
@@ -156,6 +191,8 @@ def test_a_transition_happens_where_it_may_and_moves_nothing_elsewhere(
     if allowed:
         assert here.table.get(row_key(before.task_id)) == change.update.applied(to_row(before))
         check_moved(before, after, change)
+        check_told(before, after, arrow)
+        check_listed(after)
     else:
         assert after == before
         assert here.table.get("poyo#NEW") == {}
@@ -169,8 +206,32 @@ def check_moved(before: Task, after: Task, change: Change) -> None:
     lines = 1 if TRANSITIONS[change.name].event else 0
     assert len(after.history) == len(before.history) + lines
     assert after.history[: len(before.history)] == before.history
-    if change.name in ("finish", "fail"):
+    if change.name in ("finish", "fail") and after.notices is None and after.deleted_at is None:
         assert after.due_at is None
+
+
+def check_told(before: Task, after: Task, arrow: str) -> None:
+    """An end is told from the beginning, unless the answer to the order says it; a deletion is
+    due at once, and from then on nobody is told anything."""
+    ends = arrow == "finish" or arrow.startswith("fail")
+    if after.deleted_at is not None:
+        assert (after.notify_url, after.notices, after.notice_at) == (None, None, None)
+        assert after.due_at == NOW or not (ends or arrow == "delete")
+    elif ends and before.notify_url and "not told" not in arrow:
+        assert (after.notices, after.notice_at, after.due_at) == (0, NOW, NOW)
+    elif arrow not in ("move", "move out of the index"):
+        assert (after.notices, after.notice_at) == (before.notices, before.notice_at)
+
+
+def check_listed(after: Task) -> None:
+    """The lists follow the status; what was deleted is on none, and says nothing of its order."""
+    if after.deleted_at is None:
+        assert after.listed == "owner"
+        if after.state in set(State):
+            assert after.listed_status in (f"{after.status}#owner", "not_started#owner")
+        return
+    assert (after.listed, after.listed_status, after.link_key) == (None, None, "")
+    assert (after.input, after.metadata, after.detail) == ({}, {}, None)
 
 
 def check_to_do(here: World, after: Task) -> None:
@@ -181,7 +242,7 @@ def check_to_do(here: World, after: Task) -> None:
 
 @pytest.mark.parametrize("arrow", ARROWS)
 def test_a_write_whose_answer_was_lost_is_recognised_as_our_own(here: World, arrow: str) -> None:
-    row = min(ARROWS[arrow][1])
+    row = min(row for row in BASES if may(row, arrow))
     before, change = made(row, arrow, stamp="the lost one")
     forget_owners(here)
     here.put(before)
@@ -211,6 +272,10 @@ SAME: list[tuple[str, str, dict[str, Any]]] = [
     ("move", "failed: timed_out", {"due_at": START + 1, "due_shard": "1"}),
     ("move", "submitting", {"state": "pending"}),
     ("revive", "failed: timed_out", {"poyo_id": "OTHER"}),
+    *(
+        (arrow, min(row for row in BASES if may(row, arrow)), {"deleted_at": START + 2})
+        for arrow in ARROWS
+    ),
 ]
 
 
@@ -221,7 +286,7 @@ def test_what_changed_meanwhile_refuses_the_transition(
     before, change = made(row, arrow)
     stands = here.put(replace(before, **meanwhile))
 
-    outcome = here.store.apply(change)
+    outcome = applied(here, change)
 
     assert not outcome.won
     assert not change.update.condition.holds(to_row(stands))
@@ -243,6 +308,23 @@ def test_binding_claims_the_id_and_moves_the_task_together(here: World) -> None:
     with pytest.raises(PoyoIdTaken):
         bound(second)
     assert here.read(second) == second
+
+
+def test_what_is_deleted_keeps_its_money_and_its_key_and_nothing_of_its_order(here: World) -> None:
+    paid: dict[str, Any] = {
+        "charged": Decimal(2),
+        "state": "finished",
+        "files": (KEPT,),
+        "poyo_id": POYO_ID,
+    }
+    before = here.put(task(detail="PROMPT", notify_url=HOOK, **paid | ENDED))
+
+    after = here.store.apply(transitions.delete(before, At(NOW, "s"))).task
+
+    assert (after.charged, after.estimate, after.state) == (Decimal(2), Decimal(2), "finished")
+    assert (after.fingerprint, after.owner) == (before.fingerprint, before.owner)
+    assert (after.deleted_at, after.due_at, after.files) == (NOW, NOW, (KEPT,))
+    assert after.history[-1] == {"at": NOW, "event": "deleted"}
 
 
 def test_a_task_that_has_an_id_never_gets_another(here: World) -> None:

@@ -150,7 +150,9 @@ class Looker:
         )
         outcome = self.store.bind(change, poyo_id)
         telemetry.moved(change.name, outcome.won, outcome.task)
-        if outcome.task.state == State.RUNNING:
+        if outcome.task.deleted_at != task.deleted_at:
+            self._bound(outcome.task, poyo_id)  # deleted meanwhile, and paid for all the same
+        elif outcome.task.state == State.RUNNING:
             self._ask(outcome.task, Ring(task_id=task.task_id, by="callback"))
 
     def _keep_hints(self, task: Task, ring: Ring, hints: tuple[str, ...], *, missing: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -165,6 +165,8 @@ class Submitter:
             telemetry.warn("bind_by_bell", task_id=task.task_id, poyo_id=poyo_id)
             self._ring(Ring(task_id=task.task_id, by="submit", poyo_id=poyo_id))
             return task
+        if outcome.task.deleted_at != task.deleted_at:
+            return self._bind(outcome.task, poyo_id)  # deleted meanwhile, and paid for all the same
         if not outcome.won and outcome.task.poyo_id != poyo_id:
             telemetry.page("paid_without_task", task_id=task.task_id, poyo_id=poyo_id)
         return self._moved(change, outcome)
@@ -178,45 +180,50 @@ class Submitter:
         """T2: nothing was created. A bell rings when it is time, the sweep stands behind it."""
         not_before = self.pace.after(wait_s)
         due_at = not_before + self.pace.limits.backup_s * 1000
-        change = transitions.defer(
-            task, self.pace.at(), not_before=not_before, due_at=due_at, detail=detail
+        deferred = self._apply(
+            task,
+            lambda stands: transitions.defer(
+                stands, self.pace.at(), not_before=not_before, due_at=due_at, detail=detail
+            ),
         )
-        deferred = self._apply(task, change)
         self._ring(Ring(task_id=task.task_id, by="retry"), delay_s=wait_s + 1)
         return deferred
 
     def _doubt(self, task: Task, detail: str) -> Task:
         """T3: only a callback can tell now, or an hour of silence."""
         due_at = task.sent_at + self.pace.limits.unconfirmed_after_s * 1000
-        change = transitions.doubt(task, self.pace.at(), due_at=due_at, detail=detail)
-        return self._apply(task, change)
+        return self._apply(
+            task,
+            lambda stands: transitions.doubt(stands, self.pace.at(), due_at=due_at, detail=detail),
+        )
 
     def _refused(self, task: Task, error: PoyoRefused) -> Task:
         """T6: PoYo said no before anything was created."""
         if error.reason in ACCOUNT_REFUSALS:
             telemetry.page("account_refused", task_id=task.task_id, reason=error.reason)
-
-        def failed(stands: Task) -> Change:
-            facts = {"reason": error.reason, "detail": error.detail}
-            return transitions.fail(stands, self.pace.at(), tell=task.attempt > 1, **facts)
-
-        stands = self._apply(task, failed(task))
-        if stands.deleted_at == task.deleted_at:
-            return stands
-        return self._apply(stands, failed(stands))  # deleted while PoYo refused it
+        facts = {"reason": error.reason, "detail": error.detail}
+        return self._apply(
+            task,
+            lambda stands: transitions.fail(stands, self.pace.at(), tell=task.attempt > 1, **facts),
+        )
 
     def _trouble(self, *, over: bool) -> None:
         """Tell the breaker; it is an estimate, so a lost word does no harm."""
         with contextlib.suppress(StoreUnavailable):
             self.store.trouble(over=over)
 
-    def _apply(self, task: Task, change: Change) -> Task:
-        """After the POST nothing may raise: an unwritten outcome is found overdue by the sweep."""
+    def _apply(self, task: Task, make: Callable[[Task], Change]) -> Task:
+        """After the POST nothing may raise: an unwritten outcome is found overdue by the sweep.
+
+        The outcome of a task that was deleted meanwhile is made anew from what stands.
+        """
+        change = make(task)
         try:
-            return self._moved(change, self.store.apply(change))
+            stands = self._moved(change, self.store.apply(change))
         except StoreUnavailable:
             telemetry.warn("unwritten", task_id=task.task_id, transition=change.name)
             return task
+        return stands if stands.deleted_at == task.deleted_at else self._apply(stands, make)
 
     def _moved(self, change: Change, outcome: Outcome) -> Task:
         telemetry.moved(change.name, outcome.won, outcome.task)

@@ -25,7 +25,10 @@ from imagetasks.task import SHOWN, State, Task, listed_as, row_key, shard_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One arrow: from which states, to which, and what else must be as it was read."""
+    """One arrow: from which states, to which, and what else must be as it was read.
+
+    Whether the task was deleted must be as it was read for every one of them.
+    """
 
     number: str
     sources: tuple[State, ...]
@@ -70,7 +73,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(State.RUNNING,),
         target=State.FINISHED,
         event="finished",
-        same=("poyo_id", "deleted_at"),
+        same=("poyo_id",),
         from_soft_failure=True,
     ),
     "fail": Transition(
@@ -78,7 +81,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(State.SUBMITTING, State.PENDING, State.UNKNOWN, State.RUNNING),
         target=State.FAILED,
         event="failed",
-        same=("state", "attempt", "poyo_id", "hints", "deleted_at"),
+        same=("state", "attempt", "poyo_id", "hints"),
     ),
     "move": Transition(
         number="T7",
@@ -92,7 +95,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(),
         target=State.RUNNING,
         event="revived",
-        same=("poyo_id", "deleted_at"),
+        same=("poyo_id",),
         from_soft_failure=True,
     ),
     "delete": Transition(
@@ -100,7 +103,6 @@ TRANSITIONS: Mapping[str, Transition] = {
         sources=(),
         target=None,
         event="deleted",
-        same=("deleted_at",),
     ),
 }
 
@@ -188,8 +190,8 @@ def delete(task: Task, at: At) -> Change:
     """T9: nobody sees it from here on; a look that is due at once takes the images away."""
     due = {"due_at": at.now, "due_shard": shard_of(task.task_id)}
     values = due | {"deleted_at": at.now, "input": {}, "metadata": {}}
-    seen = ("listed", "listed_status", "link_key", "detail")
-    return _change("delete", task, at, values, (*seen, "notify_url", "notices", "notice_at"))
+    gone = ("listed", "listed_status", "link_key", "detail", "notify_url", "notices", "notice_at")
+    return _change("delete", task, at, values, gone, (absent("deleted_at"),))
 
 
 def _afterwards(task: Task, at: At, *, tell: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -215,16 +217,22 @@ def _change(
     transition = TRANSITIONS[name]
     state = _state(task, transition.target) if transition.target else {}
     line = {"at": at.now, "event": transition.event} | dict(note or {})
-    same = tuple(unchanged(attribute, _read(task, attribute)) for attribute in transition.same)
+    seen = ("deleted_at", *transition.same)
+    same = tuple(unchanged(attribute, _read(task, attribute)) for attribute in seen)
     exists = equals("pk", row_key(task.task_id))
     update = Update(
         pk=row_key(task.task_id),
         condition=Condition((exists, *same, *clauses), _sources(transition)),
-        values=dict(values) | state | {"updated_at": at.now, "stamp": at.stamp},
+        values=_sayable(task, values) | state | {"updated_at": at.now, "stamp": at.stamp},
         removed=removed,
         line=line if transition.event else None,
     )
     return Change(name=name, task_id=task.task_id, stamp=at.stamp, update=update)
+
+
+def _sayable(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Without PoYo's words where the task was deleted: they may repeat the prompt."""
+    return {k: v for k, v in values.items() if k != "detail" or task.deleted_at is None}
 
 
 def _state(task: Task, target: State) -> dict[str, Any]:
