@@ -2,7 +2,11 @@
 
 PoYo's key:     python -m cli.keys poyo                 (asks for it, or reads a pipe)
 callers' keys:  python -m cli.keys server add website   (prints the new key once)
+                python -m cli.keys server rotate website   (prints a second one, both work), then,
+                python -m cli.keys server retire website   once the caller has moved: the newest stays
                 python -m cli.keys server list | remove website
+their webhooks: python -m cli.keys webhook add website  (prints once what its callbacks are signed with)
+                python -m cli.keys webhook list | remove website
 callback keys:  python -m cli.keys callback add         then, ten minutes later,
                 python -m cli.keys callback use k2      and, three days later,
                 python -m cli.keys callback remove k1
@@ -13,6 +17,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import hashlib
+import re
 import secrets
 import sys
 from typing import Any
@@ -23,6 +28,8 @@ from cli.stack import Stack, Wrong, asking
 
 Values = dict[str, Any]
 RESERVED = frozenset({"current", "poyo_webhook_key"})
+# A task's owner is this name, or this name, "/" and a user: a "/" in it would be somebody's user.
+NAME = re.compile(r"[a-z0-9-]{1,40}")
 
 
 def set_poyo(values: Values, key: str) -> Values:
@@ -34,20 +41,50 @@ def set_poyo(values: Values, key: str) -> Values:
 
 
 def add_server(values: Values, name: str, key: str) -> Values:
-    """The secret with the hash of `key` under `name`. Raises Wrong when the name is taken."""
-    names = dict(values.get("server_keys", {}))
-    if name in names:
-        raise Wrong(f"there is a key named {name} already: remove it first, or choose another name")
-    return values | {"server_keys": names | {name: hashlib.sha256(key.encode()).hexdigest()}}
+    """The secret with the hash of `key` under `name`. Raises Wrong when the name is taken or none."""
+    if not NAME.fullmatch(name):
+        raise Wrong("a name has 1 to 40 characters, each of them a-z, 0-9 or -")
+    if name in _named(values, "server_keys"):
+        raise Wrong(f"there is a key named {name} already: rotate it, or choose another name")
+    return _with(values, "server_keys", name, _hash(key))
+
+
+def rotate_server(values: Values, name: str, key: str) -> Values:
+    """The secret with `key` under `name` as well: the key that is there goes on working."""
+    hashes = _hashes(values, name)
+    if len(hashes) > 1:
+        raise Wrong(f"{name} has two keys already: retire the older one first")
+    return _with(values, "server_keys", name, [*hashes, _hash(key)])
+
+
+def retire_server(values: Values, name: str) -> Values:
+    """The secret with only the newest key under `name`."""
+    hashes = _hashes(values, name)
+    if len(hashes) < 2:
+        raise Wrong(f"{name} has only one key: rotate it first, or remove it")
+    return _with(values, "server_keys", name, hashes[-1])
 
 
 def remove_server(values: Values, name: str) -> Values:
-    """The secret without the key named `name`, whose tasks stay."""
-    names = dict(values.get("server_keys", {}))
-    if name not in names:
-        raise Wrong(f"there is no key named {name}, only: {', '.join(sorted(names)) or 'none'}")
-    del names[name]
-    return values | {"server_keys": names}
+    """The secret without the keys named `name`, whose tasks stay."""
+    _hashes(values, name)
+    return _without(values, "server_keys", name)
+
+
+def add_webhook(values: Values, name: str, key: str) -> Values:
+    """The secret that signs what the caller `name` is called back with. Raises Wrong."""
+    _hashes(values, name)
+    if name in _named(values, "webhook_keys"):
+        raise Wrong(f"callbacks to {name} are signed already: remove that key first")
+    return _with(values, "webhook_keys", name, key)
+
+
+def remove_webhook(values: Values, name: str) -> Values:
+    """The secret that signs nothing for `name` any more."""
+    known = _named(values, "webhook_keys")
+    if name not in known:
+        raise Wrong(f"callbacks to {name} are not signed, only those to: {_list(known)}")
+    return _without(values, "webhook_keys", name)
 
 
 def add_callback(values: Values, key: str) -> tuple[Values, str]:
@@ -73,6 +110,35 @@ def remove_callback(values: Values, kid: str) -> Values:
     return {name: value for name, value in values.items() if name != kid}
 
 
+def _named(values: Values, kind: str) -> Values:
+    return dict(values.get(kind, {}))
+
+
+def _with(values: Values, kind: str, name: str, kept: object) -> Values:
+    return values | {kind: _named(values, kind) | {name: kept}}
+
+
+def _without(values: Values, kind: str, name: str) -> Values:
+    return values | {kind: {k: v for k, v in _named(values, kind).items() if k != name}}
+
+
+def _hashes(values: Values, name: str) -> list[str]:
+    """Every hash under `name`, the newest last. Raises Wrong when there is none."""
+    known = _named(values, "server_keys")
+    if name not in known:
+        raise Wrong(f"there is no key named {name}, only: {_list(known)}")
+    kept = known[name]
+    return list(kept) if isinstance(kept, list) else [kept]
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _list(names: Values) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
 def _kids(values: Values) -> list[str]:
     return sorted(set(values) - RESERVED)
 
@@ -81,36 +147,53 @@ def _asked(prompt: str) -> str:
     return getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline()
 
 
+def _verbs(kinds: Any, kind: str, told: str, *named: str) -> Any:
+    """`list`, and the verbs that want a name."""
+    verbs = kinds.add_parser(kind, help=told).add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list")
+    for verb in named:
+        verbs.add_parser(verb).add_argument("name")
+    return verbs
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = asking("keys", __doc__)
     kinds = parser.add_subparsers(dest="kind", required=True)
     kinds.add_parser("poyo", help="put PoYo's API key")
-    server = kinds.add_parser("server", help="keys that callers hold").add_subparsers(
-        dest="verb", required=True
-    )
-    server.add_parser("list")
-    for verb in ("add", "remove"):
-        server.add_parser(verb).add_argument("name")
-    callback = kinds.add_parser("callback", help="keys of the callback URLs").add_subparsers(
-        dest="verb", required=True
-    )
-    callback.add_parser("list")
+    _verbs(kinds, "server", "keys that callers hold", "add", "rotate", "retire", "remove")
+    _verbs(kinds, "webhook", "what callers' own callbacks are signed with", "add", "remove")
+    callback = _verbs(kinds, "callback", "keys of the callback URLs", "use", "remove")
     callback.add_parser("add")
-    for verb in ("use", "remove"):
-        callback.add_parser(verb).add_argument("name")
     return parser
 
 
 def _server(stack: Stack, asked: argparse.Namespace) -> str:
     values = stack.secret("ApiSecretArn")
     if asked.verb == "list":
-        return "\n".join(sorted(values.get("server_keys", {}))) or "no server keys yet"
-    if asked.verb == "remove":
-        stack.put_secret("ApiSecretArn", remove_server(values, asked.name))
-        return f"{asked.name} stops working within five minutes"
+        keys = {name: len(_hashes(values, name)) for name in _named(values, "server_keys")}
+        lines = [f"{name} (two keys)" if keys[name] > 1 else name for name in sorted(keys)]
+        return "\n".join(lines) or "no server keys yet"
+    if asked.verb in ("remove", "retire"):
+        change = remove_server if asked.verb == "remove" else retire_server
+        stack.put_secret("ApiSecretArn", change(values, asked.name))
+        gone = asked.name if asked.verb == "remove" else f"the older key of {asked.name}"
+        return f"{gone} stops working within five minutes"
     key = f"it_{secrets.token_urlsafe(32)}"
-    stack.put_secret("ApiSecretArn", add_server(values, asked.name, key))
+    put = add_server if asked.verb == "add" else rotate_server
+    stack.put_secret("ApiSecretArn", put(values, asked.name, key))
     return f"{key}\nThis is the key of {asked.name}. It is not kept anywhere and not shown again."
+
+
+def _webhook(stack: Stack, asked: argparse.Namespace) -> str:
+    values = stack.secret("ApiSecretArn")
+    if asked.verb == "list":
+        return "\n".join(sorted(_named(values, "webhook_keys"))) or "no callbacks are signed"
+    if asked.verb == "remove":
+        stack.put_secret("ApiSecretArn", remove_webhook(values, asked.name))
+        return f"callbacks to {asked.name} are no longer signed within five minutes"
+    key = f"whsec_{secrets.token_urlsafe(32)}"
+    stack.put_secret("ApiSecretArn", add_webhook(values, asked.name, key))
+    return f"{key}\nThis signs the callbacks to {asked.name} within five minutes. It is not shown again."
 
 
 def _callback(stack: Stack, asked: argparse.Namespace) -> str:
@@ -131,10 +214,9 @@ def _callback(stack: Stack, asked: argparse.Namespace) -> str:
 
 def _carried_out(asked: argparse.Namespace) -> str:
     stack = Stack(asked.stack, asked.region)
-    if asked.kind == "server":
-        return _server(stack, asked)
-    if asked.kind == "callback":
-        return _callback(stack, asked)
+    kinds = {"server": _server, "webhook": _webhook, "callback": _callback}
+    if asked.kind in kinds:
+        return kinds[asked.kind](stack, asked)
     values = set_poyo(stack.secret("ApiSecretArn"), _asked("PoYo API key (not shown): "))
     stack.put_secret("ApiSecretArn", values)
     return "PoYo's key is in place"

@@ -14,6 +14,7 @@ import pytest
 from cli import keys, redrive
 from cli.redrive import SOFT
 from imagetasks import reasons
+from imagetasks.secrets import ApiKeys, Secret
 from local.system import System
 
 NAME = "commands"
@@ -70,6 +71,11 @@ class Deployed:
         values: dict[str, Any] = json.loads(found["SecretString"])
         return values
 
+    def keys(self) -> ApiKeys:
+        """The keys as a function that starts now reads them."""
+        secret = Secret(self.client("secretsmanager"), self.outputs["ApiSecretArn"])
+        return ApiKeys(secret)
+
     def messages(self, output: str) -> list[dict[str, Any]]:
         answer = self.client("sqs").receive_message(
             QueueUrl=self.outputs[output], MaxNumberOfMessages=10
@@ -101,8 +107,8 @@ class Command:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
 
-    def __call__(self, line: str, *, typed: str = "") -> tuple[int, str, str]:
-        name, *arguments = line.split()
+    def __call__(self, line: str, *further: str, typed: str = "") -> tuple[int, str, str]:
+        name, *arguments = [*line.split(), *further]
         self._monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
         self._monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         status = {"keys": keys.main, "redrive": redrive.main}[name]()
@@ -165,6 +171,95 @@ def test_a_removed_key_is_gone_and_the_others_stay(deployed: Deployed, command: 
 
     assert command("keys server list")[1] == "two\n"
     assert command("keys server remove one")[0] == 1
+
+
+@pytest.mark.parametrize("name", ["Website", "web/site", "web_site", "wébsite", "x" * 41, "a\tb"])
+def test_a_name_that_could_be_mistaken_for_a_user_or_a_word_is_refused(
+    deployed: Deployed, command: Command, name: str
+) -> None:
+    before = deployed.secret("ApiSecretArn")
+
+    status, _, err = command("keys server add", name)
+
+    assert status == 1
+    assert "1 to 40 characters, each of them a-z, 0-9 or -" in err
+    assert deployed.secret("ApiSecretArn") == before
+
+
+def test_a_name_may_have_forty_characters(deployed: Deployed, command: Command) -> None:
+    assert command("keys server add", "a-9" + "z" * 37)[0] == 0
+
+
+def test_a_callers_key_rotates_with_overlap_and_keeps_its_name(
+    deployed: Deployed, command: Command
+) -> None:
+    first = command("keys server add website")[1].splitlines()[0]
+    second = command("keys server rotate website")[1].splitlines()[0]
+    assert second != first
+    assert deployed.keys().owner_of(first) == deployed.keys().owner_of(second) == "website"
+    assert command("keys server list")[1] == "website (two keys)\n"
+
+    status, _, _ = command("keys server retire website")
+
+    assert status == 0
+    assert deployed.keys().owner_of(first) is None
+    assert deployed.keys().owner_of(second) == "website"
+    assert command("keys server list")[1] == "website\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("server rotate two", "retire the older one first"),
+        ("server retire one", "has only one key"),
+        ("server rotate nobody", "no key named nobody, only: one, two"),
+        ("server retire nobody", "no key named nobody, only: one, two"),
+        ("webhook add nobody", "no key named nobody, only: one, two"),
+        ("webhook add one", "signed already"),
+        ("webhook remove two", "not signed, only those to: one"),
+    ],
+)
+def test_what_cannot_be_rotated_or_signed_is_said_and_nothing_changes(
+    deployed: Deployed, command: Command, line: str, why: str
+) -> None:
+    for before in ("server add one", "server add two", "server rotate two", "webhook add one"):
+        assert command(f"keys {before}")[0] == 0
+    kept = deployed.secret("ApiSecretArn")
+
+    status, out, err = command(f"keys {line}")
+
+    assert (status, out) == (1, "")
+    assert why in err
+    assert deployed.secret("ApiSecretArn") == kept
+
+
+def test_what_callbacks_are_signed_with_is_shown_once_and_serves_all_of_a_callers_users(
+    deployed: Deployed, command: Command
+) -> None:
+    command("keys server add website")
+
+    status, out, _ = command("keys webhook add website")
+
+    key = out.splitlines()[0]
+    assert status == 0
+    assert len(key) > 40
+    assert deployed.keys().webhook_key("website/ann") == key
+    assert deployed.keys().webhook_key("another") == ""
+    assert command("keys webhook list")[1] == "website\n"
+
+
+def test_callbacks_are_no_longer_signed_when_the_key_is_removed(
+    deployed: Deployed, command: Command
+) -> None:
+    command("keys server add website")
+    before = deployed.secret("ApiSecretArn")
+    command("keys webhook add website")
+
+    status, _, _ = command("keys webhook remove website")
+
+    assert status == 0
+    assert deployed.secret("ApiSecretArn") == before | {"webhook_keys": {}}
+    assert command("keys webhook list")[1] == "no callbacks are signed\n"
 
 
 def test_callback_keys_rotate_with_overlap(deployed: Deployed, command: Command) -> None:
