@@ -18,7 +18,8 @@ HOUSE = "imagetasks"
 DOORS = {"api", "sweep", "webhook", "worker"}
 # What stands behind the API's door, one file a noun of it.
 ROUTES = {"dropin", "files", "tasks", "uploads"}
-HALLS = {"answering", "asking", "house", "problems", "refusal", "wiring"}  # what doors share
+# What doors share, and what is said of them.
+HALLS = {"answering", "asking", "contract", "house", "problems", "refusal", "wiring"}
 VERBS = {"aftercare", "hear", "look", "read", "steps", "submit", "sweep"}
 EDGES = {
     "deliver",
@@ -175,6 +176,11 @@ def test_routes_stand_on_halls_and_do_not_know_one_another(name: str) -> None:
     assert roots(ROUTE_FILES[name]) & (set(DOOR_FILES) | {"routes"}) <= HALLS
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_nothing_that_runs_imports_the_contract(path: Path) -> None:
+    assert "contract" not in roots(path)
+
+
 def test_only_verbs_that_need_an_edge_name_it() -> None:
     """The signature is the permission: who takes no images can put none."""
     verbs = {name: HOUSE_FILES[name].read_text() for name in VERBS}
@@ -231,7 +237,8 @@ def test_poyos_words_are_known_to_its_two_files_alone() -> None:
             "poyo",
             "dialect",
             "api",
-        ):  # who reads them, who speaks them, their address
+            "contract",
+        ):  # who reads them, who speaks them, their address, and who promises it
             continue
         literals = [
             node.value

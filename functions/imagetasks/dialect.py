@@ -15,7 +15,7 @@ from imagetasks.picture import EXTENSIONS
 from imagetasks.reasons import REASONS
 from imagetasks.shape import Count, Number, Shape, Uri
 from imagetasks.task import KeptFile, Status, Task
-from imagetasks.view import ContentType, Percent, TaskId
+from imagetasks.view import ContentType, TaskId
 
 # PoYo's word for the kind of error, by its HTTP status and by what we call it.
 TYPES: Mapping[int, str] = {
@@ -75,7 +75,7 @@ class PoyoTask(TypedDict):
 
     task_id: TaskId
     status: Status
-    progress: Percent
+    progress: Number
     files: list[PoyoFile]
     created_time: Naive
     credits_amount: NotRequired[Number]

@@ -19,7 +19,6 @@ ContentType = Annotated[str, Shape(enum=list(EXTENSIONS))]
 Reason = Annotated[str, Shape(enum=list(REASONS))]
 Sha256 = Annotated[str, Shape(pattern="^[0-9a-f]{64}$")]
 UploadAddress = Annotated[str, Shape(pattern=f"^{SCHEME}{ID.pattern}$")]
-Percent = Annotated[float, Shape(minimum=0, maximum=100)]
 
 
 class Credits(TypedDict):
@@ -79,7 +78,7 @@ class TaskView(TypedDict):
 
     task_id: TaskId
     status: Status
-    progress: Percent
+    progress: Number
     model: str
     input: OrderView
     metadata: Mapping[str, str]
