@@ -23,6 +23,7 @@ from botocore.exceptions import ClientError
 from imagetasks.errors import UploadInvalid
 from imagetasks.images import CONFIG, Images
 from imagetasks.picture import Picture
+from imagetasks.reference import is_upload, upload_id
 from imagetasks.uploads import (
     LINK_S,
     MAX_BYTES,
@@ -32,8 +33,6 @@ from imagetasks.uploads import (
     TYPES,
     Offer,
     Uploads,
-    is_upload,
-    upload_id,
 )
 from local.cloud import REGION
 from local.system import System

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from imagetasks.errors import UploadInvalid
 from imagetasks.picture import EXTENSIONS, MAX_PIXELS, Picture, recognise
+from imagetasks.reference import ID, ID_LENGTH, SCHEME, is_upload, upload_id
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,9 +26,6 @@ OFFER_S = 600
 LINK_S = 3600  # PoYo fetches references when it begins, which may be a while after the submit
 PIECE = 128 * 1024
 PIECES = 8  # at most as many are read of an upload: 1 MiB to find a JPEG's dimensions in
-ID_LENGTH = 26  # base32 characters: 130 bits
-ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}")
-SCHEME = "upload://"
 ALLOWED = (
     f"allowed is a whole PNG, JPEG or WebP of at most {MAX_BYTES // 1024**2} MiB "
     f"and {MAX_PIXELS // 10**6} million pixels"
@@ -40,18 +37,6 @@ WRONG = {
     412: "the upload was replaced while it was looked at",
     416: "the upload is empty",
 }
-
-
-def is_upload(url: str) -> bool:
-    """Whether `url` names an upload: `upload://{id}`."""
-    return url.startswith(SCHEME) and ID.fullmatch(url.removeprefix(SCHEME)) is not None
-
-
-def upload_id(url: str) -> str:
-    """The id in `upload://{id}`. Raises ValueError when `url` names no upload."""
-    if not is_upload(url):
-        raise ValueError("not the address of an upload")
-    return url.removeprefix(SCHEME)
 
 
 @dataclass(frozen=True, slots=True)
