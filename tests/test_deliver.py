@@ -148,17 +148,40 @@ def test_without_a_list_nobody_is_called(url: str) -> None:
         (" Hooks.example.com, ,*.example.org,", ("hooks.example.com", "*.example.org")),
         ("*,http://127.0.0.1:9000", ("*", "http://127.0.0.1:9000")),
         ("", ()),
-        (None, ()),
     ],
 )
 def test_the_list_is_read_from_the_environment(
-    text: str | None, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    text: str, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("CALLBACK_HOSTS", raising=False)
-    if text is not None:
-        monkeypatch.setenv("CALLBACK_HOSTS", text)
+    monkeypatch.setenv("CALLBACK_HOSTS", text)
 
     assert Deliveries.from_env().hosts == hosts
+
+
+def test_a_list_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CALLBACK_HOSTS", raising=False)
+    with pytest.raises(KeyError, match="CALLBACK_HOSTS"):
+        Deliveries.from_env()
+
+
+@pytest.mark.parametrize("url", FORBIDDEN)
+def test_what_is_accepted_is_what_may_be_called_unless_its_name_leads_inside(url: str) -> None:
+    names = Names(["8.8.8.8"])
+    with watching() as seen:
+        accepted = Deliveries(hosts=EVERYBODY, resolve=names).accepts(url)
+
+        assert accepted == (url in NAMES_OF_STRANGERS)
+        assert not Deliveries(hosts=LISTED, resolve=names).accepts(url)
+        assert not Deliveries(hosts=(), resolve=names).accepts(url)
+
+    assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
+
+
+@pytest.mark.parametrize(
+    "url", [URL, "https://a.poyo.ai", "https://files.example:8443/x", "HTTPS://Hooks.Example.COM/"]
+)
+def test_what_is_listed_is_accepted(url: str) -> None:
+    assert Deliveries(hosts=("hooks.example.com", *LISTED)).accepts(url)
 
 
 def test_an_address_can_be_checked_without_calling_it() -> None:

@@ -36,8 +36,8 @@ class Deliveries:
 
     @classmethod
     def from_env(cls) -> Deliveries:
-        """The hosts listed, comma-separated, in CALLBACK_HOSTS; without it nobody is called."""
-        return cls(hosts=listed(os.environ.get("CALLBACK_HOSTS", "")))
+        """The hosts listed, comma-separated, in CALLBACK_HOSTS; when it is empty nobody is called."""
+        return cls(hosts=listed(os.environ["CALLBACK_HOSTS"]))
 
     def accepts(self, url: str) -> bool:
         """Whether `url` is one that may be called, as far as it tells without being resolved."""
