@@ -93,3 +93,16 @@ audit: envs ## workflows, scripts, template and code read by those who look for 
 .PHONY: sam-local
 sam-local: envs ## the real sam local invoke on every event; its answers against the deployed functions'
 	@$(DEV)/python -m local.sam_local
+
+# ── The API's contract ──
+
+.PHONY: openapi lint-api schemathesis
+openapi: envs ## write functions/openapi.json anew, from the code
+	@$(DEV)/python -m cli.openapi
+
+lint-api: envs ## functions/openapi.json as the code says it, and as a linter likes it (needs Node 20.19)
+	$(call step,openapi,$(DEV)/python -m cli.openapi --check)
+	$(call step,redocly,local/redocly.sh)
+
+schemathesis: envs ## the deployed stack against its contract; CASES=2000 for each operation, SEED=7
+	@CASES=$(or $(CASES),200) SEED=$(or $(SEED),1) $(DEV)/pytest -n 0 -s tests/test_schemathesis.py

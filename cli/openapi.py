@@ -231,7 +231,10 @@ def notice() -> Schema:
             "required": True,
             "content": {"application/json": body(dialect.PoyoTask, samples.notice())},
         },
-        "responses": {"2XX": {"description": "Taken; it is not posted again."}},
+        "responses": {
+            "2XX": {"description": "Taken; it is not posted again."},
+            "4XX": {"description": "Not taken, as every other status: it is posted again."},
+        },
     }
 
 

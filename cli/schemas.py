@@ -219,7 +219,8 @@ def _by_model() -> Iterable[Schema]:
         if own != broad:
             usual = broad["properties"]
             other = {k: v for k, v in own["properties"].items() if v != usual[k]}
-            narrower = {"properties": other, "required": own["required"]}
+            further = [name for name in own["required"] if name not in broad["required"]]
+            narrower = {"properties": other, "required": further}
             yield {
                 "if": {"properties": {"model": {"const": model}}},
                 "then": {"properties": {"input": narrower}},
