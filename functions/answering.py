@@ -35,8 +35,10 @@ def unless_known(
 
 
 def redirected(link: str) -> Response[str]:
-    """The way to a file, good for a few minutes."""
-    return Response(302, "text/plain", "", headers={"Location": link, "Cache-Control": LINK_AGE})
+    """The way to a file, good for a few minutes. It varies: a browser that followed it for an `<img>`
+    got no headers that would let a page read it."""
+    headers = {"Location": link, "Cache-Control": LINK_AGE, "Vary": "Origin"}
+    return Response(302, "text/plain", "", headers=dict(headers))
 
 
 def _if_none_match(event: APIGatewayProxyEventV2) -> str:

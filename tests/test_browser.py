@@ -227,11 +227,8 @@ def test_a_page_follows_the_links_to_an_image(visitor: Visitor) -> None:
 
 
 # The browser keeps our redirect for a minute. One that it followed for a plain <img> came without
-# the headers a fetch needs, and as it does not say `Vary: Origin`, the browser uses it all the same.
-STALE = pytest.mark.xfail(reason="the redirect to a file does not vary by origin", raises=Error)
-
-
-@pytest.mark.parametrize("readable", [pytest.param(False, marks=STALE), True])
+# the headers a fetch needs: it must not be used for that.
+@pytest.mark.parametrize("readable", [False, True])
 def test_a_page_shows_an_image_and_then_fetches_it(visitor: Visitor, readable: bool) -> None:
     url = visitor.a_finished_task()["files"][0]["file_url"]
 

@@ -123,8 +123,9 @@ def test_a_link_is_signed_for_one_image_and_minutes(images: Images) -> None:
 
     link = images.link(kept)
 
-    assert "/images/task/0?" in link
-    assert "X-Amz-Expires=300" in link
+    # The global address redirects buckets that are young, and a signature does not survive that.
+    assert link.startswith("https://images.s3.eu-west-1.amazonaws.com/images/task/0?")
+    assert "X-Amz-Expires=300&" in link
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
 
 

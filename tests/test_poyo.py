@@ -22,7 +22,8 @@ from imagetasks.poyo import (
     signed,
 )
 from imagetasks.reply import Reply
-from tests.fakes import POYO_ID, POYO_KEY, Upstream, accepted, poyo, reply, told
+from imagetasks.task import MOST_FILES
+from tests.fakes import POYO_ID, POYO_KEY, Upstream, accepted, finished, poyo, reply, told
 from tests.samples import callbacks, replies
 
 VECTOR_KEY = "whsec_test_0123456789abcdef"
@@ -252,3 +253,9 @@ def test_every_sample_of_an_answer_is_read_the_same_with_and_without_its_wrappin
         wrapped = read_status(Reply(200, json.dumps({"code": 0, "data": inner}).encode()))
 
         assert bare == wrapped
+
+
+def test_no_more_files_are_taken_than_can_be_erased() -> None:
+    urls = [f"https://cdn.doculator.org/{n}.png" for n in range(MOST_FILES + 1)]
+
+    assert read_status(finished(*urls)).file_urls == tuple(urls[:MOST_FILES])

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from imagetasks.picture import EXTENSIONS
-from imagetasks.task import KeptFile
+from imagetasks.task import MOST_FILES, KeptFile
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 PREFIX = "images/"
 LINK_S = 300  # a presigned link is minted at each visit; it only has to survive the redirect
-MOST = 16  # images of a task, by which they are erased: their names are known, no listing is needed
+# Links name the bucket's own region: the global address redirects young buckets, which no signature
+# and no browser's form survives.
 CONFIG = Config(
     signature_version="s3v4",
+    s3={"addressing_style": "virtual"},
     connect_timeout=2,
     read_timeout=20,
     retries={"mode": "standard", "total_max_attempts": 3},
@@ -80,7 +82,7 @@ class Images:
 
         Raises ClientError, too, when S3 answers that it kept some.
         """
-        keys: Any = [{"Key": _key(task_id, n)} for n in range(MOST)]
+        keys: Any = [{"Key": _key(task_id, n)} for n in range(MOST_FILES)]
         answer: Any = self.client.delete_objects(
             Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
         )

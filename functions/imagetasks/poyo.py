@@ -23,6 +23,7 @@ from imagetasks.errors import (
 )
 from imagetasks.reply import Reply
 from imagetasks.signature import signature
+from imagetasks.task import MOST_FILES
 
 POYO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 FAILED_WORDS = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
@@ -299,4 +300,4 @@ def _file_urls(files: Any) -> tuple[str, ...]:
     if not isinstance(files, list):
         return ()
     found = (_text(each.get("file_url")) for each in files if isinstance(each, dict))
-    return tuple(url for url in found if url)
+    return tuple(url for url in found if url)[:MOST_FILES]

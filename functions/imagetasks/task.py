@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 Status = Literal["not_started", "running", "finished", "failed"]  # PoYo's words, and ours
 
+MOST_FILES = 16  # of a task that are kept, and erased: PoYo delivers one
 SHARDS = 8  # of the index of due tasks: one partition takes 1,000 writes a second
 TASK_ID_LENGTH = 26  # base32 characters: 130 bits
 TASK_ID = re.compile(rf"[a-z2-7]{{{TASK_ID_LENGTH}}}")

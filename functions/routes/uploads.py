@@ -26,7 +26,7 @@ class Uploads:
         offer = self.house.uploads.offer(owner, request.content_type)
         expires_at = self.house.submitter.pace.after(offer.expires_s)
         shown: view.UploadView = {
-            "file_url": f"upload://{offer.upload_id}",
+            "file_url": offer.file_url,
             "upload": {"method": "POST", "url": offer.url, "fields": offer.fields},
             "max_bytes": offer.max_bytes,
             "expires_at": view.instant(expires_at),
