@@ -247,14 +247,14 @@ def main() -> int:
     """Write it, or say whether the file is what would be written."""
     parser = argparse.ArgumentParser(prog="python -m cli.openapi", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when it differs")
-    if not parser.parse_args().check:
-        FILE.write_text(written())
+    parser.add_argument("--file", type=Path, default=FILE, help="another file than functions/")
+    asked = parser.parse_args()
+    if not asked.check:
+        asked.file.write_text(written())
         return 0
-    if FILE.read_text() == written():
+    if asked.file.read_text() == written():
         return 0
-    print(
-        f"{FILE.relative_to(ROOT)} is not what the code says: run `make openapi`", file=sys.stderr
-    )
+    print(f"{asked.file} is not what the code says: run `make openapi`", file=sys.stderr)
     return 1
 
 

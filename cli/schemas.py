@@ -12,7 +12,6 @@ import problems
 from contract import OPERATIONS
 from imagetasks import catalogue, cursor, dialect, pricing
 from imagetasks.capability import PART
-from imagetasks.images import MOST
 from imagetasks.picture import EXTENSIONS
 from imagetasks.task import TASK_ID
 from refusal import Problem, ProblemView
@@ -67,7 +66,7 @@ def whole(least: int, most: int, usual: int | None = None) -> Schema:
 # Where it stands, what it is called, its schema, what is said of it; in a path all are required.
 PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "task_id": ("path", "task_id", text(TASK_ID.pattern), "As an order was answered with."),
-    "n": ("path", "n", whole(0, MOST - 1), "Which image, from 0."),
+    "n": ("path", "n", whole(0, 99), "Which image, from 0."),
     "mac": ("path", "mac", text(PART.pattern), "The key that a `file_url` ends with."),
     "model": ("path", "model", {"type": "string", "enum": list(pricing.MODELS)}, "Its name."),
     "key": ("header", "Idempotency-Key", {"type": "string", "pattern": KEY}, KEY_SAYS),
