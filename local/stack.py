@@ -48,6 +48,7 @@ def parameters(settings: Settings) -> dict[str, str]:
         "PoyoBaseUrl": settings.poyo_base_url,
         "PublicUrl": settings.public_url,
         "FirstLookSeconds": str(settings.first_look_seconds),
+        "SavedQueries": "false",  # a kind of resource that the emulator does not have
     }
     if settings.callback_hosts:
         values["CallbackHosts"] = settings.callback_hosts
@@ -66,6 +67,17 @@ def read(cloud: Cloud) -> Stack:
     api = formation.describe_stack_resource(StackName=NAME, LogicalResourceId="HttpApi")
     api_id = api["StackResourceDetail"]["PhysicalResourceId"]
     return Stack(outputs, api_id, f"{cloud.url}/_aws/execute-api/{api_id}/$default")
+
+
+def mend_numbers(cloud: Cloud) -> None:
+    """Say a queue's concurrency again as a number: the emulator keeps what a parameter gives as the
+    text it is, and then its poller fails."""
+    functions = cloud.client("lambda")
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
+        most = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        if most is not None:
+            scaling = {"MaximumConcurrency": int(most)}
+            functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
 def put_keys(cloud: Cloud, stack: Stack, settings: Settings) -> None:

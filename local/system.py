@@ -104,6 +104,7 @@ def _start(
         deployed = stack.deploy(processes, emulated, settings)
     with progress.step("routes, CORS and keys", say):
         options_url = routes.mend(emulated, deployed)
+        stack.mend_numbers(emulated)
         stack.put_keys(emulated, deployed, settings)
     with progress.step(f"front on {settings.url}", say):
         arguments = ("--port", f"{settings.port}", "--api", deployed.api_url)
