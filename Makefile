@@ -4,8 +4,8 @@
 
 DEV   := .local/envs/dev/bin
 SAM   := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PATH="$(CURDIR)/.local/envs/sam/bin:$$PATH" sam
-CODE  := $(wildcard functions local tests cli bench examples)
-TYPED := $(wildcard functions local tests cli)
+CODE  := $(wildcard functions local tests cli scripts bench examples)
+TYPED := $(wildcard functions local tests cli scripts)
 TESTS ?= tests
 
 # $(call step,heading,command): a heading, the command's own output, the seconds it took.
@@ -28,6 +28,7 @@ check: envs ## the gate: everything below, in this order, stopping at the first 
 	$(call step,types,$(DEV)/mypy $(TYPED))
 	$(call step,sam validate,$(SAM) validate --lint)
 	$(call step,cfn-lint,$(DEV)/cfn-lint template.yaml)
+	$(call step,audit,$(MAKE) --silent audit)
 	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup $(TESTS))
 
 test: envs ## pytest alone; TESTS=tests/test_x.py for a part

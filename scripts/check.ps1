@@ -9,6 +9,7 @@
 
         locks    local/locks.sh and local/environment.sh are shell scripts
         types    the modules under local/ use fcntl, which mypy knows on Unix only
+        audit    its tools are fetched by shell scripts
         pytest   the tests deploy the whole system: its build calls make, its processes need Unix signals
 
     and everything else runs here, in environments under .local/windows. On Linux and macOS all of it runs
@@ -27,8 +28,8 @@ Set-Location (Split-Path -Parent $PSScriptRoot)
 $Windows = $env:OS -eq 'Windows_NT'
 $Environments = if ($Windows) { '.local/windows' } else { '.local/envs' }
 $Programs = if ($Windows) { 'Scripts' } else { 'bin' }
-$Code = @('functions', 'local', 'tests', 'cli', 'bench', 'examples' | Where-Object { Test-Path $_ })
-$Typed = @('functions', 'local', 'tests', 'cli' | Where-Object { Test-Path $_ })
+$Code = @('functions', 'local', 'tests', 'cli', 'scripts', 'bench', 'examples' | Where-Object { Test-Path $_ })
+$Typed = @('functions', 'local', 'tests', 'cli', 'scripts' | Where-Object { Test-Path $_ })
 $env:SAM_CLI_TELEMETRY = '0'
 $env:AWS_DEFAULT_REGION = 'eu-west-1'
 
@@ -41,6 +42,7 @@ $Steps = @(
     @('types',        'unix',   '.local/envs/dev/bin/mypy', $Typed),
     @('sam validate', 'native', 'sam', 'sam', 'validate', '--lint'),
     @('cfn-lint',     'native', 'dev', 'cfn-lint', 'template.yaml'),
+    @('audit',        'unix',   'make', '--silent', 'audit'),
     @('pytest',       'unix',   '.local/envs/dev/bin/pytest', '-n', '2', '--dist', 'loadgroup', 'tests')
 )
 
