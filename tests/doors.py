@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
+import itertools
 import json
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +19,10 @@ from typing import Any
 import pytest
 
 from imagetasks import telemetry
-from tests.world import SERVER_KEY, Cloud
+from imagetasks.task import KeptFile, Task
+from tests.fakes import POYO_ID, PROMPT, task
+from tests.origin import Behaviour, Origin, answering, origin
+from tests.world import SERVER_KEY, Cloud, World, aws
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
@@ -149,3 +154,101 @@ def logged() -> Iterator[io.StringIO]:
         yield written
     finally:
         telemetry.log._logger.removeHandler(handler)
+
+
+# The API's door, and a PoYo that takes every order
+
+
+STRANGER_KEY = "another-server-key"
+ORDER: dict[str, Any] = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
+BALANCE = 1234.56
+KEPT = KeptFile(
+    key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
+)
+
+
+@dataclass(frozen=True)
+class Api:
+    """The API's door, the cloud behind it and the PoYo behind that."""
+
+    door: ModuleType
+    cloud: Cloud
+    poyo: Origin
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        key: str | None = SERVER_KEY,
+        **headers: str,
+    ) -> Answer:
+        """One request; `body` as it is or as JSON, `headers` with `_` for `-`."""
+        content = body if isinstance(body, bytes | str | None) else json.dumps(body)
+        said = bearer(key, **headers) if key is not None else bearer("", **headers)
+        if key is None:
+            del said["authorization"]
+        packed = isinstance(content, bytes)
+        return called(self.door, event(method, path, headers=said, body=content, in_base64=packed))
+
+    def create(self, body: object = ORDER, *, idempotency_key: str = "key", **said: Any) -> Answer:
+        return self.ask("POST", "/v1/tasks", body, idempotency_key=idempotency_key, **said)
+
+    def read(self, path: str, **said: Any) -> Answer:
+        return self.ask("GET", path, **said)
+
+    def put(self, **changed: Any) -> Task:
+        """A task in the table, just so."""
+        return World(self.cloud).put(task(**changed))
+
+    def finished(self, images: int = 1, **changed: Any) -> Task:
+        """A finished task of `owner` with so many images."""
+        files = tuple(replace(KEPT, key=f"images/t/{n}") for n in range(images))
+        settled = {"state": "finished", "poyo_id": POYO_ID, "due_at": None, "due_shard": None}
+        listed = {"listed_status": f"finished#{changed.get('owner', 'owner')}"}
+        return self.put(**settled | listed | {"files": files} | changed)
+
+    def submits(self) -> int:
+        """How many submits PoYo has seen."""
+        return sum(each.startswith(b"POST") for each in self.poyo.requests)
+
+    def untouched(self) -> bool:
+        """Whether nothing was written and nothing sent."""
+        return (self.poyo.requests, self.cloud.rows(), self.cloud.rings()) == ([], [], [])
+
+
+def taking() -> Behaviour:
+    """A PoYo that takes every order, each under an id of its own, and tells its balance."""
+    numbers = itertools.count()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        data: dict[str, object] = {"credits_amount": BALANCE, "email": "somebody@example.com"}
+        if request.startswith(b"POST"):
+            data = {"task_id": f"POYO{next(numbers):012}", "status": "not_started"}
+        said = json.dumps({"code": 200, "data": data}).encode()
+        answering("200 OK", said)(connection, request)
+
+    return behave
+
+
+@contextmanager
+def opened_api(behaviour: Behaviour | None = None, **environment: str) -> Iterator[Api]:
+    """The API as after a cold start, in an empty cloud, before a PoYo that behaves like that."""
+    with aws() as cloud, origin(behaviour or taking()) as poyo:
+        further = {"POYO_BASE_URL": poyo.url} | environment
+        with opened("api", cloud, **further) as door:
+            yield Api(door, cloud, poyo)
+
+
+def problem(answer: Answer, status: int, code: str, *, charged: bool | None = False) -> Any:
+    """The answer's body, once it is certain to be a problem as RFC 9457 has them."""
+    kind = answer.headers["content-type"]
+    assert (answer.status, kind) == (status, "application/problem+json"), answer.body
+    said = answer.json
+    assert (said["status"], said["code"], said["charged"]) == (status, code, charged)
+    assert said["title"]
+    assert said["detail"]
+    assert isinstance(said["retryable"], bool)
+    assert ("retry-after" in answer.headers) is said["retryable"]
+    return said
