@@ -86,7 +86,8 @@ def on_defect(error: Exception) -> Response[str]:
 
 @app.not_found
 def on_no_route(_: NotFoundError) -> Response[str]:
-    return _answer(problems.no_route(app.current_event.path, ROUTES))
+    event = app.current_event
+    return _answer(problems.no_route(event.http_method, event.path, ROUTES))
 
 
 def _answer(problem: Problem) -> Response[str]:

@@ -76,14 +76,14 @@ OPERATIONS = (
     ), (*CALLER, p.INVALID_PARAMETER), ("status", "limit", "cursor", "owner")),
     Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "A task, or its next status", (
         Answer(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_SAME,
-    ), (*CALLER, p.INVALID_PARAMETER, p.NO_TASK), ("task_id", "wait", "known", "owner")),
+    ), (*CALLER, p.INVALID_PARAMETER, p.NO_TASK, p.NO_ROUTE), ("task_id", "wait", "known", "owner")),
     Operation("DELETE", "/v1/tasks/{task_id}", "deleteTask", "Tasks", "Delete prompt and images", (
         Answer(204, "Gone, now or before. What was charged stays charged."),
-    ), (*CALLER, p.INVALID_PARAMETER, p.NO_TASK), ("task_id", "owner")),
+    ), (*CALLER, p.INVALID_PARAMETER, p.NO_TASK, p.NO_ROUTE), ("task_id", "owner")),
     Operation("GET", "/v1/tasks/{task_id}/files/{n}", "readFile", "Files", "An image, by key",
-              (FILE,), (*CALLER, p.NO_TASK, p.NO_FILE), ("task_id", "n", "owner")),
+              (FILE,), (*CALLER, p.NO_TASK, p.NO_FILE, p.NO_ROUTE), ("task_id", "n", "owner")),
     Operation("GET", "/files/{task_id}/{n}/{mac}", "openLink", "Files", "An image, by its `file_url`",
-              (FILE,), (*OURS, p.NO_TASK), ("task_id", "n", "mac"), public=True),
+              (FILE,), (*OURS, p.NO_TASK, p.NO_ROUTE), ("task_id", "n", "mac"), public=True),
     Operation("POST", "/v1/uploads", "createUpload", "Files", "Upload a reference image", (
         Answer(201, "A form for one file, and the address it has in an order.", view.UploadView),
     ), (*CALLER, *BODY), ("owner",), order.UploadRequest),
@@ -95,13 +95,13 @@ OPERATIONS = (
     ), (p.INTERNAL, p.INVALID_PARAMETER), (*QUERY, "known"), public=True),
     Operation("GET", "/v1/catalog/models/{model}", "readModel", "PoYo", "A model, in PoYo's shape", (
         Answer(200, "The model.", dialect.Wrapped[catalogue.Model], ("ETag",)), SAME,
-    ), (p.INTERNAL, p.NO_MODEL), ("model", "known"), public=True),
+    ), (p.INTERNAL, p.NO_MODEL, p.NO_ROUTE), ("model", "known"), public=True),
     Operation("POST", "/api/generate/submit", "submitPoyoTask", "PoYo", "Order as at PoYo", (
         Answer(200, "Accepted.", SUBMITTED, ("Idempotent-Replayed?",), follow("/data/task_id")),
     ), (*CALLER, *PLACED, NO_SUCH_MODEL), ("optional_key", "owner"), order.TaskRequest),
     Operation("GET", "/api/generate/status/{task_id}", "readPoyoTask", "PoYo", "Read as at PoYo", (
         Answer(200, "The task.", dialect.Wrapped[dialect.PoyoTask]),
-    ), (*CALLER, p.NO_TASK), ("task_id", "owner")),
+    ), (*CALLER, p.NO_TASK, p.NO_ROUTE), ("task_id", "owner")),
     Operation("GET", "/api/user/balance", "readBalance", "PoYo", "Credits left on the account", (
         Answer(200, "As of the last minute.", dialect.Wrapped[dialect.Balance]),
     ), CALLER, ("owner",)),

@@ -96,10 +96,12 @@ def _refused(code: str) -> Problem:
 REFUSED_BY_POYO = tuple(map(_refused, SUBMIT_REFUSALS))
 
 
-def no_route(path: str, routes: Iterable[tuple[str, str, object]]) -> Problem:
-    """Nothing here, or not for this method."""
-    allowed = [method for method, rule, _ in routes if _pattern(rule).fullmatch(path)]
-    return replace(WRONG_METHOD, allow=", ".join(allowed)) if allowed else NO_ROUTE
+def no_route(method: str, path: str, routes: Iterable[tuple[str, str, object]]) -> Problem:
+    """Nothing here, or not for this method: an address may have characters that no route takes."""
+    allowed = [known for known, rule, _ in routes if _pattern(rule).fullmatch(path)]
+    if method in allowed or not allowed:
+        return NO_ROUTE
+    return replace(WRONG_METHOD, allow=", ".join(allowed))
 
 
 def _pattern(rule: str) -> re.Pattern[str]:

@@ -49,7 +49,7 @@ REFUSALS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "refused_key": ("401 Unauthorized", {"code": 401, "error": {"message": "Invalid API key"}}),
 }
 # What no operation of its own gives: where there is no operation, and on PoYo's own way in.
-NOWHERE = {"no_such_route", "method_not_allowed", "not_found"}
+NOWHERE = {"method_not_allowed", "not_found"}
 
 
 def declared(operation: Operation) -> dict[str, Any]:
@@ -391,6 +391,13 @@ def named(part: str, value: str) -> Callable[[Wish], str]:
     return path
 
 
+def odd(wish: Wish) -> str:
+    """The path with a control character in every place that takes anything."""
+    for part in re.findall(r"{(\w+)}", wish.operation.path):
+        wish = replace(wish, path=named(part, "\x84")(wish))
+    return wish.path
+
+
 # Everything that can happen to a request, by the word for it.
 HAPPENINGS: Mapping[str, Callable[[Scene, Wish], list[Answer]]] = {
     "as it should be": spoilt(),
@@ -409,6 +416,7 @@ HAPPENINGS: Mapping[str, Callable[[Scene, Wish], list[Answer]]] = {
     "no such file": spoilt(path=named("n", "7")),
     "a file number without end": spoilt(path=named("n", "9" * 5000)),
     "a forged link": spoilt(path=named("mac", "A" * 43)),
+    "an odd address": spoilt(path=odd),
     "no such model": spoilt(path=named("model", "gpt-image-1")),
     "a model that is not known": spoilt(body=lambda wish: wish.body and {**ORDER, "model": "x"}),
     "no order": spoilt(body=lambda wish: wish.body and "[]"),
