@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -97,6 +98,11 @@ def event(
         },
         "isBase64Encoded": in_base64,
     }
+    if query:  # decoded, and with a comma between values of one name
+        given: dict[str, str] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True):
+            given[name] = f"{given[name]},{value}" if name in given else value
+        whole["queryStringParameters"] = given
     if content is not None:
         packed = base64.b64encode(content) if in_base64 else content
         whole["body"] = packed.decode()
