@@ -126,7 +126,9 @@ def wrong(api: Api, path: str, parameter: str) -> str:
     return str(said["errors"][0]["detail"])
 
 
-@pytest.mark.parametrize("wait", ["21", "-1", "1.5", "", "x", "%D9%A3", "1e1", "0x5", "+1", "%2B1", "9" * 50])
+@pytest.mark.parametrize(
+    "wait", ["21", "-1", "1.5", "", "x", "%D9%A3", "1e1", "0x5", "+1", "%2B1", "9" * 50]
+)
 def test_a_wait_that_is_none_is_refused(api: Api, wait: str) -> None:
     made = api.put(state="running")
 
@@ -264,14 +266,10 @@ def test_nobody_deletes_what_is_not_theirs(api: Api) -> None:
 
     for said in ({"key": STRANGER_KEY}, {"x_owner": "user"}):
         problem(api.ask("DELETE", f"/v1/tasks/{made.task_id}", **said), 404, "no_such_task")
-    problem(
-        api.ask("DELETE", f"/v1/tasks/{derive_task_id('owner', 'none')}"), 404, "no_such_task"
-    )
+    problem(api.ask("DELETE", f"/v1/tasks/{derive_task_id('owner', 'none')}"), 404, "no_such_task")
     assert api.read(f"/v1/tasks/{made.task_id}").status == 200
     delete(api, made.task_id)
-    problem(
-        api.ask("DELETE", f"/v1/tasks/{made.task_id}", key=STRANGER_KEY), 404, "no_such_task"
-    )
+    problem(api.ask("DELETE", f"/v1/tasks/{made.task_id}", key=STRANGER_KEY), 404, "no_such_task")
 
 
 def test_what_a_tombstone_keeps_is_money_and_the_key(api: Api) -> None:
