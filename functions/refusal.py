@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler import Response
 
 from imagetasks import dialect
 
-POYO_PATHS = ("/api/", "/v1/catalog")
+POYO_PATHS = ("/api/", "/v1/catalog/")
 POYO_STATUSES = {410: 404, 413: 400, 422: 400}  # what PoYo says instead
 
 
