@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
 from imagetasks.pricing import CREDITS, CUSTOM_SIZE, LONGEST_EDGE, MODELS, PIXELS, Rules
-from imagetasks.reference import ID, SCHEME
+from imagetasks.reference import HTTPS, ID, SCHEME
 
 USD_PER_CREDIT = 0.005
 USUAL_PAGE = 50
 QUERY = ("limit", "cursor", "category", "service_type", "q", "tags")
 
 NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # what Python strips of a text, in every dialect of patterns
-IMAGE = rf"^(?:https://\S+|{SCHEME}{ID.pattern})$"
+IMAGE = f"^(?:{HTTPS.pattern}|{SCHEME}{ID.pattern})$"
 WHOLE = re.compile(r"[0-9]{1,5}")  # what `limit` and `cursor` are written as
 
 

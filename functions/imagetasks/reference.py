@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 ID_LENGTH = 26  # base32 characters: 130 bits
 ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}")
 SCHEME = "upload://"
+HTTPS = re.compile(r"https://[!-~]+")  # as a URI is written: everything else is percent-encoded
 
 
 def is_upload(url: str) -> bool:
@@ -30,4 +31,4 @@ def public_https(url: str) -> bool:
     except ValueError:
         return False
     named = "." in host and not host.replace(".", "").isdigit() and not host.endswith(".local")
-    return parts.scheme == "https" and "@" not in parts.netloc and named and url.isprintable()
+    return HTTPS.fullmatch(url) is not None and "@" not in parts.netloc and named
