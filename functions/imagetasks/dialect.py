@@ -78,7 +78,7 @@ class PoyoTask(TypedDict):
     progress: Number
     files: list[PoyoFile]
     created_time: Naive
-    credits_amount: NotRequired[Number]
+    credits_amount: Number | None
     error_message: NotRequired[str]
 
 
@@ -121,9 +121,8 @@ def shown(task: Task, *, origin: str) -> PoyoTask:
         "progress": float(task.progress or 0),
         "files": [_file(task, n, kept, origin) for n, kept in enumerate(task.files)],
         "created_time": created_time(task.created_at),
+        "credits_amount": _credits(task),
     }
-    if task.charged is not None:
-        body["credits_amount"] = float(task.charged)
     if task.status == "failed":
         reason = REASONS.get(task.reason or "")
         body["error_message"] = reason.message if reason else "The task failed."
@@ -150,6 +149,14 @@ def wrapped[T](data: T) -> Wrapped[T]:
 def created_time(ms: int) -> str:
     """UTC to the second and, as PoYo's, without saying so."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _credits(task: Task) -> float | None:
+    """What was charged: nothing for most failures, null as long as nobody knows."""
+    if task.charged is not None:
+        return float(task.charged)
+    reason = REASONS.get(task.reason or "") if task.status == "failed" else None
+    return 0.0 if reason and reason.charged is False else None
 
 
 def _file(task: Task, n: int, kept: KeptFile, origin: str) -> PoyoFile:
