@@ -138,6 +138,16 @@ def test_links_to_an_image_are_the_same_but_for_when_and_by_whom_they_were_signe
     assert compare.differences(with_session, link("a.png", "one", "&X-Amz-Expires=900"))
 
 
+def test_links_for_strangers_are_the_same_but_for_the_picture_they_are_sealed_for() -> None:
+    def link(n: int, seal: str) -> dict[str, str]:
+        return {"file_url": f"http://127.0.0.1:1/files/abc/{n}/{seal}"}
+
+    assert compare.differences(link(0, "a" * 43), link(0, "b" * 43)) == []
+    assert compare.differences(link(0, "a" * 43), link(1, "a" * 43))
+    assert compare.differences(link(0, "a" * 43), link(0, "a" * 42))
+    assert compare.differences(answer(ETag="one"), answer())
+
+
 def test_one_difference_shows_in_the_table() -> None:
     pair = run.Pair(Answer("api-health", answer(200), 0.1), Answer("api-health", answer(503), 4))
 

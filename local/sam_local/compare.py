@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-# What two runs cannot agree on: ids they were given, how old something was when they looked, and the
-# picture, which the simulated PoYo draws anew for each task.
-BY_NATURE = frozenset({"requestId", "stackTrace", "oldest_ms", "bytes", "sha256"})
+# What two runs cannot agree on: ids they were given, how old something was when they looked, the
+# picture, which the simulated PoYo draws anew for each task, and a fingerprint of all that.
+BY_NATURE = frozenset({"requestId", "stackTrace", "oldest_ms", "bytes", "sha256", "etag"})
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_FILE = re.compile(r"(https?://\S+/files/\w+/\d+/)[\w-]{43}")  # sealed for one picture
 _SIGNED = re.compile(r"https?://\S+[?&]X-Amz-Signature=\S+")
 
 
@@ -44,6 +45,8 @@ def _hidden(value: Any) -> Any:
             return [_hidden(part) for part in value]
         case str() if _INSTANT.fullmatch(value):
             return "<instant>"
+        case str() if found := _FILE.fullmatch(value):
+            return f"{found[1]}<seal>"
         case str() if _SIGNED.fullmatch(value):
             return _unsigned(value)
     return value

@@ -58,6 +58,11 @@ class Engine:
         if status != 200 or self.key_of(image) != key:
             raise EngineFailed(f"no image {image}: {status} {text.strip()}")
 
+    def tidy(self) -> None:
+        """Forget containers that have ended and images that newer ones have replaced."""
+        for kind in ("containers", "images"):
+            self._ask("POST", f"/{kind}/prune")
+
     def _ask(
         self, method: str, path: str, body: Any = None, timeout_s: float = 60
     ) -> tuple[int, str]:

@@ -91,6 +91,7 @@ def _own(processes: Processes, say: Callable[[str], None]) -> Engine:
         processes.run("packages", ["local/sam_local/packages.sh"], os.environ)
     with step("dockerd, on a unix socket", say):
         engine = _start(processes)
+        engine.tidy()
     with step("base image", say) as remark:
         if not _have_image(engine):
             remark("the same as before")

@@ -72,7 +72,12 @@ class Local:
             "--skip-pull-image",
         ]  # fmt: skip
         environ = build.sam_environment(self.system.cloud.environment())
-        environ |= {"DOCKER_HOST": self.docker_host, "SAM_CLI_CONTAINER_CONNECTION_TIMEOUT": "60"}
+        environ |= {
+            "DOCKER_HOST": self.docker_host,
+            "SAM_CLI_CONTAINER_CONNECTION_TIMEOUT": "60",
+            # Where SAM CLI locks its builds: a lock that an interrupted run left is waited for.
+            "TMPDIR": str(self.variables.parent),
+        }
         apart = ["sh", "-c", _ANSWER_APART, "sh", str(self._output(event))]
         return self.system.processes.start(f"invoke-{event}", [*apart, *command], environ)
 
