@@ -129,6 +129,7 @@ def test_the_balance_names_nobody() -> None:
     [
         (400, "invalid_order", "validation_error"),
         (400, "moderated", "content_moderation_error"),
+        (400, dialect.NO_PICTURE, "file_format_error"),
         (401, "unauthorized", "authentication_error"),
         (402, "insufficient_credits", "insufficient_credits_error"),
         (404, "no_such_task", "resource_not_found_error"),

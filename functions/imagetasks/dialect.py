@@ -29,7 +29,11 @@ TYPES: Mapping[int, str] = {
     422: "validation_error",
     429: "rate_limit_error",
 }
-NAMED_TYPES: Mapping[str, str] = {"moderated": "content_moderation_error"}
+NO_PICTURE = "no_picture"
+NAMED_TYPES: Mapping[str, str] = {
+    "moderated": "content_moderation_error",
+    NO_PICTURE: "file_format_error",
+}
 OTHER_TYPE = "server_error"
 
 Kind = Annotated[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
@@ -12,7 +12,8 @@ import problems
 from answering import said, unless_known
 from house import House
 from imagetasks import catalogue, dialect, order
-from imagetasks.errors import InvalidParameter
+from imagetasks.errors import InvalidOrder, InvalidParameter
+from imagetasks.order import TaskRequest
 from imagetasks.pricing import MODELS
 from refusal import Refusal
 
@@ -26,7 +27,7 @@ class DropIn:
     def submit(self, event: Event) -> Response[str]:
         """Accept an order; without an Idempotency-Key every one is new, as it is at PoYo."""
         owner, key = self.house.owner(event), asking.optional_idempotency_key(event)
-        request = order.parse(asking.order_body(event))
+        request = _order(asking.order_body(event))
         task, replayed = self.house.place(event, request, owner=owner, key=key)
         if problem := problems.refused(task):
             raise Refusal(problem)
@@ -56,3 +57,14 @@ class DropIn:
         if model not in MODELS:
             raise Refusal(problems.NO_MODEL)
         return unless_known(event, dialect.wrapped(catalogue.item(model)))
+
+
+def _order(body: bytes) -> TaskRequest:
+    """The order in `body`, or InvalidOrder; PoYo has a word of its own for pictures that are none."""
+    try:
+        return order.parse(body)
+    except InvalidOrder as error:
+        if not all(each["pointer"].startswith("/input/image_urls/") for each in error.problems):
+            raise
+        problem = replace(problems.INVALID_ORDER, code=dialect.NO_PICTURE, errors=error.problems)
+        raise Refusal(problem) from None
