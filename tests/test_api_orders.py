@@ -286,7 +286,7 @@ def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "credits", "billed", "warned"),
+    ("wish", "price", "billed", "warned"),
     [
         ({}, 2, "1K", False),
         ({"quality": "medium", "resolution": "1K", "size": "1:1"}, 8.48, "1K", False),
@@ -298,7 +298,7 @@ def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
     ],
 )
 def test_a_quote_says_what_an_order_would_cost_and_sends_nothing(
-    api: Api, wish: dict[str, Any], credits: float, billed: str, warned: bool
+    api: Api, wish: dict[str, Any], price: float, billed: str, warned: bool
 ) -> None:
     order = {"model": "gpt-image-2", "input": {"prompt": "x", **wish}}
 
@@ -306,7 +306,7 @@ def test_a_quote_says_what_an_order_would_cost_and_sends_nothing(
 
     assert answer.status == 200
     said = answer.json
-    assert (said["model"], said["credits"]) == ("gpt-image-2", credits)
+    assert (said["model"], said["credits"]) == ("gpt-image-2", price)
     assert said["billed_resolution"] == billed
     assert [each["pointer"] for each in said["warnings"]] == ["/input/resolution"] * warned
     assert api.untouched()

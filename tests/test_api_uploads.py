@@ -16,6 +16,9 @@ from tests.doors import STRANGER_KEY, Api, opened_api, problem
 from tests.samples.pictures import HTML, png
 
 
+PNG = png()
+
+
 @pytest.fixture
 def api() -> Iterator[Api]:
     with opened_api() as made:
@@ -28,13 +31,13 @@ def offered(api: Api, content_type: str = "image/png", **said: Any) -> Any:
     return answer.json
 
 
-def uploaded(api: Api, content: bytes | None = None, **said: Any) -> str:
+def uploaded(api: Api, content: bytes = PNG, **said: Any) -> str:
     """The address of an upload that was sent as the offer says."""
     offer = offered(api, **said)
     api.cloud.client("s3").put_object(
         Bucket=api.cloud.bucket,
         Key=offer["upload"]["fields"]["key"],
-        Body=png() if content is None else content,
+        Body=content,
         ContentType=offer["upload"]["fields"]["Content-Type"],
     )
     return str(offer["file_url"])
@@ -128,7 +131,7 @@ def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
 @pytest.mark.parametrize(
     "theirs", [{"key": STRANGER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}], ids=str
 )
-def test_an_upload_is_its_owners_alone(api: Api, theirs: dict[str, str]) -> None:
+def test_an_upload_is_its_owners_alone(api: Api, theirs: dict[str, Any]) -> None:
     mine, others = uploaded(api), uploaded(api, **theirs)
 
     refused = problem(api.create(order(mine), **theirs), 422, "invalid_order")
