@@ -138,7 +138,7 @@ def test_links_to_an_image_are_the_same_but_for_when_and_by_whom_they_were_signe
     assert compare.differences(with_session, link("a.png", "one", "&X-Amz-Expires=900"))
 
 
-def test_links_for_strangers_are_the_same_but_for_the_picture_they_are_sealed_for() -> None:
+def test_links_for_strangers_are_the_same_but_for_the_seal_that_each_row_has() -> None:
     def link(n: int, seal: str) -> dict[str, str]:
         return {"file_url": f"http://127.0.0.1:1/files/abc/{n}/{seal}"}
 

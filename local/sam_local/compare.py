@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 # picture, which the simulated PoYo draws anew for each task, and a fingerprint of all that.
 BY_NATURE = frozenset({"requestId", "stackTrace", "oldest_ms", "bytes", "sha256", "etag"})
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
-_FILE = re.compile(r"(https?://\S+/files/\w+/\d+/)[\w-]{43}")  # sealed for one picture
+_FILE = re.compile(r"(https?://\S+/files/\w+/\d+/)[\w-]{43}")  # with a key of one row
 _SIGNED = re.compile(r"https?://\S+[?&]X-Amz-Signature=\S+")
 
 
