@@ -36,6 +36,9 @@ class Aftercare:
     def tell(self, task: Task) -> None:
         """One try at the caller's own callback. Whoever moves the next try on makes this one."""
         tries, waits = task.notices or 0, self.pace.limits.notice_waits_s
+        if tries > len(waits):  # whoever made the last one went away before it could say so
+            self._told(task)
+            return
         wait_s = waits[min(tries, len(waits) - 1)]
         following = {"notices": tries + 1, "notice_at": self.pace.after(wait_s)}
         claim = self.steps.later(task, wait_s, **following)
@@ -69,5 +72,6 @@ class Aftercare:
 
     def _told(self, task: Task) -> None:
         """Nothing more to say. A soft failure may have had looks of its own: it gets one now."""
-        due_at = self.pace.clock() if reasons.softly_failed(task) else None
+        open_still = reasons.softly_failed(task) and (task.poyo_id or task.hints)
+        due_at = self.pace.clock() if open_still else None
         self.steps.move(task, due_at=due_at, notices=None, notice_at=None)

@@ -31,7 +31,7 @@ class Limits:
     bad_results: int = 8  # not an image, before it counts as a bad result: about an hour
     hint_looks: int = 6  # PoYo may not know a brand-new id yet: 404s before a hint is dropped
     notice_waits_s: tuple[int, ...] = (60, 120, 240, 480, 600)  # between tries, as PoYo does it
-    erase_again_s: int = 2 * 60  # whoever was copying an image when it was deleted is gone by then
+    erase_again_s: int = 15 * 60  # a worker lives a minute; clocks may be some minutes apart
     shard_rows: int = 200
     claims_per_run: int = 2000
 
