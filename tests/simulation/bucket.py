@@ -29,7 +29,7 @@ class Stored:
 
 
 class SimulatedBucket:
-    """`head_object` and `put_object` of boto3's S3 client; a put is all or nothing."""
+    """`head_object`, `put_object` and `delete_objects` of boto3's S3 client; a put is all or nothing."""
 
     def __init__(self, world: World) -> None:
         self.objects: dict[str, Stored] = {}
@@ -56,6 +56,24 @@ class SimulatedBucket:
     def put_object(self, **arguments: Any) -> None:
         """Write an object, only where there is none if it says so."""
         self._world.effect("bucket.put", lambda: self._put(**arguments), slow=5)
+
+    def delete_objects(self, *, Bucket: str, Delete: Any) -> Any:  # noqa: N803
+        """Delete what is there of the objects named; an answer that names errors is a 200."""
+        keys = [each["Key"] for each in Delete["Objects"]]
+        return self._world.effect("bucket.delete", lambda: self._delete(keys))
+
+    def _delete(self, keys: list[str]) -> Any:
+        fault = self._world.fault("bucket.delete")
+        if fault == "unavailable":
+            raise refusal("SlowDown", 503)
+        for key in keys[1:] if fault == "partial" else keys:
+            self.objects.pop(key, None)
+        if fault == "lost":
+            raise refusal("RequestTimeout", 500)
+        errors = [{"Key": keys[0], "Code": "InternalError", "Message": "simulated"}]
+        return {"ResponseMetadata": {"HTTPStatusCode": 200}} | (
+            {"Errors": errors} if fault == "partial" else {}
+        )
 
     def _put(self, *, Key: str, Body: Any, **arguments: Any) -> None:  # noqa: N803
         fault = self._world.fault("bucket.put")

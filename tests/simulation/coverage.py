@@ -30,6 +30,8 @@ EFFECTS = {
         "bucket.head",
         "file.fetch",
         "bucket.put",
+        "bucket.delete",
+        "deliver.post",
         "table.transact",
         "table.update defer",
         "table.update doubt",
@@ -40,6 +42,9 @@ EFFECTS = {
         "table.update revive",
         "queue.send",
     ),
+    "read": ("table.get",),
+    "list": ("table.page", "table.rows"),
+    "delete": ("table.get", "table.update delete", "queue.send"),
     "sweep": ("table.due", "table.touch", "queue.send"),
     "hear": ("secrets.get", "queue.send"),
 }
@@ -63,9 +68,11 @@ TRANSITIONS = tuple(
         "T7 move",
         "T7 claim",
         "T8 revive",
+        "T9 delete",
     )
     for result in ("won", "lost")
 )
+STATES = ("submitting", "pending", "unknown", "running", "finished", "failed")
 EVENTS = (
     "callback_key_rotated",
     "api_key_rotated",
@@ -74,6 +81,14 @@ EVENTS = (
     "dead_letter",
     "key_reused",
     "image_owed",
+    "told",
+    "told_once_more",
+    "given_up",
+    "list_walked",
+    "list_of_pages",
+    "order_of_deleted",
+    "deleted_and_settled",
+    *(f"deleted {state}" for state in STATES),
     *(f"stranger {kind}" for kind in STRANGERS),
     *(f"leak {kind}" for kind in LEAKS),
 )

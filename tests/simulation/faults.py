@@ -12,6 +12,8 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
     "secrets.get": ("unavailable", "not_json", "emptied"),
     "bucket.head": ("unavailable", "forbidden"),
     "bucket.put": ("unavailable", "lost", "repeated", "conflict"),
+    "bucket.delete": ("unavailable", "partial", "lost"),
+    "deliver.post": ("unreachable", "refused", "too_slow", "answer_lost", "not_allowed"),
     "file.fetch": (
         "unresolved",
         "unreachable",

@@ -8,15 +8,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from imagetasks.cursor import Place
 from imagetasks.errors import (
     KeyReused,
     QueueUnavailable,
     SecretInvalid,
     SecretUnavailable,
     StoreUnavailable,
+    TaskNotFound,
 )
 from imagetasks.hear import Callback, hear
 from imagetasks.ring import Ring
+from imagetasks.store import Page
 from imagetasks.submit import Order
 from imagetasks.sweep import sweep
 from imagetasks.task import Task
@@ -26,9 +29,12 @@ from tests.simulation.queue import Message
 from tests.simulation.schedule import World
 
 Errors = tuple[type[Exception], ...]
+Ended = Callable[[Process, End], None]
 # What each function may raise while its wires fail: the platform, PoYo or the client tries again.
 SECRETS: Errors = (SecretInvalid, SecretUnavailable)
 API: Errors = (KeyReused, StoreUnavailable, *SECRETS)
+READING: Errors = (TaskNotFound, StoreUnavailable)
+OURS: Errors = (KeyReused, TaskNotFound)  # answers, whatever the weather
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
 WORKER: Errors = (StoreUnavailable, QueueUnavailable, *SECRETS, ClientError)  # the bucket's own
 SWEEP: Errors = (StoreUnavailable, QueueUnavailable)
@@ -44,13 +50,38 @@ class Functions:
         self._idle: dict[str, list[Instance]] = {kind: [] for kind in TIMEOUTS_S}
         self._made = 0
 
-    def api(self, order: Order, ended: Callable[[Process, End], None]) -> None:
+    def api(self, order: Order, ended: Ended) -> None:
         """A request to place an order."""
         work: Callable[[Instance], Any] = lambda each: _Placed(*each.submitter.submit(order))  # noqa: E731
         subject = f"{order.owner}/{order.idempotency_key}"
         self._start("api", "submit", subject, work, API, ended)
 
-    def webhook(self, callback: Callback, ended: Callable[[Process, End], None]) -> None:
+    def read(self, owner: str, task_id: str, wait_s: int, ended: Ended) -> None:
+        """A request for a task, to be answered when its status changes or the wait is over."""
+        work: Callable[[Instance], Any] = lambda each: each.reader.awaited(  # noqa: E731
+            owner, task_id, wait_s=wait_s
+        )
+        self._start("api", "read", task_id[:6], work, READING, ended)
+
+    def page(
+        self, owner: str, status: str | None, limit: int, after: Place | None, ended: Ended
+    ) -> None:
+        """A request for a page of the owner's list."""
+        work: Callable[[Instance], Any] = lambda each: each.reader.page(  # noqa: E731
+            owner, status=status, limit=limit, after=after
+        )
+        self._start("api", "list", f"{owner} {status or ''}", work, READING, ended)
+
+    def delete(self, owner: str, task_id: str, ended: Ended) -> None:
+        """A request to delete a task."""
+
+        def work(each: Instance) -> bool:
+            each.reader.delete(owner, task_id)
+            return True
+
+        self._start("api", "delete", task_id[:6], work, READING, ended)
+
+    def webhook(self, callback: Callback, ended: Ended) -> None:
         """A request to the callback route."""
 
         def work(each: Instance) -> bool:
@@ -63,7 +94,7 @@ class Functions:
         ring = Ring.read(message.body)
         subject = f"{ring.task_id[:6]} rung by {ring.by} {ring.poyo_id or ''}"
         work: Callable[[Instance], None] = lambda each: each.looker.look(ring)  # noqa: E731
-        over: Callable[[Process, End], None] = lambda _, end: done(not end.killed and not end.error)  # noqa: E731
+        over: Ended = lambda _, end: done(not end.killed and not end.error)  # noqa: E731
         self._start("worker", "look", subject, work, WORKER, over)
 
     def sweep(self) -> None:
@@ -88,14 +119,14 @@ class Functions:
         subject: str,
         work: Callable[[Instance], Any],
         allowed: Errors,
-        ended: Callable[[Process, End], None],
+        ended: Ended,
     ) -> None:
         instance, settled = self._instance(kind), self._world.settled
         self._world.tell(instance.name, f"{verb} begins", subject)
 
         def over(process: Process, end: End) -> None:
             self._world.tell(instance.name, f"{verb} ends", _said(end))
-            expected = allowed if not settled else (KeyReused,) if kind == "api" else ()
+            expected = allowed if not settled else OURS if kind == "api" else ()
             if end.error and not isinstance(end.error, expected):
                 raise Broken(f"{verb} raised {end.error!r}") from end.error
             if not end.killed:
@@ -124,6 +155,11 @@ class _Placed:
     task: Task
     replayed: bool
 
+    @property
+    def deleted_before(self) -> bool:
+        """Whether the key stands for a task that was deleted."""
+        return self.replayed and self.task.deleted_at is not None
+
     def __str__(self) -> str:
         return f"{self.task.state}{', replayed' if self.replayed else ''}"
 
@@ -131,4 +167,13 @@ class _Placed:
 def _said(end: End) -> str:
     if end.killed:
         return "killed"
-    return type(end.error).__name__ if end.error else str(end.value)
+    return type(end.error).__name__ if end.error else _briefly(end.value)
+
+
+def _briefly(value: Any) -> str:
+    """An answer in the story: of tasks only how they stand."""
+    if isinstance(value, Task):
+        return value.state
+    if isinstance(value, Page):
+        return f"{len(value.tasks)} tasks{', more behind' if value.last else ''}"
+    return str(value)

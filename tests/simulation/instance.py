@@ -16,6 +16,7 @@ from imagetasks.limits import Limits
 from imagetasks.look import Looker
 from imagetasks.pace import Pace
 from imagetasks.poyo import Poyo
+from imagetasks.read import Reader
 from imagetasks.secrets import ApiKeys, CallbackKeys, Secret
 from imagetasks.steps import Steps
 from imagetasks.store import Due, Outcome, Store
@@ -27,6 +28,7 @@ from imagetasks.uploads import Uploads
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.keys import SimulatedSecrets
 from tests.simulation.queue import SimulatedQueue
+from tests.simulation.receivers import SimulatedDeliveries
 from tests.simulation.schedule import World
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import ORIGIN, SimulatedPoyo
@@ -43,7 +45,7 @@ class CountingStore(Store):
         return self._counted("submit", Store.create(self, task))
 
     def apply(self, change: Change) -> Outcome:
-        """T2 to T8."""
+        """T2 to T9."""
         return self._counted(change.name, Store.apply(self, change))
 
     def bind(self, change: Change, poyo_id: str) -> Outcome:
@@ -72,6 +74,7 @@ class Wires:
     queue: SimulatedQueue
     bucket: SimulatedBucket
     downloads: SimulatedDownloads
+    deliveries: SimulatedDeliveries
     secrets: SimulatedSecrets
     poyo: SimulatedPoyo
 
@@ -100,6 +103,12 @@ class Instance:
             uploads=Uploads(cast(Any, wires.bucket), "bucket"),
             pace=self.pace,
         )
+        self.reader = Reader(
+            store=self.store,
+            doorbell=self.doorbell,
+            pace=self.pace,
+            sleep=lambda seconds: world.sleep(seconds * 1000),
+        )
         images = Images(cast(Any, wires.bucket), "bucket")
         steps = Steps(store=self.store, doorbell=self.doorbell, pace=self.pace)
         self.looker = Looker(
@@ -111,7 +120,7 @@ class Instance:
             submitter=self.submitter,
             aftercare=Aftercare(
                 images=images,
-                deliveries=cast(Deliveries, None),
+                deliveries=cast(Deliveries, wires.deliveries),
                 keys=keys,
                 steps=steps,
                 pace=self.pace,

@@ -9,6 +9,7 @@ from tests.simulation.bucket import refusal
 from tests.simulation.schedule import World
 
 WEBHOOK_KEY = "CANARY-webhook-key"
+NOTIFY_KEYS = {"owner0": "CANARY-notify-key"}  # the other owner's callbacks are not signed
 OVERLAP_MS = 48 * 3_600_000  # a retired key opens nothing; tasks in flight need theirs till then
 
 
@@ -61,7 +62,7 @@ class SimulatedSecrets:
         self._world.tell("operator", "retires a callback key", kid)
 
     def _api(self) -> dict[str, Any]:
-        return {"poyo_api_key": self.poyo_keys[-1]}
+        return {"poyo_api_key": self.poyo_keys[-1], "webhook_keys": NOTIFY_KEYS}
 
     def _callback(self) -> dict[str, Any]:
         live = self.kids[self.kids.index(self.retired) + 1 :] if self.retired != "k0" else self.kids

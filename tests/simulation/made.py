@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from tests.simulation import answers
 from tests.simulation.process import Process
@@ -38,6 +39,7 @@ class Made:
     heard_at: int | None = None  # our webhook's first 200 to a callback that names this task
     denied: int = 0  # times that a status answered 404
     spoilt: int = 0  # times that the result was shown without a picture
+    meter: set[Decimal] = field(default_factory=set)  # what it was said to have cost
 
     def ended(self, now: int) -> bool:
         """Whether PoYo is done with it."""

@@ -41,6 +41,9 @@ class Plan:
     rotations: int = 0
     strangers: int = 0
     at_once: bool = False
+    notified: float = 0.0  # share of the orders whose caller wants to be told
+    deleted: float = 0.0  # share of the orders that are deleted sooner or later
+    browsers: int = 0
     kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def outage(self, family: str, at: int) -> str | None:
@@ -81,6 +84,9 @@ def draw(chance: random.Random, points: tuple[str, ...], *, lies: bool = False) 
         rotations=chance.choice((0, 0, 1, 4)),
         strangers=chance.choice((0, 2, 10)),
         at_once=chance.random() < 0.5,
+        notified=chance.choice((0.0, 0.5, 1.0)),
+        deleted=chance.choice((0.0, 0.0, 0.3, 0.9)),
+        browsers=chance.choice((0, 1, 5)),
     )
     return _themed(plan, chance)
 
@@ -98,6 +104,7 @@ def _themed(plan: Plan, chance: random.Random) -> Plan:
 
 LOST = tuple(kind for kind in FAULTS["poyo.submit"] if "created" in kind or "answer" in kind)
 LATER = tuple(kind for kind in FAULTS["poyo.submit"] if kind.startswith(("busy", "not_sent")))
+ERASING = ("bucket.put after", "bucket.delete before", "bucket.delete after")
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "late truth": {
         "chaos_ms": 40 * 3_600_000,
@@ -164,6 +171,26 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "rotations": 40,
         "rates": {"secrets.get": 0.0, "poyo.submit": 0.1},
         "kinds": {"poyo.submit": LATER},
+    },
+    "receivers away": {
+        "chaos_ms": 3 * 3_600_000,
+        "at_once": True,
+        "notified": 1.0,
+        "deleted": 0.2,
+        "outages": (Outage("deliver.post", "unreachable", 0, 1_500_000),),
+        "targets": (None, "look deliver.post before", "look deliver.post after"),
+        "rates": {"deliver.post": 0.7, "poyo.submit": 0.3},
+    },
+    "deletions": {
+        "chaos_ms": 1_800_000,
+        "tempo_ms": (20, 800),
+        "skew_ms": 300_000,
+        "at_once": True,
+        "deleted": 1.0,
+        "browsers": 5,
+        "targets": (None, *(f"look {effect}" for effect in ERASING)),
+        "rates": {"poyo.submit": 0.3, "poyo.work": 0.8, "bucket.delete": 0.4},
+        "kinds": {"poyo.work": ("instant", "instant", "two_files", "moderated")},
     },
 }
 

@@ -34,6 +34,8 @@ class Process:
         self.effects: list[str] = []
         self.failures: set[str] = set()
         self.created: set[str] = set()  # tasks whose row it wrote
+        self.claims: list[tuple[str, str]] = []  # tries at callers it won: task and status
+        self.told: set[str] = set()  # tasks whose caller took what it posted
         self.survived = False
         self.run: Any = None
         self._work = work

@@ -9,10 +9,12 @@ from typing import Any
 from imagetasks.clauses import Put, Row, Update
 from tests.simulation import answers
 from tests.simulation.bucket import SimulatedBucket
+from tests.simulation.deleting import Deleting
 from tests.simulation.keys import SimulatedSecrets
 from tests.simulation.made import FAILURES, FILE_LIFE_MS, Ledger, Made
 from tests.simulation.process import Broken
 from tests.simulation.schedule import HOUR_MS, World
+from tests.simulation.telling import Telling
 
 SOFT = {"unconfirmed", "timed_out", "result_expired"}
 MOVES = {
@@ -25,12 +27,25 @@ MOVES = {
     "finished": set(),
 }
 """DESIGN.md, section 4, written down once more: a change of the code's table does not change it."""
+SHOWN = {"submitting": "not_started", "pending": "not_started", "unknown": "not_started"} | {
+    state: state for state in ("running", "finished", "failed")
+}
 REASONS = {
     "submitting": {"rejected", "moderated", "insufficient_credits", "unavailable"},
     "pending": {"unavailable"},
     "unknown": {"unconfirmed"},
     "running": {"moderated", "upstream", "bad_result", "result_expired", "timed_out"},
 }
+STAY = (
+    "owner",
+    "fingerprint",
+    "created_at",
+    "state",
+    "reason",
+    "poyo_id",
+    "finished_at",
+    "charged",
+)
 MAY_POST_AGAIN = {"later"}  # PoYo said 429, or 401 to a key that was rotated just then
 PEACE_MS = 3 * HOUR_MS  # the longest backoff (30 min), doubled, a claim, the clocks, and some more
 DAY_MS = 24 * HOUR_MS
@@ -51,6 +66,10 @@ class Promises:
         secrets: SimulatedSecrets,
     ) -> None:
         self.rows: dict[str, dict[str, Any]]
+        self.created: dict[str, tuple[str, int]] = {}  # whose each task is, and since when
+        self.telling = Telling(world, secrets)
+        self.deleting = Deleting(world, bucket)
+        self._orders: dict[str, str] = {}
         self.looks: Counter[tuple[str, int]] = Counter()
         self._world = world
         self._ledger = ledger
@@ -66,9 +85,11 @@ class Promises:
             return
         if not new["pk"].startswith("task#"):
             return
-        self._legal(old, new)
         if not old:
-            self._world.process.created.add(new["task_id"])
+            self._begin(new)
+        self._legal(old, new)
+        self.telling.written(old, new)
+        self.deleting.written(old, new)
         before, after = old.get("state", ""), new["state"]
         _hold(
             not old.get("poyo_id") or old["poyo_id"] == new.get("poyo_id"), "PoYo's id stays", new
@@ -83,14 +104,20 @@ class Promises:
         if after == "finished":
             self._kept(new)
         if before == "submitting" and after == "failed" and new["reason"] == "unavailable":
-            order = new["input"]["prompt"].removeprefix("CANARY-prompt ")
+            order = self._orders[new["task_id"]]
             outdated = order in self._ledger.outdated and not self._secrets.failed
             _hold(not outdated, "a key rotated in time costs no task", new)
+
+    def _begin(self, new: Row) -> None:
+        task_id = str(new["task_id"])
+        self._world.process.created.add(task_id)
+        self.created[task_id] = (str(new["owner"]), self._world.now)
+        self._orders[task_id] = new["input"]["prompt"].removeprefix("CANARY-prompt ")
 
     def posted(self, order: str, task_id: str) -> None:
         """A submit arrives at PoYo: the row is there, and no earlier one may have made a task."""
         row = self.rows.get(f"task#{task_id}")
-        if row is None or row["input"]["prompt"].removeprefix("CANARY-prompt ") != order:
+        if row is None or self._orders[task_id] != order:
             raise Broken(f"intent before effect: a submit without a row, {order}")
         earlier = self._ledger.posted(order)
         if not set(earlier) <= MAY_POST_AGAIN:
@@ -113,6 +140,8 @@ class Promises:
                 continue
             _hold(row["state"] in ("finished", "failed"), "every accepted task ends", row)
             _hold("due_at" not in row, "what has ended is on no to-do list", row)
+            self.telling.end(row)
+            self.deleting.end(row)
             owners[row.get("poyo_id", row["pk"])] += 1
             if row["state"] == "finished":
                 self._kept(row)
@@ -125,7 +154,9 @@ class Promises:
         before, after = old.get("state", ""), new["state"]
         soft = before == "failed" and old["reason"] in SOFT
         final = before == "finished" or (before == "failed" and not soft)
-        _hold(not final or new == old, "final is final", new)
+        same = {name: old.get(name) for name in STAY} == {name: new.get(name) for name in STAY}
+        _hold(not final or same, "final is final", new)
+        _hold(old.get("charged", new.get("charged")) == new.get("charged"), "money stays", new)
         if before != after:
             _hold(after in MOVES[before], f"a legal transition ({before} to {after})", new)
             if after == "failed":
@@ -133,15 +164,21 @@ class Promises:
                 _hold(new["reason"] in REASONS[before], f"a reason for {before}", new)
         elif soft:
             _hold(new["reason"] == old["reason"], "soft failures only improve", new)
+        listed = new.get("listed_status", f"{SHOWN[after]}#{new['owner']}")
+        _hold(listed == f"{SHOWN[after]}#{new['owner']}", "listed as what it is", new)
         ended = after == "finished" or (after == "failed" and new["reason"] not in SOFT)
+        busy = "notices" in new or "deleted_at" in new
         _hold(ended or after == "failed" or "due_at" in new, "an open task is on the list", new)
-        ends = ended or (after == "failed" and before != "failed")
-        _hold(not ends or "due_at" not in new, "what has ended is on no to-do list", new)
+        ends = before != after and (ended or after == "failed")
+        _hold(not ends or ("due_at" in new) == busy, "what has ended is on no to-do list", new)
+        _hold("notices" not in new or "due_at" in new, "what is to be told is on the list", new)
         _hold(after != "running" or "poyo_id" in new, "running means known to PoYo", new)
 
     def _kept(self, row: Row) -> None:
         """`finished` means ours: every file lies in the bucket, with the hash the row says."""
-        _hold(bool(row["files"]), "finished has files", row)
+        _hold(bool(row["files"]) or "deleted_at" in row, "finished has files", row)
+        if "deleted_at" in row:
+            return
         for kept in row["files"]:
             stored = self._bucket.objects.get(kept["key"])
             digest = hashlib.sha256(stored.body).hexdigest() if stored else ""
@@ -154,6 +191,10 @@ class Promises:
             return
         self._world.counts["event", "image_owed"] += 1
         _hold(row["state"] == "finished", f"nothing paid is lost ({made.poyo_id})", row)
+        _hold(row["charged"] in made.meter, f"charged as PoYo says ({made.meter})", row)
+        if "deleted_at" in row:
+            self._world.counts["event", "deleted_and_settled"] += 1
+            return
         bodies = [self._bucket.objects[kept["key"]].body for kept in row["files"]]
         same = len(bodies) == len(made.urls) and all(
             body in (answers.picture(url), answers.picture(f"{url} encoded anew"))
@@ -169,6 +210,8 @@ class Promises:
         lied = any(each.lied for each in self._ledger.made if each.task_id == made.task_id)
         if lied or made.shared:
             return False  # PoYo denied the order, or gave its id to two: no client can be right
+        if "deleted_at" in row and row["state"] == "failed" and row["reason"] in SOFT:
+            return False  # given up, and nobody asks for it any more
         told = made.told
         held = told is not None and told.survived and "queue.send" not in told.failures
         if not (bound or held or made.heard_at):

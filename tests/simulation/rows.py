@@ -19,12 +19,12 @@ class Rows:
     """One table: strongly consistent, each write at one instant; `watch` sees row before, after."""
 
     def __init__(self, watch: Watch | None = None) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
+        self.all: dict[str, dict[str, Any]] = {}
         self._watch = watch
 
     def get(self, pk: str) -> dict[str, Any]:
         """The row, {} when there is none."""
-        return dict(self.rows.get(pk, {}))
+        return dict(self.all.get(pk, {}))
 
     def put(self, put: Put) -> None:
         """Write a whole row. Raises Refused, with the row that stands."""
@@ -47,7 +47,7 @@ class Rows:
         for write in writes:
             if isinstance(write, Update) and set(write.values) & set(write.removed):
                 raise StoreUnavailable("ValidationException")  # two paths overlap
-        standing = [self.rows.get(_pk(write), {}) for write in writes]
+        standing = [self.all.get(_pk(write), {}) for write in writes]
         for which, (write, row) in enumerate(zip(writes, standing, strict=True)):
             if not write.condition.holds(row):
                 raise Refused(dict(row), which)
@@ -55,12 +55,23 @@ class Rows:
         for write, old, new in zip(writes, standing, after, strict=True):
             if self._watch:
                 self._watch(old, new, write)
-            self.rows[new["pk"]] = new
+            self.all[new["pk"]] = new
 
     def due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
         """Keys of up to `limit` rows due at `now`, the longest overdue first."""
-        entries = (entry(row) for row in self.rows.values())
+        entries = (entry(row) for row in self.all.values())
         return select(filter(None, entries), shard, now, limit)
+
+    def page(
+        self, index: str, value: str, *, limit: int, after: Row | None
+    ) -> list[dict[str, Any]]:
+        """Keys of up to `limit` rows of `index` at `value`, newest first, behind `after`."""
+        places = (place(row, index) for row in self.all.values())
+        return leaf(filter(None, places), index, value, limit, after)
+
+    def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The rows with these keys; missing ones are missing."""
+        return {pk: dict(self.all[pk]) for pk in pks if pk in self.all}
 
 
 def entry(row: Row) -> dict[str, Any] | None:
@@ -74,6 +85,26 @@ def select(entries: Any, shard: str, now: int, limit: int) -> list[dict[str, Any
     """A query on the index: one partition, up to `now`, in the order of `due_at`."""
     found = [each for each in entries if each["due_shard"] == shard and each["due_at"] <= now]
     return sorted(found, key=lambda each: each["due_at"])[:limit]
+
+
+def place(row: Row, index: str) -> dict[str, Any] | None:
+    """What a list says of a row, None when the row is not in it."""
+    if index not in row or "created_at" not in row:
+        return None
+    return {name: row[name] for name in ("pk", "created_at", index)}
+
+
+def leaf(
+    places: Any, index: str, value: str, limit: int, after: Row | None
+) -> list[dict[str, Any]]:
+    """A query on a list, newest first; of two at one instant no engine says which comes first."""
+    found = sorted((each for each in places if each[index] == value), key=_order, reverse=True)
+    behind = [each for each in found if after is None or _order(each) < _order(after)]
+    return [{"pk": each["pk"], "created_at": each["created_at"]} for each in behind[:limit]]
+
+
+def _order(each: Row) -> tuple[int, str]:
+    return int(each["created_at"]), str(each["pk"])
 
 
 def _pk(write: Put | Update) -> str:

@@ -15,6 +15,7 @@ from typing import Any, TextIO, cast
 
 from imagetasks import telemetry
 from imagetasks.hear import Callback
+from tests.simulation.browsers import Browser
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.callbacks import Announcer
 from tests.simulation.clients import Client
@@ -27,6 +28,7 @@ from tests.simulation.plan import draw
 from tests.simulation.process import Broken, Line
 from tests.simulation.promises import Promises
 from tests.simulation.queue import Message, SimulatedQueue
+from tests.simulation.receivers import SimulatedDeliveries
 from tests.simulation.schedule import BEGIN_MS, HOUR_MS, MINUTE_MS, World
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import SimulatedPoyo
@@ -62,7 +64,7 @@ def play(seed: int, *, lies: bool = False, telling: bool = False) -> Result:
             stage.play()
         except Broken as promise:
             broken = str(promise)
-    tasks = sum(pk.startswith("task#") for pk in stage.table.rows.rows)
+    tasks = sum(pk.startswith("task#") for pk in stage.table.kept.all)
     return Result(seed=seed, broken=broken, lifecycles=tasks, counts=world.counts, story=world.told)
 
 
@@ -78,10 +80,19 @@ class _Stage:
         self.ledger = Ledger(world, self.announcer)
         self.promises = Promises(world, self.ledger, self.bucket, self.secrets)
         self.table = SimulatedTable(world, self.promises.written)
-        self.promises.rows = self.table.rows.rows
+        self.promises.rows = self.table.kept.all
         self.poyo = SimulatedPoyo(world, self.ledger, self.secrets, self.promises.posted)
         downloads = SimulatedDownloads(world, self.ledger.serve, self.ledger.spoilt)
-        wires = Wires(self.table, self.queue, self.bucket, downloads, self.secrets, self.poyo)
+        telling = self.promises.telling
+        wires = Wires(
+            table=self.table,
+            queue=self.queue,
+            bucket=self.bucket,
+            downloads=downloads,
+            deliveries=SimulatedDeliveries(world, telling.posting, telling.taken),
+            secrets=self.secrets,
+            poyo=self.poyo,
+        )
         self.functions = Functions(world, wires)
         self.queue.deliver = self._deliver
         self.visitors = Visitors(world, self.functions, self.ledger, self.secrets)
@@ -103,8 +114,11 @@ class _Stage:
         """Everything that will happen by itself."""
         world, plan, chance = self.world, self.world.plan, self.world.chance
         for n in range(plan.orders):
-            client = Client(world, self.functions, f"owner{n % 2}/key{n // 2}")
+            name = f"owner{n % 2}/key{n // 2}"
+            client = Client(world, self.functions, self.promises, name)
             world.at(self._some_time(0.02 if plan.at_once else 0.7), client.begin)
+        for _ in range(plan.browsers):
+            world.at(self._some_time(), Browser(world, self.functions, self.promises).begin)
         for _ in range(plan.strangers):
             world.at(self._some_time(), self.visitors.stranger)
             world.at(self._some_time(), self.visitors.leak)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 from imagetasks.errors import AnswerLost, NotSent
@@ -16,6 +17,7 @@ from tests.simulation.made import FAILURES, Ledger, Made, Post
 from tests.simulation.schedule import World
 
 ORIGIN = "https://poyo.invalid"
+ESTIMATE = Decimal(2)
 
 
 @dataclass(eq=False)
@@ -161,4 +163,7 @@ class SimulatedPoyo:
             return answers.failed(made.poyo_id, FAILURES[made.end], chance)
         if fault == "no_files":
             made.spoilt += 1
-        return answers.finished(made.poyo_id, () if fault == "no_files" else made.urls, chance)
+        data = answers.finished(made.poyo_id, () if fault == "no_files" else made.urls, chance)
+        said = data.get("credits_amount")
+        made.meter.add(ESTIMATE if said is None else Decimal(str(said)))
+        return data
