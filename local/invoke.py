@@ -12,7 +12,7 @@ FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction"
 def write_environment(system: System, path: Path) -> None:
     """Write the deployed functions' own variables, and where their AWS is, to `path`.
 
-    A container reaches 127.0.0.1 with `--docker-network host`.
+    How a container reaches 127.0.0.1: docs/sam-local.md.
     """
     functions = system.client("lambda")
     aws = {
