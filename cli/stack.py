@@ -1,9 +1,12 @@
-"""A deployed stack as its operator reaches it: outputs, secrets, table and queues."""
+"""A deployed stack as its operator reaches it: outputs, parameters, resources, secrets and queues."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import boto3
@@ -31,10 +34,13 @@ class Stack:
     """One deployed stack. AWS's own errors are left to raise."""
 
     def __init__(self, name: str, region: str | None) -> None:
+        self.name = name
         self._session = boto3.session.Session(region_name=region)
-        found = self.client("cloudformation").describe_stacks(StackName=name)
-        outputs = found["Stacks"][0].get("Outputs", [])
+        [found] = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        self.status = str(found["StackStatus"])
+        outputs, parameters = found.get("Outputs", []), found.get("Parameters", [])
         self._outputs = {each["OutputKey"]: each["OutputValue"] for each in outputs}
+        self._parameters = {each["ParameterKey"]: each["ParameterValue"] for each in parameters}
 
     def client(self, service: str) -> Any:
         """A boto3 client in the stack's region."""
@@ -46,6 +52,35 @@ class Stack:
         if name not in self._outputs:
             raise Wrong(f"the stack has no output {name}: deploy the current template first")
         return str(self._outputs[name])
+
+    def parameter(self, name: str) -> str:
+        """What the stack was deployed with. Raises Wrong when it has no such parameter."""
+        if name not in self._parameters:
+            raise Wrong(f"the stack has no parameter {name}: deploy the current template first")
+        return str(self._parameters[name])
+
+    @cached_property
+    def resources(self) -> Mapping[str, Values]:
+        """CloudFormation's summary of each resource, by its name in the template."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        found = pages.paginate(StackName=self.name)
+        return {
+            each["LogicalResourceId"]: each for p in found for each in p["StackResourceSummaries"]
+        }
+
+    def resource(self, name: str) -> str:
+        """The physical name of a resource. Raises Wrong when the stack has none of that name."""
+        if name not in self.resources:
+            raise Wrong(f"the stack has no {name}: deploy the current template first")
+        return str(self.resources[name]["PhysicalResourceId"])
+
+    def api_url(self) -> str:
+        """Where the API answers without anything of yours in front; an emulated cloud has one address
+        for all APIs."""
+        emulated = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
+        if emulated:
+            return f"{emulated}/_aws/execute-api/{self.resource('HttpApi')}/$default"
+        return self.output("ApiUrl")
 
     def secret(self, output: str) -> Values:
         """The values of the secret that the output names."""
