@@ -79,7 +79,7 @@ class House:
         """
         key = key or uuid4().hex
         wish = order.poyo_input(request)
-        self._check_callback(request.callback_url)
+        self.check_callback(request.callback_url)
         self._check_uploads(owner, key, wish.get("image_urls", []))
         placed = Order(
             owner=owner,
@@ -96,7 +96,8 @@ class House:
             raise Refusal(problems.DELETED)
         return task, replayed
 
-    def _check_callback(self, url: str | None) -> None:
+    def check_callback(self, url: str | None) -> None:
+        """Raises InvalidOrder when this deployment may not call `url`."""
         if url is not None and not self.deliveries.accepts(url):
             detail = "must be a public https address that this service may call"
             raise InvalidOrder([{"pointer": "/callback_url", "detail": detail}])

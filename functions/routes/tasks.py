@@ -66,6 +66,7 @@ class Tasks:
         """What an order would cost; nothing is sent."""
         self.house.owner(event)
         request = order.parse(asking.order_body(event))
+        self.house.check_callback(request.callback_url)
         return said(view.quote(request.model, order.poyo_input(request)))
 
 
