@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, asdict, fields, replace
 from decimal import Decimal
 from typing import Any, Protocol
@@ -12,10 +12,21 @@ from typing import Any, Protocol
 import pytest
 
 from imagetasks import reasons, transitions
-from imagetasks.clauses import Clause, Condition, Put, Refused, Update, absent, equals, one_of
+from imagetasks.clauses import (
+    Clause,
+    Condition,
+    Put,
+    Refused,
+    Row,
+    Update,
+    absent,
+    equals,
+    one_of,
+)
 from imagetasks.errors import StoreUnavailable
+from imagetasks.store import Store
 from imagetasks.table import Table
-from imagetasks.task import KeptFile, Task, from_row, poyo_key, row_key, to_row
+from imagetasks.task import KeptFile, Task, from_row, listed_as, poyo_key, row_key, to_row
 from imagetasks.transitions import At, Change
 from tests.engines import dynamodb_local, table_on
 from tests.fakes import START, task
@@ -34,7 +45,8 @@ STATES: tuple[dict[str, Any], ...] = (
     {"state": "failed", "reason": "unconfirmed"},
     {"state": "failed", "reason": "timed_out", "poyo_id": "B"},
 )
-UNCONDITIONAL = {"get", "due", "anew"}
+UNCONDITIONAL = {"get", "due", "anew", "rows", "walk", "page"}
+LISTS = {"listed": ("owner", "p"), "listed_status": ("not_started#owner", "running#owner")}
 IDS = ("A", "B", "C")
 KEPT = KeptFile(
     key="images/x/0", content_type="image/png", bytes=9, width=3, height=4, sha256="0" * 64
@@ -46,6 +58,10 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "hints": (["A"], ["A", "B"], []),
     "due_at": (START, START + 1, START + 60_000),
     "due_shard": ("0", "1"),
+    "created_at": (START, START, START + 1, START + 60_000),  # several at one instant
+    "listed": LISTS["listed"],
+    "listed_status": LISTS["listed_status"],
+    "deleted_at": (START,),
     "detail": ("", "grün", "x" * 300),
     "input": ({"prompt": "p", "nested": {"deep": [1, Decimal("1.5"), {"x": None}]}}, {}),
     "sent": (0, 5),
@@ -61,6 +77,10 @@ class Engine(Protocol):
     def touch(self, update: Update) -> None: ...
     def transact(self, writes: list[Put | Update]) -> None: ...
     def due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]: ...
+    def page(
+        self, index: str, value: str, *, limit: int, after: Row | None
+    ) -> list[dict[str, Any]]: ...
+    def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]: ...
 
 
 Operation = Callable[[Engine], Any]
@@ -95,10 +115,11 @@ class Chance:
         """An operation and what kind it is; half of them are transitions of real tasks."""
         often = (self._transition,) * 5
         other = (self._transact, self._write, self._write, self._due, self._anew, self._anew)
+        reads = (self._rows_of, self._walk, self._walk, self._page)
         missing = [each for each in TASKS if not self._rows.get(row_key(each.task_id))]
         if missing:
             return self._create(missing[0])
-        kinds = (*often, *other)
+        kinds = (*often, *other, *reads)
         return self._random.choice(kinds)()
 
     def _transition(self) -> tuple[str, Operation]:
@@ -140,6 +161,7 @@ class Chance:
                 lambda: transitions.move(now, at, due_at=due_at, hints=choose((None, ["A"]))),
                 lambda: transitions.move(now, at, due_at=None),
                 lambda: transitions.revive(now, at, due_at=due_at, copies=1),
+                lambda: transitions.delete(now, at),
             )
         )()
 
@@ -167,6 +189,24 @@ class Chance:
     def _due(self) -> tuple[str, Operation]:
         shard, now = self._random.choice(("0", "1")), START + self._random.randrange(100_000)
         return "due", lambda engine: _ordered(engine.due(shard, now=now, limit=100))
+
+    def _rows_of(self) -> tuple[str, Operation]:
+        pks = self._random.sample((*KEYS, "task#nobody"), self._random.randint(1, len(KEYS)))
+        return "rows", lambda engine: engine.rows(pks)
+
+    def _walk(self) -> tuple[str, Operation]:
+        """A whole list, some at a time."""
+        index = self._random.choice(tuple(LISTS))
+        value, limit = self._random.choice(LISTS[index]), self._random.choice((1, 1, 2, 3, 100))
+        return "walk", lambda engine: _walked(engine, index, value, limit)
+
+    def _page(self) -> tuple[str, Operation]:
+        """A page behind a place where no row is (any more)."""
+        index = self._random.choice(tuple(LISTS))
+        value, limit = self._random.choice(LISTS[index]), 100
+        instant = self._random.choice((START - 1, START + 7, START + 90_000))
+        after = {"pk": self._random.choice(KEYS), "created_at": instant}
+        return "page", lambda engine: _listed(engine.page(index, value, limit=limit, after=after))
 
     def _put_or_update(self, pk: str) -> Put | Update:
         if self._random.random() < 0.4:
@@ -231,6 +271,26 @@ def _ordered(entries: list[dict[str, Any]]) -> list[tuple[Any, str]]:
     return sorted((each["due_at"], each["pk"]) for each in entries)
 
 
+def _listed(keys: list[dict[str, Any]]) -> list[tuple[Any, str]]:
+    """Newest first; of two at one instant no engine promises which comes first."""
+    instants = [each["created_at"] for each in keys]
+    assert instants == sorted(instants, reverse=True)
+    assert all(set(each) >= {"pk", "created_at"} for each in keys)
+    return sorted((each["created_at"], each["pk"]) for each in keys)
+
+
+def _walked(engine: Engine, index: str, value: str, limit: int) -> list[tuple[Any, str]]:
+    """Page after page to the end: each row once, whatever was created at the same instant."""
+    keys: list[dict[str, Any]] = []
+    after: Row | None = None
+    while page := engine.page(index, value, limit=limit, after=after):
+        keys += page
+        after = {"pk": page[-1]["pk"], "created_at": page[-1]["created_at"]}
+        assert len(page) <= limit
+    assert len({each["pk"] for each in keys}) == len(keys)
+    return _listed(keys)
+
+
 def _outcome(operation: Operation, engine: Engine) -> tuple[str, Any]:
     """What came of it: a value, a refusal with the row in the way, or an engine that would not."""
     try:
@@ -264,3 +324,34 @@ def test_the_simulated_table_does_what_the_engine_does(
     kinds = {kind for kind, _ in seen}
     assert {kind for kind, outcome in seen if outcome == "done"} == kinds, seen
     assert {kind for kind, outcome in seen if outcome == "refused"} == kinds - UNCONDITIONAL, seen
+
+
+@pytest.mark.parametrize("engine", ["on_own_engine", "on_moto"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
+def test_a_list_shows_each_task_once_however_many_were_created_at_one_instant(
+    request: pytest.FixtureRequest, engine: str, limit: int
+) -> None:
+    store = Store(request.getfixturevalue(engine))
+    states = ("submitting", "running")
+    made = [
+        replace(task(f"key{n}", created_at=START + n // 4), state=states[n % 2], stamp=f"{n}")
+        for n in range(12)
+    ]
+    for each in made:
+        store.create(replace(each, listed_status=listed_as(each.status, each.owner)))
+    for other in (task("strange", owner="stranger", listed="stranger"), task("gone", listed=None)):
+        store.create(replace(other, listed_status=None))
+
+    for status in (None, "running"):
+        shown, after = list[Task](), None
+        while True:
+            page = store.page("owner", status=status, limit=limit, after=after)
+            shown += page.tasks
+            if (after := page.last) is None:
+                break
+        wanted = {each.task_id for each in made if status in (None, each.status)}
+
+        assert len(shown) == len(wanted)
+        assert {each.task_id for each in shown} == wanted
+        instants = [each.created_at for each in shown]
+        assert instants == sorted(instants, reverse=True)
