@@ -50,7 +50,7 @@ def idempotency_key(event: APIGatewayProxyEventV2) -> str:
 
 def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
     """The Idempotency-Key, None when none was sent. Raises Refusal when it is no usable one."""
-    key = event.headers.get("idempotency-key", "").strip()
+    key = event.headers.get("idempotency-key", "").strip(" \t")  # nothing else is a header's air
     if not key:
         return None
     if not (len(key) <= 255 and key.isascii() and key.isprintable()):

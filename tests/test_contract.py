@@ -410,6 +410,7 @@ HAPPENINGS: Mapping[str, Callable[[Scene, Wish], list[Answer]]] = {
     "an odd query": spoilt(path=lambda wish: f"{wish.path}?colour=red"),
     "no idempotency key": spoilt(headers=without("idempotency-key")),
     "an odd idempotency key": spoilt(headers=having(idempotency_key="a\tb")),
+    "a foreign blank as idempotency key": spoilt(headers=having(idempotency_key="\x85")),
     "a reused idempotency key": reused,
     "the key of a deleted task": deleted,
     "no such task": spoilt(path=named("task_id", "a" * 26)),
