@@ -13,7 +13,7 @@ from imagetasks.doorbell import Doorbell
 from imagetasks.errors import ImageTasksError
 from imagetasks.hear import Callback, hear
 from imagetasks.secrets import CallbackKeys
-from problems import NO_CALLBACK, UNAVAILABLE
+from problems import INTERNAL, NO_CALLBACK, UNAVAILABLE
 
 app = APIGatewayHttpResolver()
 keys = CallbackKeys.from_env()
@@ -40,6 +40,13 @@ def on_error(error: ImageTasksError) -> Response[str]:
     return UNAVAILABLE.response()
 
 
+@app.exception_handler(Exception)
+def on_defect(error: Exception) -> Response[str]:
+    """A defect of ours: PoYo shall ring again, and the operator gets the same alarm."""
+    telemetry.page("not_rung", error=type(error).__name__)
+    return INTERNAL.response()
+
+
 @app.not_found
 def on_no_route(_: NotFoundError) -> Response[str]:
     return NO_CALLBACK.response()
@@ -47,4 +54,5 @@ def on_no_route(_: NotFoundError) -> Response[str]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's HTTP API, payload format 2.0."""
+    telemetry.requested(event)
     return app.resolve(event, context)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "imagetasks")  # the stack's name
 SERVICE = "imagetasks"
+OURS = Path(__file__).parent.parent  # the functions' own code, doors included
 
 log = Logger(service=SERVICE)
 
@@ -22,6 +27,13 @@ Fact = str | int | float | None
 def about(task_id: str) -> None:
     """From here on every line names this task."""
     log.append_keys(task_id=task_id)
+
+
+def requested(event: Mapping[str, Any]) -> None:
+    """From here on every line names the request as the access log does, and as the gateway's header
+    `apigw-requestid` tells its caller."""
+    context = event.get("requestContext")
+    log.append_keys(request_id=context.get("requestId") if isinstance(context, dict) else None)
 
 
 def moved(transition: str, won: bool, task: Task) -> None:
@@ -83,6 +95,18 @@ def warn(message: str, **facts: Fact) -> None:
 
 
 def page(message: str, **facts: Fact) -> None:
-    """Something only an operator can mend: logged, and counted for an alarm."""
-    log.error(message, extra=facts)
+    """Something only an operator can mend: logged with its place in our code, counted for an alarm."""
+    log.error(message, extra={"where": _where(), **facts})
     count(message)
+
+
+def _where() -> str | None:
+    """Our own lines that the error now being handled came through; what it says may be a secret."""
+    error = sys.exception()
+    if error is None:
+        return None
+    steps = [
+        (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    ours = [f"{Path(file).name}:{line}" for file, line in steps if Path(file).is_relative_to(OURS)]
+    return " ".join(ours)
