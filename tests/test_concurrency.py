@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from threading import Barrier
 
 import pytest
@@ -15,8 +16,8 @@ from imagetasks.clauses import Condition, Put, equals
 from imagetasks.errors import PoyoIdTaken, StoreUnavailable
 from imagetasks.store import Due, Store
 from imagetasks.table import Table
-from imagetasks.task import poyo_key, shard_of
-from imagetasks.transitions import At
+from imagetasks.task import Task, poyo_key, shard_of
+from imagetasks.transitions import At, Change
 from local.system import System
 from tests.engines import dynamodb_local, table_on
 from tests.fakes import START, task
@@ -162,6 +163,89 @@ def test_a_refused_put_brings_the_row_that_stands(store: Store) -> None:
         store.table.put(Put(row=row, condition=Condition((equals("task_id", "nobody"),))))
 
     assert getattr(refused.value, "row", None) == row
+
+
+def test_one_of_fifty_deletes(store: Store) -> None:
+    made = task()
+    store.create(made)
+
+    outcomes = at_once(lambda n: store.apply(transitions.delete(made, at(n))))
+
+    assert sum(outcome.won for outcome in outcomes) == 1
+    stands = store.read(made.task_id)
+    assert [line["event"] for line in stands.history] == ["accepted", "deleted"]
+    assert (stands.listed, stands.listed_status, stands.input) == (None, None, {})
+
+
+def test_a_deletion_and_an_end_at_once_come_to_one_truth(store: Store) -> None:
+    made = [task(f"key-{n}", state="running", poyo_id=f"ID{n}") for n in range(THREADS // 2)]
+    for each in made:
+        store.create(each)
+
+    def deleted_or_finished(n: int) -> bool:
+        before = made[n // 2]
+        change = transitions.delete(before, at(n)) if n % 2 else finish(before, at(n))
+        return store.apply(change).won
+
+    won = at_once(deleted_or_finished)
+
+    assert all(won[1::2])  # nothing forbids a deletion
+    for before, finished in zip(made, won[::2], strict=True):
+        stands = store.read(before.task_id)
+        assert stands.deleted_at is not None
+        assert (stands.state == "finished") is finished
+        assert (stands.charged is not None) is finished
+        assert stands.due_at is not None  # erased, or looked at once more
+        settled = store.apply(finish(stands, at(99)))
+        assert settled.won is not finished
+        assert (settled.task.charged, settled.task.listed_status) == (Decimal(2), None)
+    assert store.page("owner", status=None, limit=100, after=None).tasks == ()
+
+
+def test_one_of_fifty_tells_the_caller(store: Store) -> None:
+    url = "https://caller.example/hook"
+    made = task(state="finished", notify_url=url, notices=0, notice_at=START, due_at=START)
+    store.create(made)
+
+    def claim(n: int) -> bool:
+        facts = {"notices": 1, "notice_at": START + 60_000 + n}
+        return store.apply(transitions.move(made, at(n), due_at=START + 120_000 + n, **facts)).won
+
+    assert sum(at_once(claim)) == 1
+    assert store.read(made.task_id).notices == 1
+
+
+def test_pages_show_what_was_there_once_while_orders_come_in(store: Store) -> None:
+    old = [task(f"old-{n}", created_at=START + n // 3) for n in range(12)]
+    for each in old:
+        store.create(each)
+
+    def order_or_walk(n: int) -> list[str]:
+        if n % 5:
+            owner = "owner" if n % 2 else "stranger"
+            values = {"owner": owner, "listed": owner, "listed_status": f"not_started#{owner}"}
+            store.create(task(f"new-{n}", created_at=START + n - 25, **values))
+            return []
+        shown, after = list[str](), None
+        while True:
+            page = store.page("owner", status=None, limit=2, after=after)
+            assert {each.owner for each in page.tasks} <= {"owner"}
+            shown += [each.task_id for each in page.tasks]
+            if (after := page.last) is None:
+                return shown
+
+    walks = [shown for n, shown in enumerate(at_once(order_or_walk)) if n % 5 == 0]
+
+    for shown in walks:
+        assert len(set(shown)) == len(shown)
+        assert {each.task_id for each in old} <= set(shown)
+    now = store.page("owner", status="not_started", limit=100, after=None).tasks
+    assert len(now) == len(old) + THREADS * 2 // 5
+
+
+def finish(stands: Task, at: At) -> Change:
+    """The end of a task, as whoever read it so has it written."""
+    return transitions.finish(stands, at, files=[], charged=Decimal(2))
 
 
 def patiently[T](act: Callable[[], T]) -> T:
