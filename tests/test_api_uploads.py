@@ -15,7 +15,6 @@ from imagetasks.uploads import MAX_BYTES
 from tests.doors import STRANGER_KEY, Api, opened_api, problem
 from tests.samples.pictures import HTML, png
 
-
 PNG = png()
 
 
