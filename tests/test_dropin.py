@@ -114,6 +114,8 @@ def test_a_finished_task_is_told_in_the_same_shape_and_with_more_of_its_file(bot
     assert shape(ours) == shape(theirs)
     assert ours["data"]["credits_amount"] == theirs["data"]["credits_amount"] == 2.0
     assert ours["data"]["progress"] == theirs["data"]["progress"] == 100.0
+    for instant in (ours["data"]["created_time"], theirs["data"]["created_time"]):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", instant)
 
 
 def test_a_failed_task_is_told_in_the_same_shape(both: Both) -> None:
