@@ -73,8 +73,8 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "optional_key": (
         "header",
         "Idempotency-Key",
-        {"type": "string", "pattern": KEY},
-        f"{KEY_SAYS} Without one every order is a new one.",
+        {"type": "string", "pattern": f"^$|{KEY}"},
+        f"{KEY_SAYS} Without one, or with an empty one, every order is a new one.",
     ),
     "owner": (
         "header",
@@ -172,10 +172,7 @@ def components() -> dict[str, Schema]:
         made |= {NAMES.get(name, name): _plain(each) for name, each in found.items()}
     made["TaskInput"] = _as_strict_as_the_rules(made["TaskInput"])
     made["TaskRequest"] |= {"allOf": list(_by_model())}
-    made["TaskRequest"]["properties"]["callback_url"]["anyOf"][0] |= {
-        "format": "uri",
-        "pattern": CALLBACK,
-    }
+    made["TaskRequest"]["properties"]["callback_url"]["anyOf"][0] |= {"pattern": CALLBACK}
     made["Problem"] |= _codes()
     made["Problem"]["properties"]["code"] |= {"enum": sorted({p.code for p in known_problems()})}
     for name, fields in FIELDS.items():
