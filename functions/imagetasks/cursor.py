@@ -36,5 +36,7 @@ def read(cursor: str) -> Place:
         raise ValueError("not a cursor") from error
     match said:
         case [int(created_at), str(task_id)] if 0 <= created_at < 2**53 and is_task_id(task_id):
-            return Place(created_at, task_id)
+            place = Place(int(created_at), task_id)  # JSON's true is a number, too, but not ours
+            if written(place) == cursor:
+                return place
     raise ValueError("not a cursor")
