@@ -55,6 +55,8 @@ def judge(mutant: Mutant) -> Verdict:
             _copy(ROOT / each, tree / each)
         (tree / ".local").symlink_to(ROOT / ".local")
         file = tree / "functions" / "imagetasks" / mutant.file
+        if not file.exists():  # a door, or a hall behind it
+            file = tree / "functions" / mutant.file
         text = file.read_text()
         if text.count(mutant.old) != 1:
             found = f"its line occurs {text.count(mutant.old)} times in {mutant.file}"

@@ -159,8 +159,8 @@ MUTANTS = (
     Mutant(
         "what failed stays on the to-do list",
         "transitions.py",
-        'gone = ("due_at", "due_shard", "not_before", "hints")',
-        'gone = ("not_before", "hints")',
+        'return {}, ("due_at", "due_shard")',
+        "return {}, ()",
     ),
     Mutant(
         "a move does not look at what it moves",
@@ -256,5 +256,227 @@ MUTANTS = (
         "and self.sent <= room:",
         "and self.sent:",
         "test_quota.py",
+    ),
+    # Deleted means gone
+    Mutant(
+        "nobody minds that a task was deleted meanwhile",
+        "transitions.py",
+        'seen = ("deleted_at", *transition.same)',
+        "seen = transition.same",
+    ),
+    Mutant(
+        "what PoYo says of a deleted order is written down",
+        "transitions.py",
+        'return {k: v for k, v in values.items() if k != "detail" or task.deleted_at is None}',
+        "return dict(values)",
+    ),
+    Mutant(
+        "a deletion keeps the order",
+        "transitions.py",
+        '"input": {}, "metadata": {}}',
+        '"metadata": {}}',
+    ),
+    Mutant(
+        "links outlive a deletion",
+        "transitions.py",
+        'gone = ("listed", "listed_status", "link_key", "detail",',
+        'gone = ("listed", "listed_status", "detail",',
+    ),
+    Mutant(
+        "what is deleted stays on its list",
+        "transitions.py",
+        'gone = ("listed", "listed_status", "link_key",',
+        'gone = ("link_key",',
+    ),
+    Mutant(
+        "a deleted order that waits is sent",
+        "look.py",
+        "if too_late or task.deleted_at is not None:",
+        "if too_late:",
+    ),
+    Mutant(
+        "the image of a deleted task is copied",
+        "look.py",
+        "        if task.deleted_at is not None:\n            return []\n",
+        "",
+    ),
+    Mutant(
+        "an outcome that lost to a deletion is forgotten",
+        "submit.py",
+        "return stands if stands.deleted_at == task.deleted_at else self._apply(stands, make)",
+        "return stands",
+        "test_aftercare.py",  # in the simulation the task ends all the same, only later
+    ),
+    Mutant(
+        "an id that lost to a deletion is forgotten",
+        "submit.py",
+        "        if outcome.task.deleted_at != task.deleted_at:\n"
+        "            return self._bind(outcome.task, poyo_id)",
+        "        if False:\n            return self._bind(outcome.task, poyo_id)",
+    ),
+    Mutant(
+        "an adopted id that lost to a deletion is forgotten",
+        "look.py",
+        "if outcome.task.deleted_at != task.deleted_at:",
+        "if False:",
+    ),
+    Mutant(
+        "erased without erasing",
+        "aftercare.py",
+        "        self.images.erase(task.task_id)\n",
+        "",
+    ),
+    Mutant(
+        "erased once is erased",
+        "aftercare.py",
+        "if self.pace.older(task.deleted_at or 0, again_s):",
+        "if True:",
+    ),
+    Mutant(
+        "erased again before clocks agree that the copier is gone",
+        "limits.py",
+        "erase_again_s: int = 15 * 60",
+        "erase_again_s: int = 2 * 60",
+        "test_aftercare.py",
+    ),
+    Mutant(
+        "what S3 says that it kept is not heard",
+        "images.py",
+        'if kept := answer.pop("Errors", None):',
+        'if kept := answer.pop("errors", None):',
+    ),
+    Mutant(
+        "anybody deletes",
+        "read.py",
+        "        if task.owner != owner:\n            raise TaskNotFound(task_id)\n        if",
+        "        if",
+    ),
+    Mutant(
+        "a deleted task is shown",
+        "read.py",
+        "if task.owner != owner or task.deleted_at is not None:",
+        "if task.owner != owner:",
+    ),
+    Mutant(
+        "a wait has no end",
+        "read.py",
+        "and not task.ended and self.pace.clock() < until:",
+        "and not task.ended:",
+    ),
+    # The list
+    Mutant(
+        "a page shows what is deleted",
+        "store.py",
+        "tuple(task for task in found if task.deleted_at is None)",
+        "tuple(found)",
+    ),
+    Mutant(
+        "a page begins with the last of the one before",
+        "store.py",
+        "Place(int(keys[-1]",
+        "Place(1 + int(keys[-1]",
+    ),
+    Mutant(
+        "a page leaves one out",
+        "store.py",
+        "Place(int(keys[-1]",
+        "Place(-1 + int(keys[-1]",
+        "test_table_twin.py",  # only tasks of one instant are left out
+    ),
+    Mutant(
+        "the page of a status is another's",
+        "store.py",
+        "listed_as(status, owner)) if status",
+        'listed_as(status, "owner0")) if status',
+    ),
+    Mutant(
+        "the list by status does not follow",
+        "transitions.py",
+        'return state | {"listed_status": listed_as(SHOWN[target], task.owner)}',
+        "return state",
+    ),
+    # Told once a try
+    Mutant(
+        "told before the claim",
+        "aftercare.py",
+        "        claim = self.steps.later(task, wait_s, **following)\n",
+        "        self._post(task)\n        claim = self.steps.later(task, wait_s, **following)\n",
+    ),
+    Mutant(
+        "told although another has the claim",
+        "aftercare.py",
+        "        if not claim.won:\n            return\n",
+        "",
+    ),
+    Mutant(
+        "what is still to be told is taken off the list",
+        "steps.py",
+        'if due_at is None and facts.get("notices", task.notices) is not None:',
+        "if False:",
+    ),
+    Mutant(
+        "an end tells nobody",
+        "transitions.py",
+        "if task.notify_url and tell:",
+        "if False:",
+    ),
+    Mutant(
+        "told before its end",
+        "aftercare.py",
+        "told = task.notices is None or not task.ended",
+        "told = task.notices is None and not task.ended",
+    ),
+    Mutant(
+        "given up after the first refusal",
+        "aftercare.py",
+        "if tries < len(waits):",
+        "if False:",
+    ),
+    Mutant(
+        "tried a seventh time",
+        "aftercare.py",
+        "if tries > len(waits):",
+        "if tries > 1 + len(waits):",
+    ),
+    Mutant(
+        "what was told stays on the list for nothing",
+        "aftercare.py",
+        "reasons.softly_failed(task) and (task.poyo_id or task.hints)",
+        "reasons.softly_failed(task)",
+    ),
+    Mutant(
+        "every post is signed with some key",
+        "secrets.py",
+        'keys.get(owner.partition(OWNER_SEPARATOR)[0]) if isinstance(keys, dict) else ""',
+        'next(iter(keys.values())) if isinstance(keys, dict) else ""',
+    ),
+    # The doors of it
+    Mutant(
+        "an owner's upload is found by everybody",
+        "uploads.py",
+        "hashlib.sha256(owner.encode())",
+        'hashlib.sha256(b"owner")',
+        "test_uploads.py",
+    ),
+    Mutant(
+        "a callback may lead anywhere",
+        "deliver.py",
+        "return check(url, hosts=self.hosts, resolve=self.resolve)",
+        'return check(url, hosts=("*",), resolve=self.resolve)',
+        "test_deliver.py",
+    ),
+    Mutant(
+        "whom a server key acts for is ignored",
+        "house.py",
+        'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',
+        "return name",
+        "test_owners.py",
+    ),
+    Mutant(
+        "the key of a deleted order is answered with it",
+        "house.py",
+        "        if task.deleted_at is not None:\n",
+        "        if False:\n",
+        "test_api_tasks.py",
     ),
 )
