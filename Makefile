@@ -86,7 +86,7 @@ audit: envs ## workflows, scripts, template and code read by those who look for 
 	@local/environment.sh audit
 	$(call step,zizmor,$(DEV)/zizmor --offline --pedantic --no-progress --quiet .github)
 	$(call step,actionlint,local/actionlint.sh)
-	$(call step,shellcheck,$(AUDIT)/shellcheck .ci/run local/*.sh local/*/*.sh scripts/*.sh)
+	$(call step,shellcheck,$(AUDIT)/shellcheck .ci/run local/*.sh local/*/*.sh scripts/*.sh examples/*.sh examples/*/*.sh)
 	$(call step,powershell,$(AUDIT)/python -m scripts.powershell_syntax scripts/check.ps1)
 	$(call step,bandit,$(DEV)/bandit -q -r functions cli scripts && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
 	$(call step,checkov,scripts/checkov.sh)
