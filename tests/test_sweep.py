@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,15 @@ def test_what_is_not_due_or_has_ended_is_left_alone(here: World) -> None:
 
     assert here.sweep() == Swept(0, 0)
     assert here.cloud.rings() == []
+
+
+def test_what_has_ended_is_swept_while_it_is_to_be_told_or_erased(here: World) -> None:
+    done: dict[str, Any] = {"state": "finished", "poyo_id": "P", "due_at": START}
+    told = here.put(task("told", notify_url="https://caller.example/h", notices=0, notice_at=START, **done))  # fmt: skip
+    erased = here.put(task("erased", deleted_at=START, listed=None, listed_status=None, **done))
+
+    assert here.sweep().rung == 2
+    assert {ring["task_id"] for ring in here.cloud.rings()} == {told.task_id, erased.task_id}
 
 
 def test_what_is_due_this_very_moment_is_due(here: World) -> None:
