@@ -84,7 +84,6 @@ def document() -> Schema:
             "schemas": components(),
             "parameters": {name: parameter(name) for name in sorted(PARAMETERS)},
             "examples": dict(sorted(shared().items())),
-            "callbacks": {"TaskEnded": {"{$request.body#/callback_url}": {"post": notice()}}},
             "securitySchemes": {
                 "serverKey": {
                     "type": "http",
@@ -122,7 +121,10 @@ def described(operation: Operation) -> Schema:
     responses = {str(each.status): success(operation, each) for each in operation.answers}
     said["responses"] = dict(sorted((responses | refusals(operation)).items()))
     if "callback_url" in getattr(operation.takes, "model_fields", ()) and operation.id != "quote":
-        said["callbacks"] = {"taskEnded": {"$ref": "#/components/callbacks/TaskEnded"}}
+        # In full at both places: a client generator that is much used reads no reference here.
+        said["callbacks"] = {
+            "taskEnded": {"{$request.body#/callback_url}": {"post": notice(operation)}}
+        }
     return said
 
 
@@ -215,12 +217,12 @@ def header(name: str, always: bool) -> Schema:
     return {"description": says, **({"required": True} if always else {}), "schema": schema}
 
 
-def notice() -> Schema:
+def notice(operation: Operation) -> Schema:
     """The caller's own callback."""
     signed = ("X-Webhook-Timestamp", "X-Webhook-Signature")
     return {
-        "operationId": "taskEnded",
-        "tags": ["Tasks"],
+        "operationId": f"{operation.id}Ended",
+        "tags": [operation.tag],
         "summary": "Your callback: a task has ended",
         "description": NOTICE,
         "security": [],
