@@ -107,12 +107,14 @@ def _function(uri: Any) -> str:
 
 
 def _integration(cloud: Cloud, stack: Stack, function: str) -> str:
-    name = _physical_name(cloud, function)
-    arn = cloud.client("lambda").get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    name = _physical_name(cloud, function)  # of an alias this is its ARN, of a function its name
+    if not name.startswith("arn:"):
+        told = cloud.client("lambda").get_function(FunctionName=name)
+        name = told["Configuration"]["FunctionArn"]
     created = cloud.client("apigatewayv2").create_integration(
         ApiId=stack.api_id,
         IntegrationType="AWS_PROXY",
-        IntegrationUri=arn,
+        IntegrationUri=name,
         PayloadFormatVersion="2.0",
     )
     return str(created["IntegrationId"])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from local import build
 from local.cloud import REGION, Cloud
@@ -22,12 +23,17 @@ class Stack:
     api_url: str
 
 
-def deploy(processes: Processes, cloud: Cloud, settings: Settings) -> Stack:
-    """Run `sam deploy` of the built template; raises StepFailed with its last lines."""
+def deploy(
+    processes: Processes, cloud: Cloud, settings: Settings, template: Path = build.TEMPLATE
+) -> Stack:
+    """Run `sam deploy` of a built template; raises StepFailed with its last lines.
+
+    Of a stack that is there it makes an update: its routes stay, its numbers want `mend_numbers`.
+    """
     overrides = [f'{name}="{value}"' for name, value in parameters(settings).items()]
     command = [
         "sam", "deploy",
-        "--template-file", str(build.TEMPLATE),
+        "--template-file", str(template),
         "--stack-name", NAME,
         "--region", REGION,
         "--resolve-s3",
