@@ -6,6 +6,7 @@ import json
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -13,14 +14,25 @@ from imagetasks import capability
 from imagetasks.task import derive_task_id
 from local import stack as local_stack
 from local.system import System
+from tests.world import properties
 
 EVENTS = Path(__file__).parent.parent / "events"
 FUNCTIONS = {"api": "ApiFunction", "webhook": "WebhookFunction", "worker": "WorkerFunction"}
 TASK_ID = derive_task_id("default", "events-sample-1")
 ANSWERS = {  # in the order in which they make sense
     "api-health": 200,
+    "api-openapi": 200,
+    "api-catalogue": 200,
+    "api-catalogue-model": 200,
+    "api-quote": 200,
     "api-create": 202,
     "api-read": 200,
+    "api-list": 200,
+    "api-list-status": 200,
+    "unlike/api-poyo-submit": 200,
+    "unlike/api-poyo-status": 200,
+    "unlike/api-balance": 200,
+    "unlike/api-upload": 201,
     "webhook-finished": 200,
     "webhook-wrapped-base64": 200,
     "webhook-odd-body": 200,
@@ -29,9 +41,14 @@ ANSWERS = {  # in the order in which they make sense
     "worker-sweep": None,
     "sweep-schedule": None,
     "api-create-invalid": 422,
+    "api-upload-refused": 422,
+    "api-list-misspelt": 400,
+    "api-file-forged": 404,
     "api-read-stranger": 401,
+    "api-poyo-stranger": 401,
     "api-no-route": 404,
 }
+AFTERWARDS = {"api-read-wait": 200, "api-file": 302, "api-task-delete": 204}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -39,10 +56,48 @@ def read(name: str) -> dict[str, Any]:
     return found
 
 
-def test_there_is_an_expected_answer_for_each_event() -> None:
-    files = {path.stem for path in EVENTS.glob("*.json")} - {"env"}
+def names() -> set[str]:
+    """Every event there is; those in `unlike` are answered differently each time."""
+    paths = [path.relative_to(EVENTS).with_suffix("") for path in EVENTS.rglob("*.json")]
+    return {str(path) for path in paths} - {"env"}
 
-    assert files == {*ANSWERS, "api-file"}
+
+def test_there_is_an_expected_answer_for_each_event() -> None:
+    assert names() == {*ANSWERS, *AFTERWARDS}
+
+
+def test_there_is_an_event_for_every_way_in() -> None:
+    """Each route of the template, and each function."""
+    events = [read(name) for name in names()]
+    ways = {each.get("routeKey", "").partition(" ")[::2] for each in events}
+    declared = [
+        (each["Properties"]["Method"], each["Properties"]["Path"])
+        for function in ("ApiFunction", "WebhookFunction")
+        for each in properties(function)["Events"].values()
+        if each["Properties"]["Path"] != "$default"
+    ]
+
+    assert len(declared) >= 16
+    assert set(declared) <= ways
+    assert {name.rpartition("/")[2].partition("-")[0] for name in names()} == {*FUNCTIONS, "sweep"}
+
+
+@pytest.mark.parametrize("name", sorted({*ANSWERS, *AFTERWARDS}))
+def test_an_event_is_what_the_gateway_would_hand_over(name: str) -> None:
+    event = read(name)
+    if "routeKey" not in event:
+        return
+    method, _, rule = event["routeKey"].partition(" ")
+    http = event["requestContext"]["http"]
+
+    assert event["requestContext"]["routeKey"] == event["routeKey"]
+    assert http["path"] == event["rawPath"]
+    assert rule == "" or http["method"] == method
+    for part, value in (event.get("pathParameters") or {}).items():
+        rule = rule.replace(f"{{{part}}}", value)
+    assert rule in ("", event["rawPath"])
+    query = dict(parse_qsl(event["rawQueryString"]))
+    assert (event.get("queryStringParameters") or {}) == query
 
 
 def test_the_callback_events_carry_the_local_capability() -> None:
@@ -53,9 +108,28 @@ def test_the_callback_events_carry_the_local_capability() -> None:
     assert read("webhook-forged")["rawPath"] != path
 
 
-@pytest.mark.parametrize("name", ["api-read", "api-file", "worker-callback", "worker-sweep"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "api-read",
+        "api-read-wait",
+        "api-file",
+        "api-file-forged",
+        "api-task-delete",
+        "unlike/api-poyo-status",
+        "worker-callback",
+        "worker-sweep",
+    ],
+)
 def test_the_events_speak_of_the_task_that_api_create_makes(name: str) -> None:
     assert TASK_ID in json.dumps(read(name))
+
+
+def test_the_drop_in_event_orders_what_api_create_orders() -> None:
+    create, submit = read("api-create"), read("unlike/api-poyo-submit")
+
+    assert submit["body"] == create["body"]
+    assert submit["headers"]["idempotency-key"] == create["headers"]["idempotency-key"]
 
 
 def test_every_event_is_answered_as_its_name_says(stack: System) -> None:
@@ -70,23 +144,31 @@ def test_every_event_is_answered_as_its_name_says(stack: System) -> None:
             assert answer["statusCode"] == status, (name, answer)
             assert name != "api-read" or json.loads(answer["body"])["task_id"] == TASK_ID
 
-    invoke_until_finished(stack)
-    assert invoke(stack, "api-file")["statusCode"] == 302
+    task = invoke_until_finished(stack)
+    link = read("api-file-forged") | {"rawPath": urlsplit(task["files"][0]["file_url"]).path}
+    assert invoke(stack, "api-file-forged", link)["statusCode"] == 302
+    for name, status in AFTERWARDS.items():
+        assert invoke(stack, name)["statusCode"] == status, name
+    for name in ("api-read", "api-file", "unlike/api-poyo-status"):
+        assert invoke(stack, name)["statusCode"] == 404, name
+    assert invoke(stack, "api-create")["statusCode"] == 410
 
 
-def invoke_until_finished(stack: System) -> None:
+def invoke_until_finished(stack: System) -> dict[str, Any]:
     for _ in range(100):
-        if json.loads(invoke(stack, "api-read")["body"])["status"] == "finished":
-            return
+        task: dict[str, Any] = json.loads(invoke(stack, "api-read")["body"])
+        if task["status"] == "finished":
+            return task
         time.sleep(0.3)
     pytest.fail("the task of the events did not finish in 30 s")
 
 
-def invoke(stack: System, name: str) -> dict[str, Any]:
-    logical_id = FUNCTIONS.get(name.split("-", maxsplit=1)[0], "SweepFunction")
-    answer = stack.client("lambda").invoke(
-        FunctionName=stack.outputs[f"{logical_id}Name"], Payload=json.dumps(read(name)).encode()
-    )
+def invoke(stack: System, name: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The function's answer to an event, or to another one of its kind."""
+    door = name.rpartition("/")[2].partition("-")[0]
+    function = stack.outputs[f"{FUNCTIONS.get(door, 'SweepFunction')}Name"]
+    content = json.dumps(event or read(name)).encode()
+    answer = stack.client("lambda").invoke(FunctionName=function, Payload=content)
     payload: dict[str, Any] = json.loads(answer["Payload"].read())
     assert "FunctionError" not in answer, (name, payload)
     return payload

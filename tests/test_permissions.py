@@ -50,6 +50,25 @@ class Role:
     def object(self, key: str) -> dict[str, str]:
         return {"Bucket": self.outputs["ImagesBucketName"], "Key": key}
 
+    def query(self, index: str) -> Any:
+        return self.client("dynamodb").query(
+            **self.table,
+            IndexName=index,
+            KeyConditionExpression="#of = :nobody",
+            ExpressionAttributeNames={"#of": index},
+            ExpressionAttributeValues={":nobody": {"S": "nobody"}},
+        )
+
+    def erase(self, *keys: str) -> Any:
+        """Delete them in one request, which says of each key what became of it."""
+        answer: dict[str, Any] = self.client("s3").delete_objects(
+            Bucket=self.outputs["ImagesBucketName"],
+            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+        )
+        for error in answer.get("Errors", ()):
+            raise ClientError({"Error": error}, "DeleteObjects")
+        return answer
+
 
 KEY = {"pk": {"S": "test#nobody"}}
 DUE = "due_shard = :shard"
@@ -65,6 +84,18 @@ ACTS: dict[str, Act] = {
     ),
     "delete a row": lambda r: r.client("dynamodb").delete_item(**r.table, Key=KEY),
     "scan the table": lambda r: r.client("dynamodb").scan(**r.table),
+    "scan an owner's list": lambda r: r.client("dynamodb").scan(**r.table, IndexName="listed"),
+    "read several tasks": lambda r: r.client("dynamodb").batch_get_item(
+        RequestItems={r.table["TableName"]: {"Keys": [KEY]}}
+    ),
+    "write several rows": lambda r: r.client("dynamodb").batch_write_item(
+        RequestItems={r.table["TableName"]: [{"PutRequest": {"Item": KEY}}]}
+    ),
+    "list tasks": lambda r: r.query("listed"),
+    "list tasks by status": lambda r: r.query("listed_status"),
+    "query the table": lambda r: r.client("dynamodb").query(
+        **r.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": KEY["pk"]}
+    ),
     "query what is due": lambda r: r.client("dynamodb").query(
         **r.table, IndexName="due", KeyConditionExpression=DUE, ExpressionAttributeValues=SHARD
     ),
@@ -73,6 +104,15 @@ ACTS: dict[str, Act] = {
     "read an image": lambda r: r.client("s3").get_object(**r.object("images/a/0")),
     "read another prefix": lambda r: r.client("s3").get_object(**r.object("else/a")),
     "write another prefix": lambda r: r.client("s3").put_object(**r.object("else/a"), Body=b"x"),
+    "put an upload": lambda r: r.client("s3").put_object(**r.object("uploads/a/b"), Body=b"x"),
+    "read an upload": lambda r: r.client("s3").get_object(**r.object("uploads/a/b")),
+    "delete an upload": lambda r: r.client("s3").delete_object(**r.object("uploads/a/b")),
+    "delete another prefix": lambda r: r.client("s3").delete_object(**r.object("else/a")),
+    "erase a task's images": lambda r: r.erase("images/a/0", "images/a/1"),
+    "erase uploads": lambda r: r.erase("uploads/a/b"),
+    "open an image to all": lambda r: r.client("s3").put_object_acl(
+        **r.object("images/a/0"), ACL="public-read"
+    ),
     "delete an image": lambda r: r.client("s3").delete_object(**r.object("images/a/0")),
     "list the bucket": lambda r: r.client("s3").list_objects_v2(
         Bucket=r.outputs["ImagesBucketName"]
@@ -95,13 +135,18 @@ ACTS: dict[str, Act] = {
     ),
 }
 TASKS = {"read a task", "write a row", "change a row"}
+LISTS = {"read several tasks", "list tasks", "list tasks by status"}
+KEYS = {"read PoYo's key", "read the callback keys"}
 ALLOWED = {
-    "Api": TASKS | {"read an image", "ring", "read PoYo's key", "read the callback keys"},
+    # An upload is put by a browser, with a form that this role has signed.
+    "Api": TASKS | LISTS | KEYS | {"read an image", "put an upload", "read an upload", "ring"},
     "Webhook": {"ring", "read the callback keys"},
-    # Lambda itself takes from the queue with the worker's role.
+    # Lambda itself takes from the queue with the worker's role. An upload is read through a link
+    # that this role has signed.
     "Worker": TASKS
-    | {"write an image", "read an image", "ring", "take from the queue"}
-    | {"read PoYo's key", "read the callback keys"},
+    | KEYS
+    | {"write an image", "read an image", "delete an image", "erase a task's images"}
+    | {"read an upload", "ring", "take from the queue"},
     "Sweep": {"change a row", "query what is due", "ring"},
 }
 
