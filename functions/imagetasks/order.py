@@ -125,7 +125,10 @@ def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
     return _at(path, str(error["msg"])[:200])
 
 
-MEANT = {"aspect_ratio": "size", "ratio": "size", "images": "image_urls", "image": "image_urls"}
+MEANT = {  # by those who know another API of the kind
+    **dict.fromkeys(("aspect_ratio", "aspectRatio", "ratio", "image_size"), "size"),
+    **dict.fromkeys(("images", "image"), "image_urls"),
+}
 
 
 def _unknown(kind: type[BaseModel], name: str) -> str:
