@@ -269,6 +269,7 @@ MUTANTS = (
         "transitions.py",
         'return {k: v for k, v in values.items() if k != "detail" or task.deleted_at is None}',
         "return dict(values)",
+        "test_aftercare.py",
     ),
     Mutant(
         "a deletion keeps the order",
@@ -299,6 +300,7 @@ MUTANTS = (
         "look.py",
         "        if task.deleted_at is not None:\n            return []\n",
         "",
+        "test_aftercare.py",
     ),
     Mutant(
         "an outcome that lost to a deletion is forgotten",
@@ -313,12 +315,14 @@ MUTANTS = (
         "        if outcome.task.deleted_at != task.deleted_at:\n"
         "            return self._bind(outcome.task, poyo_id)",
         "        if False:\n            return self._bind(outcome.task, poyo_id)",
+        "test_aftercare.py",
     ),
     Mutant(
         "an adopted id that lost to a deletion is forgotten",
         "look.py",
         "if outcome.task.deleted_at != task.deleted_at:",
         "if False:",
+        "test_aftercare.py",
     ),
     Mutant(
         "erased without erasing",
@@ -407,6 +411,7 @@ MUTANTS = (
         "aftercare.py",
         "        if not claim.won:\n            return\n",
         "",
+        "test_aftercare.py",
     ),
     Mutant(
         "what is still to be told is taken off the list",
@@ -437,6 +442,7 @@ MUTANTS = (
         "aftercare.py",
         "if tries > len(waits):",
         "if tries > 1 + len(waits):",
+        "test_aftercare.py",
     ),
     Mutant(
         "what was told stays on the list for nothing",

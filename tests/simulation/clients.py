@@ -47,7 +47,7 @@ class Client:
         if chance.random() < 0.3:
             self._world.after(chance.choice((0.1, 30, 600)), self.read)
         if chance.random() < self._world.plan.deleted:
-            wait_s = chance.choice((0.1, 5, 20, 60, 200, 900, 4000)) * chance.uniform(0.5, 1.5)
+            wait_s = chance.choice((0.1, 2, 5, 20, 60, 200, 900, 4000)) * chance.uniform(0.5, 1.5)
             self._world.after(wait_s, self.delete)
             self._world.after(wait_s + chance.choice((0, 0.2, 60, 4000)), self.afterwards)
 

@@ -189,8 +189,11 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "deleted": 1.0,
         "browsers": 5,
         "targets": (None, *(f"look {effect}" for effect in ERASING)),
-        "rates": {"poyo.submit": 0.3, "poyo.work": 0.8, "bucket.delete": 0.4},
-        "kinds": {"poyo.work": ("instant", "instant", "two_files", "moderated")},
+        "rates": {"poyo.submit": 0.5, "poyo.work": 0.8, "bucket.delete": 0.4},
+        "kinds": {
+            "poyo.submit": (*LOST, "moderated_400", "empty_402", "moderated_400", "busy_429"),
+            "poyo.work": ("instant", "instant", "two_files", "moderated"),
+        },
     },
 }
 
