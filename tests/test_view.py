@@ -7,9 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from imagetasks import capability
 from imagetasks.reasons import REASONS
 from imagetasks.task import KeptFile
-from imagetasks.view import instant, show
+from imagetasks.view import instant, quote, show, warnings
 from tests.fakes import POYO_ID, START, task
 
 ORIGIN = "https://img.example"
@@ -31,17 +32,49 @@ def test_instants_are_utc_to_the_millisecond(ms: int, said: str) -> None:
 
 
 def test_a_finished_task_shows_its_files_and_what_was_charged() -> None:
-    shown = show(
-        task(state="finished", files=(KEPT, KEPT), charged=Decimal("8.48"), finished_at=START),
-        origin=ORIGIN,
-    )
+    made = task(state="finished", files=(KEPT, KEPT), charged=Decimal("8.48"), finished_at=START)
+
+    shown = show(made, origin=ORIGIN)
 
     assert shown["status"] == "finished"
     assert shown["credits"] == {"estimated": 2, "charged": 8.48}
-    assert [file["file_url"].rpartition("/")[2] for file in shown["files"]] == ["0", "1"]
+    assert [file["file_url"] for file in shown["files"]] == [
+        ORIGIN + capability.file_path(made.link_key, made.task_id, n) for n in (0, 1)
+    ]
     assert "key" not in shown["files"][0]
     assert shown["finished_at"] == instant(START)
     json.dumps(shown)
+
+
+def test_neither_the_key_of_the_links_nor_a_callers_callback_is_shown() -> None:
+    made = task(state="finished", files=(KEPT,), notify_url="https://canary.example/")
+
+    said = json.dumps(show(made, origin=ORIGIN))
+
+    assert made.link_key not in said
+    assert "canary" not in said
+
+
+@pytest.mark.parametrize(
+    ("wish", "billed"),
+    [
+        ({"size": "1:1", "resolution": "4K"}, "2K"),
+        ({"size": "auto", "resolution": "2K"}, "1K"),
+        ({"resolution": "4K"}, "1K"),
+        ({"size": "16:9", "resolution": "4K"}, None),
+        ({"size": "3840x2160", "resolution": "4K"}, None),
+        ({"size": "auto", "resolution": "1K"}, None),
+        ({}, None),
+    ],
+)
+def test_what_is_billed_otherwise_than_asked_is_warned_of(
+    wish: dict[str, str], billed: str | None
+) -> None:
+    warned = warnings(wish)
+
+    assert [each["pointer"] for each in warned] == ["/input/resolution"] * (billed is not None)
+    assert all(f"bills this size at {billed}" in each["detail"] for each in warned)
+    assert quote("gpt-image-2", wish)["warnings"] == warned
 
 
 @pytest.mark.parametrize("reason", REASONS)
