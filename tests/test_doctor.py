@@ -12,7 +12,7 @@ import pytest
 
 from cli import doctor, findings
 from cli.findings import Finding
-from cli.stack import Stack
+from cli.stack import Stack, Wrong
 from imagetasks.reply import Reply
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
@@ -284,6 +284,22 @@ def test_what_is_broken_is_named_with_what_to_do_and_nothing_else_is(
 
 def test_all_of_it_was_put_back(command: Doctor) -> None:
     assert command()[0] == 0
+
+
+@pytest.mark.usefixtures("command")
+def test_the_api_is_asked_where_the_gateway_has_put_it(
+    stack: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = Stack(NAME, None)
+    assert known.api_url() == stack.stack.api_url  # the emulator's
+
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+
+    assert known.api_url() == stack.outputs["ApiUrl"]
+    with pytest.raises(Wrong, match="deploy the current template"):
+        known.resource("Nothing")
+    with pytest.raises(Wrong, match="deploy the current template"):
+        known.parameter("Nothing")
 
 
 @pytest.mark.usefixtures("command")
