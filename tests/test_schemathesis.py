@@ -36,11 +36,12 @@ PLACE = cursor.written(Place(1_790_000_000_000, "a" * 26))
 ELSEWHERE = "https://pages.example/boat.png"  # a name that is reserved: nobody is there
 LONGEST = 2048  # an address
 KEY = re.compile(schemas.KEY)
-# Each operation's first answer must be among those that came; a file's link no generator can guess.
+# Each operation's first answer must be among those that came. Not these two: a file's link no generator
+# can guess, and the address that the contract itself came from schemathesis leaves out.
 SUCCESSES = [
     f"{each.method} {each.path} {each.answers[0].status}"
     for each in OPERATIONS
-    if each.id != "openLink"
+    if each.id not in ("openLink", "readContract")
 ]
 CHECKS = (
     "not_a_server_error",
