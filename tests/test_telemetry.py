@@ -24,6 +24,12 @@ PAGES = sorted(set(re.findall(r'telemetry\.page\(\s*"(\w+)"', CODE)))
 HEALS = {"bell_dumb"}
 
 
+@pytest.fixture(autouse=True)
+def no_request() -> None:
+    """As after a cold start: nothing that an earlier request left with the logger."""
+    telemetry.requested({})
+
+
 def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
