@@ -96,4 +96,5 @@ def _answer(problem: Problem) -> Response[str]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's HTTP API, payload format 2.0."""
+    telemetry.requested(event)
     return app.resolve(event, context)
