@@ -21,16 +21,16 @@ FUNCTIONS = {"api": "ApiFunction", "webhook": "WebhookFunction", "worker": "Work
 TASK_ID = derive_task_id("default", "events-sample-1")
 ANSWERS = {  # in the order in which they make sense
     "api-health": 200,
-    "api-openapi": 200,
+    "api-contract": 200,
     "api-catalogue": 200,
     "api-catalogue-model": 200,
-    "api-quote": 200,
+    "api-estimate": 200,
     "api-create": 202,
     "api-read": 200,
     "api-list": 200,
     "api-list-status": 200,
-    "unlike/api-poyo-submit": 200,
-    "unlike/api-poyo-status": 200,
+    "unlike/api-drop-in-submit": 200,
+    "unlike/api-drop-in-status": 200,
     "unlike/api-balance": 200,
     "unlike/api-upload": 201,
     "webhook-finished": 200,
@@ -41,14 +41,14 @@ ANSWERS = {  # in the order in which they make sense
     "worker-sweep": None,
     "sweep-schedule": None,
     "api-create-invalid": 422,
-    "api-upload-refused": 422,
+    "api-invalid-upload": 422,
     "api-list-misspelt": 400,
     "api-file-forged": 404,
     "api-read-stranger": 401,
-    "api-poyo-stranger": 401,
+    "api-drop-in-stranger": 401,
     "api-no-route": 404,
 }
-AFTERWARDS = {"api-read-wait": 200, "api-file": 302, "api-task-delete": 204}
+AFTERWARDS = {"api-awaited": 200, "api-file": 302, "api-delete": 204}
 
 
 def read(name: str) -> dict[str, Any]:
@@ -112,11 +112,11 @@ def test_the_callback_events_carry_the_local_capability() -> None:
     "name",
     [
         "api-read",
-        "api-read-wait",
+        "api-awaited",
         "api-file",
         "api-file-forged",
-        "api-task-delete",
-        "unlike/api-poyo-status",
+        "api-delete",
+        "unlike/api-drop-in-status",
         "worker-callback",
         "worker-sweep",
     ],
@@ -126,7 +126,7 @@ def test_the_events_speak_of_the_task_that_api_create_makes(name: str) -> None:
 
 
 def test_the_drop_in_event_orders_what_api_create_orders() -> None:
-    create, submit = read("api-create"), read("unlike/api-poyo-submit")
+    create, submit = read("api-create"), read("unlike/api-drop-in-submit")
 
     assert submit["body"] == create["body"]
     assert submit["headers"]["idempotency-key"] == create["headers"]["idempotency-key"]
@@ -149,7 +149,7 @@ def test_every_event_is_answered_as_its_name_says(stack: System) -> None:
     assert invoke(stack, "api-file-forged", link)["statusCode"] == 302
     for name, status in AFTERWARDS.items():
         assert invoke(stack, name)["statusCode"] == status, name
-    for name in ("api-read", "api-file", "unlike/api-poyo-status"):
+    for name in ("api-read", "api-file", "unlike/api-drop-in-status"):
         assert invoke(stack, name)["statusCode"] == 404, name
     assert invoke(stack, "api-create")["statusCode"] == 410
 
