@@ -334,10 +334,6 @@ HEAVY = {"prompt": "🗼" * 20_000, "image_urls": [f"https://a.example/{'a' * 20
 MOST = 4 * 1024 * 1024
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="this engine ends an answer about an index after 1 MB of its rows, and Table.page takes that for the end",
-)
 def test_a_list_of_the_longest_orders_ends_with_the_last_of_them(api: Api) -> None:
     put(behind(api), [one("owner", n, START + n, input=HEAVY) for n in range(40)])
     found: list[str] = []

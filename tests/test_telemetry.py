@@ -20,6 +20,8 @@ ALWAYS = {"level", "location", "message", "timestamp", "service"}
 MOVED = {"task_id", "transition", "won", "state", "reason", "attempt", "poyo_id", "age_ms"}
 CODE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
 PAGES = sorted(set(re.findall(r'telemetry\.page\(\s*"(\w+)"', CODE)))
+# Loud in the log, which then holds the only record of an id; it heals, or ends as UnconfirmedAlarm.
+HEALS = {"bell_dumb"}
 
 
 @pytest.fixture(autouse=True)
@@ -169,4 +171,4 @@ def test_each_page_rings_an_alarm(page: str) -> None:
         if each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"]["MetricName"] == metric
     ]
 
-    assert listening
+    assert bool(listening) is (page not in HEALS)

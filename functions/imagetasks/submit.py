@@ -233,4 +233,4 @@ class Submitter:
         try:
             self.doorbell.ring(ring, delay_s=delay_s)
         except QueueUnavailable:
-            telemetry.warn("bell_dumb", task_id=ring.task_id, poyo_id=ring.poyo_id)
+            telemetry.page("bell_dumb", task_id=ring.task_id, poyo_id=ring.poyo_id)

@@ -104,20 +104,26 @@ class Table:
 
         `after` is the key that the page begins behind; its row need not be there any more.
         """
-        arguments: dict[str, Any] = {}
+        onward: dict[str, Any] = {}
         if after:
-            arguments["ExclusiveStartKey"] = _marshal({**after, index: value})
-        found = self._call(
-            self.client.query,
-            IndexName=index,
-            KeyConditionExpression="#value = :value",
-            ExpressionAttributeNames={"#value": index},
-            ExpressionAttributeValues=_marshal({":value": value}),
-            ScanIndexForward=False,
-            Limit=limit,
-            **arguments,
-        )
-        return [_unmarshal(item) for item in found["Items"]]
+            onward["ExclusiveStartKey"] = _marshal({**after, index: value})
+        keys: list[dict[str, Any]] = []
+        while len(keys) < limit:
+            found = self._call(
+                self.client.query,
+                IndexName=index,
+                KeyConditionExpression="#value = :value",
+                ExpressionAttributeNames={"#value": index},
+                ExpressionAttributeValues=_marshal({":value": value}),
+                ScanIndexForward=False,
+                Limit=limit - len(keys),
+                **onward,
+            )
+            keys += map(_unmarshal, found["Items"])
+            onward["ExclusiveStartKey"] = found.get("LastEvaluatedKey")
+            if not onward["ExclusiveStartKey"]:  # a short answer may have been cut at a megabyte
+                break
+        return keys
 
     def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Up to 100 rows as of now (strongly consistent) by `pk`; missing ones are missing."""
