@@ -449,6 +449,22 @@ def test_every_answer_that_is_promised_is_given_and_no_other(
     assert given_ == promised
 
 
+def test_a_quote_is_refused_the_callback_that_an_order_is_refused(scene: Scene) -> None:
+    nowhere = {**ORDER, "callback_url": "http://10.0.0.1/"}
+    for operation in OPERATIONS:
+        if operation.takes is order.TaskRequest:
+            answer = replace(usual(scene, operation), body=nowhere).sent(scene.door)
+            assert answer.status in (400, 422), operation.id
+
+
+def test_a_key_of_a_foreign_blank_is_a_wrong_one_and_not_none(scene: Scene) -> None:
+    for operation in OPERATIONS:
+        if {"key", "optional_key"} & set(operation.asks):
+            wish = usual(scene, operation)
+            foreign = replace(wish, headers=wish.headers | {"idempotency-key": "\x85"})
+            assert "has 1 to 255 printable ASCII" in foreign.sent(scene.door).body, operation.id
+
+
 def as_promised(operation: Operation, answer: Answer, about: str) -> set[str]:
     """The codes that an answer shows, once all of it is as declared."""
     responses = declared(operation)["responses"]
