@@ -335,6 +335,7 @@ MUTANTS = (
         "aftercare.py",
         "if self.pace.older(task.deleted_at or 0, again_s):",
         "if True:",
+        "test_aftercare.py",
     ),
     Mutant(
         "erased again before clocks agree that the copier is gone",
@@ -348,6 +349,7 @@ MUTANTS = (
         "images.py",
         'if kept := answer.pop("Errors", None):',
         'if kept := answer.pop("errors", None):',
+        "test_images.py",
     ),
     Mutant(
         "anybody deletes",
