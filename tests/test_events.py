@@ -14,41 +14,12 @@ from imagetasks import capability
 from imagetasks.task import derive_task_id
 from local import stack as local_stack
 from local.system import System
+from tests.samples.events import AFTERWARDS, ANSWERS
 from tests.world import properties
 
 EVENTS = Path(__file__).parent.parent / "events"
 FUNCTIONS = {"api": "ApiFunction", "webhook": "WebhookFunction", "worker": "WorkerFunction"}
 TASK_ID = derive_task_id("default", "events-sample-1")
-ANSWERS = {  # in the order in which they make sense
-    "api-health": 200,
-    "api-contract": 200,
-    "api-catalogue": 200,
-    "api-catalogue-model": 200,
-    "api-estimate": 200,
-    "api-create": 202,
-    "api-read": 200,
-    "api-list": 200,
-    "api-list-status": 200,
-    "unlike/api-drop-in-submit": 200,
-    "unlike/api-drop-in-status": 200,
-    "unlike/api-balance": 200,
-    "unlike/api-upload": 201,
-    "webhook-finished": 200,
-    "webhook-wrapped-base64": 200,
-    "webhook-odd-body": 200,
-    "webhook-forged": 404,
-    "worker-callback": None,
-    "worker-sweep": None,
-    "sweep-schedule": None,
-    "api-create-invalid": 422,
-    "api-invalid-upload": 422,
-    "api-list-misspelt": 400,
-    "api-file-forged": 404,
-    "api-read-stranger": 401,
-    "api-drop-in-stranger": 401,
-    "api-no-route": 404,
-}
-AFTERWARDS = {"api-awaited": 200, "api-file": 302, "api-delete": 204}
 
 
 def read(name: str) -> dict[str, Any]:
