@@ -28,7 +28,7 @@ from local.settings import from_environment
 from local.system import System, running
 from tests.conftest import environment
 
-pytestmark = pytest.mark.xdist_group("stack")  # not while another stack is being deployed
+pytestmark = pytest.mark.xdist_group("deploys")
 
 NAMES = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
 # Bells that are not answered come again late: a busy machine is not to be rung to a standstill.

@@ -153,7 +153,8 @@ def test_the_sweep_is_rung_by_a_schedule_every_minute(journey: Journey) -> None:
 
     assert schedule["State"] == "ENABLED"
     assert schedule["ScheduleExpression"] == "rate(1 minute)"
-    assert schedule["Target"]["Arn"].endswith(journey.system.outputs["SweepFunctionName"])
+    name = journey.system.outputs["SweepFunctionName"]
+    assert schedule["Target"]["Arn"].endswith(f":{name}:live")
 
 
 def test_doubled_callbacks_change_nothing(journey: Journey) -> None:
