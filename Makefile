@@ -4,8 +4,8 @@
 
 DEV   := .local/envs/dev/bin
 SAM   := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PATH="$(CURDIR)/.local/envs/sam/bin:$$PATH" sam
-CODE  := $(wildcard functions local tests cli scripts bench examples)
-TYPED := $(wildcard functions local tests cli scripts)
+CODE  := $(wildcard functions contract local tests cli scripts bench examples)
+TYPED := $(wildcard functions contract local tests cli scripts)
 TESTS ?= tests
 
 # $(call step,heading,command): a heading, the command's own output, the seconds it took.
@@ -63,7 +63,7 @@ envs: ## the three environments in .local/envs, from their locks
 
 clean: ## remove all that was made here, the environments too
 	rm -rf .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
-	find functions local tests cli -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+	find functions contract local tests cli -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 simulate: envs ## a task's life under every fault; SEEDS=2000, or SEED=7 for one and its story
 	@PYTHONPATH=functions $(DEV)/python -m tests.simulation --jobs 2 $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300))
@@ -88,7 +88,7 @@ audit: envs ## workflows, scripts, template and code read by those who look for 
 	$(call step,actionlint,local/actionlint.sh)
 	$(call step,shellcheck,$(AUDIT)/shellcheck .ci/run local/*.sh local/*/*.sh scripts/*.sh examples/*.sh examples/*/*.sh)
 	$(call step,powershell,$(AUDIT)/python -m scripts.powershell_syntax scripts/check.ps1)
-	$(call step,bandit,$(DEV)/bandit -q -r functions cli scripts && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
+	$(call step,bandit,$(DEV)/bandit -q -r functions contract cli scripts && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
 	$(call step,checkov,scripts/checkov.sh)
 
 .PHONY: sam-local
@@ -99,10 +99,10 @@ sam-local: envs ## the real sam local invoke on every event; its answers against
 
 .PHONY: openapi lint-api schemathesis
 openapi: envs ## write functions/openapi.json anew, from the code
-	@$(DEV)/python -m cli.openapi
+	@$(DEV)/python -m contract
 
 lint-api: envs ## functions/openapi.json as the code says it, and as a linter likes it (needs Node 20.19)
-	$(call step,openapi,$(DEV)/python -m cli.openapi --check)
+	$(call step,openapi,$(DEV)/python -m contract --check)
 	$(call step,redocly,local/redocly.sh)
 
 schemathesis: envs ## the deployed stack against its contract; CASES=2000 for each operation, SEED=7

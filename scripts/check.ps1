@@ -28,8 +28,8 @@ Set-Location (Split-Path -Parent $PSScriptRoot)
 $Windows = $env:OS -eq 'Windows_NT'
 $Environments = if ($Windows) { '.local/windows' } else { '.local/envs' }
 $Programs = if ($Windows) { 'Scripts' } else { 'bin' }
-$Code = @('functions', 'local', 'tests', 'cli', 'scripts', 'bench', 'examples' | Where-Object { Test-Path $_ })
-$Typed = @('functions', 'local', 'tests', 'cli', 'scripts' | Where-Object { Test-Path $_ })
+$Code = @('functions', 'contract', 'local', 'tests', 'cli', 'scripts', 'bench', 'examples' | Where-Object { Test-Path $_ })
+$Typed = @('functions', 'contract', 'local', 'tests', 'cli', 'scripts' | Where-Object { Test-Path $_ })
 $env:SAM_CLI_TELEMETRY = '0'
 $env:AWS_DEFAULT_REGION = 'eu-west-1'
 

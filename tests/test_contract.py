@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from cli import openapi, schemas
-from contract import OPERATIONS, Operation
+from contract import document, schemas
+from contract.operations import OPERATIONS, Operation
 from imagetasks import order, pricing
 from imagetasks.errors import InvalidOrder
 from imagetasks.quota import QUOTA_KEY
@@ -34,7 +34,7 @@ from tests.fakes import PROMPT, task
 from tests.origin import answering, origin
 from tests.world import Cloud, World, aws, properties
 
-DOCUMENT: dict[str, Any] = json.loads(openapi.FILE.read_text())
+DOCUMENT: dict[str, Any] = json.loads(document.FILE.read_text())
 IDS = [operation.id for operation in OPERATIONS]
 ORDER: dict[str, Any] = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
 KEPT = KeptFile(
@@ -84,24 +84,24 @@ def wrong(body: object, schema: Mapping[str, Any]) -> list[str]:
 
 
 def test_the_file_is_what_the_code_says() -> None:
-    assert openapi.FILE.read_text() == openapi.written(), "run `make openapi`"
+    assert document.FILE.read_text() == document.written(), "run `make openapi`"
 
 
 def test_the_command_says_what_to_do_when_it_is_not(tmp_path: Path) -> None:
     other = tmp_path / "openapi.json"
-    other.write_text(openapi.FILE.read_text().replace('"maxLength": 20000', '"maxLength": 4000'))
+    other.write_text(document.FILE.read_text().replace('"maxLength": 20000', '"maxLength": 4000'))
 
     checked = command("--check", "--file", str(other))
     command("--file", str(other))
 
     assert checked.returncode == 1
     assert "make openapi" in checked.stderr
-    assert other.read_text() == openapi.FILE.read_text()
+    assert other.read_text() == document.FILE.read_text()
     assert command("--check", "--file", str(other)).returncode == 0
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "cli.openapi", *arguments]
+    line = [sys.executable, "-m", "contract", *arguments]
     return subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

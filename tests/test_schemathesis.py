@@ -21,9 +21,9 @@ from schemathesis.config._checks import POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUS
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
-from cli import schemas
-from cli.schemas import CALLBACK
-from contract import OPERATIONS
+from contract import schemas
+from contract.operations import OPERATIONS
+from contract.schemas import CALLBACK
 from imagetasks import cursor
 from imagetasks.catalogue import IMAGE
 from imagetasks.cursor import Place

@@ -1,6 +1,6 @@
 """What each route promises: a row an operation, from which openapi.json is made and held true.
 
-Nothing that runs imports it: the API hands out the file that `python -m cli.openapi` writes.
+Nothing that runs imports it: the API hands out the file that `python -m contract` writes.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from pydantic import BaseModel, TypeAdapter
 
 import asking
 import problems
-from contract import OPERATIONS
+from contract.operations import OPERATIONS
 from imagetasks import catalogue, cursor, dialect, pricing
 from imagetasks.capability import PART
 from imagetasks.picture import EXTENSIONS

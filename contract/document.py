@@ -1,4 +1,4 @@
-"""python -m cli.openapi [--check]: functions/openapi.json, made from the code.
+"""functions/openapi.json, made from the code: python -m contract [--check].
 
 It is written anew, or with --check compared: a file that the code no longer says is an error.
 """
@@ -18,8 +18,9 @@ ROOT = Path(__file__).parent.parent
 FILE = ROOT / "functions" / "openapi.json"
 sys.path.insert(0, str(ROOT / "functions"))  # where the functions' own modules are found
 
-from cli import samples  # noqa: E402
-from cli.schemas import (  # noqa: E402
+from contract import samples  # noqa: E402
+from contract.operations import OPERATIONS, Answer, Operation  # noqa: E402
+from contract.schemas import (  # noqa: E402
     HEADERS,
     KEY_SAYS,
     PARAMETERS,
@@ -29,7 +30,6 @@ from cli.schemas import (  # noqa: E402
     name_of,
     named,
 )
-from contract import OPERATIONS, Answer, Operation  # noqa: E402
 from imagetasks import dialect  # noqa: E402
 from refusal import ProblemView  # noqa: E402
 
@@ -247,7 +247,7 @@ def written() -> str:
 
 def main() -> int:
     """Write it, or say whether the file is what would be written."""
-    parser = argparse.ArgumentParser(prog="python -m cli.openapi", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m contract", description=__doc__)
     parser.add_argument("--check", action="store_true", help="change nothing; fail when it differs")
     parser.add_argument("--file", type=Path, default=FILE, help="another file than functions/")
     asked = parser.parse_args()
@@ -258,7 +258,3 @@ def main() -> int:
         return 0
     print(f"{asked.file} is not what the code says: run `make openapi`", file=sys.stderr)
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import problems
-from contract import NO_SUCH_MODEL, Operation
+from contract.operations import NO_SUCH_MODEL, Operation
 from imagetasks import catalogue, cursor, dialect, order, view
 from imagetasks.cursor import Place
 from imagetasks.errors import InvalidOrder, InvalidParameter
