@@ -93,7 +93,7 @@ def draw(chance: random.Random, points: tuple[str, ...], *, lies: bool = False) 
 
 def _themed(plan: Plan, chance: random.Random) -> Plan:
     """Half of the seeds dwell on something that seldom comes about by itself."""
-    theme = chance.choice((*(None,) * 5, *THEMES))
+    theme = chance.choice((*(None,) * 5, *THEMES, "late truth"))
     if theme is None:
         return plan
     changes = dict(THEMES[theme])
@@ -171,6 +171,17 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "rotations": 40,
         "rates": {"secrets.get": 0.0, "poyo.submit": 0.1},
         "kinds": {"poyo.submit": LATER},
+    },
+    "refusals": {
+        "chaos_ms": 1_800_000,
+        "notified": 0.5,
+        "targets": tuple(
+            f"{effect} {side}"
+            for effect in ("submit table.update fail", "look table.update defer")
+            for side in ("before", "after")
+        ),
+        "rates": {"poyo.submit": 0.9},
+        "kinds": {"poyo.submit": ("busy_429", "busy_429", "moderated_400", "empty_402")},
     },
     "receivers away": {
         "chaos_ms": 3 * 3_600_000,
