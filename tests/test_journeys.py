@@ -83,7 +83,9 @@ class Journey:
 
     def poyo_task(self, task_id: str) -> dict[str, Any]:
         """The task that carries our id in its callback URL."""
-        [found] = [t for t in self.poyo("tasks").json()["tasks"] if task_id in t["callback_url"]]
+        [found] = [
+            t for t in self.poyo("tasks").json()["tasks"] if task_id in (t["callback_url"] or "")
+        ]
         return dict(found)
 
     def heard(self, task_id: str) -> int:
@@ -93,7 +95,7 @@ class Journey:
     def submits(self, task_id: str) -> int:
         """How many submits for the task PoYo has seen, whatever it answered."""
         events = self.poyo("log?kind=submit").json()["events"]
-        return sum(task_id in event["callback_url"] for event in events)
+        return sum(task_id in (event["callback_url"] or "") for event in events)
 
     def messages(self, output: str) -> int:
         """Messages in a queue, those being worked on included."""
