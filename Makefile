@@ -76,7 +76,7 @@ chaos: envs ## the running system, its processes killed; TASKS=200 CALLBACKS=mix
 	@$(DEV)/python -m local.chaos --tasks $(or $(TASKS),200) --callbacks $(or $(CALLBACKS),mixed) $(if $(SEED),--seed $(SEED))
 
 .PHONY: mutants
-mutants: envs ## break the code in forty places, one at a time: something must notice each
+mutants: envs ## break the code in seventy-four places, one at a time: something must notice each
 	@PYTHONPATH=functions $(DEV)/python -m tests.mutants
 
 AUDIT := .local/envs/audit/bin
