@@ -74,7 +74,9 @@ def test_two_hundred_orders_with_twenty_keys_are_twenty_tasks_and_twenty_submits
         each["idempotency_key"] for each in submits if each["idempotency_key"] in tasks
     ) == dict.fromkeys(tasks, 1)
     upstream = journey.poyo("tasks").json()["tasks"]
-    assert sum(any(task in str(each["callback_url"]) for task in tasks) for each in upstream) == KEYS
+    assert (
+        sum(any(task in str(each["callback_url"]) for task in tasks) for each in upstream) == KEYS
+    )
 
 
 def asked(journey: Journey, path: str, **headers: str) -> tuple[requests.Response, float]:
