@@ -97,7 +97,7 @@ async def serve(port: int, api_url: str, options_url: str) -> None:
         timeout=timeout, auto_decompress=False, cookie_jar=DummyCookieJar()
     ) as session:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_route("*", "/{path:.*}", Front(api_url, session, options_url).handle)
+        app.router.add_route("*", r"/{path:[\s\S]*}", Front(api_url, session, options_url).handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:

@@ -107,7 +107,15 @@ def listens(url: str) -> bool:
 
 
 # The sample task may or may not be there, have ended or have been deleted by now.
-OF_THE_TASK = {"api-awaited", "api-create", "api-delete", "api-file", "api-read"}
+OF_THE_TASK = {
+    "api-awaited",
+    "api-create",
+    "api-delete",
+    "api-drop-in-status",
+    "api-drop-in-submit",
+    "api-file",
+    "api-read",
+}
 ANY = {200, 202, 204, 302, 404, 410}
 
 

@@ -28,9 +28,8 @@ def read(name: str) -> dict[str, Any]:
 
 
 def names() -> set[str]:
-    """Every event there is; those in `unlike` are answered differently each time."""
-    paths = [path.relative_to(EVENTS).with_suffix("") for path in EVENTS.rglob("*.json")]
-    return {str(path) for path in paths} - {"env"}
+    """Every event there is."""
+    return {path.stem for path in EVENTS.glob("*.json")} - {"env"}
 
 
 def test_there_is_an_expected_answer_for_each_event() -> None:
@@ -50,7 +49,7 @@ def test_there_is_an_event_for_every_way_in() -> None:
 
     assert len(declared) >= 16
     assert set(declared) <= ways
-    assert {name.rpartition("/")[2].partition("-")[0] for name in names()} == {*FUNCTIONS, "sweep"}
+    assert {name.partition("-")[0] for name in names()} == {*FUNCTIONS, "sweep"}
 
 
 @pytest.mark.parametrize("name", sorted({*ANSWERS, *AFTERWARDS}))
@@ -87,7 +86,7 @@ def test_the_callback_events_carry_the_local_capability() -> None:
         "api-file",
         "api-file-forged",
         "api-delete",
-        "unlike/api-drop-in-status",
+        "api-drop-in-status",
         "worker-callback",
         "worker-sweep",
     ],
@@ -97,7 +96,7 @@ def test_the_events_speak_of_the_task_that_api_create_makes(name: str) -> None:
 
 
 def test_the_drop_in_event_orders_what_api_create_orders() -> None:
-    create, submit = read("api-create"), read("unlike/api-drop-in-submit")
+    create, submit = read("api-create"), read("api-drop-in-submit")
 
     assert submit["body"] == create["body"]
     assert submit["headers"]["idempotency-key"] == create["headers"]["idempotency-key"]
@@ -120,7 +119,7 @@ def test_every_event_is_answered_as_its_name_says(stack: System) -> None:
     assert invoke(stack, "api-file-forged", link)["statusCode"] == 302
     for name, status in AFTERWARDS.items():
         assert invoke(stack, name)["statusCode"] == status, name
-    for name in ("api-read", "api-file", "unlike/api-drop-in-status"):
+    for name in ("api-read", "api-file", "api-drop-in-status"):
         assert invoke(stack, name)["statusCode"] == 404, name
     assert invoke(stack, "api-create")["statusCode"] == 410
 
@@ -136,7 +135,7 @@ def invoke_until_finished(stack: System) -> dict[str, Any]:
 
 def invoke(stack: System, name: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
     """The function's answer to an event, or to another one of its kind."""
-    door = name.rpartition("/")[2].partition("-")[0]
+    door = name.partition("-")[0]
     function = stack.outputs[f"{FUNCTIONS.get(door, 'SweepFunction')}Name"]
     content = json.dumps(event or read(name)).encode()
     answer = stack.client("lambda").invoke(FunctionName=function, Payload=content)

@@ -7,10 +7,18 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 # What two runs cannot agree on: ids they were given, how old something was when they looked, the
-# picture, which the simulated PoYo draws anew for each task, and a fingerprint of all that.
-BY_NATURE = frozenset({"requestId", "stackTrace", "oldest_ms", "bytes", "sha256", "etag"})
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+# picture, which the simulated PoYo draws anew for each task, a fingerprint of all that, what an
+# upload is signed with, and the money that is left after each order.
+BY_NATURE = frozenset({
+    "requestId", "stackTrace", "oldest_ms",
+    "bytes", "file_size", "sha256", "etag",
+    "fields", "credits_amount",
+})  # fmt: skip
+_INSTANT = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
+)  # PoYo's say no zone
 _FILE = re.compile(r"(https?://\S+/files/\w+/\d+/)[\w-]{43}")  # with a key of one row
+_UPLOAD = re.compile(r"upload://[a-z2-7]{26}")
 _SIGNED = re.compile(r"https?://\S+[?&]X-Amz-Signature=\S+")
 
 
@@ -45,6 +53,8 @@ def _hidden(value: Any) -> Any:
             return [_hidden(part) for part in value]
         case str() if _INSTANT.fullmatch(value):
             return "<instant>"
+        case str() if _UPLOAD.fullmatch(value):
+            return "upload://<id>"
         case str() if found := _FILE.fullmatch(value):
             return f"{found[1]}<seal>"
         case str() if _SIGNED.fullmatch(value):

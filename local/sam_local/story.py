@@ -31,6 +31,8 @@ ROWS = (
     ("sweep-schedule", "api-no-route"),  # the task is due: the sweep finds it
     ("worker-callback", "api-read-stranger"),  # PoYo has finished: the worker keeps the image
     ("worker-sweep", "api-file", "api-read"),  # and there it is
+    ("api-drop-in-submit", "api-drop-in-status"),  # PoYo's words for it: a replay, and the result
+    ("api-balance", "api-upload"),
 )
 PATIENCE_S = 3 * FIRST_LOOK_SECONDS
 POLL_S = 0.2
