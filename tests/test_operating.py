@@ -50,3 +50,10 @@ def _emitted() -> set[str]:
 
 def test_no_paragraph_explains_an_alarm_that_is_not_there() -> None:
     assert set(re.findall(r"^### (\w+Alarm)$", PAGE, re.MULTILINE)) == {name for name, _ in ALARMS}
+
+
+def test_each_output_is_named_on_the_page() -> None:
+    outputs = re.findall(r"^  (\w+):$", TEMPLATE.partition("\nOutputs:\n")[2], re.MULTILINE)
+
+    assert len(outputs) > 10
+    assert [name for name in outputs if f"`{name}`" not in PAGE] == []
