@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
-from threading import Barrier
+from threading import Barrier, Lock
+from typing import Any, cast
 
 import pytest
 
 from imagetasks import transitions
 from imagetasks.clauses import Condition, Put, equals
 from imagetasks.errors import PoyoIdTaken, StoreUnavailable
+from imagetasks.limits import Limits
+from imagetasks.poyo import Poyo
+from imagetasks.reply import Reply
+from imagetasks.secrets import CallbackKeys, Secret
 from imagetasks.store import Due, Store
+from imagetasks.submit import Submitter
 from imagetasks.table import Table
 from imagetasks.task import Task, poyo_key, shard_of
 from imagetasks.transitions import At, Change
 from local.system import System
 from tests.engines import dynamodb_local, table_on
-from tests.fakes import START, task
+from tests.fakes import START, Clock, SecretsClient, accepted, pace, task
+from tests.world import order
 
 THREADS = 50
 
@@ -46,16 +54,16 @@ def store(request: pytest.FixtureRequest) -> Store:
     return Store(request.getfixturevalue(request.param))
 
 
-def at_once[T](act: Callable[[int], T]) -> list[T]:
-    """What fifty threads got that began at the same moment."""
-    together = Barrier(THREADS)
+def at_once[T](act: Callable[[int], T], threads: int = THREADS) -> list[T]:
+    """What so many threads got that began at the same moment."""
+    together = Barrier(threads)
 
     def run(n: int) -> T:
         together.wait()
         return act(n)
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        return list(pool.map(run, range(THREADS)))
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
 
 
 def at(n: int) -> At:
@@ -254,3 +262,44 @@ def patiently[T](act: Callable[[], T]) -> T:
         with contextlib.suppress(StoreUnavailable):
             return act()
     return act()
+
+
+class Counting:
+    """A PoYo that takes every order, and remembers under which key it came."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+        self._one = Lock()
+
+    def __call__(self, method: str, url: str, *, headers: Mapping[str, str], **_: Any) -> Reply:
+        with self._one:
+            self.keys.append(headers["Idempotency-Key"])
+            return accepted(f"POYO{len(self.keys)}")
+
+
+def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty_submits(
+    on_own_engine: Table,
+) -> None:
+    poyo = Counting()
+    secret = Secret(cast(Any, SecretsClient({"current": "k1", "k1": "key"})), "callback")
+    submitter = Submitter(
+        store=Store(on_own_engine),
+        poyo=Poyo(
+            send=poyo, base_url="https://api.poyo.test", key=lambda: "sk", renewed=lambda _: False
+        ),
+        doorbell=cast(Any, None),  # nothing has to wait
+        callback_keys=CallbackKeys(secret),
+        uploads=cast(Any, None),  # nobody brought any
+        pace=pace(Clock(), Limits(window_submits=1000)),
+    )
+
+    def submit(n: int) -> tuple[Task, bool]:
+        return patiently(lambda: submitter.submit(order(f"crowd-{n % 20}")))
+
+    answers = at_once(submit, threads=200)
+
+    tasks = Counter(made.task_id for made, _ in answers)
+    assert list(tasks.values()) == [10] * 20
+    assert sum(not replayed for _, replayed in answers) == 20
+    assert sorted(poyo.keys) == sorted(tasks)
+    assert {submitter.store.read(task_id).state for task_id in tasks} == {"running"}
