@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import findings
 from cli.findings import PAGE, Finding, Findings
 from cli.stack import Stack, Values, Wrong, asking
-from imagetasks.reply import Reply
+from imagetasks.poyo.reply import Reply
 
 FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
 QUEUES = {

@@ -14,9 +14,9 @@ from cli.stack import Values
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))  # the functions' own modules
 
-from imagetasks import poyo
 from imagetasks.errors import PoyoUnavailable
-from imagetasks.reply import Reply
+from imagetasks.poyo import client
+from imagetasks.poyo.reply import Reply
 
 GOOD_STATUS = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -109,10 +109,10 @@ def balance(reply: Reply | str) -> Finding:
     """What PoYo says of the account."""
     if isinstance(reply, str):
         return Finding("poyo", f"no answer: {reply}", "is PoyoBaseUrl right? is PoYo up?")
-    if poyo.unauthorized(reply):
+    if client.unauthorized(reply):
         return Finding("poyo", "PoYo refuses our key", "`python -m cli.keys poyo` with a valid one")
     try:
-        left = poyo.read_balance(reply)
+        left = client.read_balance(reply)
     except PoyoUnavailable:
         todo = "is PoyoBaseUrl right? is PoYo up? does the account stand?"
         return Finding("poyo", f"PoYo answers {reply.status} and tells no balance", todo)

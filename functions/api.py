@@ -9,15 +9,15 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-import problems
-from house import House
 from imagetasks import telemetry
+from imagetasks.api import problems
+from imagetasks.api.dependencies import House
+from imagetasks.api.problem_details import Problem, Refusal
+from imagetasks.api.routes.files import Files
+from imagetasks.api.routes.poyo_compat import DropIn
+from imagetasks.api.routes.tasks import Tasks
+from imagetasks.api.routes.uploads import Uploads
 from imagetasks.errors import ImageTasksError
-from refusal import Problem, Refusal
-from routes.dropin import DropIn
-from routes.files import Files
-from routes.tasks import Tasks
-from routes.uploads import Uploads
 
 app = APIGatewayHttpResolver()
 house = House.from_env()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from imagetasks import telemetry
-from imagetasks.doorbell import Doorbell
+from imagetasks.aws.table import Table
+from imagetasks.aws.task_queue import Doorbell
+from imagetasks.aws.task_repository import Store
+from imagetasks.clock import production
 from imagetasks.limits import Limits
-from imagetasks.pace import production
-from imagetasks.store import Store
-from imagetasks.sweep import sweep
-from imagetasks.table import Table
+from imagetasks.workflows.sweep import sweep
 
 STOP_BEFORE_S = 10
 

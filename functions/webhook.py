@@ -7,13 +7,13 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from asking import raw_body
 from imagetasks import telemetry
-from imagetasks.doorbell import Doorbell
+from imagetasks.api.problems import INTERNAL, NO_CALLBACK, UNAVAILABLE
+from imagetasks.api.request import raw_body
+from imagetasks.aws.secrets import CallbackKeys
+from imagetasks.aws.task_queue import Doorbell
 from imagetasks.errors import ImageTasksError
-from imagetasks.hear import Callback, hear
-from imagetasks.secrets import CallbackKeys
-from problems import INTERNAL, NO_CALLBACK, UNAVAILABLE
+from imagetasks.workflows.receive_callback import Callback, hear
 
 app = APIGatewayHttpResolver()
 keys = CallbackKeys.from_env()

@@ -11,16 +11,16 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from bootstrap import submitter_from_env
 from imagetasks import telemetry
-from imagetasks.aftercare import Aftercare
-from imagetasks.deliver import Deliveries
-from imagetasks.download import Downloads
-from imagetasks.images import Images
-from imagetasks.look import Looker
-from imagetasks.ring import Ring
-from imagetasks.secrets import ApiKeys
-from imagetasks.steps import Steps
-from wiring import submitter_from_env
+from imagetasks.aws.image_bucket import Images
+from imagetasks.aws.secrets import ApiKeys
+from imagetasks.outbound.download import Downloads
+from imagetasks.outbound.notifications import Deliveries
+from imagetasks.tasks.message import Ring
+from imagetasks.workflows.notify_caller import Aftercare
+from imagetasks.workflows.reconcile import Looker
+from imagetasks.workflows.task_updater import Steps
 
 api_keys, images = ApiKeys.from_env(), Images.from_env()
 submitter = submitter_from_env(api_keys, images)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from local.settings import HOST
 
-JAR = Path(__file__).parent.parent / ".local" / "engine" / "emulator" / "DynamoDBLocal.jar"
+JAR = Path(__file__).parent.parent / ".local" / "dynamodb-local" / "emulator" / "DynamoDBLocal.jar"
 INSIDE = 8000
 START_S = 60
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1

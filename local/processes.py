@@ -13,7 +13,7 @@ from typing import NoReturn
 from local.progress import failed
 
 ROOT = Path(__file__).resolve().parent.parent
-TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("die_with_parent.py")
 KILL_AFTER_S = 5.0
 POLL_S = 0.05
 

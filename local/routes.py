@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from local.cfn_intrinsics import Template, resolve
 from local.cloud import Cloud
-from local.intrinsics import Template, resolve
 from local.stack import NAME, Stack
 
 METHODS = (

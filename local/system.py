@@ -89,7 +89,7 @@ def _start(
     emulated = Cloud(settings.cloud_url)
     environ = emulated.environment()
     with progress.step("environments", say):
-        processes.run("environments", ["local/environment.sh", "sam", "cloud"], environ)
+        processes.run("environments", ["scripts/environment.sh", "sam", "cloud"], environ)
     with progress.step(f"emulated AWS (MiniStack) on {settings.cloud_url}", say):
         cloud.start(processes, emulated, state)
     if settings.simulated:

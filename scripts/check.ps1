@@ -7,7 +7,7 @@
     On Windows a step marked `unix` runs inside WSL, which needs make and python3 (`wsl --install`, then
     `sudo apt install make python3-venv`), because
 
-        locks    local/locks.sh and local/environment.sh are shell scripts
+        locks    scripts/locks.sh and scripts/environment.sh are shell scripts
         types    the modules under local/ use fcntl, which mypy knows on Unix only
         audit    its tools are fetched by shell scripts
         pytest   the tests deploy the whole system: its build calls make, its processes need Unix signals
@@ -28,15 +28,15 @@ Set-Location (Split-Path -Parent $PSScriptRoot)
 $Windows = $env:OS -eq 'Windows_NT'
 $Environments = if ($Windows) { '.local/windows' } else { '.local/envs' }
 $Programs = if ($Windows) { 'Scripts' } else { 'bin' }
-$Code = @('functions', 'contract', 'local', 'tests', 'cli', 'scripts', 'bench', 'examples' | Where-Object { Test-Path $_ })
-$Typed = @('functions', 'contract', 'local', 'tests', 'cli', 'scripts' | Where-Object { Test-Path $_ })
+$Code = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks', 'examples' | Where-Object { Test-Path $_ })
+$Typed = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts' | Where-Object { Test-Path $_ })
 $env:SAM_CLI_TELEMETRY = '0'
 $env:AWS_DEFAULT_REGION = 'eu-west-1'
 
 # One row a step of `make check`: its name, where it can run, and the words of its command. The first word of
 # a native command is the environment, the second its program; a test holds the rows against the Makefile.
 $Steps = @(
-    @('locks',        'unix',   'local/locks.sh', 'check'),
+    @('locks',        'unix',   'scripts/locks.sh', 'check'),
     @('format',       'native', 'dev', 'ruff', 'format', '--check', $Code),
     @('lint',         'native', 'dev', 'ruff', 'check', $Code),
     @('types',        'unix',   '.local/envs/dev/bin/mypy', $Typed),

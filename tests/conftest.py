@@ -10,7 +10,7 @@ import pytest
 
 from local.settings import from_environment
 from local.system import System, running
-from tests.receiver import Receiver, receiving
+from tests.support.notification_receiver import Receiver, receiving
 
 FIRST_LOOK_SECONDS = 5  # how patient the sweep is here; people are given 90
 

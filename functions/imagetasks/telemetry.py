@@ -13,7 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 if TYPE_CHECKING:
-    from imagetasks.task import Task
+    from imagetasks.tasks.task import Task
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "imagetasks")  # the stack's name
 SERVICE = "imagetasks"

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.chaos import customers, evidence, report, settle, strangers, verdict
+from local.chaos import attackers, customers, drain, evidence, invariants, report
 from local.chaos.boot import WEATHER, rules, scratch, system
-from local.chaos.havoc import Havoc
-from local.chaos.kinds import DOUBLE, PLAIN, mix
+from local.chaos.killer import Havoc
 from local.chaos.run import MODES, Options, Placed, Run
+from local.chaos.scenarios import DOUBLE, PLAIN, mix
 from local.processes import ROOT
 from local.progress import StepFailed, say, step
 from local.system import System
@@ -46,20 +46,20 @@ def chaos(options: Options, logs: Path, *, say: Callable[[str], None] = say) -> 
         ):
             threads = _under_load(run, havoc)
         with step("every task to its end", say):
-            settle.settle(run, havoc.strike, say)
-            settle.ring_late(run, say)
-            settle.settle(run, havoc.strike, say)
+            drain.settle(run, havoc.strike, say)
+            drain.ring_late(run, say)
+            drain.settle(run, havoc.strike, say)
         run.over.set()
         for thread in threads:
             thread.join()
         with step("strangers at every door, then the evidence", say):
-            changed = strangers.try_all(run)
+            changed = attackers.try_all(run)
             for placed in run.orders:
-                settle.read(run, placed)
+                drain.read(run, placed)
             seen = evidence.gather(run)
         for session in run.sessions:
             session.close()
-    judged = verdict.judge(run, seen, changed)
+    judged = invariants.judge(run, seen, changed)
     head = f"\nchaos: {options.tasks} tasks, seed {options.seed}, callbacks {options.callbacks}"
     head += f", {time.monotonic() - began:.0f} s"
     broken = "" if judged.good else f"\n\nBROKEN\n{report.offenders(judged)}"
@@ -77,8 +77,8 @@ def prepare(options: Options, started: System) -> Run:
     run = Run(options, started, canary, f"other-{secrets.token_hex(16)}", orders)
     run.poyo("PUT", "faults", json=rules(options.callbacks))
     _fit_to_machine(started)
-    strangers.admit_other_customer(run)
-    if not strangers.other_customer_is_known(run):
+    attackers.admit_other_customer(run)
+    if not attackers.other_customer_is_known(run):
         raise StepFailed("the second customer's key opens nothing, so its refusals prove nothing")
     return run
 
@@ -98,7 +98,7 @@ def _under_load(run: Run, havoc: Havoc) -> list[threading.Thread]:
 
     Gives the threads that go on until the run is over.
     """
-    works = (settle.keep_sweeping, strangers.prowl)
+    works = (drain.keep_sweeping, attackers.prowl)
     threads = [threading.Thread(target=work, args=(run,), daemon=True) for work in works]
     loading = threading.Thread(target=customers.load, args=(run,), daemon=True)
     for thread in (*threads, loading):

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from local.chaos.evidence import Evidence
+from local.chaos.invariants import MOST_EXTRA_LOOKS, Verdict
 from local.chaos.run import Placed, Run
-from local.chaos.verdict import MOST_EXTRA_LOOKS, Verdict
 
 SHOWN = 20  # offenders of one promise
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from local.chaos.kinds import Kind
+from local.chaos.scenarios import Kind
 from local.system import System
 
 MODES = ("mixed", "dropped", "doubled")

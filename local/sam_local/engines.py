@@ -47,7 +47,7 @@ def for_sam(processes: Processes, say: Callable[[str], None] = say) -> Iterator[
     _check_length(FOR_SAM)
     with _alone(say):
         engine = _running(os.environ, say) or _own(processes, say)
-        command = [sys.executable, "-u", "-m", "local.sam_local.loopback"]
+        command = [sys.executable, "-u", "-m", "local.sam_local.loopback_proxy"]
         sockets = ["--engine", engine.socket, "--listen", str(FOR_SAM)]
         FOR_SAM.unlink(missing_ok=True)
         process = processes.start("loopback", [*command, *sockets], os.environ)

@@ -11,8 +11,8 @@ from typing import Any
 from local import build, invoke
 from local.processes import ROOT
 from local.progress import say, step
-from local.sam_local import compare, story
-from local.sam_local.sides import Answer, Deployed, Local
+from local.sam_local import compare, event_sequence
+from local.sam_local.runners import Answer, Deployed, Local
 from local.settings import from_environment
 from local.system import System, running
 
@@ -39,7 +39,9 @@ def system() -> Iterator[System]:
     """A whole system on free ports."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
     ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
-    settings = from_environment({**ports, "FIRST_LOOK_SECONDS": str(story.FIRST_LOOK_SECONDS)})
+    settings = from_environment(
+        {**ports, "FIRST_LOOK_SECONDS": str(event_sequence.FIRST_LOOK_SECONDS)}
+    )
     with running(settings, STATE, simulator=SIMULATOR) as started:
         yield started
 
@@ -51,7 +53,7 @@ def both(system: System, docker_host: str, say: Callable[[str], None] = say) -> 
     (scratch / "layers").mkdir(parents=True)
     variables = scratch / "env.json"  # not events/env.json, which belongs to `make run`
     invoke.write_environment(system, variables)
-    story.hold_still(system)
+    event_sequence.hold_still(system)
     with build.held():
         local = _tell(system, Local(system, docker_host, variables), "sam local invoke", say)
         deployed = _tell(system, Deployed(system), "deployed functions", say)
@@ -65,7 +67,7 @@ def table(pairs: list[Pair]) -> str:
         event = pair.local.event
         verdict = "DIFFERENT" if pair.differences else "same"
         said = f"{_gist(pair.deployed.said):<26}{_gist(pair.local.said):<26}"
-        lines.append(f"  {event:<26}{story.function_of(event):<18}{said}{verdict}")
+        lines.append(f"  {event:<26}{event_sequence.function_of(event):<18}{said}{verdict}")
         lines += [f"      {line}" for line in pair.differences]
     return "\n".join(lines)
 
@@ -73,10 +75,10 @@ def table(pairs: list[Pair]) -> str:
 def _tell(
     system: System, side: Local | Deployed, name: str, say: Callable[[str], None]
 ) -> list[Answer]:
-    story.from_the_start(system)
+    event_sequence.from_the_start(system)
     answers = []
-    for row in story.rows(story.events()):
-        story.before(row, system)
+    for row in event_sequence.rows(event_sequence.events()):
+        event_sequence.before(row, system)
         with step(f"{name}: {', '.join(row)}", say):
             answers += side.answers(row)
     return answers

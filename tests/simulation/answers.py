@@ -7,8 +7,8 @@ import random
 import struct
 from typing import Any
 
-from imagetasks.picture import PNG_HEAD, PNG_TAIL
-from imagetasks.reply import Reply
+from imagetasks.poyo.reply import Reply
+from imagetasks.tasks.image_format import PNG_HEAD, PNG_TAIL
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
 FINISHED = ("finished", "finished", "finished", "completed", "success")

@@ -12,11 +12,11 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagetasks.download import Download
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
-from imagetasks.picture import recognise
+from imagetasks.outbound.download import Download
+from imagetasks.tasks.image_format import recognise
 from tests.simulation import answers
-from tests.simulation.schedule import World
+from tests.simulation.scheduler import World
 
 
 @dataclass(frozen=True, slots=True)

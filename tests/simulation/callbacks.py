@@ -9,11 +9,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imagetasks.hear import Callback
+from imagetasks.workflows.receive_callback import Callback
 from tests.simulation import answers
-from tests.simulation.keys import WEBHOOK_KEY
-from tests.simulation.made import FAILURES, Made
-from tests.simulation.schedule import World
+from tests.simulation.scheduler import World
+from tests.simulation.secrets import WEBHOOK_KEY
+from tests.simulation.upstream_ledger import FAILURES, Made
 
 RETRIES_S = (60, 120, 240, 480, 600)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from imagetasks.errors import KeyReused, TaskNotFound
-from imagetasks.submit import Order
-from imagetasks.task import derive_task_id
+from imagetasks.tasks.task import derive_task_id
+from imagetasks.workflows.submit import Order
 from tests.simulation.functions import Functions
+from tests.simulation.invariants import Promises
 from tests.simulation.process import Broken, End, Process
-from tests.simulation.promises import Promises
 from tests.simulation.receivers import HOOKS
-from tests.simulation.schedule import World
+from tests.simulation.scheduler import World
 
 Ended = Callable[[Process, End], None]
 ORIGIN = "https://ours.invalid"

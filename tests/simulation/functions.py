@@ -8,7 +8,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagetasks.cursor import Place
+from imagetasks.api.pagination import Place
+from imagetasks.aws.task_repository import Page
 from imagetasks.errors import (
     KeyReused,
     QueueUnavailable,
@@ -17,16 +18,15 @@ from imagetasks.errors import (
     StoreUnavailable,
     TaskNotFound,
 )
-from imagetasks.hear import Callback, hear
-from imagetasks.ring import Ring
-from imagetasks.store import Page
-from imagetasks.submit import Order
-from imagetasks.sweep import sweep
-from imagetasks.task import Task
-from tests.simulation.instance import Instance, Wires
+from imagetasks.tasks.message import Ring
+from imagetasks.tasks.task import Task
+from imagetasks.workflows.receive_callback import Callback, hear
+from imagetasks.workflows.submit import Order
+from imagetasks.workflows.sweep import sweep
 from tests.simulation.process import Broken, End, Process
 from tests.simulation.queue import Message
-from tests.simulation.schedule import World
+from tests.simulation.sandbox import Instance, Wires
+from tests.simulation.scheduler import World
 
 Errors = tuple[type[Exception], ...]
 Ended = Callable[[Process, End], None]

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from tests.simulation.schedule import World
+from tests.simulation.scheduler import World
 
 VISIBILITY_S = 360.0
 MOST_RECEIVES = 4

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from imagetasks.errors import DeliveryFailed, DeliveryForbidden
-from tests.simulation.schedule import World
+from tests.simulation.scheduler import World
 
 HOOKS = "https://caller.invalid/CANARY-hook/"
 MOST_MS = 10_000  # that a receiver is waited for

@@ -14,25 +14,25 @@ from functools import partial
 from typing import Any, TextIO, cast
 
 from imagetasks import telemetry
-from imagetasks.hear import Callback
-from tests.simulation.browsers import Browser
+from imagetasks.workflows.receive_callback import Callback
+from tests.simulation.attackers import Visitors
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.callbacks import Announcer
 from tests.simulation.clients import Client
 from tests.simulation.coverage import POINTS
 from tests.simulation.functions import Functions
-from tests.simulation.instance import Wires
-from tests.simulation.keys import SimulatedSecrets
-from tests.simulation.made import Ledger
-from tests.simulation.plan import draw
+from tests.simulation.invariants import Promises
+from tests.simulation.list_readers import Browser
 from tests.simulation.process import Broken, Line
-from tests.simulation.promises import Promises
 from tests.simulation.queue import Message, SimulatedQueue
 from tests.simulation.receivers import SimulatedDeliveries
-from tests.simulation.schedule import BEGIN_MS, HOUR_MS, MINUTE_MS, World
+from tests.simulation.sandbox import Wires
+from tests.simulation.scenario import draw
+from tests.simulation.scheduler import BEGIN_MS, HOUR_MS, MINUTE_MS, World
+from tests.simulation.secrets import SimulatedSecrets
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import SimulatedPoyo
-from tests.simulation.visitors import Visitors
+from tests.simulation.upstream_ledger import Ledger
 
 LONGEST_CALM_MS = 5 * 24 * HOUR_MS
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from imagetasks.clauses import Put, Refused, Row, Update
 from imagetasks.errors import StoreUnavailable
-from imagetasks.quota import QUOTA_KEY
-from imagetasks.transitions import TRANSITIONS
-from tests.simulation.rows import Rows, Watch, entry, leaf, place, select
-from tests.simulation.schedule import World
+from imagetasks.poyo.rate_limit import QUOTA_KEY
+from imagetasks.tasks.conditional_write import Put, Refused, Row, Update
+from imagetasks.tasks.transitions import TRANSITIONS
+from tests.simulation.scheduler import World
+from tests.simulation.table_state import Rows, Watch, entry, leaf, place, select
 
 EVENTS = {transition.event: name for name, transition in TRANSITIONS.items() if transition.event}
 INDEXED = ("pk", "due_at", "due_shard", "created_at", "listed", "listed_status")

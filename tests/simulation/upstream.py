@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 from imagetasks.errors import AnswerLost, NotSent
-from imagetasks.reply import Reply
+from imagetasks.poyo.reply import Reply
 from tests.simulation import answers
 from tests.simulation.faults import LIES
-from tests.simulation.keys import SimulatedSecrets
-from tests.simulation.made import FAILURES, Ledger, Made, Post
-from tests.simulation.schedule import World
+from tests.simulation.scheduler import World
+from tests.simulation.secrets import SimulatedSecrets
+from tests.simulation.upstream_ledger import FAILURES, Ledger, Made, Post
 
 ORIGIN = "https://poyo.invalid"
 ESTIMATE = Decimal(2)

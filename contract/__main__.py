@@ -1,7 +1,0 @@
-"""The command line."""
-
-import sys
-
-from contract.document import main
-
-sys.exit(main())

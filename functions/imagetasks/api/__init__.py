@@ -1,0 +1,1 @@
+"""HTTP in, HTTP out: routes, authentication, validation and problem responses."""

@@ -1,0 +1,143 @@
+"""What a caller may ask for: checked field by field before a credit is spent."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from imagetasks.errors import InvalidOrder
+from imagetasks.poyo import models
+from imagetasks.tasks.image_format import EXTENSIONS
+from imagetasks.tasks.image_reference import is_upload, public_https
+
+PROMPT_MAX = max(rules.prompt_max for rules in models.MODELS.values())
+MOST_PROBLEMS = 20  # named in one answer
+LONGEST_NAME = 64  # of a field that is not ours, as we repeat it
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Value = Annotated[str, StringConstraints(max_length=256)]
+Url = Annotated[str, StringConstraints(max_length=2048)]
+
+
+class Input(BaseModel):
+    """PoYo's input object. Unknown fields are refused: PoYo would drop them and charge."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=PROMPT_MAX)]
+    quality: str = "low"
+    size: str = "auto"
+    resolution: str = "1K"
+    image_urls: Annotated[list[Url], Field(max_length=16)] = []
+
+
+class TaskRequest(BaseModel):
+    """The body of `POST /v1/tasks`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str
+    input: Input
+    metadata: Annotated[dict[Name, Value], Field(max_length=16)] = {}
+    max_credits: Annotated[float, Field(gt=0)] | None = None
+    callback_url: Url | None = None
+
+
+class UploadRequest(BaseModel):
+    """The body of `POST /v1/uploads`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    content_type: str
+
+
+def parse(body: bytes) -> TaskRequest:
+    """The order in `body`. Raises InvalidOrder, naming every field that is wrong and what is allowed."""
+    request = _validated(TaskRequest, body)
+    if problems := list(_against_rules(request)) or list(_too_dear(request)):
+        raise InvalidOrder(problems)
+    return request
+
+
+def parse_upload(body: bytes) -> UploadRequest:
+    """The announcement of an upload in `body`. Raises InvalidOrder."""
+    request = _validated(UploadRequest, body)
+    if request.content_type not in EXTENSIONS:
+        raise InvalidOrder([_at("/content_type", f"must be one of {', '.join(EXTENSIONS)}")])
+    return request
+
+
+def poyo_input(request: TaskRequest) -> dict[str, Any]:
+    """The input as PoYo takes it: only what it knows, nothing empty."""
+    return {k: v for k, v in request.input.model_dump().items() if v not in (None, [])}
+
+
+def _validated[T: BaseModel](kind: type[T], body: bytes) -> T:
+    try:
+        return kind.model_validate(json.loads(body))
+    except ValidationError as error:
+        wrong = error.errors()[:MOST_PROBLEMS]
+        raise InvalidOrder([_problem(kind, each) for each in wrong]) from None
+    except (ValueError, RecursionError):
+        raise InvalidOrder([_at("", "must be a JSON object in UTF-8")]) from None
+
+
+def _against_rules(request: TaskRequest) -> Iterable[Mapping[str, str]]:
+    """What the chosen model does not allow."""
+    rules = models.MODELS.get(request.model)
+    if rules is None:
+        yield _at("/model", f"must be one of {', '.join(models.MODELS)}")
+        return
+    wish = request.input
+    if not wish.prompt.strip():
+        yield _at("/input/prompt", "must not be blank")
+    if wish.quality not in rules.qualities:
+        yield _at("/input/quality", f"must be one of {', '.join(rules.qualities)}")
+    if wish.resolution not in rules.resolutions:
+        yield _at("/input/resolution", f"must be one of {', '.join(rules.resolutions)}")
+    elif problem := models.size_problem(wish.size, wish.resolution, rules):
+        yield _at("/input/size", problem)
+    if len(wish.image_urls) < rules.images_min:
+        yield _at("/input/image_urls", f"{request.model} needs at least one image address")
+    for n, url in enumerate(wish.image_urls):
+        if not is_upload(url) and not public_https(url):
+            yield _at(f"/input/image_urls/{n}", "must be a public https address or upload://{id}")
+
+
+def _too_dear(request: TaskRequest) -> Iterable[Mapping[str, str]]:
+    if request.max_credits is None:
+        return
+    estimate = models.estimate(request.input.model_dump())
+    if estimate > Decimal(str(request.max_credits)):
+        yield _at("/max_credits", f"this order is estimated at {estimate} credits")
+
+
+def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
+    """One pydantic error as a pointer and a sentence; the caller's value is never echoed."""
+    names = [str(part)[:LONGEST_NAME] for part in error["loc"]]
+    path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
+    if error["type"] == "extra_forbidden":
+        return _at(path, _unknown(Input if len(names) > 1 else kind, names[-1]))
+    return _at(path, str(error["msg"])[:200])
+
+
+MEANT = {  # by those who know another API of the kind
+    **dict.fromkeys(("aspect_ratio", "aspectRatio", "ratio", "image_size"), "size"),
+    **dict.fromkeys(("images", "image"), "image_urls"),
+}
+
+
+def _unknown(kind: type[BaseModel], name: str) -> str:
+    """An unknown field, with the known one that was probably meant."""
+    known = list(kind.model_fields)
+    near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, 1)
+    meant = f"; did you mean {near[0]}?" if near and near[0] in known else ""
+    return f"unknown field, allowed are {', '.join(known)}{meant}"
+
+
+def _at(pointer: str, detail: str) -> Mapping[str, str]:
+    return {"pointer": pointer, "detail": detail}

@@ -1,0 +1,1 @@
+"""AWS services: the only package that imports boto3."""

@@ -1,0 +1,1 @@
+"""PoYo's API: the only package that knows its paths, JSON keys and prices."""

@@ -1,0 +1,1 @@
+"""The rules of a task, without I/O."""

@@ -1,0 +1,1 @@
+"""What happens to a task. Each workflow gets its clients as arguments."""

@@ -1,6 +1,0 @@
-#!/bin/sh
-# Say where Chromium is, the browser that the browser's tests drive; have it installed where it is missing.
-set -eu
-cd "$(dirname "$0")/.."
-local/need.sh chromium chromium
-command -v chromium

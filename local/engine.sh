@@ -1,9 +1,0 @@
-#!/bin/sh
-# AWS's own DynamoDB engine (DynamoDB Local, from the npm package that carries it) into .local/engine,
-# for tests only: its licence forbids shipping it. It needs Java 17.
-set -eu
-cd "$(dirname "$0")/.."
-local/need.sh java default-jre-headless
-local/npm_package.sh .local/engine amplify-dynamodb-simulator@2.9.30 \
-    xTeeRLvzEfqyd5lh3bH4c0kHvSHHmmhD5ZDsHFKAQ5g2Zl6JqlFdutaQhCLHzxEp6Ry1o7TB6niIoXuQAnSewQ== \
-    package/emulator package/LICENSE

@@ -1,0 +1,120 @@
+"""The command line: ``python -m local.poyo_simulator``."""
+
+import argparse
+import asyncio
+import errno
+import logging
+import signal
+import sys
+from decimal import Decimal
+
+from local.poyo_simulator.clock import Clock
+from local.poyo_simulator.server import serve_until
+from local.poyo_simulator.settings import Settings
+from local.poyo_simulator.world import World
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    logging.raiseExceptions = False  # whoever started us may have stopped reading our output
+    level = logging.WARNING if options.quiet else logging.INFO
+    logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    logging.getLogger("poyo").setLevel(level)
+    try:
+        asyncio.run(_run(options))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        print(f"port {options.port} is in use; choose another with --port", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _run(options: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    world = World(_settings(options), Clock(options.speed), options.seed)
+    await serve_until(stop, world, options.port)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    usual_wait = 1.0 if options.callback_retries == 3 else 60.0
+    wait = options.callback_first_wait
+    return Settings(
+        keys=tuple(options.key or Settings.keys),
+        webhook_key=options.webhook_key,
+        callback_retries=options.callback_retries,
+        callback_first_wait=usual_wait if wait is None else wait,
+        seconds=(options.seconds[0], options.seconds[1]),
+        file_hours=options.file_hours,
+        rate=options.rate,
+        rate_seconds=options.rate_seconds,
+        credits=options.credits,
+        wrapped=options.wrapped,
+        idempotency=options.idempotency,
+    )
+
+
+def _not_negative(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e12:
+        raise argparse.ArgumentTypeError("must be a number, not negative")
+    return value
+
+
+def _credits(text: str) -> Decimal:
+    return Decimal(str(_not_negative(text)))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.poyo_simulator",
+        description="A simulated PoYo on 127.0.0.1: image tasks, callbacks, files, and faults.",
+        epilog="Defaults in parentheses. Time is that of its own clock, which --speed makes faster.",
+    )
+    add = parser.add_argument
+    add("--port", type=int, default=8790, help="port on 127.0.0.1; 0 picks a free one (8790)")
+    add("--key", action="append", help="bearer key to accept, repeatable (sk-local-poyo)")
+    add("--webhook-key", help="sign callbacks with this key (unsigned)")
+    add("--callback-retries", type=int, default=5, help="as PoYo does now 5, as it did 3 (5)")
+    add(
+        "--callback-first-wait", type=_not_negative, help="seconds, doubling (60; with 3 retries 1)"
+    )
+    add(
+        "--seconds",
+        type=_not_negative,
+        nargs=2,
+        metavar=("MIN", "MAX"),
+        default=Settings.seconds,
+        help="how long a task takes (2 6)",
+    )
+    add("--speed", type=_not_negative, default=1.0, help="how many times faster the clock runs (1)")
+    add(
+        "--file-hours",
+        type=_not_negative,
+        default=Settings.file_hours,
+        help="how long files are kept (24)",
+    )
+    add(
+        "--rate",
+        type=int,
+        default=Settings.rate,
+        help="submits in --rate-seconds; 0 is no limit (20)",
+    )
+    add("--rate-seconds", type=_not_negative, default=Settings.rate_seconds, help="see --rate (10)")
+    add("--credits", type=_credits, default=Settings.credits, help="opening balance (10000)")
+    add("--wrapped", action="store_true", help="callbacks as {code, data}")
+    add(
+        "--idempotency",
+        choices=("honour", "ignore"),
+        default=Settings.idempotency,
+        help="what an Idempotency-Key that comes again does (ignore)",
+    )
+    add("--seed", help="the same seed and submits give the same ids, durations and dice (random)")
+    add("--quiet", action="store_true", help="no line for each event")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

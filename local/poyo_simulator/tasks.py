@@ -1,0 +1,104 @@
+"""Tasks: what PoYo remembers of each accepted order, and how it tells of it."""
+
+import math
+import string
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from local.poyo_simulator.clock import naive
+from local.poyo_simulator.orders import Order
+from local.poyo_simulator.seeded_random import dice
+
+ALPHABET = string.ascii_uppercase + string.digits
+NOT_STARTED, RUNNING, FINISHED, FAILED = "not_started", "running", "finished", "failed"
+
+
+def new_id(*made_of: object) -> str:
+    """An id of PoYo's form, always the same for the same things."""
+    return "".join(dice("id", *made_of).choices(ALPHABET, k=16))
+
+
+@dataclass
+class Task:
+    """One accepted order; moments are unix seconds of the simulator's clock."""
+
+    id: str
+    order: Order
+    created: float
+    begins: float
+    ends: float
+    origin: str
+    credits: Decimal
+    state: str = NOT_STARTED
+    ended: float | None = None
+    error_message: str | None = None
+    fails_with: str | None = None
+    rings_early_s: float = 0.0
+    submits: int = 1
+    status_reads: int = 0
+    file_reads: int = 0
+    rings: list[dict[str, object]] = field(default_factory=list)
+
+    @property
+    def open(self) -> bool:
+        return self.state in (NOT_STARTED, RUNNING)
+
+    @property
+    def file_url(self) -> str:
+        return f"{self.origin}/files/{self.id}/{self.id}.png"
+
+    def progress(self, now: float) -> float:
+        if self.state != RUNNING:
+            return 100.0 if self.state == FINISHED else 0.0
+        if math.isinf(self.ends) or self.ends <= self.begins:
+            return 50.0
+        return round(min(99.0, 100 * (now - self.begins) / (self.ends - self.begins)), 1)
+
+    def told(self, now: float, state: str | None = None) -> dict[str, object]:
+        """The task object of PoYo's status and callback, as it is or as if it were in ``state``."""
+        state = state or self.state
+        finished, failed = state == FINISHED, state == FAILED
+        files = [{"file_url": self.file_url, "file_type": "image"}] if finished else []
+        paid = float(self.credits) if finished else 0.0 if failed else None
+        told: dict[str, object] = {
+            "task_id": self.id,
+            "status": state,
+            "progress": 100.0 if finished else self.progress(now),
+            "files": files,
+            "created_time": naive(self.created),
+            "credits_amount": paid,
+        }
+        if failed:
+            told["error_message"] = self.error_message or "Server exception"
+        return told
+
+
+class Book:
+    """All tasks since the start or the last reset, in order."""
+
+    def __init__(self, seed: str) -> None:
+        self.tasks: list[Task] = []
+        self.key_submits: Counter[str] = Counter()
+        self._seed = seed
+        self._by_id: dict[str, Task] = {}
+        self._by_key: dict[str, Task] = {}
+        self._subjects: Counter[str] = Counter()
+
+    def new_id(self, order: Order) -> str:
+        """The same for the same seed and the same nth submit, whatever else came between."""
+        self._subjects[order.subject] += 1
+        return new_id(self._seed, order.subject, self._subjects[order.subject])
+
+    def add(self, task: Task) -> None:
+        """Of two tasks with one id the first is the one that is found by it."""
+        self.tasks.append(task)
+        self._by_id.setdefault(task.id, task)
+        if task.order.idempotency_key:
+            self._by_key.setdefault(task.order.idempotency_key, task)
+
+    def find(self, task_id: str) -> Task | None:
+        return self._by_id.get(task_id)
+
+    def with_key(self, idempotency_key: str | None) -> Task | None:
+        return self._by_key.get(idempotency_key or "")

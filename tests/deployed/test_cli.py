@@ -1,0 +1,347 @@
+"""The operator's commands, on a stack of their own in the emulated cloud."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cli import keys, redrive
+from cli.redrive import SOFT
+from imagetasks.aws.secrets import ApiKeys, Secret
+from imagetasks.tasks import failure_reasons
+from local.system import System
+
+NAME = "commands"
+POYO_KEY = "sk-canary-0123456789"
+SECRETS = {
+    "ApiSecretArn": {"poyo_api_key": "", "server_keys": {}, "unused": "x"},
+    "CallbackSecretArn": {"current": "k1", "k1": "first"},
+}
+TEMPLATE = {
+    "Resources": {
+        "ApiSecret": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {
+                "SecretString": '{"poyo_api_key": "", "server_keys": {}, "unused": "x"}'
+            },
+        },
+        "CallbackSecret": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {"SecretString": "{}"},
+        },
+        "TaskQueue": {"Type": "AWS::SQS::Queue"},
+        "TaskDeadLetters": {"Type": "AWS::SQS::Queue"},
+        "TasksTable": {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            },
+        },
+    },
+    "Outputs": {
+        "ApiSecretArn": {"Value": {"Ref": "ApiSecret"}},
+        "CallbackSecretArn": {"Value": {"Ref": "CallbackSecret"}},
+        "TaskQueueUrl": {"Value": {"Ref": "TaskQueue"}},
+        "TaskDeadLettersUrl": {"Value": {"Ref": "TaskDeadLetters"}},
+        "TasksTableName": {"Value": {"Ref": "TasksTable"}},
+    },
+}
+
+
+class Deployed:
+    """The stack, and what a test looks into it with."""
+
+    def __init__(self, system: System) -> None:
+        self.client = system.client
+        described = self.client("cloudformation").describe_stacks(StackName=NAME)
+        self.outputs = {
+            each["OutputKey"]: each["OutputValue"] for each in described["Stacks"][0]["Outputs"]
+        }
+
+    def secret(self, output: str) -> dict[str, Any]:
+        found = self.client("secretsmanager").get_secret_value(SecretId=self.outputs[output])
+        values: dict[str, Any] = json.loads(found["SecretString"])
+        return values
+
+    def keys(self) -> ApiKeys:
+        """The keys as a function that starts now reads them."""
+        secret = Secret(self.client("secretsmanager"), self.outputs["ApiSecretArn"])
+        return ApiKeys(secret)
+
+    def messages(self, output: str) -> list[dict[str, Any]]:
+        answer = self.client("sqs").receive_message(
+            QueueUrl=self.outputs[output], MaxNumberOfMessages=10
+        )
+        return [json.loads(each["Body"]) for each in answer.get("Messages", [])]
+
+
+@pytest.fixture
+def deployed(stack: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployed]:
+    for name, value in stack.cloud.environment().items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    formation = stack.client("cloudformation")
+    formation.create_stack(StackName=NAME, TemplateBody=json.dumps(TEMPLATE))
+    formation.get_waiter("stack_create_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
+    made = Deployed(stack)
+    for output, values in SECRETS.items():
+        stack.client("secretsmanager").put_secret_value(
+            SecretId=made.outputs[output], SecretString=json.dumps(values)
+        )
+    yield made
+    formation.delete_stack(StackName=NAME)
+    formation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
+
+
+class Command:
+    """A command as it is typed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, line: str, *further: str, typed: str = "") -> tuple[int, str, str]:
+        name, *arguments = [*line.split(), *further]
+        self._monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        status = {"keys": keys.main, "redrive": redrive.main}[name]()
+        said = self._capsys.readouterr()
+        return status, said.out, said.err
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
+def test_poyos_key_is_put_without_its_quotes_and_never_repeated(
+    deployed: Deployed, command: Command
+) -> None:
+    status, out, err = command("keys poyo", typed=f' "{POYO_KEY}"\n')
+
+    assert status == 0
+    assert deployed.secret("ApiSecretArn")["poyo_api_key"] == POYO_KEY
+    assert POYO_KEY not in out + err
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "two words of it\n", "kurz\n", "sk-öööööööö\n"])
+def test_what_is_no_key_changes_nothing(deployed: Deployed, command: Command, typed: str) -> None:
+    status, _, err = command("keys poyo", typed=typed)
+
+    assert status == 1
+    assert "does not look like a PoYo key" in err
+    assert deployed.secret("ApiSecretArn")["poyo_api_key"] == ""
+
+
+def test_a_callers_key_is_shown_once_and_kept_as_a_hash(
+    deployed: Deployed, command: Command
+) -> None:
+    status, out, _ = command("keys server add website")
+
+    key = out.splitlines()[0]
+    kept = deployed.secret("ApiSecretArn")["server_keys"]
+    assert status == 0
+    assert len(key) > 40
+    assert kept == {"website": hashlib.sha256(key.encode()).hexdigest()}
+
+
+def test_a_name_that_is_taken_is_not_overwritten(deployed: Deployed, command: Command) -> None:
+    command("keys server add website")
+    before = deployed.secret("ApiSecretArn")
+
+    status, _, err = command("keys server add website")
+
+    assert status == 1
+    assert "website already" in err
+    assert deployed.secret("ApiSecretArn") == before
+
+
+def test_a_removed_key_is_gone_and_the_others_stay(deployed: Deployed, command: Command) -> None:
+    command("keys server add one")
+    command("keys server add two")
+
+    command("keys server remove one")
+
+    assert command("keys server list")[1] == "two\n"
+    assert command("keys server remove one")[0] == 1
+
+
+@pytest.mark.parametrize("name", ["Website", "web/site", "web_site", "wébsite", "x" * 41, "a\tb"])
+def test_a_name_that_could_be_mistaken_for_a_user_or_a_word_is_refused(
+    deployed: Deployed, command: Command, name: str
+) -> None:
+    before = deployed.secret("ApiSecretArn")
+
+    status, _, err = command("keys server add", name)
+
+    assert status == 1
+    assert "1 to 40 characters, each of them a-z, 0-9 or -" in err
+    assert deployed.secret("ApiSecretArn") == before
+
+
+def test_a_name_may_have_forty_characters(deployed: Deployed, command: Command) -> None:
+    assert command("keys server add", "a-9" + "z" * 37)[0] == 0
+
+
+def test_a_callers_key_rotates_with_overlap_and_keeps_its_name(
+    deployed: Deployed, command: Command
+) -> None:
+    first = command("keys server add website")[1].splitlines()[0]
+    second = command("keys server rotate website")[1].splitlines()[0]
+    assert second != first
+    assert deployed.keys().owner_of(first) == deployed.keys().owner_of(second) == "website"
+    assert command("keys server list")[1] == "website (two keys)\n"
+
+    status, _, _ = command("keys server retire website")
+
+    assert status == 0
+    assert deployed.keys().owner_of(first) is None
+    assert deployed.keys().owner_of(second) == "website"
+    assert command("keys server list")[1] == "website\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("server rotate two", "retire the older one first"),
+        ("server retire one", "has only one key"),
+        ("server rotate nobody", "no key named nobody, only: one, two"),
+        ("server retire nobody", "no key named nobody, only: one, two"),
+        ("webhook add nobody", "no key named nobody, only: one, two"),
+        ("webhook add one", "signed already"),
+        ("webhook remove two", "not signed, only those to: one"),
+    ],
+)
+def test_what_cannot_be_rotated_or_signed_is_said_and_nothing_changes(
+    deployed: Deployed, command: Command, line: str, why: str
+) -> None:
+    for before in ("server add one", "server add two", "server rotate two", "webhook add one"):
+        assert command(f"keys {before}")[0] == 0
+    kept = deployed.secret("ApiSecretArn")
+
+    status, out, err = command(f"keys {line}")
+
+    assert (status, out) == (1, "")
+    assert why in err
+    assert deployed.secret("ApiSecretArn") == kept
+
+
+def test_what_callbacks_are_signed_with_is_shown_once_and_serves_all_of_a_callers_users(
+    deployed: Deployed, command: Command
+) -> None:
+    command("keys server add website")
+
+    status, out, _ = command("keys webhook add website")
+
+    key = out.splitlines()[0]
+    assert status == 0
+    assert len(key) > 40
+    assert deployed.keys().webhook_key("website/ann") == key
+    assert deployed.keys().webhook_key("another") == ""
+    assert command("keys webhook list")[1] == "website\n"
+
+
+def test_callbacks_are_no_longer_signed_when_the_key_is_removed(
+    deployed: Deployed, command: Command
+) -> None:
+    command("keys server add website")
+    before = deployed.secret("ApiSecretArn")
+    command("keys webhook add website")
+
+    status, _, _ = command("keys webhook remove website")
+
+    assert status == 0
+    assert deployed.secret("ApiSecretArn") == before | {"webhook_keys": {}}
+    assert command("keys webhook list")[1] == "no callbacks are signed\n"
+
+
+def test_callback_keys_rotate_with_overlap(deployed: Deployed, command: Command) -> None:
+    assert command("keys callback add")[1].startswith("k2 ")
+    added = deployed.secret("CallbackSecretArn")
+    assert (added["current"], added["k1"]) == ("k1", "first")
+    assert len(added["k2"]) >= 40
+
+    command("keys callback use k2")
+    assert command("keys callback list")[1] == "k1\nk2 (in use)\n"
+
+    command("keys callback remove k1")
+    assert deployed.secret("CallbackSecretArn") == {"current": "k2", "k2": added["k2"]}
+
+
+@pytest.mark.parametrize("line", ["use k9", "use current", "remove k9", "remove k1"])
+def test_the_key_in_use_stays_and_an_unknown_one_is_not_used(
+    deployed: Deployed, command: Command, line: str
+) -> None:
+    before = deployed.secret("CallbackSecretArn")
+
+    status, _, err = command(f"keys callback {line}")
+
+    assert status == 1
+    assert err.startswith("not done: ")
+    assert deployed.secret("CallbackSecretArn") == before
+
+
+def test_a_stack_that_is_not_there_is_said(deployed: Deployed, command: Command) -> None:
+    status, _, err = command("keys --stack another server list")
+
+    assert status == 1
+    assert "another" in err
+
+
+def test_dead_letters_go_back_and_none_stays(deployed: Deployed, command: Command) -> None:
+    for n in range(25):
+        deployed.client("sqs").send_message(
+            QueueUrl=deployed.outputs["TaskDeadLettersUrl"], MessageBody=json.dumps({"n": n})
+        )
+
+    status, out, _ = command("redrive dead-letters")
+
+    found = [each["n"] for _ in range(5) for each in deployed.messages("TaskQueueUrl")]
+    assert (status, out) == (0, "25 dead letters are back in the queue\n")
+    assert sorted(found) == list(range(25))
+    assert deployed.messages("TaskDeadLettersUrl") == []
+
+
+def test_a_task_is_rung_for_by_the_operator(deployed: Deployed, command: Command) -> None:
+    command("redrive task aaa bbb")
+
+    found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
+    assert sorted(each["task_id"] for each in found) == ["aaa", "bbb"]
+    assert {each["by"] for each in found} == {"operator"}
+
+
+def test_only_soft_failures_that_poyo_knows_are_rung_for(
+    deployed: Deployed, command: Command
+) -> None:
+    rows = [
+        ("late", "failed", "timed_out", "P1"),
+        ("lost", "failed", "result_expired", "P2"),
+        ("never", "failed", "unconfirmed", None),
+        ("refused", "failed", "rejected", None),
+        ("done", "finished", None, "P3"),
+        ("open", "running", None, "P4"),
+    ]
+    for task_id, state, reason, poyo_id in rows:
+        named = {"task_id": task_id, "state": state, "reason": reason, "poyo_id": poyo_id}
+        item = {name: {"S": value} for name, value in named.items() if value}
+        deployed.client("dynamodb").put_item(
+            TableName=deployed.outputs["TasksTableName"],
+            Item=item | {"pk": {"S": f"task#{task_id}"}},
+        )
+
+    status, out, _ = command("redrive failed")
+
+    found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
+    assert (status, out) == (0, "rung for 2 tasks\n")
+    assert {each["task_id"] for each in found} == {"late", "lost"}
+
+
+def test_the_soft_reasons_are_the_tables() -> None:
+    assert set(SOFT) == set(failure_reasons.SOFT)

@@ -1,0 +1,188 @@
+"""Least privilege: with IAM enforced, each function's role is refused what its work does not need.
+
+That each *can* do its work is shown by every other test of the deployed stack, which run under the
+same enforcement. One limit cannot be shown here: the emulator does not look into update expressions, so
+that the sweep may change nothing but `due_at` is written in the template and read by a test below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from local.cloud import REGION
+from local.system import System
+
+Act = Callable[["Role"], object]
+ROLES = ("Api", "Webhook", "Worker", "Sweep")
+
+
+class Role:
+    """A function's role, and the clients that act with nothing but its permissions."""
+
+    def __init__(self, stack: System, function: str) -> None:
+        self.outputs = stack.outputs
+        name = stack.outputs[f"{function}FunctionName"]
+        arn = stack.client("lambda").get_function_configuration(FunctionName=name)["Role"]
+        assumed = stack.client("sts").assume_role(RoleArn=arn, RoleSessionName="tests")
+        self._credentials = assumed["Credentials"]
+        self._url = stack.cloud_url
+
+    def client(self, service: str) -> Any:
+        make: Any = boto3.session.Session(
+            aws_access_key_id=self._credentials["AccessKeyId"],
+            aws_secret_access_key=self._credentials["SecretAccessKey"],
+            aws_session_token=self._credentials["SessionToken"],
+            region_name=REGION,
+        ).client
+        return make(service, endpoint_url=self._url)
+
+    @property
+    def table(self) -> dict[str, str]:
+        return {"TableName": self.outputs["TasksTableName"]}
+
+    def object(self, key: str) -> dict[str, str]:
+        return {"Bucket": self.outputs["ImagesBucketName"], "Key": key}
+
+    def query(self, index: str) -> Any:
+        return self.client("dynamodb").query(
+            **self.table,
+            IndexName=index,
+            KeyConditionExpression="#of = :nobody",
+            ExpressionAttributeNames={"#of": index},
+            ExpressionAttributeValues={":nobody": {"S": "nobody"}},
+        )
+
+    def erase(self, *keys: str) -> Any:
+        """Delete them in one request, which says of each key what became of it."""
+        answer: dict[str, Any] = self.client("s3").delete_objects(
+            Bucket=self.outputs["ImagesBucketName"],
+            Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+        )
+        for error in answer.get("Errors", ()):
+            raise ClientError({"Error": error}, "DeleteObjects")
+        return answer
+
+
+KEY = {"pk": {"S": "test#nobody"}}
+DUE = "due_shard = :shard"
+SHARD = {":shard": {"S": "0"}}
+ACTS: dict[str, Act] = {
+    "read a task": lambda r: r.client("dynamodb").get_item(**r.table, Key=KEY),
+    "write a row": lambda r: r.client("dynamodb").put_item(**r.table, Item=KEY),
+    "change a row": lambda r: r.client("dynamodb").update_item(
+        **r.table,
+        Key=KEY,
+        UpdateExpression="SET due_at = :at",
+        ExpressionAttributeValues={":at": {"N": "0"}},
+    ),
+    "delete a row": lambda r: r.client("dynamodb").delete_item(**r.table, Key=KEY),
+    "scan the table": lambda r: r.client("dynamodb").scan(**r.table),
+    "scan an owner's list": lambda r: r.client("dynamodb").scan(**r.table, IndexName="listed"),
+    "read several tasks": lambda r: r.client("dynamodb").batch_get_item(
+        RequestItems={r.table["TableName"]: {"Keys": [KEY]}}
+    ),
+    "write several rows": lambda r: r.client("dynamodb").batch_write_item(
+        RequestItems={r.table["TableName"]: [{"PutRequest": {"Item": KEY}}]}
+    ),
+    "list tasks": lambda r: r.query("listed"),
+    "list tasks by status": lambda r: r.query("listed_status"),
+    "query the table": lambda r: r.client("dynamodb").query(
+        **r.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": KEY["pk"]}
+    ),
+    "query what is due": lambda r: r.client("dynamodb").query(
+        **r.table, IndexName="due", KeyConditionExpression=DUE, ExpressionAttributeValues=SHARD
+    ),
+    "delete the table": lambda r: r.client("dynamodb").delete_table(**r.table),
+    "write an image": lambda r: r.client("s3").put_object(**r.object("images/a/0"), Body=b"x"),
+    "read an image": lambda r: r.client("s3").get_object(**r.object("images/a/0")),
+    "read another prefix": lambda r: r.client("s3").get_object(**r.object("else/a")),
+    "write another prefix": lambda r: r.client("s3").put_object(**r.object("else/a"), Body=b"x"),
+    "put an upload": lambda r: r.client("s3").put_object(**r.object("uploads/a/b"), Body=b"x"),
+    "read an upload": lambda r: r.client("s3").get_object(**r.object("uploads/a/b")),
+    "delete an upload": lambda r: r.client("s3").delete_object(**r.object("uploads/a/b")),
+    "delete another prefix": lambda r: r.client("s3").delete_object(**r.object("else/a")),
+    "erase a task's images": lambda r: r.erase("images/a/0", "images/a/1"),
+    "erase uploads": lambda r: r.erase("uploads/a/b"),
+    "open an image to all": lambda r: r.client("s3").put_object_acl(
+        **r.object("images/a/0"), ACL="public-read"
+    ),
+    "delete an image": lambda r: r.client("s3").delete_object(**r.object("images/a/0")),
+    "list the bucket": lambda r: r.client("s3").list_objects_v2(
+        Bucket=r.outputs["ImagesBucketName"]
+    ),
+    "ring": lambda r: r.client("sqs").send_message(
+        QueueUrl=r.outputs["TaskQueueUrl"], MessageBody='{"task_id": "nobody", "by": "test"}'
+    ),
+    "take from the queue": lambda r: r.client("sqs").receive_message(
+        QueueUrl=r.outputs["TaskQueueUrl"]
+    ),
+    "empty the queue": lambda r: r.client("sqs").purge_queue(QueueUrl=r.outputs["TaskQueueUrl"]),
+    "read PoYo's key": lambda r: r.client("secretsmanager").get_secret_value(
+        SecretId=r.outputs["ApiSecretArn"]
+    ),
+    "read the callback keys": lambda r: r.client("secretsmanager").get_secret_value(
+        SecretId=r.outputs["CallbackSecretArn"]
+    ),
+    "change a secret": lambda r: r.client("secretsmanager").put_secret_value(
+        SecretId=r.outputs["CallbackSecretArn"], SecretString="{}"
+    ),
+}
+TASKS = {"read a task", "write a row", "change a row"}
+LISTS = {"read several tasks", "list tasks", "list tasks by status"}
+KEYS = {"read PoYo's key", "read the callback keys"}
+ALLOWED = {
+    # An upload is put by a browser, with a form that this role has signed.
+    "Api": TASKS | LISTS | KEYS | {"read an image", "put an upload", "read an upload", "ring"},
+    "Webhook": {"ring", "read the callback keys"},
+    # Lambda itself takes from the queue with the worker's role. An upload is read through a link
+    # that this role has signed.
+    "Worker": TASKS
+    | KEYS
+    | {"write an image", "read an image", "delete an image", "erase a task's images"}
+    | {"read an upload", "ring", "take from the queue"},
+    "Sweep": {"change a row", "query what is due", "ring"},
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_may_do_its_work_and_nothing_else(stack: System, role: str) -> None:
+    acting = Role(stack, role)
+
+    allowed = {name for name, act in ACTS.items() if not _denied(act, acting)}
+
+    assert allowed == ALLOWED[role]
+
+
+def _denied(act: Act, role: Role) -> bool:
+    try:
+        act(role)
+    except ClientError as error:
+        return error.response["Error"]["Code"] in ("AccessDenied", "AccessDeniedException")
+    return False
+
+
+def test_the_sweep_may_change_nothing_but_the_next_look() -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text()
+
+    claim = re.search(r"Sid: ClaimDue.*?Sid:", template, re.DOTALL)
+
+    assert claim
+    assert (
+        "ForAllValues:StringEquals:\n                  dynamodb:Attributes: [pk, due_at]"
+        in claim[0]
+    )
+
+
+def test_no_statement_allows_a_wildcard_action() -> None:
+    template = (Path(__file__).parents[2] / "template.yaml").read_text()
+    allowing = re.findall(r"Effect: Allow\n\s+Action: (.*)", template)
+
+    assert len(allowing) >= 10
+    assert not [actions for actions in allowing if "*" in actions]

@@ -1,0 +1,357 @@
+"""The simulated table and real engines, given the same thousands of operations: they must agree."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import MISSING, asdict, fields, replace
+from decimal import Decimal
+from typing import Any, Protocol
+
+import pytest
+
+from imagetasks.aws.table import Table
+from imagetasks.aws.task_repository import Store
+from imagetasks.errors import StoreUnavailable
+from imagetasks.tasks import failure_reasons, transitions
+from imagetasks.tasks.conditional_write import (
+    Clause,
+    Condition,
+    Put,
+    Refused,
+    Row,
+    Update,
+    absent,
+    equals,
+    one_of,
+)
+from imagetasks.tasks.task import KeptFile, Task, from_row, listed_as, poyo_key, row_key, to_row
+from imagetasks.tasks.transitions import At, Change
+from tests.simulation.table_state import Rows
+from tests.support.dynamodb_engines import dynamodb_local, table_on
+from tests.support.environment import aws
+from tests.support.fakes import START, task
+
+OPERATIONS = 1200
+TASKS = tuple(task(f"key{n}", due_shard="0") for n in range(3))
+KEYS = (*(row_key(each.task_id) for each in TASKS), poyo_key("A"), poyo_key("B"), "account")
+NEEDED = {each.name for each in fields(Task) if each.default is MISSING}
+STATES: tuple[dict[str, Any], ...] = (
+    {"state": "submitting"},
+    {"state": "pending", "not_before": START},
+    {"state": "unknown", "hints": ("A",)},
+    {"state": "running", "poyo_id": "A"},
+    {"state": "failed", "reason": "unconfirmed"},
+    {"state": "failed", "reason": "timed_out", "poyo_id": "B"},
+)
+UNCONDITIONAL = {"get", "due", "anew", "rows", "walk", "page"}
+LISTS = {"listed": ("owner", "p"), "listed_status": ("not_started#owner", "running#owner")}
+IDS = ("A", "B", "C")
+KEPT = KeptFile(
+    key="images/x/0", content_type="image/png", bytes=9, width=3, height=4, sha256="0" * 64
+)
+VALUES: dict[str, tuple[Any, ...]] = {
+    "state": ("submitting", "pending", "running", "failed", ""),
+    "reason": ("unconfirmed", "timed_out", "rejected"),
+    "attempt": (1, 2, Decimal("2.50"), -7),
+    "hints": (["A"], ["A", "B"], []),
+    "due_at": (START, START + 1, START + 60_000),
+    "due_shard": ("0", "1"),
+    "created_at": (START, START, START + 1, START + 60_000),  # several at one instant
+    "listed": LISTS["listed"],
+    "listed_status": LISTS["listed_status"],
+    "deleted_at": (START,),
+    "detail": ("", "grün", "x" * 300),
+    "input": ({"prompt": "p", "nested": {"deep": [1, Decimal("1.5"), {"x": None}]}}, {}),
+    "sent": (0, 5),
+}
+
+
+class Engine(Protocol):
+    """What `Table` and its simulation have in common."""
+
+    def get(self, pk: str) -> dict[str, Any]: ...
+    def put(self, put: Put) -> None: ...
+    def update(self, update: Update) -> dict[str, Any]: ...
+    def touch(self, update: Update) -> None: ...
+    def transact(self, writes: list[Put | Update]) -> None: ...
+    def due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]: ...
+    def page(
+        self, index: str, value: str, *, limit: int, after: Row | None
+    ) -> list[dict[str, Any]]: ...
+    def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]: ...
+
+
+Operation = Callable[[Engine], Any]
+
+
+@pytest.fixture(scope="module")
+def own_engine() -> Iterator[str]:
+    with dynamodb_local() as url:
+        yield url
+
+
+@pytest.fixture
+def on_own_engine(own_engine: str) -> Table:
+    return table_on(own_engine)
+
+
+@pytest.fixture
+def on_moto() -> Iterator[Table]:
+    with aws() as cloud:
+        yield Table(cloud.client("dynamodb"), cloud.table_name)
+
+
+class Chance:
+    """Draws operations that are about as often allowed as refused."""
+
+    def __init__(self, seed: int, rows: Rows) -> None:
+        self._random = random.Random(seed)  # noqa: S311 - the same operations every time
+        self._rows = rows
+        self._stamps = 0
+
+    def operation(self) -> tuple[str, Operation]:
+        """An operation and what kind it is; half of them are transitions of real tasks."""
+        often = (self._transition,) * 5
+        other = (self._transact, self._write, self._write, self._due, self._anew, self._anew)
+        reads = (self._rows_of, self._walk, self._walk, self._page)
+        missing = [each for each in TASKS if not self._rows.get(row_key(each.task_id))]
+        if missing:
+            return self._create(missing[0])
+        kinds = (*often, *other, *reads)
+        return self._random.choice(kinds)()
+
+    def _transition(self) -> tuple[str, Operation]:
+        if self._random.random() < 0.2:
+            return self._create(self._random.choice(TASKS))
+        change = self._change()
+        if change.name == "bind":
+            poyo_id = change.update.values["poyo_id"]
+            return "bind", lambda engine: engine.transact([change.update, _owner(change, poyo_id)])
+        return change.name, lambda engine: engine.update(change.update)
+
+    def _create(self, fresh: Task) -> tuple[str, Operation]:
+        put = Put(row=to_row(fresh), condition=Condition((absent("pk"),)))
+        return "T0", lambda engine: engine.put(put)
+
+    def _anew(self) -> tuple[str, Operation]:
+        """A task in some state, whatever was there."""
+        stands = replace(self._random.choice(TASKS), **self._random.choice(STATES))
+        put = Put(row=to_row(stands), condition=Condition())
+        return "anew", lambda engine: engine.put(put)
+
+    def _change(self) -> Change:
+        """A transition of a task as it stands, or as it stood at the beginning."""
+        choose = self._random.choice
+        now = self._known(choose(TASKS))
+        self._stamps += 1
+        at = At(START + self._stamps, f"{self._stamps:024x}")
+        due_at = START + self._random.randrange(100_000)
+        return choose(
+            (
+                lambda: transitions.bind(now, at, poyo_id=choose(IDS), due_at=due_at, how="answer"),
+                lambda: transitions.defer(now, at, not_before=due_at, due_at=due_at, detail="d"),
+                lambda: transitions.doubt(now, at, due_at=due_at, detail="d"),
+                lambda: transitions.retry(now, at, due_at=due_at),
+                lambda: transitions.finish(now, at, files=[asdict(KEPT)], charged=Decimal("2.50")),
+                lambda: transitions.fail(
+                    now, at, reason=choose(tuple(failure_reasons.REASONS)), detail="d"
+                ),
+                lambda: transitions.move(now, at, due_at=due_at, hints=choose((None, ["A"]))),
+                lambda: transitions.move(now, at, due_at=None),
+                lambda: transitions.revive(now, at, due_at=due_at, copies=1),
+                lambda: transitions.delete(now, at),
+            )
+        )()
+
+    def _known(self, fresh: Task) -> Task:
+        row = self._rows.get(row_key(fresh.task_id))
+        whole = set(row) >= NEEDED
+        return from_row(row) if whole and self._random.random() < 0.8 else fresh
+
+    def _transact(self) -> tuple[str, Operation]:
+        first, second = self._random.sample(KEYS, 2)
+        writes = [self._put_or_update(first), self._put_or_update(second)]
+        return "transact", lambda engine: engine.transact(writes)
+
+    def _write(self) -> tuple[str, Operation]:
+        pk = self._random.choice(KEYS)
+        kind = self._random.choice(("get", "put", "update", "touch"))
+        if kind == "get":
+            return kind, lambda engine: engine.get(pk)
+        if kind == "put":
+            put = Put(row=self._row(pk), condition=self._condition(pk))
+            return kind, lambda engine: engine.put(put)
+        update = self._update(pk)
+        return kind, lambda engine: getattr(engine, kind)(update)
+
+    def _due(self) -> tuple[str, Operation]:
+        shard, now = self._random.choice(("0", "1")), START + self._random.randrange(100_000)
+        return "due", lambda engine: _ordered(engine.due(shard, now=now, limit=100))
+
+    def _rows_of(self) -> tuple[str, Operation]:
+        pks = self._random.sample((*KEYS, "task#nobody"), self._random.randint(1, len(KEYS)))
+        return "rows", lambda engine: engine.rows(pks)
+
+    def _walk(self) -> tuple[str, Operation]:
+        """A whole list, some at a time."""
+        index = self._random.choice(tuple(LISTS))
+        value, limit = self._random.choice(LISTS[index]), self._random.choice((1, 1, 2, 3, 100))
+        return "walk", lambda engine: _walked(engine, index, value, limit)
+
+    def _page(self) -> tuple[str, Operation]:
+        """A page behind a place where no row is (any more)."""
+        index = self._random.choice(tuple(LISTS))
+        value, limit = self._random.choice(LISTS[index]), 100
+        instant = self._random.choice((START - 1, START + 7, START + 90_000))
+        after = {"pk": self._random.choice(KEYS), "created_at": instant}
+        return "page", lambda engine: _listed(engine.page(index, value, limit=limit, after=after))
+
+    def _put_or_update(self, pk: str) -> Put | Update:
+        if self._random.random() < 0.4:
+            return Put(row=self._row(pk), condition=self._condition(pk))
+        return self._update(pk)
+
+    def _row(self, pk: str) -> dict[str, Any]:
+        names = self._random.sample(tuple(VALUES), self._random.randrange(len(VALUES)))
+        row = {name: self._value(name) for name in names}
+        return {"pk": pk, "history": [{"at": START, "event": "e"}]} | row
+
+    def _update(self, pk: str) -> Update:
+        names = self._random.sample(tuple(VALUES), 4)
+        added = {"sent": self._random.choice((1, -2))} if "sent" not in names else {}
+        history = "history" in self._rows.get(pk)  # a line needs something to be appended to
+        line = {"at": START, "event": "more"} if history else None
+        return Update(
+            pk=pk,
+            condition=self._condition(pk),
+            values={name: self._value(name) for name in names[:2]},
+            added=added if self._random.random() < 0.5 else {},
+            removed=tuple(names[2:]),
+            line=line,
+        )
+
+    def _condition(self, pk: str) -> Condition:
+        """Clauses of which each is as likely true as not."""
+        some = [self._clause(pk) for _ in range(self._random.randrange(3))]
+        either: list[tuple[Clause, ...]] = [
+            (self._clause(pk),) for _ in range(self._random.randrange(3))
+        ]
+        if either and self._random.random() < 0.5:
+            either[0] = (*either[0], self._clause(pk))
+        return Condition(tuple(some), tuple(either))
+
+    def _clause(self, pk: str) -> Clause:
+        row = self._rows.get(pk)
+        name = self._random.choice((*VALUES, "pk"))
+        kind = self._random.choice(("absent", "equals", "one_of"))
+        if kind == "absent":
+            return absent(name)
+        true = name in row and self._random.random() < 0.7
+        value = row[name] if true else self._value(name) if name in VALUES else "other"
+        if kind == "equals" or not isinstance(value, str):
+            return equals(name, value)
+        return one_of(name, {value, "other"})
+
+    def _value(self, name: str) -> Any:
+        return self._random.choice(VALUES[name])
+
+
+def _owner(change: Change, poyo_id: str) -> Put:
+    """The row that claims a PoYo id, as the store writes it."""
+    free = Condition(either=((absent("pk"),), (equals("task_id", change.task_id),)))
+    return Put(row={"pk": poyo_key(poyo_id), "task_id": change.task_id}, condition=free)
+
+
+def _ordered(entries: list[dict[str, Any]]) -> list[tuple[Any, str]]:
+    """Entries of the index; of two at one instant no engine promises which comes first."""
+    instants = [each["due_at"] for each in entries]
+    assert instants == sorted(instants)
+    return sorted((each["due_at"], each["pk"]) for each in entries)
+
+
+def _listed(keys: list[dict[str, Any]]) -> list[tuple[Any, str]]:
+    """Newest first; of two at one instant no engine promises which comes first."""
+    instants = [each["created_at"] for each in keys]
+    assert instants == sorted(instants, reverse=True)
+    assert all(set(each) >= {"pk", "created_at"} for each in keys)
+    return sorted((each["created_at"], each["pk"]) for each in keys)
+
+
+def _walked(engine: Engine, index: str, value: str, limit: int) -> list[tuple[Any, str]]:
+    """Page after page to the end: each row once, whatever was created at the same instant."""
+    keys: list[dict[str, Any]] = []
+    after: Row | None = None
+    while page := engine.page(index, value, limit=limit, after=after):
+        keys += page
+        after = {"pk": page[-1]["pk"], "created_at": page[-1]["created_at"]}
+        assert len(page) <= limit
+    assert len({each["pk"] for each in keys}) == len(keys)
+    return _listed(keys)
+
+
+def _outcome(operation: Operation, engine: Engine) -> tuple[str, Any]:
+    """What came of it: a value, a refusal with the row in the way, or an engine that would not."""
+    try:
+        return "done", operation(engine)
+    except Refused as refused:
+        return "refused", (refused.row, refused.which)
+    except StoreUnavailable:
+        return "invalid", None
+
+
+@pytest.mark.parametrize(
+    ("engine", "seed"), [("on_own_engine", 1), ("on_own_engine", 2), ("on_moto", 3)]
+)
+def test_the_simulated_table_does_what_the_engine_does(
+    request: pytest.FixtureRequest, engine: str, seed: int
+) -> None:
+    real, rows = request.getfixturevalue(engine), Rows()
+    chance = Chance(seed, rows)
+    seen: Counter[tuple[str, str]] = Counter()
+
+    for n in range(OPERATIONS):
+        kind, operation = chance.operation()
+        there = _outcome(operation, real)
+        here = _outcome(operation, rows)
+
+        assert here == there, f"operation {n}: {kind}"
+        seen[kind, here[0]] += 1
+        if n % 100 == 0:
+            assert [rows.get(pk) for pk in KEYS] == [real.get(pk) for pk in KEYS]
+
+    kinds = {kind for kind, _ in seen}
+    assert {kind for kind, outcome in seen if outcome == "done"} == kinds, seen
+    assert {kind for kind, outcome in seen if outcome == "refused"} == kinds - UNCONDITIONAL, seen
+
+
+@pytest.mark.parametrize("engine", ["on_own_engine", "on_moto"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
+def test_a_list_shows_each_task_once_however_many_were_created_at_one_instant(
+    request: pytest.FixtureRequest, engine: str, limit: int
+) -> None:
+    store = Store(request.getfixturevalue(engine))
+    states = ("submitting", "running")
+    made = [
+        replace(task(f"key{n}", created_at=START + n // 4), state=states[n % 2], stamp=f"{n}")
+        for n in range(12)
+    ]
+    for each in made:
+        store.create(replace(each, listed_status=listed_as(each.status, each.owner)))
+    for other in (task("strange", owner="stranger", listed="stranger"), task("gone", listed=None)):
+        store.create(replace(other, listed_status=None))
+
+    for status in (None, "running"):
+        shown, after = list[Task](), None
+        while True:
+            page = store.page("owner", status=status, limit=limit, after=after)
+            shown += page.tasks
+            if (after := page.last) is None:
+                break
+        wanted = {each.task_id for each in made if status in (None, each.status)}
+
+        assert len(shown) == len(wanted)
+        assert {each.task_id for each in shown} == wanted
+        instants = [each.created_at for each in shown]
+        assert instants == sorted(instants, reverse=True)

@@ -1,0 +1,175 @@
+"""What is said aloud: the facts on the list, where in our code it went wrong, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagetasks import telemetry
+from imagetasks.tasks import signed_urls
+from imagetasks.tasks.task import KeptFile, Task, derive_task_id
+from tests.support.environment import CALLBACK_KEY, aws, template
+from tests.support.fakes import PROMPT, task
+from tests.support.lambdas import called, event, logged, opened
+
+ROOT = Path(__file__).parents[3]
+ALWAYS = {"level", "location", "message", "timestamp", "service"}
+MOVED = {"task_id", "transition", "won", "state", "reason", "attempt", "poyo_id", "age_ms"}
+CODE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+PAGES = sorted(set(re.findall(r'telemetry\.page\(\s*"(\w+)"', CODE)))
+# Loud in the log, which then holds the only record of an id; it heals, or ends as UnconfirmedAlarm.
+HEALS = {"bell_dumb"}
+
+
+@pytest.fixture(autouse=True)
+def no_request() -> None:
+    """As after a cold start: nothing that an earlier request left with the logger."""
+    telemetry.requested({})
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def ended(**changed: Any) -> Task:
+    """A finished task that is full of what may not be said."""
+    kept = KeptFile(
+        key="images/canary-key",
+        content_type="image/png",
+        bytes=7,
+        width=4,
+        height=3,
+        sha256="a" * 64,
+    )
+    usual: dict[str, Any] = {"state": "finished", "poyo_id": "POYO1", "files": (kept, kept)}
+    usual |= {"attempt": 2, "updated_at": task().created_at + 5853}
+    usual |= {"notify_url": "https://canary.example/?canary=1", "detail": "canary-detail"}
+    return task(**usual | changed)
+
+
+def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
+    with logged() as log:
+        telemetry.moved("finish", True, ended())
+
+    [line] = lines(log.getvalue())
+    assert {name: line[name] for name in line.keys() - ALWAYS} == {
+        "task_id": derive_task_id("owner", "key"),
+        "transition": "finish",
+        "won": True,
+        "state": "finished",
+        "attempt": 2,
+        "poyo_id": "POYO1",
+        "age_ms": 5853,
+        "image_bytes": 14,
+    }
+
+
+def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
+    with logged() as log:
+        for transition in ("submit", "bind", "defer", "doubt", "fail", "finish", "move", "delete"):
+            telemetry.moved(transition, True, ended(reason="upstream"))
+
+    said = log.getvalue()
+    assert len(lines(said)) == 8
+    for canary in (PROMPT, "canary", "birds", "a1a1", "images/", "https://", "a" * 64):
+        assert canary not in said
+    assert set().union(*lines(said)) <= ALWAYS | MOVED | {"image_bytes"}
+
+
+@pytest.mark.parametrize(
+    ("transition", "won", "reason", "metric"),
+    [
+        ("finish", True, None, "Finished"),
+        ("finish", False, None, None),
+        ("fail", True, "result_expired", "FailedResultExpired"),
+        ("fail", False, "upstream", None),
+        ("move", True, None, None),
+    ],
+)
+def test_who_ends_a_task_counts_it_once(
+    capsys: pytest.CaptureFixture[str],
+    transition: str,
+    won: bool,
+    reason: str | None,
+    metric: str | None,
+) -> None:
+    telemetry.moved(transition, won, ended(reason=reason))
+
+    counted = [
+        each["Name"]
+        for line in lines(capsys.readouterr().out)
+        for each in line.get("_aws", {}).get("CloudWatchMetrics", [{}])[0].get("Metrics", [])
+    ]
+    assert counted == ([metric] if metric else [])
+
+
+def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> None:
+    with logged() as log:
+        try:
+            signed_urls.callback_path("k1", "key", 7)  # type: ignore[arg-type]  # a defect
+        except AttributeError as error:
+            telemetry.page("api_failed", error=type(error).__name__)
+        try:
+            json.loads("canary")
+        except ValueError:
+            telemetry.page("api_failed")
+        telemetry.page("api_failed")
+
+    ours, others, none = lines(log.getvalue())
+    assert re.fullmatch(r"(signed_urls\.py:\d+ ?)+", ours["where"])
+    assert others["where"] == ""
+    assert "where" not in none
+    assert "canary" not in log.getvalue()
+
+
+def test_the_request_is_named_as_in_the_access_log_until_the_next_one() -> None:
+    with logged() as log:
+        telemetry.requested({"requestContext": {"requestId": "first"}})
+        telemetry.note("one")
+        telemetry.requested({"requestContext": {"requestId": "second"}})
+        telemetry.note("two")
+        telemetry.requested({})
+        telemetry.note("three")
+
+    assert [line.get("request_id") for line in lines(log.getvalue())] == ["first", "second", None]
+    access = template()["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
+    assert json.loads(access)["request_id"] == "$context.requestId"
+
+
+def test_an_error_nobody_foresaw_at_the_callbacks_door_is_ours_to_answer_and_to_hear_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    task_id = derive_task_id("owner", "key")
+    path = signed_urls.callback_path("k1", CALLBACK_KEY, task_id)
+    unforeseen = event("POST", path) | {"body": 7}  # no gateway sends that
+    with aws() as cloud, opened("webhook", cloud) as door, logged() as log:
+        answer = called(door, unforeseen)
+
+    [line] = lines(log.getvalue())
+    assert (answer.status, answer.json["code"]) == (500, "internal")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (line["message"], line["error"], line["level"]) == (
+        "not_rung",
+        "AttributeError",
+        "ERROR",
+    )
+    assert re.fullmatch(r"webhook\.py:\d+ request\.py:\d+", line["where"])
+    assert line["request_id"] == "request"
+    assert "NotRung" in capsys.readouterr().out
+    assert path.rpartition("/")[2] not in log.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_page_rings_an_alarm(page: str) -> None:
+    metric = "".join(word.capitalize() for word in page.split("_"))
+    listening = [
+        name
+        for name, each in template()["Resources"].items()
+        if each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"]["MetricName"] == metric
+    ]
+
+    assert bool(listening) is (page not in HEALS)

@@ -1,0 +1,256 @@
+"""One request, once: what provably did not leave is told from what may have arrived."""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from imagetasks.errors import AnswerLost, NotSent
+from imagetasks.poyo import transport
+from imagetasks.poyo.reply import Reply
+from tests.support.certificates import server_context
+from tests.support.scripted_server import (
+    Behaviour,
+    answering,
+    closed_port,
+    dribbling,
+    endless,
+    origin,
+    raw,
+    resetting,
+    silent,
+)
+
+BODY = b'{"model":"gpt-image-2"}'
+HEADERS = {"Authorization": "Bearer sk-real", "Content-Type": "application/json"}
+READ_S = 0.6
+OK = b"HTTP/1.1 200 OK\r\n"
+
+
+def post(url: str, read_s: float = READ_S) -> Reply:
+    return transport.send("POST", url, headers=HEADERS, body=BODY, read_s=read_s)
+
+
+@contextmanager
+def listening_but_deaf() -> Iterator[str]:
+    """A port whose queue of connections is full, so that nobody gets through."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        address = listener.getsockname()
+        fillers = [socket.socket() for _ in range(8)]
+        try:
+            for each in fillers:
+                each.setblocking(False)
+                each.connect_ex(address)
+            yield f"http://127.0.0.1:{address[1]}"
+        finally:
+            for each in fillers:
+                each.close()
+
+
+def test_a_request_arrives_whole_and_so_does_its_answer() -> None:
+    with origin(answering("202 Accepted", b'{"code":200}')) as server:
+        answer = post(f"{server.url}/api/generate/submit?x=1")
+
+    assert answer == Reply(202, b'{"code":200}')
+    [request] = server.requests
+    assert request.startswith(b"POST /api/generate/submit?x=1 HTTP/1.1\r\n")
+    assert b"Authorization: Bearer sk-real\r\n" in request
+    assert b"Accept-Encoding: identity\r\n" in request
+    assert request.endswith(b"\r\n\r\n" + BODY)
+
+
+@pytest.mark.parametrize("status", ["400 Bad", "401 Unauthorized", "429 Slow", "500 Oh", "503 No"])
+def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> None:
+    with origin(answering(status, b"why", Retry_After="0", WWW_Authenticate="Basic")) as server:
+        answer = post(server.url)
+
+    assert answer == Reply(int(status[:3]), b"why")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://no-such-host.invalid/",
+        "https://no-such-host.invalid/",
+        "http://127.0.0.1:{port}/",
+        "https://127.0.0.1:{port}/",
+        "http://[::1]:1/",
+        "http://host_without.a..name/",
+        "http://" + "a" * 64 + ".example/",
+    ],
+)
+def test_without_a_connection_nothing_was_sent(url: str) -> None:
+    with pytest.raises(NotSent):
+        post(url.format(port=closed_port()))
+
+
+def test_a_connection_that_never_stands_sent_nothing() -> None:
+    with listening_but_deaf() as url, pytest.raises(NotSent):
+        post(url)
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), raw(b"\x16\x03\x01\x00\x02\x02\x28"), resetting()],
+    ids=["not TLS", "an alert", "reset"],
+)
+def test_a_tls_handshake_that_fails_sent_nothing(behaviour: Behaviour) -> None:
+    with origin(behaviour) as server, pytest.raises(NotSent):
+        post(server.url.replace("http:", "https:"))
+
+    assert all(b"sk-real" not in request for request in server.requests)
+
+
+def test_a_tls_server_that_nobody_vouches_for_is_told_nothing(tls: ssl.SSLContext) -> None:
+    with origin(answering("200 OK", b"{}"), tls=tls) as server, pytest.raises(NotSent):
+        post(server.url)
+
+    assert server.requests == []
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    return server_context(tmp_path_factory.mktemp("tls"), "127.0.0.1")[0]
+
+
+LOST: dict[str, Behaviour] = {
+    "closed at once": raw(b""),
+    "reset at once": resetting(),
+    "reset in the status line": resetting(b"HTTP/1.1 2"),
+    "reset in the headers": resetting(OK + b"Content-Length: 10\r\n"),
+    "reset in the body": resetting(OK + b"Content-Length: 10\r\n\r\n{"),
+    "closed in the body": raw(OK + b"Content-Length: 10\r\n\r\n{"),
+    "closed in a chunk": raw(OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\n{"),
+    "chunks of no size": raw(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
+    "garbage": raw(b"\x00\xff" * 500),
+    "another protocol": raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "a status that is no number": raw(b"HTTP/1.1 OK 200\r\n\r\n"),
+    "a status line without end": raw(b"HTTP/1.1 200 " + b"x" * 100_000),
+    "a header without end": raw(OK + b"X: " + b"x" * 100_000),
+    "a thousand headers": raw(OK + b"X: x\r\n" * 1000 + b"\r\n"),
+    "longer than 64 KiB": answering("200 OK", b" " * (64 * 1024 + 1)),
+    "endless": endless(OK + b"\r\n", b" " * 65536),
+    "endless chunks": endless(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\n    \r\n" * 999),
+    "gzip that nobody asked for": raw(
+        OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz"
+    ),
+    "silence": silent(1.2),
+    "silence after the headers": dribbling(OK + b"Content-Length: 9\r\n\r\n", b"", 1.2, 1.2),
+}
+
+
+@pytest.mark.parametrize("behaviour", LOST.values(), ids=LOST)
+def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: Behaviour) -> None:
+    with origin(behaviour) as server, pytest.raises(AnswerLost):
+        post(server.url)
+
+    assert len(server.requests) == 1
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        dribbling(OK + b"Content-Length: 9999\r\n\r\n", b" ", 0.2, 60),
+        dribbling(OK, b"X-More: 1\r\n", 0.2, 60),
+        dribbling(b"", b"HTTP/1.1 200 OK", 0.3, 60),
+        dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.3, 60),
+    ],
+    ids=["body", "headers", "status line", "100 Continue for ever"],
+)
+def test_an_answer_that_dribbles_is_lost_when_its_time_is_over(behaviour: Behaviour) -> None:
+    began = time.monotonic()
+    with origin(behaviour) as server:
+        with pytest.raises(AnswerLost):
+            post(server.url)
+        took_s = time.monotonic() - began
+
+    assert took_s < READ_S + 1.0
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "location"),
+    [
+        (301, "{elsewhere}/"),
+        (302, "{elsewhere}/"),
+        (303, "{elsewhere}/"),
+        (307, "{elsewhere}/"),
+        (308, "{elsewhere}/"),
+        (308, "/again"),
+        (302, "http://[broken/"),
+        (302, "http://169.254.169.254/"),
+        (307, ""),
+        (302, "\xff\xfe"),
+        (301, "ftp://x"),
+    ],
+)
+def test_a_redirect_is_an_answer_that_is_not_followed(status: int, location: str) -> None:
+    with origin(answering("200 OK", b"{}")) as elsewhere:
+        where = location.format(elsewhere=elsewhere.url).encode("latin-1")
+        answer = b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, where)
+        with origin(raw(answer)) as server:
+            assert post(server.url) == Reply(status, b"")
+
+    assert len(server.requests) == 1
+    assert elsewhere.connections == 0
+
+
+def test_a_redirect_without_end_is_cut_off_like_any_answer() -> None:
+    head = b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n"
+    with origin(endless(head, b" " * 65536)) as server, pytest.raises(AnswerLost):
+        post(server.url)
+
+    assert len(server.requests) == 1
+
+
+def test_netrc_and_proxies_of_the_environment_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login canary password canary\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    with origin(answering("200 OK", b"{}")) as proxy, origin(answering("200 OK", b"{}")) as server:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+
+        post(server.url)
+
+    assert proxy.connections == 0
+    assert b"Bearer sk-real" in server.requests[0]
+    assert b"Basic" not in server.requests[0]
+
+
+def test_two_requests_never_share_a_connection() -> None:
+    keep_alive = raw(OK + b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\n{}")
+    with origin(keep_alive) as server:
+        post(server.url)
+        post(server.url)
+
+    assert server.connections == 2
+
+
+def test_an_answer_of_exactly_64_kib_is_read() -> None:
+    with origin(answering("200 OK", b" " * 64 * 1024)) as server:
+        assert len(post(server.url).body) == 64 * 1024
+
+
+def test_an_answer_in_chunks_is_read_whole() -> None:
+    chunks = OK + b'Transfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n'
+    with origin(raw(chunks)) as server:
+        assert post(server.url).body == b'{"a":1}'
+
+
+def test_a_base_url_is_read_without_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POYO_BASE_URL", "https://api.poyo.ai/")
+
+    assert transport.base_url_from_env() == "https://api.poyo.ai"

@@ -1,0 +1,161 @@
+"""Settings of `make run`, read and checked."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from local.settings import BadSetting, from_environment, read_env_file
+from local.stack import parameters
+from tests.support.environment import template
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = from_environment({})
+
+    assert settings.url == "http://127.0.0.1:8787"
+    assert settings.public_url == settings.url
+    assert settings.poyo_base_url == "http://127.0.0.1:8790"
+    assert settings.file_hosts == "http://127.0.0.1:8790,http://localhost:8790"
+    assert settings.simulated
+    assert settings.demo
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert from_environment({"PORT": "", "POYO_BASE_URL": " "}) == from_environment({})
+
+
+def test_the_real_poyo_leaves_the_file_hosts_to_the_template() -> None:
+    upstream = {"POYO_BASE_URL": "https://api.poyo.example/", "POYO_API_KEY": "sk-x"}
+
+    settings = from_environment(upstream)
+
+    assert settings.poyo_base_url == "https://api.poyo.example"
+    assert settings.file_hosts is None
+    assert not settings.simulated
+    assert not settings.upstream_is_here
+
+
+def test_another_poyo_on_this_machine_may_serve_its_own_files() -> None:
+    upstream = {"POYO_BASE_URL": "http://localhost:9000", "POYO_API_KEY": "sk-x"}
+
+    settings = from_environment(upstream)
+
+    assert settings.file_hosts == "http://127.0.0.1:9000,http://localhost:9000"
+    assert settings.upstream_is_here
+
+
+@pytest.mark.parametrize(
+    "hosts", ["cdn.example.org", "*.poyo.ai,cdn.example.org", "http://127.0.0.1:8790"]
+)
+def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
+    assert from_environment({"FILE_HOSTS": hosts}).file_hosts == hosts
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"POYO_API_KEY": "sk-x"}, "POYO_BASE_URL"),
+        ({"POYO_BASE_URL": "https://a.example"}, "POYO_API_KEY"),
+        ({"PORT": "4566"}, "CLOUD_PORT"),
+        ({"PORT": "²"}, "PORT"),
+        ({"PUBLIC_URL": "https://user@a.example"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://a.example/path"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://a.example:port"}, "PUBLIC_URL"),
+        ({"FILE_HOSTS": "cdn.example.org:443"}, "FILE_HOSTS"),
+        ({"FILE_HOSTS": "a b.example"}, "FILE_HOSTS"),
+        ({"CALLBACK_HOSTS": "*,127.0.0.1:9000"}, "CALLBACK_HOSTS"),
+        ({"CALLBACK_HOSTS": "http://127.0.0.1:9000/hook"}, "CALLBACK_HOSTS"),
+        ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
+        ({"API_KEY": "ключ"}, "API_KEY"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_by_name(given: dict[str, str], named: str) -> None:
+    with pytest.raises(BadSetting, match=f"^{named}: .*; allowed: "):
+        from_environment(given)
+
+
+def test_pages_of_other_origins_are_let_in_by_the_templates_own_parameter() -> None:
+    given = {"CORS_ORIGINS": "http://localhost:3000, https://app.example.com,"}
+
+    told = parameters(from_environment(given))
+
+    assert told["CorsOrigins"] == "http://localhost:3000,https://app.example.com"
+    assert "CorsOrigins" not in parameters(from_environment({}))
+
+
+@pytest.mark.parametrize(
+    "hosts", ["*", "*,http://127.0.0.1:9000", "hooks.example.com,*.example.org"]
+)
+def test_callers_may_be_called_back_where_the_templates_own_parameter_says(hosts: str) -> None:
+    allowed = re.compile(template()["Parameters"]["CallbackHosts"]["AllowedPattern"])
+
+    told = parameters(from_environment({"CALLBACK_HOSTS": hosts.replace(",", " , ")}))
+
+    assert told["CallbackHosts"] == hosts
+    assert allowed.fullmatch(hosts)
+
+
+def test_unless_it_is_set_callers_are_called_back_as_the_template_has_it() -> None:
+    assert "CallbackHosts" not in parameters(from_environment({}))
+
+
+@pytest.mark.parametrize(
+    ("origin", "good"),
+    [
+        ("https://app.example.com", True),
+        ("http://127.0.0.1:5173", True),
+        ("https://xn--bcher-kva.example", True),
+        ("*", False),
+        ("https://*.example.com", False),
+        ("https://app.example.com/", False),
+        ("https://app.example.com/page", False),
+        ("https://App.example.com", False),
+        ("https://user@app.example.com", False),
+        ("https://app.example.com:port", False),
+        ("app.example.com", False),
+        ("ftp://app.example.com", False),
+        ("null", False),
+    ],
+)
+def test_the_template_and_make_run_mean_the_same_by_an_origin(origin: str, good: bool) -> None:
+    pattern = re.compile(template()["Parameters"]["CorsOrigins"]["AllowedPattern"])
+
+    for origins in (origin, f"https://first.example,{origin}"):
+        assert bool(pattern.fullmatch(origins)) is good
+        if good:
+            assert from_environment({"CORS_ORIGINS": origins}).cors_origins == origins
+            continue
+        with pytest.raises(BadSetting, match=f"^CORS_ORIGINS: '{re.escape(origin)}'"):
+            from_environment({"CORS_ORIGINS": origins})
+
+
+def test_an_env_file_is_read_as_it_is_usually_written(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("# comment\n\nPORT=1000\nexport API_KEY='a=b'\n DEMO = \"0\"\n")
+
+    assert read_env_file(file) == {"PORT": "1000", "API_KEY": "a=b", "DEMO": "0"}
+    assert read_env_file(tmp_path / "none") == {}
+
+
+def test_the_example_of_an_env_file_changes_nothing_when_its_lines_are_enabled() -> None:
+    example = Path(__file__).parents[2].joinpath(".env.example")
+    lines = [line[1:] for line in example.read_text().splitlines() if line[:2].strip("#").isupper()]
+    values = dict(line.split("=", 1) for line in lines)
+    upstream = {values.pop("POYO_BASE_URL"), values.pop("POYO_API_KEY")}
+
+    settings = from_environment(values)
+
+    assert upstream == {"https://api.poyo.ai", "sk-…"}
+    assert settings.file_hosts == "http://127.0.0.1:8790"
+    assert values["CALLBACK_HOSTS"] == template()["Parameters"]["CallbackHosts"]["Default"]
+    same = {"FILE_HOSTS": "http://127.0.0.1:8790", "CALLBACK_HOSTS": values["CALLBACK_HOSTS"]}
+    assert settings == from_environment(same)
+
+
+def test_a_line_that_is_no_setting_is_named(tmp_path: Path) -> None:
+    file = tmp_path / ".env"
+    file.write_text("PORT=1\nPORT 2\n")
+
+    with pytest.raises(BadSetting, match=r"\.env line 2"):
+        read_env_file(file)

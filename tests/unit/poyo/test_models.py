@@ -1,0 +1,116 @@
+"""What an order costs and which sizes PoYo would take."""
+
+from decimal import Decimal
+
+import pytest
+
+from imagetasks.poyo.models import CREDITS, MODELS, billed_resolution, estimate, size_problem
+
+RULES = MODELS["gpt-image-2"]
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution", "billed"),
+    [
+        ("auto", "1K", "1K"),
+        ("auto", "2K", "1K"),
+        ("auto", "4K", "1K"),
+        ("1:1", "1K", "1K"),
+        ("1:1", "2K", "2K"),
+        ("1:1", "4K", "2K"),
+        ("3:2", "4K", "2K"),
+        ("5:4", "4K", "2K"),
+        ("16:9", "4K", "4K"),
+        ("9:16", "4K", "4K"),
+        ("21:9", "4K", "4K"),
+        ("16:9", "2K", "2K"),
+        ("3840x2160", "4K", "4K"),
+        ("2160x3840", "4K", "4K"),
+        ("2048x2048", "4K", "2K"),
+        ("3824x2160", "4K", "2K"),
+        ("3840x2160", "2K", "2K"),
+    ],
+)
+def test_the_billed_resolution_follows_size(size: str, resolution: str, billed: str) -> None:
+    assert billed_resolution({"size": size, "resolution": resolution}) == billed
+
+
+def test_no_size_is_always_billed_as_1k() -> None:
+    assert billed_resolution({"resolution": "4K"}) == "1K"
+    assert billed_resolution({}) == "1K"
+
+
+@pytest.mark.parametrize(
+    ("quality", "credits_1k", "credits_2k", "credits_4k"),
+    [
+        ("low", "2", "4", "8"),
+        ("medium", "8.48", "8.96", "16.16"),
+        ("high", "33.76", "35.52", "64.16"),
+    ],
+)
+def test_the_published_prices(
+    quality: str, credits_1k: str, credits_2k: str, credits_4k: str
+) -> None:
+    for resolution, price in (("1K", credits_1k), ("2K", credits_2k), ("4K", credits_4k)):
+        order = {"quality": quality, "size": "16:9", "resolution": resolution}
+
+        assert estimate(order) == Decimal(price)
+
+
+def test_an_order_without_words_is_the_cheapest() -> None:
+    assert estimate({}) == min(CREDITS.values())
+
+
+def test_every_model_has_a_price_for_all_it_offers() -> None:
+    for rules in MODELS.values():
+        for quality in rules.qualities:
+            for resolution in rules.resolutions:
+                order = {"quality": quality, "size": "16:9", "resolution": resolution}
+                assert estimate(order) > 0
+
+
+@pytest.mark.parametrize("size", ["auto", *RULES.ratios])
+@pytest.mark.parametrize("resolution", RULES.resolutions)
+def test_named_sizes_are_taken_at_every_resolution(size: str, resolution: str) -> None:
+    assert size_problem(size, resolution, RULES) is None
+
+
+@pytest.mark.parametrize(
+    "size",
+    ["1024x1024", "3840x2160", "2160x3840", "3840x1280", "1280x3840", "1024x640", "640x1024"],
+)
+def test_custom_sizes_within_all_bounds_are_taken(size: str) -> None:
+    assert size_problem(size, "2K", RULES) is None
+    assert size_problem(size, "4K", RULES) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "resolution", "about"),
+    [
+        ("1024x1024", "1K", "2K or 4K"),
+        ("1000x1024", "2K", "multiples of 16"),
+        ("1024x1000", "2K", "multiples of 16"),
+        ("3856x2160", "4K", "longest edge"),
+        ("2160x3856", "4K", "longest edge"),
+        ("3840x1264", "4K", "3:1"),
+        ("1264x3840", "4K", "3:1"),
+        ("640x640", "2K", "pixels"),
+        ("1008x640", "2K", "pixels"),
+        ("3840x2176", "4K", "pixels"),
+        ("7:5", "2K", "must be auto"),
+        ("1024X1024", "2K", "must be auto"),
+        ("1024 x 1024", "2K", "must be auto"),
+        ("01024x1024", "2K", "must be auto"),
+        ("99999x16", "2K", "must be auto"),
+        ("-16x16", "2K", "must be auto"),
+        ("１０２４x1024", "2K", "must be auto"),
+        ("1024x1024\n", "2K", "must be auto"),
+        ("", "2K", "must be auto"),
+        ("AUTO", "1K", "must be auto"),
+    ],
+)
+def test_every_other_size_is_refused_with_a_reason(size: str, resolution: str, about: str) -> None:
+    problem = size_problem(size, resolution, RULES)
+
+    assert problem is not None
+    assert about in problem

@@ -1,0 +1,269 @@
+"""PoYo's answers read: one value or exactly one exception for every shape seen."""
+
+import json
+from decimal import Decimal
+
+import pytest
+
+from imagetasks.errors import (
+    AnswerLost,
+    NotSent,
+    PoyoMissing,
+    PoyoRefused,
+    PoyoUnavailable,
+    SubmitUnknown,
+)
+from imagetasks.poyo.client import (
+    DETAIL_LENGTH,
+    moderation,
+    read_callback_id,
+    read_status,
+    read_submit,
+    signed,
+)
+from imagetasks.poyo.reply import Reply
+from imagetasks.tasks.task import MOST_FILES
+from tests.fixtures import poyo_callbacks, poyo_responses
+from tests.support.fakes import POYO_ID, POYO_KEY, Upstream, accepted, finished, poyo, reply, told
+
+VECTOR_KEY = "whsec_test_0123456789abcdef"
+VECTOR = "qqzOEP5mSb02XNuqZNFOUhvhuj+hSHI3GW7s2UaOpCU="
+URL = "https://api.example/callbacks/poyo/k1/t/m"
+
+
+@pytest.mark.parametrize("body", poyo_responses.ACCEPTED.values(), ids=poyo_responses.ACCEPTED)
+def test_an_accepted_submit_gives_the_id(body: bytes) -> None:
+    assert read_submit(Reply(200, body)) == poyo_responses.ID
+
+
+@pytest.mark.parametrize("found", ["A", "task-unified-1757156493-imcg5zqt", "a.b_c:d-e", "A" * 128])
+def test_every_documented_form_of_an_id_is_taken(found: str) -> None:
+    assert read_submit(accepted(found)) == found
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"), poyo_responses.REFUSED.values(), ids=poyo_responses.REFUSED
+)
+def test_a_refused_submit_ends_with_a_reason(status: int, body: bytes, reason: str) -> None:
+    with pytest.raises(PoyoRefused) as refused:
+        read_submit(Reply(status, body))
+
+    assert refused.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wait_s"), poyo_responses.LATER.values(), ids=poyo_responses.LATER
+)
+def test_a_rate_limit_created_nothing(status: int, body: bytes, wait_s: float | None) -> None:
+    with pytest.raises(PoyoUnavailable) as later:
+        read_submit(Reply(status, body))
+
+    assert later.value.wait_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), poyo_responses.AMBIGUOUS.values(), ids=poyo_responses.AMBIGUOUS
+)
+def test_every_other_answer_to_a_submit_is_ambiguous(status: int, body: bytes) -> None:
+    with pytest.raises(SubmitUnknown):
+        read_submit(Reply(status, body))
+
+
+@pytest.mark.parametrize("said", poyo_responses.TOLD.values(), ids=poyo_responses.TOLD)
+def test_a_status_is_read_whatever_is_missing(said: poyo_responses.Told) -> None:
+    body, status, progress, urls, charged, error, moderated = said
+
+    report = read_status(Reply(200, body))
+
+    assert report.status == status
+    assert report.progress == progress
+    assert report.file_urls == urls
+    assert report.credits == charged
+    assert report.error == error
+    assert report.moderated is moderated
+
+
+@pytest.mark.parametrize(("word", "status"), poyo_responses.WORDS.items())
+def test_every_word_for_a_status_is_one_of_four(word: str, status: str) -> None:
+    assert read_status(told(word)).status == status
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "ours"), poyo_responses.SILENT.values(), ids=poyo_responses.SILENT
+)
+def test_an_answer_that_says_nothing_is_trouble(status: int, body: bytes, ours: bool) -> None:
+    with pytest.raises(PoyoUnavailable) as trouble:
+        read_status(Reply(status, body))
+
+    assert trouble.value.ours is ours
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), poyo_responses.MISSING.values(), ids=poyo_responses.MISSING
+)
+def test_an_id_poyo_does_not_know_is_missing(status: int, body: bytes) -> None:
+    with pytest.raises(PoyoMissing):
+        read_status(Reply(status, body))
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 500])
+def test_a_raw_error_text_is_kept_short(status: int) -> None:
+    said = reply({"code": status, "error": {"message": "x" * 10_000}}, status)
+
+    with pytest.raises((PoyoRefused, SubmitUnknown)) as raised:
+        read_submit(said)
+
+    assert len(str(raised.value)) <= DETAIL_LENGTH
+    assert len(read_status(told("failed", error_message="x" * 10_000)).error) == DETAIL_LENGTH
+
+
+def test_half_a_character_is_never_passed_on() -> None:
+    report = read_status(told("failed", error_message="a \ud83d b"))
+
+    assert report.error.encode() == b"a ? b"
+
+
+@pytest.mark.parametrize(
+    ("text", "moderated"),
+    [
+        ("Server exception", False),
+        ("Please enter a prompt and try again", False),
+        ("", False),
+        ("blocked by SAFETY system", True),
+        ("content_policy_violation", True),
+        ("content policy", True),
+        ("NSFW", True),
+        (poyo_responses.CHINESE, True),
+        ('{"a": {"b": ["\\u5ba1\\u6838"]}}', True),
+        ("[" * 100_000, False),
+    ],
+)
+def test_a_moderation_text_is_told_from_a_fault(text: str, moderated: bool) -> None:
+    assert moderation(text) is moderated
+
+
+@pytest.mark.parametrize(
+    ("body", "read"),
+    [(body, read) for body, _, read in poyo_callbacks.ODD.values()],
+    ids=list(poyo_callbacks.ODD),
+)
+def test_a_callback_gives_at_most_an_id(body: bytes, read: str | None) -> None:
+    assert read_callback_id(body) == read
+
+
+def test_the_published_check_vector_of_the_signature_holds() -> None:
+    headers = {"x-webhook-timestamp": "1783680000", "x-webhook-signature": VECTOR}
+
+    assert signed(VECTOR_KEY, "TESTTASK00000001", headers)
+
+
+@pytest.mark.parametrize(
+    ("key", "task_id", "headers"),
+    [
+        ("whsec_other", "TESTTASK00000001", {}),
+        (VECTOR_KEY, "TESTTASK00000002", {}),
+        (VECTOR_KEY, "TESTTASK00000001", {"x-webhook-timestamp": "1783680001"}),
+        (VECTOR_KEY, "TESTTASK00000001", {"x-webhook-signature": VECTOR[:-1]}),
+        (VECTOR_KEY, "TESTTASK00000001", {"x-webhook-signature": ""}),
+        (VECTOR_KEY, "TESTTASK00000001", {"x-webhook-signature": "ü" * 44}),
+        (VECTOR_KEY, "TESTTASK00000001", {"x-webhook-timestamp": "\ud83d"}),
+    ],
+)
+def test_no_other_signature_holds(key: str, task_id: str, headers: dict[str, str]) -> None:
+    right = {"x-webhook-timestamp": "1783680000", "x-webhook-signature": VECTOR}
+
+    assert not signed(key, task_id, right | headers)
+
+
+def test_a_submit_is_one_post_with_our_id_in_it() -> None:
+    upstream = Upstream()
+    upstream.answers("POST", accepted())
+
+    found = poyo(upstream).submit(
+        model="gpt-image-2", order={"prompt": "é"}, callback_url=URL, idempotency_key="id"
+    )
+
+    assert found == POYO_ID
+    [sent] = upstream.sent
+    assert (sent.method, sent.url) == ("POST", "https://api.poyo.test/api/generate/submit")
+    assert sent.content == {
+        "model": "gpt-image-2",
+        "callback_url": URL,
+        "input": {"prompt": "é"},
+    }
+    assert sent.headers["Authorization"] == f"Bearer {POYO_KEY}"
+    assert sent.headers["Idempotency-Key"] == "id"
+    assert sent.headers["User-Agent"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "meaning"), [(NotSent("x"), PoyoUnavailable), (AnswerLost("x"), SubmitUnknown)]
+)
+def test_a_submit_that_failed_on_the_wire_is_never_repeated(
+    failure: Exception, meaning: type[Exception]
+) -> None:
+    upstream = Upstream()
+    upstream.answers("POST", failure, accepted())
+
+    with pytest.raises(meaning):
+        poyo(upstream).submit(model="m", order={}, callback_url=URL, idempotency_key="id")
+
+    assert upstream.count("POST") == 1
+
+
+@pytest.mark.parametrize("failure", [NotSent("x"), AnswerLost("x")])
+def test_a_status_that_failed_on_the_wire_is_trouble_of_the_moment(failure: Exception) -> None:
+    upstream = Upstream()
+    upstream.answers("GET", failure)
+
+    with pytest.raises(PoyoUnavailable) as trouble:
+        poyo(upstream).status(POYO_ID)
+
+    assert not trouble.value.ours
+
+
+@pytest.mark.parametrize("status", [401, 200])
+def test_a_key_that_was_rotated_meanwhile_is_no_refusal(status: int) -> None:
+    upstream = Upstream()
+    answer = reply({"code": 401, "error": {"message": "Invalid API key"}}, status)
+    upstream.answers("POST", answer)
+    upstream.answers("GET", answer)
+    account = poyo(upstream, renewed=lambda _: True)
+
+    with pytest.raises(PoyoUnavailable):
+        account.submit(model="m", order={}, callback_url=URL, idempotency_key="id")
+    with pytest.raises(PoyoUnavailable) as trouble:
+        account.status(POYO_ID)
+
+    assert not trouble.value.ours
+
+
+def test_no_other_answer_asks_for_a_new_key() -> None:
+    def never(key: str) -> bool:
+        raise AssertionError
+
+    upstream = Upstream()
+    upstream.answers("GET", told("running", progress=1), Reply(500, b""), Reply(403, b""))
+    account = poyo(upstream, renewed=never)
+
+    assert account.status(POYO_ID).progress == Decimal(1)
+    for _ in range(2):
+        with pytest.raises(PoyoUnavailable):
+            account.status(POYO_ID)
+
+
+def test_every_sample_of_an_answer_is_read_the_same_with_and_without_its_wrapping() -> None:
+    for body, *_ in poyo_responses.TOLD.values():
+        said = json.loads(body)
+        inner = said.get("data", said)
+
+        bare = read_status(Reply(200, json.dumps(inner).encode()))
+        wrapped = read_status(Reply(200, json.dumps({"code": 0, "data": inner}).encode()))
+
+        assert bare == wrapped
+
+
+def test_no_more_files_are_taken_than_can_be_erased() -> None:
+    urls = [f"https://cdn.doculator.org/{n}.png" for n in range(MOST_FILES + 1)]
+
+    assert read_status(finished(*urls)).file_urls == tuple(urls[:MOST_FILES])

@@ -1,0 +1,133 @@
+"""A task as a row: what is written is what is read, and ids follow from who asks."""
+
+import re
+from dataclasses import replace
+from decimal import Decimal
+from itertools import product
+
+import pytest
+
+from imagetasks.tasks.task import (
+    SHARDS,
+    KeptFile,
+    State,
+    derive_task_id,
+    fingerprint,
+    from_row,
+    shard_of,
+    to_row,
+)
+from tests.support.fakes import START, task
+
+KEPT = KeptFile(
+    key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
+)
+FULL = task(
+    poyo_id="ABC",
+    hints=("H1", "H2"),
+    progress=Decimal("33.3333"),
+    files=(KEPT,),
+    reason="upstream",
+    detail="Server exception",
+    charged=Decimal("8.48"),
+    not_before=START,
+    bound_at=START,
+    result_seen_at=START,
+    finished_at=START,
+    looks=3,
+    copies=2,
+    bad_copies=1,
+)
+
+
+@pytest.mark.parametrize("original", [task(), FULL])
+def test_what_is_written_is_what_is_read(original: object) -> None:
+    assert from_row(to_row(original)) == original  # type: ignore[arg-type]
+
+
+def test_what_is_absent_is_not_in_the_row() -> None:
+    ended = to_row(task(due_at=None, due_shard=None))
+
+    assert not {"due_at", "due_shard", "poyo_id", "hints", "not_before"} & set(ended)
+
+
+def test_numbers_come_back_from_the_table_as_integers_and_money_as_money() -> None:
+    row = to_row(FULL)
+    stored = row | {
+        "attempt": Decimal(1),
+        "created_at": Decimal(START),
+        "history": [{"at": Decimal(START), "event": "accepted"}],
+        "files": [row["files"][0] | {"bytes": Decimal(7), "width": Decimal(4)}],
+    }
+
+    found = from_row(stored)
+
+    assert type(found.attempt) is int
+    assert type(found.created_at) is int
+    assert type(found.history[0]["at"]) is int
+    assert type(found.files[0].bytes) is int
+    assert found.charged == Decimal("8.48")
+
+
+def test_what_a_newer_version_wrote_does_not_disturb() -> None:
+    row = to_row(FULL) | {"colour": "green"}
+    row["files"][0]["blurhash"] = "x"
+
+    assert from_row(row) == FULL
+
+
+def test_a_state_of_a_newer_version_is_shown_as_running_and_not_ended() -> None:
+    unheard = task(state="upscaling")
+
+    assert (unheard.status, unheard.ended) == ("running", False)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "ended"),
+    [
+        (State.SUBMITTING, "not_started", False),
+        (State.PENDING, "not_started", False),
+        (State.UNKNOWN, "not_started", False),
+        (State.RUNNING, "running", False),
+        (State.FINISHED, "finished", True),
+        (State.FAILED, "failed", True),
+    ],
+)
+def test_each_state_is_shown_as_one_of_poyos_words(state: str, status: str, ended: bool) -> None:
+    shown = task(state=str(state))
+
+    assert (shown.status, shown.ended) == (status, ended)
+
+
+def test_an_id_is_130_bits_that_a_callback_url_can_carry() -> None:
+    assert re.fullmatch(r"[a-z2-7]{26}", derive_task_id("owner", "key"))
+
+
+def test_owner_and_key_cannot_be_traded_for_each_other() -> None:
+    pairs = list(product(["a", "ab", 'a","b', "a\0", "é", ""], repeat=2))
+
+    assert len({derive_task_id(*pair) for pair in pairs}) == len(pairs)
+    assert derive_task_id("a", "b") == derive_task_id("a", "b")
+
+
+def test_a_fingerprint_ignores_the_order_of_fields_and_nothing_else() -> None:
+    one = {"model": "m", "input": {"prompt": "p", "size": "1:1"}}
+    same = {"input": {"size": "1:1", "prompt": "p"}, "model": "m"}
+    other = {"model": "m", "input": {"prompt": "p ", "size": "1:1"}}
+
+    assert fingerprint(one) == fingerprint(same)
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_shards_are_used_evenly() -> None:
+    counts = dict.fromkeys(map(str, range(SHARDS)), 0)
+    for n in range(4000):
+        counts[shard_of(derive_task_id("owner", str(n)))] += 1
+
+    assert min(counts.values()) > 400
+
+
+def test_a_task_cannot_be_changed() -> None:
+    with pytest.raises(AttributeError):
+        task().state = "finished"  # type: ignore[misc]
+    assert replace(task(), state="finished").state == "finished"
