@@ -18,9 +18,9 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
 from imagetasks.aws.table import Table  # noqa: E402
-from imagetasks.aws.task_repository import Store  # noqa: E402
-from imagetasks.tasks.conditional_write import Condition, Put, absent  # noqa: E402  # found by the lines above
-from imagetasks.tasks.task import derive_task_id, row_key, to_row  # noqa: E402
+from imagetasks.aws.task_repository import TaskRepository  # noqa: E402
+from imagetasks.tasks.conditional_write import Condition, PutItem, absent  # noqa: E402  # found by the lines above
+from imagetasks.tasks.task import derive_task_id, task_pk, to_item  # noqa: E402
 from tests.support.dynamodb_engines import dynamodb_local, table_on  # noqa: E402
 from tests.support.fakes import START, task  # noqa: E402
 
@@ -31,23 +31,23 @@ def fill(table: Table) -> None:
     """A hundred tasks of one owner."""
     for n in range(TASKS):
         made = replace(task(), task_id=derive_task_id("owner", f"{n}"), created_at=START + n)
-        table.put(Put(row=to_row(made), condition=Condition((absent("pk"),))))
+        table.put(PutItem(item=to_item(made), condition=Condition((absent("pk"),))))
 
 
-def by_batch(store: Store) -> int:
+def by_batch(repository: TaskRepository) -> int:
     """A page as the API reads it."""
-    return len(store.page("owner", status=None, limit=TASKS, after=None).tasks)
+    return len(repository.list("owner", status=None, limit=TASKS, after=None).tasks)
 
 
-def one_by_one(store: Store) -> int:
+def one_by_one(repository: TaskRepository) -> int:
     """The same page, each row read by itself."""
-    keys = store.table.page("listed", "owner", limit=TASKS, after=None)
-    return len([store.read(str(key["pk"]).removeprefix(row_key(""))) for key in keys])
+    keys = repository.table.query_page("by_owner", "owner", limit=TASKS, after=None)
+    return len([repository.get(str(key["pk"]).removeprefix(task_pk(""))) for key in keys])
 
 
-def milliseconds(read: Callable[[Store], int], store: Store) -> float:
+def milliseconds(read: Callable[[TaskRepository], int], repository: TaskRepository) -> float:
     began = time.perf_counter()
-    found, spent = read(store), time.perf_counter() - began
+    found, spent = read(repository), time.perf_counter() - began
     if found != TASKS:
         sys.exit(f"a page of {found} tasks: nothing is shown by that")
     return spent * 1000
@@ -55,13 +55,13 @@ def milliseconds(read: Callable[[Store], int], store: Store) -> float:
 
 def main() -> None:
     with dynamodb_local() as url:
-        store = Store(table_on(url))
-        fill(store.table)
+        repository = TaskRepository(table_on(url))
+        fill(repository.table)
         ways: dict[str, Any] = {"index and batch": by_batch, "index and one by one": one_by_one}
         took: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(ROUNDS + 3):
             for name, read in ways.items():
-                spent = milliseconds(read, store)
+                spent = milliseconds(read, repository)
                 took[name] += [spent] if turn >= 3 else []  # the first ones warm the engine up
     medians = {name: statistics.median(each) for name, each in took.items()}
     for name, median in medians.items():

@@ -20,12 +20,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import findings
 from cli.findings import PAGE, Finding, Findings
 from cli.stack import Stack, Values, Wrong, asking
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.reply import HttpResponse
 
 FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
 QUEUES = {
-    "TaskDeadLettersUrl": "DeadLettersAlarm",
-    "FailedInvocationsUrl": "FailedInvocationsAlarm",
+    "TaskDeadLetterQueueUrl": "DeadLettersAlarm",
+    "FailedInvocationQueueUrl": "FailedInvocationsAlarm",
 }
 COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
 SWEPT_WITHIN_S = 300
@@ -89,7 +89,7 @@ def doors(stack: Stack) -> Findings:
     yield findings.callback(asked("POST", (yours or own) + FORGED))
 
 
-def asked(method: str, url: str, headers: Mapping[str, str] | None = None) -> Reply | str:
+def asked(method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse | str:
     """The answer, or the kind of failure when there was none."""
     try:
         answer = requests.request(
@@ -102,7 +102,7 @@ def asked(method: str, url: str, headers: Mapping[str, str] | None = None) -> Re
         )
     except requests.RequestException as error:
         return type(error).__name__
-    return Reply(answer.status_code, answer.content)
+    return HttpResponse(answer.status_code, answer.content)
 
 
 def sweep(stack: Stack) -> Findings:
@@ -126,7 +126,7 @@ def sweep(stack: Stack) -> Findings:
 
 def queue(stack: Stack) -> Findings:
     """Whether bells are heard, and which could not be."""
-    mapping = stack.resource("WorkerFunctionBell")
+    mapping = stack.resource("WorkerFunctionTaskMessages")
     state = stack.client("lambda").get_event_source_mapping(UUID=mapping)["State"]
     if state == "Enabled":
         yield Finding("queue", "the worker reads it")

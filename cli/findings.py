@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))  # the funct
 
 from imagetasks.errors import PoyoUnavailable
 from imagetasks.poyo import client
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.reply import HttpResponse
 
 GOOD_STATUS = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 HASH = re.compile(r"[0-9a-f]{64}")
@@ -95,7 +95,7 @@ def api_keys(values: Values) -> Findings:
 
 def callback_keys(values: Values) -> Findings:
     """What callback URLs are made with. Names are not repeated: one may be a key, misplaced."""
-    settings = ("current", "poyo_webhook_key")
+    settings = ("current", "poyo_callback_signing_key")
     keys = {name: key for name, key in values.items() if name not in settings}
     current = values.get("current")
     if isinstance(current, str) and isinstance(keys.get(current), str) and keys[current]:
@@ -105,14 +105,14 @@ def callback_keys(values: Values) -> Findings:
         yield Finding("keys", "`current` names none of the callback keys", todo)
 
 
-def balance(reply: Reply | str) -> Finding:
+def balance(reply: HttpResponse | str) -> Finding:
     """What PoYo says of the account."""
     if isinstance(reply, str):
         return Finding("poyo", f"no answer: {reply}", "is PoyoBaseUrl right? is PoYo up?")
-    if client.unauthorized(reply):
+    if client.is_unauthorized(reply):
         return Finding("poyo", "PoYo refuses our key", "`python -m cli.keys poyo` with a valid one")
     try:
-        left = client.read_balance(reply)
+        left = client.parse_balance(reply)
     except PoyoUnavailable:
         todo = "is PoyoBaseUrl right? is PoYo up? does the account stand?"
         return Finding("poyo", f"PoYo answers {reply.status} and tells no balance", todo)
@@ -121,7 +121,7 @@ def balance(reply: Reply | str) -> Finding:
     return Finding("poyo", f"the key works, {left:.0f} credits are left")
 
 
-def health(name: str, reply: Reply | str) -> Finding:
+def health(name: str, reply: HttpResponse | str) -> Finding:
     """Whether it is our function that answers there."""
     if not isinstance(reply, str) and (reply.status, _json(reply).get("status")) == (200, "ok"):
         return Finding("api", f"{name} answers")
@@ -132,7 +132,7 @@ def health(name: str, reply: Reply | str) -> Finding:
     return Finding("api", f"{name}: {_said(reply)}", todo)
 
 
-def callback(reply: Reply | str) -> Finding:
+def callback(reply: HttpResponse | str) -> Finding:
     """Whether a forged callback is refused by us, and not by somebody in front of us."""
     said = {} if isinstance(reply, str) else _json(reply)
     if not isinstance(reply, str) and (reply.status, said.get("code")) == (404, "not_found"):
@@ -148,7 +148,7 @@ def swept(ran: bool) -> Finding:
     """Whether the sweep did lately what its schedule wants."""
     if ran:
         return Finding("sweep", "it ran within five minutes")
-    todo = f"just deployed? wait a minute; else see SweepSilentAlarm in {PAGE}"
+    todo = f"just deployed? wait a minute; else see SweepNotRunningAlarm in {PAGE}"
     return Finding("sweep", "it has not run for five minutes", todo)
 
 
@@ -204,7 +204,7 @@ def _hashed(kept: object) -> bool:
     return bool(each) and all(isinstance(one, str) and HASH.fullmatch(one) for one in each)
 
 
-def _json(reply: Reply) -> Values:
+def _json(reply: HttpResponse) -> Values:
     try:
         said = json.loads(reply.body)
     except (ValueError, RecursionError):
@@ -212,5 +212,5 @@ def _json(reply: Reply) -> Values:
     return said if isinstance(said, dict) else {}
 
 
-def _said(reply: Reply | str) -> str:
+def _said(reply: HttpResponse | str) -> str:
     return f"no answer, {reply}" if isinstance(reply, str) else f"the answer is {reply.status}"

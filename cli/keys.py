@@ -27,7 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli.stack import Stack, Wrong, asking
 
 Values = dict[str, Any]
-RESERVED = frozenset({"current", "poyo_webhook_key"})
+RESERVED = frozenset({"current", "poyo_callback_signing_key"})
 # A task's owner is this name, or this name, "/" and a user: a "/" in it would be somebody's user.
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 
@@ -74,17 +74,17 @@ def remove_server(values: Values, name: str) -> Values:
 def add_webhook(values: Values, name: str, key: str) -> Values:
     """The secret that signs what the caller `name` is called back with. Raises Wrong."""
     _hashes(values, name)
-    if name in _named(values, "webhook_keys"):
+    if name in _named(values, "notification_signing_keys"):
         raise Wrong(f"callbacks to {name} are signed already: remove that key first")
-    return _with(values, "webhook_keys", name, key)
+    return _with(values, "notification_signing_keys", name, key)
 
 
 def remove_webhook(values: Values, name: str) -> Values:
     """The secret that signs nothing for `name` any more."""
-    known = _named(values, "webhook_keys")
+    known = _named(values, "notification_signing_keys")
     if name not in known:
         raise Wrong(f"callbacks to {name} are not signed, only those to: {_list(known)}")
-    return _without(values, "webhook_keys", name)
+    return _without(values, "notification_signing_keys", name)
 
 
 def add_callback(values: Values, key: str) -> tuple[Values, str]:
@@ -187,7 +187,10 @@ def _server(stack: Stack, asked: argparse.Namespace) -> str:
 def _webhook(stack: Stack, asked: argparse.Namespace) -> str:
     values = stack.secret("ApiSecretArn")
     if asked.verb == "list":
-        return "\n".join(sorted(_named(values, "webhook_keys"))) or "no callbacks are signed"
+        return (
+            "\n".join(sorted(_named(values, "notification_signing_keys")))
+            or "no callbacks are signed"
+        )
     if asked.verb == "remove":
         stack.put_secret("ApiSecretArn", remove_webhook(values, asked.name))
         return f"callbacks to {asked.name} are no longer signed within five minutes"

@@ -25,7 +25,7 @@ SOFT = ("unconfirmed", "timed_out", "result_expired")
 def dead_letters(stack: Stack) -> str:
     """Move every dead letter back; each is deleted there only after it is safe here."""
     sqs = stack.client("sqs")
-    source, target = stack.output("TaskDeadLettersUrl"), stack.output("TaskQueueUrl")
+    source, target = stack.output("TaskDeadLetterQueueUrl"), stack.output("TaskQueueUrl")
     moved = 0
     while messages := _received(sqs, source):
         for message in messages:
@@ -40,7 +40,7 @@ def tasks(stack: Stack, task_ids: list[str]) -> str:
     """Ring for each of the tasks."""
     sqs, queue = stack.client("sqs"), stack.output("TaskQueueUrl")
     for task_id in task_ids:
-        body = json.dumps({"task_id": task_id, "by": "operator", "poyo_id": None})
+        body = json.dumps({"task_id": task_id, "source": "operator", "poyo_id": None})
         sqs.send_message(QueueUrl=queue, MessageBody=body)
     return f"rung for {len(task_ids)} tasks"
 

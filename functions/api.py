@@ -11,17 +11,22 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from imagetasks import telemetry
 from imagetasks.api import problems
-from imagetasks.api.dependencies import House
-from imagetasks.api.problem_details import Problem, Refusal
-from imagetasks.api.routes.files import Files
-from imagetasks.api.routes.poyo_compat import DropIn
-from imagetasks.api.routes.tasks import Tasks
+from imagetasks.api.dependencies import ApiDependencies
+from imagetasks.api.problem_details import Problem, ProblemError
+from imagetasks.api.routes.files import FileRoutes
+from imagetasks.api.routes.poyo_compat import PoyoCompatRoutes
+from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.api.routes.uploads import Uploads
 from imagetasks.errors import ImageTasksError
 
 app = APIGatewayHttpResolver()
-house = House.from_env()
-tasks, files, uploads, poyo = Tasks(house), Files(house), Uploads(house), DropIn(house)
+house = ApiDependencies.from_env()
+tasks, files, uploads, poyo = (
+    TaskRoutes(house),
+    FileRoutes(house),
+    Uploads(house),
+    PoyoCompatRoutes(house),
+)
 contract = Path(__file__).with_name("openapi.json")
 
 
@@ -66,28 +71,28 @@ for line in ROUTES:
     open_for(*line)
 
 
-@app.exception_handler(Refusal)
-def on_refusal(refusal: Refusal) -> Response[str]:
+@app.exception_handler(ProblemError)
+def on_refusal(refusal: ProblemError) -> Response[str]:
     return _answer(refusal.problem)
 
 
 @app.exception_handler(ImageTasksError)
 def on_error(error: ImageTasksError) -> Response[str]:
-    telemetry.note("refused", error=type(error).__name__)
-    return _answer(problems.problem_of(error))
+    telemetry.info("request_rejected", error=type(error).__name__)
+    return _answer(problems.problem_for(error))
 
 
 @app.exception_handler(Exception)
 def on_defect(error: Exception) -> Response[str]:
     """A defect of ours: the caller gets our kind of answer, the operator an alarm."""
-    telemetry.page("api_failed", error=type(error).__name__)
-    return _answer(problems.INTERNAL)
+    telemetry.alarm("api_unexpected_error", error=type(error).__name__)
+    return _answer(problems.INTERNAL_ERROR)
 
 
 @app.not_found
 def on_no_route(_: NotFoundError) -> Response[str]:
     event = app.current_event
-    return _answer(problems.no_route(event.http_method, event.path, ROUTES))
+    return _answer(problems.route_problem(event.http_method, event.path, ROUTES))
 
 
 def _answer(problem: Problem) -> Response[str]:
@@ -96,5 +101,5 @@ def _answer(problem: Problem) -> Response[str]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's HTTP API, payload format 2.0."""
-    telemetry.requested(event)
+    telemetry.bind_request(event)
     return app.resolve(event, context)

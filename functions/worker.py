@@ -11,46 +11,50 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from bootstrap import submitter_from_env
+from bootstrap import build_submitter
 from imagetasks import telemetry
-from imagetasks.aws.image_bucket import Images
+from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys
-from imagetasks.outbound.download import Downloads
-from imagetasks.outbound.notifications import Deliveries
-from imagetasks.tasks.message import Ring
-from imagetasks.workflows.notify_caller import Aftercare
-from imagetasks.workflows.reconcile import Looker
-from imagetasks.workflows.task_updater import Steps
+from imagetasks.outbound.download import ImageDownloader
+from imagetasks.outbound.notifications import NotificationSender
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.workflows.notify_caller import CallerNotifier
+from imagetasks.workflows.reconcile import TaskReconciler
+from imagetasks.workflows.task_updater import TaskUpdater
 
-api_keys, images = ApiKeys.from_env(), Images.from_env()
-submitter = submitter_from_env(api_keys, images)
-store, doorbell, pace = submitter.store, submitter.doorbell, submitter.pace
-steps = Steps(store=store, doorbell=doorbell, pace=pace)
-aftercare = Aftercare(
-    images=images, deliveries=Deliveries.from_env(), keys=api_keys, steps=steps, pace=pace
+api_keys, images = ApiKeys.from_env(), ImageBucket.from_env()
+submitter = build_submitter(api_keys, images)
+repository, queue, clock = submitter.repository, submitter.queue, submitter.clock
+updater = TaskUpdater(repository=repository, queue=queue, clock=clock)
+notifier = CallerNotifier(
+    images=images,
+    deliveries=NotificationSender.from_env(),
+    keys=api_keys,
+    updater=updater,
+    clock=clock,
 )
-looker = Looker(
-    store=store,
+reconciler = TaskReconciler(
+    repository=repository,
     poyo=submitter.poyo,
     images=images,
-    downloads=Downloads.from_env(),
-    doorbell=doorbell,
+    downloads=ImageDownloader.from_env(),
+    queue=queue,
     submitter=submitter,
-    aftercare=aftercare,
-    steps=steps,
-    pace=pace,
+    notifier=notifier,
+    updater=updater,
+    clock=clock,
 )
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def look(record: SQSRecord) -> None:
     """One bell. Whatever goes wrong here is ours: the queue brings it back, then dead letters."""
-    ring = Ring.read(record.body)
-    telemetry.about(ring.task_id)
+    ring = TaskMessage.from_json(record.body)
+    telemetry.bind_task(ring.task_id)
     try:
-        looker.look(ring)
+        reconciler.reconcile(ring)
     except Exception as error:
-        telemetry.page("look_failed", error=type(error).__name__)
+        telemetry.alarm("reconcile_failed", error=type(error).__name__)
         raise
 
 

@@ -84,10 +84,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         poyo_base_url=upstream,
         poyo_api_key=key or SIMULATOR_KEY,
         public_url=read("PUBLIC_URL", f"http://{HOST}:{port}", _url),
-        file_hosts=read("FILE_HOSTS", _usual_file_hosts(upstream), _file_hosts) or None,
-        callback_hosts=read("CALLBACK_HOSTS", "", _callback_hosts),
+        file_hosts=read("DOWNLOAD_HOSTS", _usual_file_hosts(upstream), _file_hosts) or None,
+        callback_hosts=read("NOTIFICATION_HOSTS", "", _callback_hosts),
         cors_origins=read("CORS_ORIGINS", "", _cors_origins),
-        first_look_seconds=read("FIRST_LOOK_SECONDS", "90", _seconds),
+        first_look_seconds=read("FIRST_POLL_SECONDS", "90", _seconds),
         demo=read("DEMO", "1", _switch),
         simulated=not base_url,
     )

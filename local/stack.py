@@ -53,15 +53,15 @@ def parameters(settings: Settings) -> dict[str, str]:
         "Architecture": build.architecture(),
         "PoyoBaseUrl": settings.poyo_base_url,
         "PublicUrl": settings.public_url,
-        "FirstLookSeconds": str(settings.first_look_seconds),
+        "FirstPollSeconds": str(settings.first_look_seconds),
         "SavedQueries": "false",  # a kind of resource that the emulator does not have
     }
     if settings.callback_hosts:
-        values["CallbackHosts"] = settings.callback_hosts
+        values["NotificationHosts"] = settings.callback_hosts
     if settings.cors_origins:
         values["CorsOrigins"] = settings.cors_origins
     if settings.file_hosts is not None:
-        values["FileHosts"] = settings.file_hosts
+        values["DownloadHosts"] = settings.file_hosts
     return values
 
 

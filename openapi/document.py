@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 FILE = ROOT / "functions" / "openapi.json"
 sys.path.insert(0, str(ROOT / "functions"))  # where the functions' own modules are found
 
-from imagetasks.api.problem_details import ProblemView  # noqa: E402
+from imagetasks.api.problem_details import ProblemBody  # noqa: E402
 from imagetasks.poyo import compat  # noqa: E402
 from openapi import samples  # noqa: E402
 from openapi.operations import OPERATIONS, Answer, Operation  # noqa: E402
@@ -154,7 +154,7 @@ def refusals(operation: Operation) -> Schema:
 def refusal(answers: Mapping[str, Any]) -> Schema:
     """The refusals of one status, by code: a header that not all of them have is optional."""
     [kind] = {each.headers["Content-Type"] for each in answers.values()}
-    shape: Any = ProblemView if kind == PROBLEM else compat.PoyoError
+    shape: Any = ProblemBody if kind == PROBLEM else compat.PoyoError
     names = sorted({name for each in answers.values() for name in each.headers} - {"Content-Type"})
     always = [name for name in names if all(name in each.headers for each in answers.values())]
     said = [name if name in always else f"{name}?" for name in names]

@@ -38,7 +38,7 @@ class Operation:
     answers: tuple[Answer, ...]
     problems: tuple[Problem, ...]
     asks: tuple[str, ...] = ()
-    takes: type[order_request.TaskRequest | order_request.UploadRequest] | None = None
+    takes: type[order_request.CreateTaskRequest | order_request.CreateUploadRequest] | None = None
     public: bool = False
 
 
@@ -49,14 +49,20 @@ def follow(task_id: str) -> Mapping[str, Mapping[str, str]]:
     return dict.fromkeys(reading, one) | {"readFile": {**one, "n": "0"}}
 
 
-OURS = (p.INTERNAL, p.UNAVAILABLE)
-CALLER = (p.UNAUTHORIZED, p.BAD_OWNER, p.NOT_READY, *OURS)
-BODY = (p.TOO_LARGE, p.INVALID_ORDER)
-PLACED = (*BODY, p.BAD_KEY, p.KEY_REUSED, p.DELETED, *p.REFUSED_BY_POYO)
+OURS = (p.INTERNAL_ERROR, p.UNAVAILABLE)
+CALLER = (p.UNAUTHORIZED, p.INVALID_OWNER, p.NOT_CONFIGURED, *OURS)
+BODY = (p.BODY_TOO_LARGE, p.INVALID_ORDER)
+PLACED = (
+    *BODY,
+    p.INVALID_IDEMPOTENCY_KEY,
+    p.IDEMPOTENCY_KEY_REUSED,
+    p.TASK_DELETED,
+    *p.SUBMISSION_PROBLEMS,
+)
 NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[{"pointer": "/model", "detail": "unknown"}])
 
-TASK, TASK_HEADERS = schemas.TaskView, ("Location", "Retry-After?")
-SUBMITTED = compat.Wrapped[compat.Accepted]
+TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
+SUBMITTED = compat.Envelope[compat.SubmitBody]
 FILE = Answer(
     302, "The way to the image, good for five minutes.", None, ("Location", "Cache-Control")
 )
@@ -71,44 +77,44 @@ OPERATIONS = (
         Answer(202, "Accepted.", TASK, TASK_HEADERS, follow("/task_id")),
         Answer(200, "Accepted before, under this key; nothing was paid again.", TASK,
                (*TASK_HEADERS, "Idempotent-Replayed"), follow("/task_id")),
-    ), (*CALLER, p.NO_KEY, *PLACED), ("key", "owner"), order_request.TaskRequest),
+    ), (*CALLER, p.IDEMPOTENCY_KEY_REQUIRED, *PLACED), ("key", "owner"), order_request.CreateTaskRequest),
     Operation("GET", "/v1/tasks", "listTasks", "Tasks", "Your tasks, newest first", (
         Answer(200, "A page.", schemas.TaskPage, (), follow("/tasks/0/task_id")),
     ), (*CALLER, p.INVALID_PARAMETER), ("status", "limit", "cursor", "owner")),
     Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "A task, or its next status", (
         Answer(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_SAME,
-    ), (*CALLER, p.INVALID_PARAMETER, p.NO_TASK, p.NO_ROUTE), ("task_id", "wait", "known", "owner")),
+    ), (*CALLER, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner")),
     Operation("DELETE", "/v1/tasks/{task_id}", "deleteTask", "Tasks", "Delete prompt and images", (
         Answer(204, "Gone, now or before. What was charged stays charged."),
-    ), (*CALLER, p.INVALID_PARAMETER, p.NO_TASK, p.NO_ROUTE), ("task_id", "owner")),
+    ), (*CALLER, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
     Operation("GET", "/v1/tasks/{task_id}/files/{n}", "readFile", "Files", "An image, by key",
-              (FILE,), (*CALLER, p.NO_TASK, p.NO_FILE, p.NO_ROUTE), ("task_id", "n", "owner")),
+              (FILE,), (*CALLER, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "owner")),
     Operation("GET", "/files/{task_id}/{n}/{mac}", "openLink", "Files", "An image, by its `file_url`",
-              (FILE,), (*OURS, p.NO_TASK, p.NO_ROUTE), ("task_id", "n", "mac"), public=True),
+              (FILE,), (*OURS, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "mac"), public=True),
     Operation("POST", "/v1/uploads", "createUpload", "Files", "Upload a reference image", (
-        Answer(201, "A form for one file, and the address it has in an order.", schemas.UploadView),
-    ), (*CALLER, *BODY), ("owner",), order_request.UploadRequest),
+        Answer(201, "A form for one file, and the address it has in an order.", schemas.UploadBody),
+    ), (*CALLER, *BODY), ("owner",), order_request.CreateUploadRequest),
     Operation("POST", "/v1/quotes", "quote", "Tasks", "What an order would cost; nothing is sent", (
         Answer(200, "The estimate.", schemas.Quote),
-    ), (*CALLER, *BODY), ("owner",), order_request.TaskRequest),
+    ), (*CALLER, *BODY), ("owner",), order_request.CreateTaskRequest),
     Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "All models, in PoYo's shape", (
-        Answer(200, "A page.", compat.Wrapped[catalog.Page], ("ETag",)), SAME,
-    ), (p.INTERNAL, p.INVALID_PARAMETER), (*QUERY, "known"), public=True),
+        Answer(200, "A page.", compat.Envelope[catalog.Page], ("ETag",)), SAME,
+    ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), public=True),
     Operation("GET", "/v1/catalog/models/{model}", "readModel", "PoYo", "A model, in PoYo's shape", (
-        Answer(200, "The model.", compat.Wrapped[catalog.Model], ("ETag",)), SAME,
-    ), (p.INTERNAL, p.NO_MODEL, p.NO_ROUTE), ("model", "known"), public=True),
+        Answer(200, "The model.", compat.Envelope[catalog.Model], ("ETag",)), SAME,
+    ), (p.INTERNAL_ERROR, p.MODEL_NOT_FOUND, p.ROUTE_NOT_FOUND), ("model", "known"), public=True),
     Operation("POST", "/api/generate/submit", "submitPoyoTask", "PoYo", "Order as at PoYo", (
         Answer(200, "Accepted.", SUBMITTED, ("Idempotent-Replayed?",), follow("/data/task_id")),
-    ), (*CALLER, *PLACED, NO_SUCH_MODEL), ("optional_key", "owner"), order_request.TaskRequest),
+    ), (*CALLER, *PLACED, NO_SUCH_MODEL), ("optional_key", "owner"), order_request.CreateTaskRequest),
     Operation("GET", "/api/generate/status/{task_id}", "readPoyoTask", "PoYo", "Read as at PoYo", (
-        Answer(200, "The task.", compat.Wrapped[compat.PoyoTask]),
-    ), (*CALLER, p.NO_TASK, p.NO_ROUTE), ("task_id", "owner")),
+        Answer(200, "The task.", compat.Envelope[compat.PoyoTask]),
+    ), (*CALLER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
     Operation("GET", "/api/user/balance", "readBalance", "PoYo", "Credits left on the account", (
-        Answer(200, "As of the last minute.", compat.Wrapped[compat.Balance]),
+        Answer(200, "As of the last minute.", compat.Envelope[compat.Balance]),
     ), CALLER, ("owner",)),
     Operation("GET", "/openapi.json", "readContract", "Service", "This document", (
         Answer(200, "OpenAPI 3.1.", dict[str, Any]),
-    ), (p.INTERNAL,), public=True),
+    ), (p.INTERNAL_ERROR,), public=True),
     Operation("GET", "/health", "health", "Service", "Alive; asks nobody else", (
         Answer(200, "Alive.", dict[str, str]),
     ), (), public=True),

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import Any
 
 from imagetasks.api import order_request, pagination, problems, schemas
-from imagetasks.api.pagination import Place
+from imagetasks.api.pagination import ListPosition
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
-from imagetasks.poyo.models import estimate
-from imagetasks.tasks.task import KeptFile, State, Task, derive_task_id
+from imagetasks.poyo.models import estimate_credits
+from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
 from openapi.operations import NO_SUCH_MODEL, Operation
 
 ORIGIN = "https://img.example"
@@ -46,32 +46,34 @@ RUNNING = Task(
     metadata=ORDER["metadata"],
     state=State.RUNNING,
     attempt=1,
-    estimate=estimate(ORDER["input"]),
-    origin=ORIGIN,
+    estimated_credits=estimate_credits(ORDER["input"]),
+    public_base_url=ORIGIN,
     created_at=START,
     updated_at=START + 800,
-    sent_at=START,
-    stamp="",
+    attempted_at=START,
+    write_token="",
     history=({"at": START, "event": "accepted"}, {"at": START + 800, "event": "submitted"}),
-    link_key="example",
+    file_url_key="example",
 )
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="", content_type="image/png", bytes=1_482_113, width=1536, height=1024, sha256="5f" * 32
 )
 FINISHED = replace(
     RUNNING,
     state=State.FINISHED,
     progress=Decimal(100),
-    charged=Decimal(2),
+    charged_credits=Decimal(2),
     files=(KEPT,),
     history=(*RUNNING.history, {"at": START + 42_000, "event": "finished"}),
     updated_at=START + 42_000,
     finished_at=START + 42_000,
 )
-FAILED = replace(FINISHED, state=State.FAILED, reason="moderated", files=(), charged=Decimal(0))
+FAILED = replace(
+    FINISHED, state=State.FAILED, reason="moderated", files=(), charged_credits=Decimal(0)
+)
 TASKS = {"finished": FINISHED, "running": RUNNING, "failed": FAILED}
 UPLOAD_ID = "k5f3mqx2z7n4bw6t2ahjeryvdc"
-UPLOAD: schemas.UploadView = {
+UPLOAD: schemas.UploadBody = {
     "file_url": f"upload://{UPLOAD_ID}",
     "upload": {
         "method": "POST",
@@ -79,11 +81,11 @@ UPLOAD: schemas.UploadView = {
         "fields": {"Content-Type": "image/png", "key": f"uploads/…/{UPLOAD_ID}", "policy": "…"},
     },
     "max_bytes": 10 * 1024 * 1024,
-    "expires_at": schemas.instant(START + 600_000),
+    "expires_at": schemas.rfc3339(START + 600_000),
 }
 PAGE: schemas.TaskPage = {
-    "tasks": [schemas.show(FINISHED, origin=ORIGIN)],
-    "next_cursor": pagination.written(Place(START, FINISHED.task_id)),
+    "tasks": [schemas.task_body(FINISHED, origin=ORIGIN)],
+    "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
 }
 
 
@@ -94,9 +96,9 @@ def requests(operation: Operation) -> Mapping[str, Any]:
 
 def answers(operation: Operation, status: int) -> Mapping[str, Any]:
     """Bodies of a success, by what they show."""
-    accepted = {"accepted": schemas.show(RUNNING, origin=ORIGIN)}
-    shown = {name: schemas.show(task, origin=ORIGIN) for name, task in TASKS.items()}
-    poyo = {name: compat.shown(task, origin=ORIGIN) for name, task in TASKS.items()}
+    accepted = {"accepted": schemas.task_body(RUNNING, origin=ORIGIN)}
+    shown = {name: schemas.task_body(task, origin=ORIGIN) for name, task in TASKS.items()}
+    poyo = {name: compat.task_body(task, origin=ORIGIN) for name, task in TASKS.items()}
     said: Mapping[str, Mapping[str, Any]] = {
         "createTask": accepted if status == 202 else {"replayed": shown["finished"]},
         "readTask": shown,
@@ -105,11 +107,11 @@ def answers(operation: Operation, status: int) -> Mapping[str, Any]:
         "quote": {
             "billed_lower": schemas.quote("gpt-image-2", {"size": "1:1", "resolution": "4K"})
         },
-        "listModels": {"all": compat.wrapped(catalog.page({}))},
-        "readModel": {"model": compat.wrapped(catalog.item("gpt-image-2"))},
-        "submitPoyoTask": {"accepted": compat.accepted(RUNNING)},
-        "readPoyoTask": {name: compat.wrapped(each) for name, each in poyo.items()},
-        "readBalance": {"left": compat.balance(Decimal("9765.5"))},
+        "listModels": {"all": compat.envelope(catalog.list_models({}))},
+        "readModel": {"model": compat.envelope(catalog.model_entry("gpt-image-2"))},
+        "submitPoyoTask": {"accepted": compat.submit_body(RUNNING)},
+        "readPoyoTask": {name: compat.envelope(each) for name, each in poyo.items()},
+        "readBalance": {"left": compat.balance_body(Decimal("9765.5"))},
         "health": {"alive": {"status": "ok"}},
     }
     return said.get(operation.id, {})
@@ -117,7 +119,7 @@ def answers(operation: Operation, status: int) -> Mapping[str, Any]:
 
 def notice() -> Mapping[str, Any]:
     """What the caller's own callback is told, by how the task ended."""
-    return {name: compat.shown(TASKS[name], origin=ORIGIN) for name in ("finished", "failed")}
+    return {name: compat.task_body(TASKS[name], origin=ORIGIN) for name in ("finished", "failed")}
 
 
 def told(problem: Problem, operation: Operation) -> Problem:
@@ -126,19 +128,19 @@ def told(problem: Problem, operation: Operation) -> Problem:
         return _wrong_order(operation)
     if problem.code == problems.INVALID_PARAMETER.code:
         wrong = InvalidParameter("sort", "not known here, allowed: none")
-        return problems.problem_of(wrong)
-    ours = problem in problems.REFUSED_BY_POYO
+        return problems.problem_for(wrong)
+    ours = problem in problems.SUBMISSION_PROBLEMS
     return replace(problem, task_id=RUNNING.task_id) if ours else problem
 
 
 def _wrong_order(operation: Operation) -> Problem:
     """What the validation itself says of a body that is wrong."""
     wrong = {"model": "gpt-image-2", "input": {"prompt": PROMPT, "aspect_ratio": "3:2"}}
-    upload = operation.takes is order_request.UploadRequest
+    upload = operation.takes is order_request.CreateUploadRequest
     try:
         if upload:
             order_request.parse_upload(b'{"content_type": "image/gif"}')
         order_request.parse(json.dumps(wrong).encode())
     except InvalidOrder as error:
-        return problems.problem_of(error)
+        return problems.problem_for(error)
     raise AssertionError("the validation took what it must not take")

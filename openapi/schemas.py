@@ -8,7 +8,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, TypeAdapter
 
 from imagetasks.api import pagination, problems, request
-from imagetasks.api.problem_details import Problem, ProblemView
+from imagetasks.api.problem_details import Problem, ProblemBody
 from imagetasks.poyo import catalog, compat, models
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.signed_urls import PART
@@ -19,21 +19,21 @@ Schema = dict[str, Any]
 REF = "#/components/schemas/{model}"
 # A class of ours by the name that clients are generated with.
 NAMES: Mapping[str, str] = {
-    "Input": "TaskInput",
-    "TaskView": "Task",
-    "OrderView": "Ordered",
-    "FileView": "TaskFile",
-    "ErrorView": "TaskError",
-    "Line": "TaskEvent",
-    "Warned": "OrderWarning",
-    "UploadView": "Upload",
-    "Form": "UploadForm",
-    "ProblemView": "Problem",
-    "Wrong": "ProblemField",
+    "ImageInput": "TaskInput",
+    "CreateTaskRequest": "TaskRequest",
+    "CreateUploadRequest": "UploadRequest",
+    "TaskBody": "Task",
+    "InputBody": "Ordered",
+    "FileBody": "TaskFile",
+    "ErrorBody": "TaskError",
+    "HistoryEntry": "TaskEvent",
+    "UploadBody": "Upload",
+    "ProblemBody": "Problem",
+    "FieldError": "ProblemField",
     "Page": "ModelPage",
-    "Accepted": "PoyoAccepted",
+    "SubmitBody": "PoyoAccepted",
     "Balance": "PoyoBalance",
-    "Fault": "PoyoFault",
+    "ErrorDetail": "PoyoFault",
 }
 FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "TaskRequest": {
@@ -42,7 +42,7 @@ FIELDS: Mapping[str, Mapping[str, Schema]] = {
         "max_credits": {"description": "Refuse the order when its estimate is higher."},
         "callback_url": {
             "description": "Where PoYo's task object is posted to when the task has ended: a public "
-            "https address that this deployment may call (its `CallbackHosts`)."
+            "https address that this deployment may call (its `NotificationHosts`)."
         },
     },
     "UploadRequest": {"content_type": {"enum": list(EXTENSIONS)}},
@@ -90,7 +90,7 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "wait": (
         "query",
         "wait",
-        whole(0, request.LONGEST_WAIT_S, 0),
+        whole(0, request.MAX_WAIT_S, 0),
         "Seconds to hold the answer until the status is another one.",
     ),
     "status": (
@@ -102,16 +102,21 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "limit": (
         "query",
         "limit",
-        whole(1, request.LONGEST_PAGE, request.USUAL_PAGE),
+        whole(1, request.MAX_PAGE_SIZE, request.DEFAULT_PAGE_SIZE),
         "Tasks a page; it may have fewer and yet not be the last.",
     ),
     "cursor": (
         "query",
         "cursor",
-        {"type": "string", "format": "cursor", "maxLength": pagination.LONGEST},
+        {"type": "string", "format": "cursor", "maxLength": pagination.MAX_CURSOR_CHARS},
         "The `next_cursor` of the page before.",
     ),
-    "models.limit": ("query", "limit", whole(1, 99999, catalog.USUAL_PAGE), "Models a page."),
+    "models.limit": (
+        "query",
+        "limit",
+        whole(1, 99999, catalog.DEFAULT_PAGE_SIZE),
+        "Models a page.",
+    ),
     "models.cursor": ("query", "cursor", WHOLE, "The `next_cursor` of the page before."),
     "models.category": ("query", "category", {"type": "string"}, "Only of this category."),
     "models.service_type": ("query", "service_type", {"type": "string"}, "Only of this type."),
@@ -141,19 +146,19 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
 def known_problems() -> list[Problem]:
     """Every problem there is, the one list of codes."""
     named = [each for each in vars(problems).values() if isinstance(each, Problem)]
-    return [*named, *problems.REFUSED_BY_POYO]
+    return [*named, *problems.SUBMISSION_PROBLEMS]
 
 
 def name_of(kind: Any) -> str:
     """What the schema of a body is called."""
-    if get_origin(kind) is compat.Wrapped:
+    if get_origin(kind) is compat.Envelope:
         return f"{name_of(get_args(kind)[0])}Answer"
     return NAMES.get(kind.__name__, kind.__name__)
 
 
 def bodies() -> Iterable[Any]:
     """The type of everything that has a schema with a name."""
-    yield from (ProblemView, compat.PoyoError, compat.PoyoTask)
+    yield from (ProblemBody, compat.PoyoError, compat.PoyoTask)
     for operation in OPERATIONS:
         yield from [operation.takes] if operation.takes else []
         yield from (each.body for each in operation.answers if named(each.body))

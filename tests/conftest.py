@@ -12,7 +12,7 @@ from local.settings import from_environment
 from local.system import System, running
 from tests.support.notification_receiver import Receiver, receiving
 
-FIRST_LOOK_SECONDS = 5  # how patient the sweep is here; people are given 90
+FIRST_POLL_SECONDS = 5  # how patient the sweep is here; people are given 90
 
 
 def free_ports(count: int) -> list[int]:
@@ -31,7 +31,7 @@ def environment(**further: str) -> dict[str, str]:
     """Settings for a system of its own, beside whatever else runs on this machine."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
     ports = dict(zip(names, map(str, free_ports(3)), strict=True))
-    return {**ports, "FIRST_LOOK_SECONDS": str(FIRST_LOOK_SECONDS), "DEMO": "0", **further}
+    return {**ports, "FIRST_POLL_SECONDS": str(FIRST_POLL_SECONDS), "DEMO": "0", **further}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
@@ -91,7 +91,8 @@ def stack(
     Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
     """
     environ = environment(
-        CORS_ORIGINS=f"https://pages.example, {allowed_page}", CALLBACK_HOSTS=f"*,{receiver.url}"
+        CORS_ORIGINS=f"https://pages.example, {allowed_page}",
+        NOTIFICATION_HOSTS=f"*,{receiver.url}",
     )
     hurry = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
     state = tmp_path_factory.mktemp("stack")

@@ -19,7 +19,7 @@ class PoyoUnavailable(ImageTasksError):
         self.ours = ours  # True: our key or account is at fault, only the operator can mend it
 
 
-class PoyoRefused(ImageTasksError):
+class PoyoRejected(ImageTasksError):
     """PoYo created nothing and never will: end the task with `reason`."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -28,7 +28,7 @@ class PoyoRefused(ImageTasksError):
         self.detail = detail
 
 
-class SubmitUnknown(ImageTasksError):
+class SubmitOutcomeUnknown(ImageTasksError):
     """The submit may have been accepted and charged: never send it again, wait for a sign."""
 
     def __init__(self, detail: str) -> None:
@@ -36,15 +36,15 @@ class SubmitUnknown(ImageTasksError):
         self.detail = detail
 
 
-class PoyoMissing(ImageTasksError):
+class PoyoTaskNotFound(ImageTasksError):
     """PoYo does not know this id, or not yet: look again later."""
 
 
-class NotSent(ImageTasksError):
+class RequestNotSent(ImageTasksError):
     """No byte of the request left this machine."""
 
 
-class AnswerLost(ImageTasksError):
+class ResponseLost(ImageTasksError):
     """The request may have arrived; its answer did not."""
 
 
@@ -60,7 +60,7 @@ class InvalidOrder(ImageTasksError):
         self.problems = problems
 
 
-class UploadInvalid(ImageTasksError):
+class InvalidUpload(ImageTasksError):
     """The upload is not there, not the owner's or no image: refuse the order, `detail` says why."""
 
     def __init__(self, upload_id: str, detail: str) -> None:
@@ -77,15 +77,15 @@ class InvalidParameter(ImageTasksError):
         self.problems = [{"parameter": parameter, "detail": detail}]
 
 
-class KeyReused(ImageTasksError):
+class IdempotencyKeyReused(ImageTasksError):
     """This idempotency key already stands for another body."""
 
 
-class PoyoIdTaken(ImageTasksError):
+class PoyoIdConflict(ImageTasksError):
     """Another task already owns this PoYo id: page the operator, bind nothing."""
 
 
-class StoreUnavailable(ImageTasksError):
+class DatabaseUnavailable(ImageTasksError):
     """The table did not answer or refused to: the write may or may not have happened."""
 
 
@@ -110,7 +110,7 @@ class DownloadForbidden(DownloadFailed):
     """The address is not one we may connect to: nothing was sent, the operator decides."""
 
 
-class Unreachable(ImageTasksError):
+class HostUnreachable(ImageTasksError):
     """Somebody's server could not be talked to: the edge that went there says what is to be done."""
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -119,11 +119,11 @@ class Unreachable(ImageTasksError):
         self.detail = detail
 
 
-class AddressForbidden(Unreachable):
+class AddressForbidden(HostUnreachable):
     """The address is not one we may connect to: nothing was sent."""
 
 
-class DeliveryFailed(ImageTasksError):
+class NotificationFailed(ImageTasksError):
     """The client's server did not take it: try again later."""
 
     def __init__(self, code: str, detail: str = "") -> None:
@@ -131,7 +131,7 @@ class DeliveryFailed(ImageTasksError):
         self.code = code
 
 
-class DeliveryForbidden(DeliveryFailed):
+class NotificationForbidden(NotificationFailed):
     """The client's address is not one we may connect to: nothing was sent, nor will it ever be."""
 
 

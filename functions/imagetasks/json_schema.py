@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 
-class Shape:
+class JsonSchema:
     """JSON Schema keywords for an `Annotated` type; pydantic finds them by the method's name."""
 
     def __init__(self, **keywords: Any) -> None:
@@ -18,7 +18,7 @@ class Shape:
         return {**handler(schema), **self.keywords}
 
 
-Instant = Annotated[str, Shape(format="date-time")]
-Uri = Annotated[str, Shape(format="uri")]
-Count = Annotated[int, Shape(minimum=0)]
-Number = Annotated[float, Shape(minimum=0)]
+Instant = Annotated[str, JsonSchema(format="date-time")]
+Uri = Annotated[str, JsonSchema(format="uri")]
+Count = Annotated[int, JsonSchema(minimum=0)]
+Number = Annotated[float, JsonSchema(minimum=0)]

@@ -24,19 +24,19 @@ log = Logger(service=SERVICE)
 Fact = str | int | float | None
 
 
-def about(task_id: str) -> None:
+def bind_task(task_id: str) -> None:
     """From here on every line names this task."""
     log.append_keys(task_id=task_id)
 
 
-def requested(event: Mapping[str, Any]) -> None:
+def bind_request(event: Mapping[str, Any]) -> None:
     """From here on every line names the request as the access log does, and as the gateway's header
     `apigw-requestid` tells its caller."""
     context = event.get("requestContext")
     log.append_keys(request_id=context.get("requestId") if isinstance(context, dict) else None)
 
 
-def moved(transition: str, won: bool, task: Task) -> None:
+def log_transition(transition: str, won: bool, task: Task) -> None:
     """One line a transition: what was tried, whether it won, and how the task stands now.
 
     Every task that ended is counted: `Finished`, or `FailedUnconfirmed` and so on by reason.
@@ -56,15 +56,15 @@ def moved(transition: str, won: bool, task: Task) -> None:
         },
     )
     if won and transition in ("finish", "fail"):
-        count(f"failed_{task.reason}" if transition == "fail" else "finished")
+        count_metric(f"failed_{task.reason}" if transition == "fail" else "finished")
 
 
-def count(name: str) -> None:
+def count_metric(name: str) -> None:
     """One more of `name`, a metric called like it in CamelCase."""
-    gauge(name, 1, MetricUnit.Count)
+    put_metric(name, 1, MetricUnit.Count)
 
 
-def gauge(name: str, value: float, unit: MetricUnit) -> None:
+def put_metric(name: str, value: float, unit: MetricUnit) -> None:
     """How much of something there is right now, as a metric of this stack."""
     metric = "".join(word.capitalize() for word in name.split("_"))
     with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
@@ -74,30 +74,30 @@ def gauge(name: str, value: float, unit: MetricUnit) -> None:
 FILE_KEPT_S = 24 * 60 * 60  # PoYo keeps a file at least this long
 
 
-def overdue(age_ms: int) -> None:
+def record_sweep_lag(age_ms: int) -> None:
     """How late the sweep was for the task that waited longest."""
-    gauge("oldest_due", age_ms / 1000, MetricUnit.Seconds)
+    put_metric("sweep_lag", age_ms / 1000, MetricUnit.Seconds)
 
 
-def uncopied(age_ms: int) -> None:
+def record_uncopied(age_ms: int) -> None:
     """How long a file that is not copied yet is still to be had; the alarm looks at the least."""
-    gauge("uncopied_image_left", max(0, FILE_KEPT_S - age_ms / 1000), MetricUnit.Seconds)
+    put_metric("uncopied_image_time_left", max(0, FILE_KEPT_S - age_ms / 1000), MetricUnit.Seconds)
 
 
-def note(message: str, **facts: Fact) -> None:
+def info(message: str, **facts: Fact) -> None:
     """Something an operator may want to know later."""
     log.info(message, extra=facts)
 
 
-def warn(message: str, **facts: Fact) -> None:
+def warning(message: str, **facts: Fact) -> None:
     """Something that heals itself, and should not happen often."""
     log.warning(message, extra=facts)
 
 
-def page(message: str, **facts: Fact) -> None:
+def alarm(message: str, **facts: Fact) -> None:
     """Something only an operator can mend: logged with its place in our code, counted for an alarm."""
     log.error(message, extra={"where": _where(), **facts})
-    count(message)
+    count_metric(message)
 
 
 def _where() -> str | None:

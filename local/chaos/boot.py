@@ -43,7 +43,7 @@ def system(options: Options, state: Path) -> Iterator[System]:
     """A whole system of its own, whose keys occur nowhere else."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
     ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
-    further = {"FIRST_LOOK_SECONDS": str(options.first_look_s), "DEMO": "0"}
+    further = {"FIRST_POLL_SECONDS": str(options.first_poll_s), "DEMO": "0"}
     api_key = f"server-{secrets.token_hex(16)}"
     settings = from_environment({**ports, **further, "API_KEY": api_key})
     settings = replace(settings, poyo_api_key=f"sk-{secrets.token_hex(16)}")

@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.chaos.run import Placed, Run
 from local.chaos.scenarios import BAD_S, HOUR_S
 
-INSTANTS = ("created_at", "sent_at", "bound_at", "not_before", "result_seen_at", "due_at")
+INSTANTS = ("created_at", "attempted_at", "confirmed_at", "not_before", "result_seen_at", "due_at")
 ROUND_S = 2.0
 MANY = 0.2  # of the orders
 LIMIT_S = 150  # of rounds with skipped time, before a task counts as lost
@@ -107,7 +107,7 @@ def skip(run: Run, placed: Placed) -> None:
     if not seconds or "due_at" not in row:
         return
     placed.skipped = True
-    values: dict[str, Any] = {":stamp": row["stamp"], ":back": {"N": str(-1000 * seconds)}}
+    values: dict[str, Any] = {":stamp": row["write_token"], ":back": {"N": str(-1000 * seconds)}}
     moved = ", ".join(f"{each} = {each} + :back" for each in instants)
     try:
         table.update_item(

@@ -39,14 +39,14 @@ def gather(run: Run) -> Evidence:
         submits=submits,
         theirs=theirs,
         kept=_kept(run),
-        dead_letters=_messages(run, "TaskDeadLettersUrl"),
+        dead_letters=_messages(run, "TaskDeadLetterQueueUrl"),
         leaks=leaks(logs, _secrets(run, macs)),
         searched=len(logs),
         pages=Counter(line["message"] for line in _lines(logs) if line["level"] == "ERROR"),
         unhandled=[
             f"{line.get('task_id')}: {line.get('error')}"
             for line in _lines(logs)
-            if line["message"] == "look_failed"
+            if line["message"] == "reconcile_failed"
         ],
     )
 

@@ -25,7 +25,7 @@ class Options:
     quick: bool = False
 
     @property
-    def first_look_s(self) -> int:
+    def first_poll_s(self) -> int:
         """Callbacks normally win; without them nobody waits for long."""
         return 20 if self.callbacks != "dropped" and not self.quick else 5
 

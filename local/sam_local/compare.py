@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 # picture, which the simulated PoYo draws anew for each task, a fingerprint of all that, what an
 # upload is signed with, and the money that is left after each order.
 BY_NATURE = frozenset({
-    "requestId", "stackTrace", "oldest_ms",
+    "requestId", "stackTrace", "max_lag_ms",
     "bytes", "file_size", "sha256", "etag",
     "fields", "credits_amount",
 })  # fmt: skip

@@ -13,7 +13,7 @@ from local.processes import ROOT
 from local.progress import StepFailed
 from local.system import System
 
-FIRST_LOOK_SECONDS = 5  # so that the sweep soon finds the task due
+FIRST_POLL_SECONDS = 5  # so that the sweep soon finds the task due
 EVENTS = ROOT / "events"
 FUNCTIONS = {
     "api": "ApiFunction",
@@ -34,7 +34,7 @@ ROWS = (
     ("api-drop-in-submit", "api-drop-in-status"),  # PoYo's words for it: a replay, and the result
     ("api-balance", "api-upload"),
 )
-PATIENCE_S = 3 * FIRST_LOOK_SECONDS
+PATIENCE_S = 3 * FIRST_POLL_SECONDS
 POLL_S = 0.2
 
 

@@ -40,7 +40,7 @@ def system() -> Iterator[System]:
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
     ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
     settings = from_environment(
-        {**ports, "FIRST_LOOK_SECONDS": str(event_sequence.FIRST_LOOK_SECONDS)}
+        {**ports, "FIRST_POLL_SECONDS": str(event_sequence.FIRST_POLL_SECONDS)}
     )
     with running(settings, STATE, simulator=SIMULATOR) as started:
         yield started

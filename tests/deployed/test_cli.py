@@ -13,7 +13,7 @@ import pytest
 
 from cli import keys, redrive
 from cli.redrive import SOFT
-from imagetasks.aws.secrets import ApiKeys, Secret
+from imagetasks.aws.secrets import ApiKeys, CachedSecret
 from imagetasks.tasks import failure_reasons
 from local.system import System
 
@@ -36,7 +36,7 @@ TEMPLATE = {
             "Properties": {"SecretString": "{}"},
         },
         "TaskQueue": {"Type": "AWS::SQS::Queue"},
-        "TaskDeadLetters": {"Type": "AWS::SQS::Queue"},
+        "TaskDeadLetterQueue": {"Type": "AWS::SQS::Queue"},
         "TasksTable": {
             "Type": "AWS::DynamoDB::Table",
             "Properties": {
@@ -50,7 +50,7 @@ TEMPLATE = {
         "ApiSecretArn": {"Value": {"Ref": "ApiSecret"}},
         "CallbackSecretArn": {"Value": {"Ref": "CallbackSecret"}},
         "TaskQueueUrl": {"Value": {"Ref": "TaskQueue"}},
-        "TaskDeadLettersUrl": {"Value": {"Ref": "TaskDeadLetters"}},
+        "TaskDeadLetterQueueUrl": {"Value": {"Ref": "TaskDeadLetterQueue"}},
         "TasksTableName": {"Value": {"Ref": "TasksTable"}},
     },
 }
@@ -73,7 +73,7 @@ class Deployed:
 
     def keys(self) -> ApiKeys:
         """The keys as a function that starts now reads them."""
-        secret = Secret(self.client("secretsmanager"), self.outputs["ApiSecretArn"])
+        secret = CachedSecret(self.client("secretsmanager"), self.outputs["ApiSecretArn"])
         return ApiKeys(secret)
 
     def messages(self, output: str) -> list[dict[str, Any]]:
@@ -196,14 +196,16 @@ def test_a_callers_key_rotates_with_overlap_and_keeps_its_name(
     first = command("keys server add website")[1].splitlines()[0]
     second = command("keys server rotate website")[1].splitlines()[0]
     assert second != first
-    assert deployed.keys().owner_of(first) == deployed.keys().owner_of(second) == "website"
+    assert (
+        deployed.keys().owner_for_key(first) == deployed.keys().owner_for_key(second) == "website"
+    )
     assert command("keys server list")[1] == "website (two keys)\n"
 
     status, _, _ = command("keys server retire website")
 
     assert status == 0
-    assert deployed.keys().owner_of(first) is None
-    assert deployed.keys().owner_of(second) == "website"
+    assert deployed.keys().owner_for_key(first) is None
+    assert deployed.keys().owner_for_key(second) == "website"
     assert command("keys server list")[1] == "website\n"
 
 
@@ -243,8 +245,8 @@ def test_what_callbacks_are_signed_with_is_shown_once_and_serves_all_of_a_caller
     key = out.splitlines()[0]
     assert status == 0
     assert len(key) > 40
-    assert deployed.keys().webhook_key("website/ann") == key
-    assert deployed.keys().webhook_key("another") == ""
+    assert deployed.keys().notification_signing_key("website/ann") == key
+    assert deployed.keys().notification_signing_key("another") == ""
     assert command("keys webhook list")[1] == "website\n"
 
 
@@ -258,7 +260,7 @@ def test_callbacks_are_no_longer_signed_when_the_key_is_removed(
     status, _, _ = command("keys webhook remove website")
 
     assert status == 0
-    assert deployed.secret("ApiSecretArn") == before | {"webhook_keys": {}}
+    assert deployed.secret("ApiSecretArn") == before | {"notification_signing_keys": {}}
     assert command("keys webhook list")[1] == "no callbacks are signed\n"
 
 
@@ -298,7 +300,7 @@ def test_a_stack_that_is_not_there_is_said(deployed: Deployed, command: Command)
 def test_dead_letters_go_back_and_none_stays(deployed: Deployed, command: Command) -> None:
     for n in range(25):
         deployed.client("sqs").send_message(
-            QueueUrl=deployed.outputs["TaskDeadLettersUrl"], MessageBody=json.dumps({"n": n})
+            QueueUrl=deployed.outputs["TaskDeadLetterQueueUrl"], MessageBody=json.dumps({"n": n})
         )
 
     status, out, _ = command("redrive dead-letters")
@@ -306,7 +308,7 @@ def test_dead_letters_go_back_and_none_stays(deployed: Deployed, command: Comman
     found = [each["n"] for _ in range(5) for each in deployed.messages("TaskQueueUrl")]
     assert (status, out) == (0, "25 dead letters are back in the queue\n")
     assert sorted(found) == list(range(25))
-    assert deployed.messages("TaskDeadLettersUrl") == []
+    assert deployed.messages("TaskDeadLetterQueueUrl") == []
 
 
 def test_a_task_is_rung_for_by_the_operator(deployed: Deployed, command: Command) -> None:
@@ -314,7 +316,7 @@ def test_a_task_is_rung_for_by_the_operator(deployed: Deployed, command: Command
 
     found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
     assert sorted(each["task_id"] for each in found) == ["aaa", "bbb"]
-    assert {each["by"] for each in found} == {"operator"}
+    assert {each["source"] for each in found} == {"operator"}
 
 
 def test_only_soft_failures_that_poyo_knows_are_rung_for(
@@ -344,4 +346,4 @@ def test_only_soft_failures_that_poyo_knows_are_rung_for(
 
 
 def test_the_soft_reasons_are_the_tables() -> None:
-    assert set(SOFT) == set(failure_reasons.SOFT)
+    assert set(SOFT) == set(failure_reasons.RECOVERABLE)

@@ -13,22 +13,22 @@ from typing import Any, cast
 
 import pytest
 
-from imagetasks.aws.secrets import CallbackKeys, Secret
+from imagetasks.aws.secrets import CachedSecret, CallbackKeys
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_repository import Due, Store
-from imagetasks.errors import PoyoIdTaken, StoreUnavailable
+from imagetasks.aws.task_repository import DueTask, TaskRepository
+from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict
 from imagetasks.limits import Limits
-from imagetasks.poyo.client import Poyo
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.client import PoyoClient
+from imagetasks.poyo.reply import HttpResponse
 from imagetasks.tasks import transitions
-from imagetasks.tasks.conditional_write import Condition, Put, equals
-from imagetasks.tasks.task import Task, poyo_key, shard_of
-from imagetasks.tasks.transitions import At, Change
+from imagetasks.tasks.conditional_write import Condition, PutItem, equals
+from imagetasks.tasks.task import Task, poyo_pk, shard_of
+from imagetasks.tasks.transitions import TransitionWrite, WriteStamp
 from imagetasks.workflows.submit import Submitter
 from local.system import System
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import order
-from tests.support.fakes import START, Clock, SecretsClient, accepted, pace, task
+from tests.support.fakes import START, ManualClock, SecretsClient, accepted, make_clock, task
 
 THREADS = 50
 
@@ -50,8 +50,8 @@ def on_emulated_cloud(stack: System) -> Table:
 
 
 @pytest.fixture(params=["on_own_engine", "on_emulated_cloud"])
-def store(request: pytest.FixtureRequest) -> Store:
-    return Store(request.getfixturevalue(request.param))
+def repository(request: pytest.FixtureRequest) -> TaskRepository:
+    return TaskRepository(request.getfixturevalue(request.param))
 
 
 def at_once[T](act: Callable[[int], T], threads: int = THREADS) -> list[T]:
@@ -66,177 +66,201 @@ def at_once[T](act: Callable[[int], T], threads: int = THREADS) -> list[T]:
         return list(pool.map(run, range(threads)))
 
 
-def at(n: int) -> At:
-    return At(START + n, f"stamp-{n}")
+def at(n: int) -> WriteStamp:
+    return WriteStamp(START + n, f"stamp-{n}")
 
 
-def test_one_of_fifty_creates_the_task_and_the_others_are_shown_it(store: Store) -> None:
-    outcomes = at_once(lambda n: store.create(replace(task(), stamp=f"stamp-{n}")))
+def test_one_of_fifty_creates_the_task_and_the_others_are_shown_it(
+    repository: TaskRepository,
+) -> None:
+    outcomes = at_once(lambda n: repository.create(replace(task(), write_token=f"stamp-{n}")))
 
-    winners = [outcome for outcome in outcomes if outcome.won]
+    winners = [outcome for outcome in outcomes if outcome.applied]
     assert len(winners) == 1
-    assert {outcome.task.stamp for outcome in outcomes} == {winners[0].task.stamp}
+    assert {outcome.task.write_token for outcome in outcomes} == {winners[0].task.write_token}
 
 
-def test_one_of_fifty_retries_a_pending_task(store: Store) -> None:
+def test_one_of_fifty_retries_a_pending_task(repository: TaskRepository) -> None:
     pending = replace(task(), state="pending", not_before=START)
-    store.create(pending)
+    repository.create(pending)
 
-    outcomes = at_once(lambda n: store.apply(transitions.retry(pending, at(n), due_at=START)))
+    outcomes = at_once(lambda n: repository.apply(transitions.retry(pending, at(n), due_at=START)))
 
-    assert sum(outcome.won for outcome in outcomes) == 1
-    assert store.read(pending.task_id).attempt == pending.attempt + 1
+    assert sum(outcome.applied for outcome in outcomes) == 1
+    assert repository.get(pending.task_id).attempt == pending.attempt + 1
 
 
-def test_one_of_fifty_claims_what_is_due(store: Store) -> None:
+def test_one_of_fifty_claims_what_is_due(repository: TaskRepository) -> None:
     made = task()
-    store.create(made)
-    due = Due(made.task_id, int(made.due_at or 0))
+    repository.create(made)
+    due = DueTask(made.task_id, int(made.due_at or 0))
 
-    claimed = at_once(lambda n: store.claim(due, until=START + 10_000 + n))
+    claimed = at_once(lambda n: repository.claim(due, until=START + 10_000 + n))
 
     assert sum(claimed) == 1
 
 
-def test_one_poyo_id_of_fifty_is_bound_and_the_others_leave_nothing_behind(store: Store) -> None:
+def test_one_poyo_id_of_fifty_is_bound_and_the_others_leave_nothing_behind(
+    repository: TaskRepository,
+) -> None:
     made = task()
-    store.create(made)
+    repository.create(made)
 
     def bind(n: int) -> bool:
-        change = transitions.bind(made, at(n), poyo_id=f"ID{n}", due_at=START, how="answer")
-        return patiently(lambda: store.bind(change, f"ID{n}").won)
+        change = transitions.confirm_submission(
+            made, at(n), poyo_id=f"ID{n}", due_at=START, how="answer"
+        )
+        return patiently(lambda: repository.confirm_submission(change, f"ID{n}").applied)
 
     won = at_once(bind)
 
-    owned = [n for n in range(THREADS) if store.table.get(poyo_key(f"ID{n}"))]
+    owned = [n for n in range(THREADS) if repository.table.get(poyo_pk(f"ID{n}"))]
     assert sum(won) == 1
     assert owned == [won.index(True)]
-    assert store.read(made.task_id).poyo_id == f"ID{owned[0]}"
+    assert repository.get(made.task_id).poyo_id == f"ID{owned[0]}"
 
 
-def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(store: Store) -> None:
+def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(
+    repository: TaskRepository,
+) -> None:
     made = [task(f"key-{n}") for n in range(THREADS)]
     for each in made:
-        store.create(each)
+        repository.create(each)
 
     def bind(n: int) -> bool:
-        change = transitions.bind(made[n], at(n), poyo_id="ONE", due_at=START, how="answer")
+        change = transitions.confirm_submission(
+            made[n], at(n), poyo_id="ONE", due_at=START, how="answer"
+        )
         try:
-            return patiently(lambda: store.bind(change, "ONE").won)
-        except PoyoIdTaken:
+            return patiently(lambda: repository.confirm_submission(change, "ONE").applied)
+        except PoyoIdConflict:
             return False
 
     won = at_once(bind)
 
-    states = [store.read(each.task_id).state for each in made]
+    states = [repository.get(each.task_id).state for each in made]
     assert sum(won) == 1
     assert states.count("running") == 1
     assert states.index("running") == won.index(True)
 
 
-def test_the_same_binding_fifty_times_is_one(store: Store) -> None:
+def test_the_same_binding_fifty_times_is_one(repository: TaskRepository) -> None:
     made = task()
-    store.create(made)
-    change = transitions.bind(made, at(0), poyo_id="SAME", due_at=START, how="answer")
+    repository.create(made)
+    change = transitions.confirm_submission(made, at(0), poyo_id="SAME", due_at=START, how="answer")
 
-    outcomes = at_once(lambda _: patiently(lambda: store.bind(change, "SAME")))
+    outcomes = at_once(lambda _: patiently(lambda: repository.confirm_submission(change, "SAME")))
 
-    assert all(outcome.won for outcome in outcomes)  # all carry the same stamp: it was us
-    assert len(store.read(made.task_id).history) == len(made.history) + 1
+    assert all(outcome.applied for outcome in outcomes)  # all carry the same stamp: it was us
+    assert len(repository.get(made.task_id).history) == len(made.history) + 1
 
 
-def test_fifty_submits_are_all_counted(store: Store) -> None:
-    counted = at_once(lambda _: patiently(lambda: store.count_submit(7).sent))
+def test_fifty_submits_are_all_counted(repository: TaskRepository) -> None:
+    counted = at_once(lambda _: patiently(lambda: repository.count_submit(7).sent))
 
     assert sorted(counted) == list(range(1, THREADS + 1))
 
 
-def test_the_index_forgets_a_task_that_has_ended(store: Store) -> None:
+def test_the_index_forgets_a_task_that_has_ended(repository: TaskRepository) -> None:
     made = task()
-    store.create(made)
+    repository.create(made)
     shard = shard_of(made.task_id)
-    assert [due.task_id for due in store.due(shard, now=START * 2, limit=10)] == [made.task_id]
+    assert [due.task_id for due in repository.find_due(shard, now=START * 2, limit=10)] == [
+        made.task_id
+    ]
 
     change = transitions.fail(made, at(1), reason="rejected", detail="no")
 
-    assert store.apply(change).won
-    assert store.due(shard, now=START * 2, limit=10) == []
+    assert repository.apply(change).applied
+    assert repository.find_due(shard, now=START * 2, limit=10) == []
 
 
-def test_a_refused_put_brings_the_row_that_stands(store: Store) -> None:
+def test_a_refused_put_brings_the_row_that_stands(repository: TaskRepository) -> None:
     row = {"pk": "poyo#X", "task_id": "somebody"}
-    store.table.put(Put(row=row, condition=Condition()))
+    repository.table.put(PutItem(item=row, condition=Condition()))
 
     with pytest.raises(Exception) as refused:  # noqa: PT011  # Refused carries its row, not a text
-        store.table.put(Put(row=row, condition=Condition((equals("task_id", "nobody"),))))
+        repository.table.put(PutItem(item=row, condition=Condition((equals("task_id", "nobody"),))))
 
     assert getattr(refused.value, "row", None) == row
 
 
-def test_one_of_fifty_deletes(store: Store) -> None:
+def test_one_of_fifty_deletes(repository: TaskRepository) -> None:
     made = task()
-    store.create(made)
+    repository.create(made)
 
-    outcomes = at_once(lambda n: store.apply(transitions.delete(made, at(n))))
+    outcomes = at_once(lambda n: repository.apply(transitions.delete(made, at(n))))
 
-    assert sum(outcome.won for outcome in outcomes) == 1
-    stands = store.read(made.task_id)
+    assert sum(outcome.applied for outcome in outcomes) == 1
+    stands = repository.get(made.task_id)
     assert [line["event"] for line in stands.history] == ["accepted", "deleted"]
-    assert (stands.listed, stands.listed_status, stands.input) == (None, None, {})
+    assert (stands.owner_key, stands.owner_status_key, stands.input) == (None, None, {})
 
 
-def test_a_deletion_and_an_end_at_once_come_to_one_truth(store: Store) -> None:
+def test_a_deletion_and_an_end_at_once_come_to_one_truth(repository: TaskRepository) -> None:
     made = [task(f"key-{n}", state="running", poyo_id=f"ID{n}") for n in range(THREADS // 2)]
     for each in made:
-        store.create(each)
+        repository.create(each)
 
     def deleted_or_finished(n: int) -> bool:
         before = made[n // 2]
         change = transitions.delete(before, at(n)) if n % 2 else finish(before, at(n))
-        return store.apply(change).won
+        return repository.apply(change).applied
 
     won = at_once(deleted_or_finished)
 
     assert all(won[1::2])  # nothing forbids a deletion
     for before, finished in zip(made, won[::2], strict=True):
-        stands = store.read(before.task_id)
+        stands = repository.get(before.task_id)
         assert stands.deleted_at is not None
         assert (stands.state == "finished") is finished
-        assert (stands.charged is not None) is finished
+        assert (stands.charged_credits is not None) is finished
         assert stands.due_at is not None  # erased, or looked at once more
-        settled = store.apply(finish(stands, at(99)))
-        assert settled.won is not finished
-        assert (settled.task.charged, settled.task.listed_status) == (Decimal(2), None)
-    assert store.page("owner", status=None, limit=100, after=None).tasks == ()
+        settled = repository.apply(finish(stands, at(99)))
+        assert settled.applied is not finished
+        assert (settled.task.charged_credits, settled.task.owner_status_key) == (Decimal(2), None)
+    assert repository.list("owner", status=None, limit=100, after=None).tasks == ()
 
 
-def test_one_of_fifty_tells_the_caller(store: Store) -> None:
+def test_one_of_fifty_tells_the_caller(repository: TaskRepository) -> None:
     url = "https://caller.example/hook"
-    made = task(state="finished", notify_url=url, notices=0, notice_at=START, due_at=START)
-    store.create(made)
+    made = task(
+        state="finished",
+        notification_url=url,
+        notification_attempts=0,
+        next_notification_at=START,
+        due_at=START,
+    )
+    repository.create(made)
 
     def claim(n: int) -> bool:
-        facts = {"notices": 1, "notice_at": START + 60_000 + n}
-        return store.apply(transitions.move(made, at(n), due_at=START + 120_000 + n, **facts)).won
+        facts = {"notification_attempts": 1, "next_notification_at": START + 60_000 + n}
+        return repository.apply(
+            transitions.reschedule(made, at(n), due_at=START + 120_000 + n, **facts)
+        ).applied
 
     assert sum(at_once(claim)) == 1
-    assert store.read(made.task_id).notices == 1
+    assert repository.get(made.task_id).notification_attempts == 1
 
 
-def test_pages_show_what_was_there_once_while_orders_come_in(store: Store) -> None:
+def test_pages_show_what_was_there_once_while_orders_come_in(repository: TaskRepository) -> None:
     old = [task(f"old-{n}", created_at=START + n // 3) for n in range(12)]
     for each in old:
-        store.create(each)
+        repository.create(each)
 
     def order_or_walk(n: int) -> list[str]:
         if n % 5:
             owner = "owner" if n % 2 else "stranger"
-            values = {"owner": owner, "listed": owner, "listed_status": f"not_started#{owner}"}
-            store.create(task(f"new-{n}", created_at=START + n - 25, **values))
+            values = {
+                "owner": owner,
+                "owner_key": owner,
+                "owner_status_key": f"not_started#{owner}",
+            }
+            repository.create(task(f"new-{n}", created_at=START + n - 25, **values))
             return []
         shown, after = list[str](), None
         while True:
-            page = store.page("owner", status=None, limit=2, after=after)
+            page = repository.list("owner", status=None, limit=2, after=after)
             assert {each.owner for each in page.tasks} <= {"owner"}
             shown += [each.task_id for each in page.tasks]
             if (after := page.last) is None:
@@ -247,19 +271,19 @@ def test_pages_show_what_was_there_once_while_orders_come_in(store: Store) -> No
     for shown in walks:
         assert len(set(shown)) == len(shown)
         assert {each.task_id for each in old} <= set(shown)
-    now = store.page("owner", status="not_started", limit=100, after=None).tasks
+    now = repository.list("owner", status="not_started", limit=100, after=None).tasks
     assert len(now) == len(old) + THREADS * 2 // 5
 
 
-def finish(stands: Task, at: At) -> Change:
+def finish(stands: Task, at: WriteStamp) -> TransitionWrite:
     """The end of a task, as whoever read it so has it written."""
-    return transitions.finish(stands, at, files=[], charged=Decimal(2))
+    return transitions.finish(stands, at, files=[], charged_credits=Decimal(2))
 
 
 def patiently[T](act: Callable[[], T]) -> T:
     """Fifty transactions on one row collide more often than the store's own patience lasts."""
     for _ in range(200):
-        with contextlib.suppress(StoreUnavailable):
+        with contextlib.suppress(DatabaseUnavailable):
             return act()
     return act()
 
@@ -271,7 +295,9 @@ class Counting:
         self.keys: list[str] = []
         self._one = Lock()
 
-    def __call__(self, method: str, url: str, *, headers: Mapping[str, str], **_: Any) -> Reply:
+    def __call__(
+        self, method: str, url: str, *, headers: Mapping[str, str], **_: Any
+    ) -> HttpResponse:
         with self._one:
             self.keys.append(headers["Idempotency-Key"])
             return accepted(f"POYO{len(self.keys)}")
@@ -281,16 +307,19 @@ def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty
     on_own_engine: Table,
 ) -> None:
     poyo = Counting()
-    secret = Secret(cast(Any, SecretsClient({"current": "k1", "k1": "key"})), "callback")
+    secret = CachedSecret(cast(Any, SecretsClient({"current": "k1", "k1": "key"})), "callback")
     submitter = Submitter(
-        store=Store(on_own_engine),
-        poyo=Poyo(
-            send=poyo, base_url="https://api.poyo.test", key=lambda: "sk", renewed=lambda _: False
+        repository=TaskRepository(on_own_engine),
+        poyo=PoyoClient(
+            send=poyo,
+            base_url="https://api.poyo.test",
+            key=lambda: "sk",
+            refresh_key=lambda _: False,
         ),
-        doorbell=cast(Any, None),  # nothing has to wait
+        queue=cast(Any, None),  # nothing has to wait
         callback_keys=CallbackKeys(secret),
         uploads=cast(Any, None),  # nobody brought any
-        pace=pace(Clock(), Limits(window_submits=1000)),
+        clock=make_clock(ManualClock(), Limits(window_submits=1000)),
     )
 
     def submit(n: int) -> tuple[Task, bool]:
@@ -302,4 +331,4 @@ def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty
     assert list(tasks.values()) == [10] * 20
     assert sum(not replayed for _, replayed in answers) == 20
     assert sorted(poyo.keys) == sorted(tasks)
-    assert {submitter.store.read(task_id).state for task_id in tasks} == {"running"}
+    assert {submitter.repository.get(task_id).state for task_id in tasks} == {"running"}

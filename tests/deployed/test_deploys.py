@@ -306,7 +306,7 @@ def test_no_task_is_lost_and_every_one_ends_as_it_should(deployed: Deployed, sto
 
     assert len(ended) == len(story.orders) == 100
     assert ended == {order.task_id: order.ends for order in story.orders}
-    assert deployed.messages("TaskDeadLettersUrl") == 0
+    assert deployed.messages("TaskDeadLetterQueueUrl") == 0
 
 
 def test_no_task_is_paid_twice(deployed: Deployed, story: Story) -> None:

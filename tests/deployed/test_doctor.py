@@ -13,7 +13,7 @@ import pytest
 from cli import doctor, findings
 from cli.findings import Finding
 from cli.stack import Stack, Wrong
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.reply import HttpResponse
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
 from tests.conftest import free_ports
@@ -167,7 +167,7 @@ def alarm(system: System, name: str) -> str:
 
 @contextmanager
 def alarm_switched_off(system: System) -> Iterator[None]:
-    watch, names = system.client("cloudwatch"), [alarm(system, "OverdueAlarm")]
+    watch, names = system.client("cloudwatch"), [alarm(system, "TasksOverdueAlarm")]
     watch.disable_alarm_actions(AlarmNames=names)
     try:
         yield
@@ -177,7 +177,7 @@ def alarm_switched_off(system: System) -> Iterator[None]:
 
 @contextmanager
 def alarm_gone_off(system: System) -> Iterator[None]:
-    watch, name = system.client("cloudwatch"), alarm(system, "ResultLostAlarm")
+    watch, name = system.client("cloudwatch"), alarm(system, "ResultExpiredAlarm")
     watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     try:
         yield
@@ -224,7 +224,7 @@ def callbacks_elsewhere(system: System) -> Iterator[None]:
 def settings_unpublished(system: System) -> Iterator[None]:
     functions, name = system.client("lambda"), system.outputs["WorkerFunctionName"]
     before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    changed = {"Variables": before | {"FILE_HOSTS": "elsewhere.example"}}
+    changed = {"Variables": before | {"DOWNLOAD_HOSTS": "elsewhere.example"}}
     functions.update_function_configuration(FunctionName=name, Environment=changed)
     try:
         yield
@@ -252,18 +252,18 @@ BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, s
     ),
     "no callback key": (callback_secret('{"current": "k1"}'), "keys", "names none"),
     "schedule disabled": (schedule_disabled, "sweep", "DISABLED"),
-    "a dead letter": (letter("TaskDeadLettersUrl"), "queue", "see DeadLettersAlarm"),
-    "a failed sweep": (letter("FailedInvocationsUrl"), "queue", "see FailedInvocationsAlarm"),
+    "a dead letter": (letter("TaskDeadLetterQueueUrl"), "queue", "see DeadLettersAlarm"),
+    "a failed sweep": (letter("FailedInvocationQueueUrl"), "queue", "see FailedInvocationsAlarm"),
     "nobody reads the queue": (queue_unread, "queue", "update-event-source-mapping --enabled"),
-    "an alarm switched off": (alarm_switched_off, "alarms", "are switched off: OverdueAlarm"),
-    "an alarm that went off": (alarm_gone_off, "alarms", "went off: ResultLostAlarm"),
+    "an alarm switched off": (alarm_switched_off, "alarms", "are switched off: TasksOverdueAlarm"),
+    "an alarm that went off": (alarm_gone_off, "alarms", "went off: ResultExpiredAlarm"),
     "an open bucket": (bucket_open, "bucket", "could become, public"),
     "no backups": (table_not_backed_up, "table", "point-in-time recovery is off"),
     "callbacks elsewhere": (callbacks_elsewhere, "callbacks", "the answer is 404"),
     "settings unpublished": (
         settings_unpublished,
         "functions",
-        "`live` of WorkerFunction has another FILE_HOSTS",
+        "`live` of WorkerFunction has another DOWNLOAD_HOSTS",
     ),
 }
 
@@ -304,9 +304,9 @@ def test_the_api_is_asked_where_the_gateway_has_put_it(
 
 @pytest.mark.usefixtures("command")
 def test_a_check_that_cannot_be_made_is_said_and_the_others_are_made(stack: System) -> None:
-    url = stack.outputs["TaskDeadLettersUrl"]
+    url = stack.outputs["TaskDeadLetterQueueUrl"]
     known = Stack(NAME, None)
-    known._outputs["TaskDeadLettersUrl"] = f"{url}-that-is-gone"
+    known._outputs["TaskDeadLetterQueueUrl"] = f"{url}-that-is-gone"
 
     found = list(doctor.examine(known))
 
@@ -319,11 +319,11 @@ def test_a_check_that_cannot_be_made_is_said_and_the_others_are_made(stack: Syst
 # What it makes of answers
 
 
-def told(body: object, status: int = 200) -> Reply:
-    return Reply(status, json.dumps(body).encode())
+def told(body: object, status: int = 200) -> HttpResponse:
+    return HttpResponse(status, json.dumps(body).encode())
 
 
-def credit(amount: object) -> Reply:
+def credit(amount: object) -> HttpResponse:
     return told({"code": 200, "data": {"credits_amount": amount}})
 
 
@@ -337,11 +337,11 @@ def credit(amount: object) -> Reply:
         (told({"code": 401, "message": CANARY}, 401), "WRONG", "refuses our key"),
         (told({"code": 401, "message": CANARY}), "WRONG", "refuses our key"),
         (told({"message": CANARY}, 503), "WRONG", "PoYo answers 503"),
-        (Reply(200, b"<html>"), "WRONG", "tells no balance"),
+        (HttpResponse(200, b"<html>"), "WRONG", "tells no balance"),
         ("ConnectTimeout", "WRONG", "no answer: ConnectTimeout"),
     ],
 )
-def test_the_balance_is_judged(reply: Reply | str, label: str, says: str) -> None:
+def test_the_balance_is_judged(reply: HttpResponse | str, label: str, says: str) -> None:
     said = str(findings.balance(reply))
 
     assert said.startswith(f"{label} ")
@@ -361,15 +361,15 @@ PROBLEM = {"code": "not_found", "status": 404}
         (told({"message": "Forbidden"}, 403), False, "the answer is 403"),
         (told({"ok": True}), False, "the answer is 200"),
         (told(PROBLEM), False, "the answer is 200"),
-        (told({"code": "unavailable"}, 503), False, "not_rung"),
-        (told({"code": "internal"}, 500), False, "not_rung"),
-        (Reply(302, b""), False, "the answer is 302"),
-        (Reply(404, b"[" * 100_000), False, "the answer is 404"),
+        (told({"code": "unavailable"}, 503), False, "callback_not_enqueued"),
+        (told({"code": "internal"}, 500), False, "callback_not_enqueued"),
+        (HttpResponse(302, b""), False, "the answer is 302"),
+        (HttpResponse(404, b"[" * 100_000), False, "the answer is 404"),
         ("SSLError", False, "no answer, SSLError"),
     ],
 )
 def test_only_our_own_refusal_shows_that_callbacks_get_in(
-    reply: Reply | str, well: bool, says: str
+    reply: HttpResponse | str, well: bool, says: str
 ) -> None:
     finding = findings.callback(reply)
 
@@ -385,11 +385,13 @@ def test_only_our_own_refusal_shows_that_callbacks_get_in(
         (told({"status": "ok"}, 404), False),
         (told({"status": "maintenance"}), False),
         (told("ok"), False),
-        (Reply(200, b"<html>welcome"), False),
+        (HttpResponse(200, b"<html>welcome"), False),
         ("ConnectionError", False),
     ],
 )
-def test_only_our_own_health_is_taken_for_ours(name: str, reply: Reply | str, well: bool) -> None:
+def test_only_our_own_health_is_taken_for_ours(
+    name: str, reply: HttpResponse | str, well: bool
+) -> None:
     finding = findings.health(name, reply)
 
     assert (not finding.todo) is well
@@ -461,10 +463,10 @@ def an_alarm(**changed: object) -> dict[str, Any]:
 def test_an_alarm_is_there_heard_and_quiet(
     found: list[dict[str, Any]], topic: str, wrong: list[str]
 ) -> None:
-    said = list(findings.alarms({"physical": "OverdueAlarm"}, found, topic))
+    said = list(findings.alarms({"physical": "TasksOverdueAlarm"}, found, topic))
 
     assert [each.says.partition(":")[0] for each in said if each.todo] == wrong
-    assert all("OverdueAlarm" in each.says for each in said if each.todo)
+    assert all("TasksOverdueAlarm" in each.says for each in said if each.todo)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.task import derive_task_id, row_key
+from imagetasks.tasks.task import derive_task_id, task_pk
 from local import stack as local_stack
 from local.system import System
 from tests.fixtures.lambda_events import AFTERWARDS, ANSWERS
@@ -104,7 +104,7 @@ def test_the_drop_in_event_orders_what_api_create_orders() -> None:
 
 def forget_the_task(stack: System) -> None:
     """Others may have ordered, and deleted, what these events are about."""
-    key = {"pk": {"S": row_key(TASK_ID)}}
+    key = {"pk": {"S": task_pk(TASK_ID)}}
     stack.client("dynamodb").delete_item(TableName=stack.outputs["TasksTableName"], Key=key)
 
 

@@ -205,7 +205,7 @@ def test_a_worker_killed_twice_at_its_work_finishes_the_task_in_the_end(journey:
     journey.ended(task_id)
 
     journey.assert_kept_once(task_id)
-    assert journey.messages("TaskDeadLettersUrl") == 0
+    assert journey.messages("TaskDeadLetterQueueUrl") == 0
 
 
 @pytest.fixture

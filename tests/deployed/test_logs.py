@@ -26,7 +26,7 @@ GROUPS = ("ApiLogs", "WebhookLogs", "WorkerLogs", "SweepLogs", "AccessLogs")
 PROVOKED = (
     ("ApiLogs", '"account_refused"'),
     ("ApiLogs", '"refused"'),
-    ("WebhookLogs", '"rung"'),
+    ("WebhookLogs", '"callback_received"'),
     ("WorkerLogs", '"copy_failed"'),
     ("WorkerLogs", '"download_refused"'),
     ("WorkerLogs", '"transition":"fail"'),
@@ -136,7 +136,7 @@ class Caller:
         pages = self.system.client("dynamodb").get_paginator("scan")
         for page in pages.paginate(TableName=self.system.outputs["TasksTableName"]):
             rows = [row for row in page["Items"] if row.get("task_id", {}).get("S") in self.tasks]
-            self.told |= {row["link_key"]["S"] for row in rows if "link_key" in row}
+            self.told |= {row["file_url_key"]["S"] for row in rows if "file_url_key" in row}
         for theirs in (self.poyo(each) for each in self.tasks if self._reached_poyo(each)):
             self.told |= {urlsplit(theirs["callback_url"]).path.rpartition("/")[2]}
             for link in theirs["input"].get("image_urls", []):
@@ -260,7 +260,7 @@ def test_a_task_can_be_followed_by_its_id_from_the_order_to_the_image(
 
     steps = [line["transition"] for line in lines["ApiLogs"]]
     assert steps[:2] == ["submit", "bind"]
-    assert [line["message"] for line in lines["WebhookLogs"]][:1] == ["rung"]
+    assert [line["message"] for line in lines["WebhookLogs"]][:1] == ["callback_received"]
     assert all(line["request_id"] for line in lines["WebhookLogs"])
     ends = [line for line in lines["WorkerLogs"] if line.get("transition") == "finish"]
     [end] = [line for line in ends if line["won"]]

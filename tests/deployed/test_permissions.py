@@ -84,15 +84,15 @@ ACTS: dict[str, Act] = {
     ),
     "delete a row": lambda r: r.client("dynamodb").delete_item(**r.table, Key=KEY),
     "scan the table": lambda r: r.client("dynamodb").scan(**r.table),
-    "scan an owner's list": lambda r: r.client("dynamodb").scan(**r.table, IndexName="listed"),
+    "scan an owner's list": lambda r: r.client("dynamodb").scan(**r.table, IndexName="by_owner"),
     "read several tasks": lambda r: r.client("dynamodb").batch_get_item(
         RequestItems={r.table["TableName"]: {"Keys": [KEY]}}
     ),
     "write several rows": lambda r: r.client("dynamodb").batch_write_item(
         RequestItems={r.table["TableName"]: [{"PutRequest": {"Item": KEY}}]}
     ),
-    "list tasks": lambda r: r.query("listed"),
-    "list tasks by status": lambda r: r.query("listed_status"),
+    "list tasks": lambda r: r.query("by_owner"),
+    "list tasks by status": lambda r: r.query("owner_status_key"),
     "query the table": lambda r: r.client("dynamodb").query(
         **r.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": KEY["pk"]}
     ),
@@ -118,7 +118,7 @@ ACTS: dict[str, Act] = {
         Bucket=r.outputs["ImagesBucketName"]
     ),
     "ring": lambda r: r.client("sqs").send_message(
-        QueueUrl=r.outputs["TaskQueueUrl"], MessageBody='{"task_id": "nobody", "by": "test"}'
+        QueueUrl=r.outputs["TaskQueueUrl"], MessageBody='{"task_id": "nobody", "source": "test"}'
     ),
     "take from the queue": lambda r: r.client("sqs").receive_message(
         QueueUrl=r.outputs["TaskQueueUrl"]

@@ -25,29 +25,29 @@ from typing import Any, cast
 import pytest
 
 from cli import keys
-from imagetasks.aws.image_bucket import Images
-from imagetasks.aws.secrets import ApiKeys, CallbackKeys, Secret
-from imagetasks.aws.task_queue import Doorbell
-from imagetasks.aws.task_repository import Store
-from imagetasks.aws.upload_bucket import Uploads
-from imagetasks.clock import Pace
+from imagetasks.aws.image_bucket import ImageBucket
+from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
+from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_repository import TaskRepository
+from imagetasks.aws.upload_bucket import UploadBucket
+from imagetasks.clock import Clock
 from imagetasks.limits import Limits
-from imagetasks.outbound.download import Downloads
-from imagetasks.outbound.notifications import Deliveries
-from imagetasks.poyo.client import Poyo
-from imagetasks.poyo.reply import Reply
+from imagetasks.outbound.download import ImageDownloader
+from imagetasks.outbound.notifications import NotificationSender
+from imagetasks.poyo.client import PoyoClient
+from imagetasks.poyo.reply import HttpResponse
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
-from imagetasks.workflows.notify_caller import Aftercare
-from imagetasks.workflows.receive_callback import Callback, hear
-from imagetasks.workflows.reconcile import Looker
+from imagetasks.workflows.notify_caller import CallerNotifier
+from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
+from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Submitter
-from imagetasks.workflows.task_updater import Steps
+from imagetasks.workflows.task_updater import TaskUpdater
 from local.system import System
 from tests.support.dynamodb_engines import table_on
 from tests.support.environment import order
-from tests.support.fakes import Clock, Files, Post, reply
+from tests.support.fakes import Files, ManualClock, Post, reply
 
 INSTANCES = 8
 OLD, NEW = "sk-canary-the-old-one", "sk-canary-the-new-one"
@@ -76,10 +76,10 @@ class Operator:
     type: Callable[..., str]
     outputs: Mapping[str, str]
 
-    def secret(self, output: str, clock: Clock) -> Secret:
+    def secret(self, output: str, clock: ManualClock) -> CachedSecret:
         """One instance's own copy of a secret; its client counts what is read."""
         counting = Counting(self.system.client("secretsmanager"))
-        return Secret(cast(Any, counting), self.outputs[output], clock.seconds)
+        return CachedSecret(cast(Any, counting), self.outputs[output], clock.seconds)
 
 
 @dataclass
@@ -94,14 +94,14 @@ class Counting:
         return self.client.get_secret_value(**asked)
 
 
-def reads(secrets: list[Secret]) -> int:
+def reads(secrets: list[CachedSecret]) -> int:
     """What the busiest of the instances read."""
     return max(cast(Counting, secret.client).reads for secret in secrets)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
@@ -179,19 +179,19 @@ def load(ask: Callable[[int], Any]) -> Iterator[Load]:
 
 
 def test_a_callers_key_rotates_and_no_request_of_the_caller_is_refused(
-    operator: Operator, clock: Clock
+    operator: Operator, clock: ManualClock
 ) -> None:
     first = operator.type("server add website")
     secrets = [operator.secret("ApiSecretArn", clock) for _ in range(INSTANCES)]
     fleet = [ApiKeys(secret) for secret in secrets]
 
-    with load(lambda n: fleet[n].owner_of(first)) as before:
+    with load(lambda n: fleet[n].owner_for_key(first)) as before:
         second = operator.type("server rotate website")
         before.passes()
         clock.forward(A_MINUTE_S + 1)
-    with load(lambda n: (fleet[n].owner_of(second), fleet[n].owner_of(first))) as moving:
+    with load(lambda n: (fleet[n].owner_for_key(second), fleet[n].owner_for_key(first))) as moving:
         clock.forward(FIVE_MINUTES_S + 1)
-    with load(lambda n: fleet[n].owner_of(second)) as after:
+    with load(lambda n: fleet[n].owner_for_key(second)) as after:
         operator.type("server retire website")
         after.passes()
         clock.forward(FIVE_MINUTES_S + 1)
@@ -199,7 +199,7 @@ def test_a_callers_key_rotates_and_no_request_of_the_caller_is_refused(
     assert before.kinds == {"website"}
     assert moving.kinds == {("website", "website")}  # the new one within a minute
     assert after.kinds == {"website"}
-    assert [each.owner_of(first) for each in fleet] == [None] * INSTANCES
+    assert [each.owner_for_key(first) for each in fleet] == [None] * INSTANCES
     # The first time, the new key's minute, two times five minutes, and the old one's last try.
     assert reads(secrets) <= 5
 
@@ -211,10 +211,10 @@ def test_a_callers_key_rotates_and_no_request_of_the_caller_is_refused(
 class Heard:
     """A queue of bells that takes every one."""
 
-    rings: list[Ring] = field(default_factory=list)
+    rings: list[TaskMessage] = field(default_factory=list)
 
-    def ring(self, ring: Ring) -> None:
-        self.rings.append(ring)
+    def send(self, message: TaskMessage) -> None:
+        self.rings.append(message)
 
 
 @dataclass
@@ -229,13 +229,13 @@ class Callbacks:
         """A task is submitted, and a callback comes for one of the tasks under way."""
         kid, key = self.ordering[n].current()
         task_id = uuid.uuid4().hex[:26]
-        self.under_way.append((kid, task_id, signed_urls.mac(key, task_id)))
+        self.under_way.append((kid, task_id, signed_urls.callback_token(key, task_id)))
         return self.rung(n, random.choice(self.under_way))  # noqa: S311  # any will do
 
     def rung(self, n: int, url: tuple[str, str, str]) -> bool:
         kid, task_id, mac = url
-        said = Callback(kid=kid, task_id=task_id, mac=mac, headers={}, body=b"{}")
-        return hear(said, keys=self.hearing[n], doorbell=cast(Doorbell, Heard()))
+        said = CallbackRequest(kid=kid, task_id=task_id, mac=mac, headers={}, body=b"{}")
+        return receive_callback(said, keys=self.hearing[n], queue=cast(TaskQueue, Heard()))
 
     @property
     def kids(self) -> set[str]:
@@ -243,7 +243,7 @@ class Callbacks:
 
 
 def test_the_callback_key_rotates_while_tasks_are_under_way_and_every_callback_is_heard(
-    operator: Operator, clock: Clock
+    operator: Operator, clock: ManualClock
 ) -> None:
     secrets = [operator.secret("CallbackSecretArn", clock) for _ in range(2 * INSTANCES)]
     instances = [CallbackKeys(secret) for secret in secrets]
@@ -274,7 +274,9 @@ def test_the_callback_key_rotates_while_tasks_are_under_way_and_every_callback_i
     assert reads(secrets) <= 5  # the first time, and each time that five minutes were over
 
 
-def test_who_cannot_wait_ten_minutes_is_saved_by_the_miss(operator: Operator, clock: Clock) -> None:
+def test_who_cannot_wait_ten_minutes_is_saved_by_the_miss(
+    operator: Operator, clock: ManualClock
+) -> None:
     secrets = [operator.secret("CallbackSecretArn", clock) for _ in range(2)]
     ordering, hearing = (CallbackKeys(secret) for secret in secrets)
     callbacks = Callbacks([ordering], [hearing])
@@ -293,14 +295,14 @@ def test_who_cannot_wait_ten_minutes_is_saved_by_the_miss(operator: Operator, cl
 
 
 def test_a_callers_callbacks_are_signed_with_the_old_key_none_or_the_new_one_in_this_order(
-    operator: Operator, clock: Clock
+    operator: Operator, clock: ManualClock
 ) -> None:
     operator.type("server add website")
     old = operator.type("webhook add website")
     secrets = [operator.secret("ApiSecretArn", clock) for _ in range(INSTANCES)]
     fleet = [ApiKeys(secret) for secret in secrets]
 
-    with load(lambda n: fleet[n].webhook_key("website/ann")) as made:
+    with load(lambda n: fleet[n].notification_signing_key("website/ann")) as made:
         operator.type("webhook remove website")
         made.passes()
         clock.forward(FIVE_MINUTES_S + 1)
@@ -331,7 +333,7 @@ class Account:
         """Do `then` while the submit with that number is under way, before it is looked at."""
         self._then = (self.met + submits, then)
 
-    def __call__(self, method: str, url: str, **request: Any) -> Reply:
+    def __call__(self, method: str, url: str, **request: Any) -> HttpResponse:
         with self._one:
             if method == "POST":
                 self._count()
@@ -348,7 +350,7 @@ class Account:
         if self._then and self.met == self._then[0]:
             self._then[1]()
 
-    def _accepted(self, idempotency_key: str) -> Reply:
+    def _accepted(self, idempotency_key: str) -> HttpResponse:
         self.orders[idempotency_key] += 1
         poyo_id = f"POYO{sum(self.orders.values())}"
         return reply({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})
@@ -380,54 +382,56 @@ def place(stack: System) -> Place:
 class Instance:
     """API and worker in one: its own copy of both secrets, and what the functions are made of."""
 
-    def __init__(self, operator: Operator, place: Place, clock: Clock, account: Account) -> None:
-        self.secret = operator.secret("ApiSecretArn", clock)
+    def __init__(
+        self, operator: Operator, place: Place, time: ManualClock, account: Account
+    ) -> None:
+        self.secret = operator.secret("ApiSecretArn", time)
         api_keys = ApiKeys(self.secret)
         many = Limits(window_submits=1000)
-        pace = Pace(clock=clock.ms, chance=random.SystemRandom(), limits=many)
-        store = Store(place.table)
-        images = Images(place.s3, place.bucket)
-        doorbell = Doorbell(place.sqs, place.queue)
-        steps = Steps(store=store, doorbell=doorbell, pace=pace)
-        poyo = Poyo(
+        clock = Clock(now_ms=time.ms, rng=random.SystemRandom(), limits=many)
+        repository = TaskRepository(place.table)
+        images = ImageBucket(place.s3, place.bucket)
+        queue = TaskQueue(place.sqs, place.queue)
+        updater = TaskUpdater(repository=repository, queue=queue, clock=clock)
+        poyo = PoyoClient(
             send=account,
             base_url="https://api.poyo.test",
             key=api_keys.poyo_key,
-            renewed=api_keys.renewed,
+            refresh_key=api_keys.refresh_key,
         )
         self.submitter = Submitter(
-            store=store,
+            repository=repository,
             poyo=poyo,
-            doorbell=doorbell,
-            callback_keys=CallbackKeys(operator.secret("CallbackSecretArn", clock)),
-            uploads=Uploads(place.s3, place.bucket),
-            pace=pace,
+            queue=queue,
+            callback_keys=CallbackKeys(operator.secret("CallbackSecretArn", time)),
+            uploads=UploadBucket(place.s3, place.bucket),
+            clock=clock,
         )
-        post = cast(Deliveries, Post())
-        self.looker = Looker(
-            store=store,
+        post = cast(NotificationSender, Post())
+        self.reconciler = TaskReconciler(
+            repository=repository,
             poyo=poyo,
             images=images,
-            downloads=cast(Downloads, Files()),
-            doorbell=doorbell,
+            downloads=cast(ImageDownloader, Files()),
+            queue=queue,
             submitter=self.submitter,
-            aftercare=Aftercare(
-                images=images, deliveries=post, keys=api_keys, steps=steps, pace=pace
+            notifier=CallerNotifier(
+                images=images, deliveries=post, keys=api_keys, updater=updater, clock=clock
             ),
-            steps=steps,
-            pace=pace,
+            updater=updater,
+            clock=clock,
         )
 
     def order(self, key: str) -> Task:
         return self.submitter.submit(order(key))[0]
 
     def look(self, task: Task) -> Task:
-        self.looker.look(Ring(task_id=task.task_id, by="retry"))
-        return self.submitter.store.read(task.task_id)
+        self.reconciler.reconcile(TaskMessage(task_id=task.task_id, source="retry"))
+        return self.submitter.repository.get(task.task_id)
 
 
 def test_poyos_key_rotates_refused_at_once_and_every_order_ends_with_its_image(
-    operator: Operator, place: Place, clock: Clock
+    operator: Operator, place: Place, clock: ManualClock
 ) -> None:
     account = Account()
     fleet = [Instance(operator, place, clock, account) for _ in range(INSTANCES)]

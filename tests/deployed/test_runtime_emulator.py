@@ -133,7 +133,7 @@ def test_the_built_artefact_answers_every_sample_event(
             if door == "worker":
                 assert said == {"batchItemFailures": []}, event.stem
             elif door == "sweep":
-                assert said["rung"] >= 0
+                assert said["enqueued"] >= 0
             elif event.stem in OF_THE_TASK:
                 assert said["statusCode"] in ANY, (event.stem, said)
             else:

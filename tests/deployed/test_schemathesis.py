@@ -22,7 +22,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import Place
+from imagetasks.api.pagination import ListPosition
 from imagetasks.poyo.catalog import IMAGE
 from imagetasks.poyo.models import CUSTOM_SIZE
 from local.system import System
@@ -32,7 +32,7 @@ from openapi.schemas import CALLBACK
 
 CASES = int(os.environ.get("CASES", "5"))
 SEED = int(os.environ.get("SEED", "1"))
-PLACE = pagination.written(Place(1_790_000_000_000, "a" * 26))
+PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
 ELSEWHERE = "https://pages.example/boat.png"  # a name that is reserved: nobody is there
 LONGEST = 2048  # an address
 KEY = re.compile(schemas.KEY)
@@ -95,7 +95,7 @@ def before_call(
         said = json.dumps(case.body, default=str).encode(errors="replace")
         headers["Idempotency-Key"] = hashlib.sha256(said).hexdigest()  # another body, another key
     given = query.get("cursor")
-    known = isinstance(given, str) and len(given) <= pagination.LONGEST
+    known = isinstance(given, str) and len(given) <= pagination.MAX_CURSOR_CHARS
     if known and case.operation.path == "/v1/tasks":
         query["cursor"] = PLACE  # only we know how a cursor is made
 

@@ -20,19 +20,19 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from imagetasks.aws.image_bucket import CONFIG, Images
+from imagetasks.aws.image_bucket import CONFIG, ImageBucket
 from imagetasks.aws.upload_bucket import (
+    CHUNK_BYTES,
+    FORM_TTL_S,
     LINK_S,
     MAX_BYTES,
-    OFFER_S,
-    PIECE,
-    PIECES,
+    MAX_CHUNKS,
     TYPES,
-    Offer,
-    Uploads,
+    PresignedUpload,
+    UploadBucket,
 )
-from imagetasks.errors import UploadInvalid
-from imagetasks.tasks.image_format import Picture
+from imagetasks.errors import InvalidUpload
+from imagetasks.tasks.image_format import ImageInfo
 from imagetasks.tasks.image_reference import is_upload, upload_id
 from local.cloud import REGION
 from local.system import System
@@ -63,15 +63,15 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def uploads(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Uploads:
+def uploads(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> UploadBucket:
     monkeypatch.setenv("BUCKET_NAME", cloud.bucket)
-    images = Images.from_env()
-    return Uploads(images.client, images.bucket)
+    images = ImageBucket.from_env()
+    return UploadBucket(images.client, images.bucket)
 
 
-def put(uploads: Uploads, content: bytes, content_type: str = "image/png") -> str:
+def put(uploads: UploadBucket, content: bytes, content_type: str = "image/png") -> str:
     """The id of an upload of `owner`, put there past its offer."""
-    offer = uploads.offer("owner", content_type)
+    offer = uploads.presign_post("owner", content_type)
     key = offer.fields["key"]
     uploads.client.put_object(
         Bucket=uploads.bucket, Key=key, Body=content, ContentType=content_type
@@ -79,10 +79,10 @@ def put(uploads: Uploads, content: bytes, content_type: str = "image/png") -> st
     return offer.upload_id
 
 
-def refused(uploads: Uploads, upload: str, owner: str = "owner") -> str:
+def refused(uploads: UploadBucket, upload: str, owner: str = "owner") -> str:
     """Why the upload is refused."""
-    with pytest.raises(UploadInvalid) as raised:
-        uploads.check(owner, upload)
+    with pytest.raises(InvalidUpload) as raised:
+        uploads.validate(owner, upload)
     assert raised.value.upload_id == upload
     assert str(raised.value) == raised.value.detail
     return raised.value.detail
@@ -104,7 +104,7 @@ def commented(comment_lengths: list[int]) -> bytes:
     return whole[:2] + b"".join(comments) + whole[2:]
 
 
-def policy(offer: Offer) -> dict[str, Any]:
+def policy(offer: PresignedUpload) -> dict[str, Any]:
     return cast(dict[str, Any], json.loads(base64.b64decode(offer.fields["policy"])))
 
 
@@ -112,8 +112,8 @@ def policy(offer: Offer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("content_type", TYPES)
-def test_an_offer_is_for_one_file_of_one_type(uploads: Uploads, content_type: str) -> None:
-    offer = uploads.offer("owner", content_type)
+def test_an_offer_is_for_one_file_of_one_type(uploads: UploadBucket, content_type: str) -> None:
+    offer = uploads.presign_post("owner", content_type)
 
     conditions = policy(offer)["conditions"]
     assert {"bucket": uploads.bucket} in conditions
@@ -125,15 +125,15 @@ def test_an_offer_is_for_one_file_of_one_type(uploads: Uploads, content_type: st
     assert (offer.expires_s, offer.max_bytes) == (600, 10 * 1024 * 1024)
 
 
-def test_an_offer_ends_after_ten_minutes(uploads: Uploads) -> None:
-    ends = datetime.fromisoformat(policy(uploads.offer("owner", "image/png"))["expiration"])
+def test_an_offer_ends_after_ten_minutes(uploads: UploadBucket) -> None:
+    ends = datetime.fromisoformat(policy(uploads.presign_post("owner", "image/png"))["expiration"])
 
     left = ends - datetime.now(UTC)
     assert timedelta(seconds=590) < left <= timedelta(seconds=600)
 
 
-def test_a_key_tells_neither_the_owner_nor_another_upload(uploads: Uploads) -> None:
-    offers = [uploads.offer(owner, "image/png") for owner in ("owner",) * 50 + ("stranger",)]
+def test_a_key_tells_neither_the_owner_nor_another_upload(uploads: UploadBucket) -> None:
+    offers = [uploads.presign_post(owner, "image/png") for owner in ("owner",) * 50 + ("stranger",)]
 
     keys = [each.fields["key"] for each in offers]
     for offer, key in zip(offers, keys, strict=True):
@@ -149,13 +149,13 @@ def test_a_key_tells_neither_the_owner_nor_another_upload(uploads: Uploads) -> N
     "content_type",
     ["", "image/gif", "image/svg+xml", "text/html", "IMAGE/PNG", "image/png,text/html"],
 )
-def test_nothing_else_is_offered(uploads: Uploads, content_type: str) -> None:
+def test_nothing_else_is_offered(uploads: UploadBucket, content_type: str) -> None:
     with pytest.raises(ValueError, match="image/png, image/jpeg, image/webp"):
-        uploads.offer("owner", content_type)
+        uploads.presign_post("owner", content_type)
 
 
-def test_what_is_printed_of_an_offer_lets_nobody_upload(uploads: Uploads) -> None:
-    offer = uploads.offer("owner", "image/png")
+def test_what_is_printed_of_an_offer_lets_nobody_upload(uploads: UploadBucket) -> None:
+    offer = uploads.presign_post("owner", "image/png")
 
     printed = f"{offer!r} {offer}"
 
@@ -164,11 +164,11 @@ def test_what_is_printed_of_an_offer_lets_nobody_upload(uploads: Uploads) -> Non
     assert not [v for k, v in offer.fields.items() if k != "Content-Type" and v in printed]
 
 
-def test_an_offer_asks_nobody(uploads: Uploads) -> None:
+def test_an_offer_asks_nobody(uploads: UploadBucket) -> None:
     made = calls(uploads.client)
 
-    uploads.offer("owner", "image/png")
-    uploads.link("owner", ID)
+    uploads.presign_post("owner", "image/png")
+    uploads.presigned_url("owner", ID)
 
     assert made == []
 
@@ -178,18 +178,18 @@ def test_an_offer_asks_nobody(uploads: Uploads) -> None:
 
 @pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
 def test_a_picture_is_recognised_with_one_request(
-    uploads: Uploads, content_type: str, content: bytes
+    uploads: UploadBucket, content_type: str, content: bytes
 ) -> None:
     upload = put(uploads, content, content_type)
     made = calls(uploads.client)
 
-    assert uploads.check("owner", upload) == Picture(content_type, WIDTH, HEIGHT)
+    assert uploads.validate("owner", upload) == ImageInfo(content_type, WIDTH, HEIGHT)
     assert made == ["S3.GetObject"]
 
 
 @pytest.mark.parametrize("content", NOT_PICTURES.values(), ids=NOT_PICTURES)
 def test_nothing_else_is_and_the_caller_is_told_what_would_be(
-    uploads: Uploads, content: bytes
+    uploads: UploadBucket, content: bytes
 ) -> None:
     detail = refused(uploads, put(uploads, content))
 
@@ -197,7 +197,7 @@ def test_nothing_else_is_and_the_caller_is_told_what_would_be(
     assert len(detail) > len(f"; {ALLOWED}")
 
 
-def test_each_reason_is_named(uploads: Uploads) -> None:
+def test_each_reason_is_named(uploads: UploadBucket) -> None:
     def why(content: bytes, content_type: str = "image/png") -> str:
         return refused(uploads, put(uploads, content, content_type)).removesuffix(f"; {ALLOWED}")
 
@@ -209,22 +209,22 @@ def test_each_reason_is_named(uploads: Uploads) -> None:
     assert why(heavy_png(MAX_BYTES + 1)) == "10485761 bytes"
 
 
-def test_somebody_elses_upload_is_as_absent_as_one_that_never_was(uploads: Uploads) -> None:
+def test_somebody_elses_upload_is_as_absent_as_one_that_never_was(uploads: UploadBucket) -> None:
     upload = put(uploads, png())
 
-    assert uploads.check("owner", upload) == Picture("image/png", WIDTH, HEIGHT)
+    assert uploads.validate("owner", upload) == ImageInfo("image/png", WIDTH, HEIGHT)
     assert refused(uploads, upload, "stranger") == NOT_THERE
     assert refused(uploads, upload, "") == NOT_THERE
     assert refused(uploads, ID) == NOT_THERE
 
 
 @pytest.mark.parametrize("wrong", WRONG_IDS)
-def test_what_no_offer_was_ever_called_is_not_asked_for(uploads: Uploads, wrong: str) -> None:
+def test_what_no_offer_was_ever_called_is_not_asked_for(uploads: UploadBucket, wrong: str) -> None:
     made = calls(uploads.client)
 
     assert refused(uploads, wrong) == NOT_THERE
-    with pytest.raises(UploadInvalid):
-        uploads.link("owner", wrong)
+    with pytest.raises(InvalidUpload):
+        uploads.presigned_url("owner", wrong)
     assert made == []
 
 
@@ -240,7 +240,7 @@ class Answering:
 
 @pytest.mark.parametrize(("code", "status"), [("AccessDenied", 403), ("NoSuchKey", 404)])
 def test_what_s3_will_not_show_counts_as_absent(code: str, status: int) -> None:
-    uploads = Uploads(cast(Any, Answering(code, status)), "bucket")
+    uploads = UploadBucket(cast(Any, Answering(code, status)), "bucket")
 
     assert refused(uploads, ID) == NOT_THERE
 
@@ -248,21 +248,21 @@ def test_what_s3_will_not_show_counts_as_absent(code: str, status: int) -> None:
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])
 def test_a_bucket_that_is_away_is_no_fault_of_the_upload(code: str, status: int) -> None:
     with pytest.raises(ClientError, match=code):
-        Uploads(cast(Any, Answering(code, status)), "bucket").check("owner", ID)
+        UploadBucket(cast(Any, Answering(code, status)), "bucket").validate("owner", ID)
 
 
 # How much is read
 
 
-def test_of_the_largest_picture_two_pieces_are_read(uploads: Uploads) -> None:
+def test_of_the_largest_picture_two_pieces_are_read(uploads: UploadBucket) -> None:
     upload = put(uploads, heavy_png(MAX_BYTES))
     ranges = asked(uploads.client)
 
-    assert uploads.check("owner", upload) == Picture("image/png", WIDTH, HEIGHT)
+    assert uploads.validate("owner", upload) == ImageInfo("image/png", WIDTH, HEIGHT)
     assert [each["Range"] for each in ranges] == ["bytes=0-131071", "bytes=10354688-10485759"]
 
 
-def test_of_what_is_too_large_no_more_than_its_length_is_learnt(uploads: Uploads) -> None:
+def test_of_what_is_too_large_no_more_than_its_length_is_learnt(uploads: UploadBucket) -> None:
     upload = put(uploads, heavy_png(MAX_BYTES + 1))
     made = calls(uploads.client)
 
@@ -271,49 +271,53 @@ def test_of_what_is_too_large_no_more_than_its_length_is_learnt(uploads: Uploads
     assert made == ["S3.GetObject"]
 
 
-@pytest.mark.parametrize("size", [PIECE + by for by in (-1, 0, 1, 5, 12, 13)] + [2 * PIECE])
-def test_an_end_that_lies_across_two_pieces_is_found(uploads: Uploads, size: int) -> None:
+@pytest.mark.parametrize(
+    "size", [CHUNK_BYTES + by for by in (-1, 0, 1, 5, 12, 13)] + [2 * CHUNK_BYTES]
+)
+def test_an_end_that_lies_across_two_pieces_is_found(uploads: UploadBucket, size: int) -> None:
     content = heavy_png(size)
 
-    assert uploads.check("owner", put(uploads, content)).width == WIDTH
+    assert uploads.validate("owner", put(uploads, content)).width == WIDTH
     assert refused(uploads, put(uploads, content[:-1])).startswith("a PNG without its end")
 
 
 @pytest.mark.parametrize("short", range(12))
-def test_dimensions_that_lie_across_two_pieces_are_found(uploads: Uploads, short: int) -> None:
+def test_dimensions_that_lie_across_two_pieces_are_found(uploads: UploadBucket, short: int) -> None:
     frame = jpeg().index(b"\xff\xc0") - 2
-    first = PIECE - 2 - frame - short - 2 * 60_004 - 4
+    first = CHUNK_BYTES - 2 - frame - short - 2 * 60_004 - 4
     content = commented([60_000, 60_000, first])
-    assert content.index(b"\xff\xc0") == PIECE - short
+    assert content.index(b"\xff\xc0") == CHUNK_BYTES - short
 
-    found = uploads.check("owner", put(uploads, content, "image/jpeg"))
+    found = uploads.validate("owner", put(uploads, content, "image/jpeg"))
 
-    assert found == Picture("image/jpeg", WIDTH, HEIGHT)
+    assert found == ImageInfo("image/jpeg", WIDTH, HEIGHT)
 
 
-def test_behind_the_last_byte_nothing_is_asked_for(uploads: Uploads) -> None:
+def test_behind_the_last_byte_nothing_is_asked_for(uploads: UploadBucket) -> None:
     comment = commented([60_000])[2:60_006]
-    last = commented([PIECE - 2 * 60_004 - 8])[2 : 2 + PIECE - 2 * 60_004 - 4]
+    last = commented([CHUNK_BYTES - 2 * 60_004 - 8])[2 : 2 + CHUNK_BYTES - 2 * 60_004 - 4]
     content = b"\xff\xd8" + comment * 2 + last + b"\xff\xd9"
-    assert len(content) == PIECE
+    assert len(content) == CHUNK_BYTES
 
     assert refused(uploads, put(uploads, content)).startswith("a JPEG without dimensions; ")
 
 
-def test_a_jpeg_with_much_before_its_dimensions_is_read_up_to_a_bound(uploads: Uploads) -> None:
+def test_a_jpeg_with_much_before_its_dimensions_is_read_up_to_a_bound(
+    uploads: UploadBucket,
+) -> None:
     most = commented([65_000] * 13 + [2_000])  # dimensions in the seventh piece, then the last one
-    padded = most[:-2] + bytes(PIECE) + most[-2:]
+    padded = most[:-2] + bytes(CHUNK_BYTES) + most[-2:]
     upload = put(uploads, padded, "image/jpeg")
     ranges = asked(uploads.client)
 
-    assert uploads.check("owner", upload) == Picture("image/jpeg", WIDTH, HEIGHT)
-    assert len(ranges) == PIECES
-    assert len({each["Range"] for each in ranges}) == PIECES
+    assert uploads.validate("owner", upload) == ImageInfo("image/jpeg", WIDTH, HEIGHT)
+    assert len(ranges) == MAX_CHUNKS
+    assert len({each["Range"] for each in ranges}) == MAX_CHUNKS
 
 
 @pytest.mark.parametrize("comments", [[65_000] * 20, [65_000] * 150, [2] * 900 + [65_000] * 99])
 def test_beyond_a_mebibyte_in_eight_requests_nothing_is_read(
-    uploads: Uploads, comments: list[int]
+    uploads: UploadBucket, comments: list[int]
 ) -> None:
     upload = put(uploads, commented(comments), "image/jpeg")
     ranges = asked(uploads.client)
@@ -326,15 +330,15 @@ def test_beyond_a_mebibyte_in_eight_requests_nothing_is_read(
     assert sum(last + 1 - first for first, last in spans) == 1024 * 1024
 
 
-def test_pieces_of_two_files_do_not_pass_for_one(uploads: Uploads, cloud: Cloud) -> None:
-    upload = put(uploads, heavy_png(3 * PIECE))
-    key = uploads.offer("owner", "image/png").fields["key"].rpartition("/")[0] + f"/{upload}"
+def test_pieces_of_two_files_do_not_pass_for_one(uploads: UploadBucket, cloud: Cloud) -> None:
+    upload = put(uploads, heavy_png(3 * CHUNK_BYTES))
+    key = uploads.presign_post("owner", "image/png").fields["key"].rpartition("/")[0] + f"/{upload}"
     seen: list[str] = []
 
     def meanwhile(**_: Any) -> None:
         seen.append("asked")
         if len(seen) == 2:
-            other = HTML + heavy_png(3 * PIECE)[len(HTML) :]
+            other = HTML + heavy_png(3 * CHUNK_BYTES)[len(HTML) :]
             cloud.client("s3").put_object(Bucket=uploads.bucket, Key=key, Body=other)
 
     uploads.client.meta.events.register("provide-client-params.s3.GetObject", meanwhile)
@@ -363,20 +367,20 @@ def test_nothing_else_is_the_address_of_an_upload(url: str) -> None:
         upload_id(url)
 
 
-def test_a_link_is_signed_for_one_upload_and_an_hour(uploads: Uploads) -> None:
-    link = uploads.link("owner", ID)
+def test_a_link_is_signed_for_one_upload_and_an_hour(uploads: UploadBucket) -> None:
+    link = uploads.presigned_url("owner", ID)
 
     assert re.search(rf"/uploads/[0-9a-f]{{32}}/{ID}\?", link)
     assert "X-Amz-Expires=3600&" in link
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
-    assert "X-Amz-Expires=60&" in uploads.link("owner", ID, seconds=60)
+    assert "X-Amz-Expires=60&" in uploads.presigned_url("owner", ID, seconds=60)
 
 
-def test_links_stand_where_uploads_stood(uploads: Uploads) -> None:
+def test_links_stand_where_uploads_stood(uploads: UploadBucket) -> None:
     upload = put(uploads, png())
     other = "https://example.com/a.png"
 
-    linked = uploads.linked("owner", [other, f"upload://{upload}", other])
+    linked = uploads.resolve_urls("owner", [other, f"upload://{upload}", other])
 
     assert linked[::2] == [other, other]
     assert linked[1].startswith("https://")
@@ -386,29 +390,29 @@ def test_links_stand_where_uploads_stood(uploads: Uploads) -> None:
 # What S3 itself refuses
 
 
-def signed_with(stack: System, key: str, secret: str, token: str | None = None) -> Uploads:
+def signed_with(stack: System, key: str, secret: str, token: str | None = None) -> UploadBucket:
     """Uploads of the deployed bucket, with the client that the functions have and this key."""
     client: Any = boto3.session.Session(key, secret, token).client(
         "s3", region_name=REGION, endpoint_url=stack.cloud_url, config=CONFIG
     )
-    return Uploads(client, stack.outputs["ImagesBucketName"])
+    return UploadBucket(client, stack.outputs["ImagesBucketName"])
 
 
 @pytest.fixture(scope="module")
-def deployed(stack: System) -> Uploads:
+def deployed(stack: System) -> UploadBucket:
     """Uploads of the deployed bucket, with the operator's key."""
     return signed_with(stack, "test", "test")
 
 
-def post(offer: Offer, content: bytes, part_type: str | None = None) -> requests.Response:
+def post(offer: PresignedUpload, content: bytes, part_type: str | None = None) -> requests.Response:
     """What a browser sends when it is handed an offer and a file."""
     part = ("my picture.png", content, part_type or offer.fields.get("Content-Type", "image/png"))
     return requests.post(offer.url, data=offer.fields, files={"file": part}, timeout=30)
 
 
-def lies(uploads: Uploads, offer: Offer) -> bool:
+def lies(uploads: UploadBucket, offer: PresignedUpload) -> bool:
     """Whether the file that was offered is in the bucket."""
-    prefix = uploads.offer("owner", "image/png").fields["key"].rpartition("/")[0]
+    prefix = uploads.presign_post("owner", "image/png").fields["key"].rpartition("/")[0]
     found = uploads.client.list_objects_v2(
         Bucket=uploads.bucket, Prefix=f"{prefix}/{offer.upload_id}"
     )
@@ -417,29 +421,29 @@ def lies(uploads: Uploads, offer: Offer) -> bool:
 
 @pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
 def test_a_picture_travels_from_a_browser_to_whoever_has_the_link(
-    deployed: Uploads, content_type: str, content: bytes
+    deployed: UploadBucket, content_type: str, content: bytes
 ) -> None:
-    offer = deployed.offer("owner", content_type)
+    offer = deployed.presign_post("owner", content_type)
 
     answer = post(offer, content)
 
     assert answer.status_code == 204, answer.text
-    assert deployed.check("owner", offer.upload_id) == Picture(content_type, WIDTH, HEIGHT)
+    assert deployed.validate("owner", offer.upload_id) == ImageInfo(content_type, WIDTH, HEIGHT)
     assert refused(deployed, offer.upload_id, "stranger") == NOT_THERE
-    [link] = deployed.linked("owner", [offer.file_url])
+    [link] = deployed.resolve_urls("owner", [offer.file_url])
     fetched = requests.get(link, timeout=30)
     assert fetched.content == content
     assert fetched.headers["Content-Type"] == content_type
 
 
 def test_the_type_is_the_one_that_was_signed_whatever_the_browser_calls_the_file(
-    deployed: Uploads,
+    deployed: UploadBucket,
 ) -> None:
-    offer = deployed.offer("owner", "image/png")
+    offer = deployed.presign_post("owner", "image/png")
 
     assert post(offer, png(), "text/html").status_code == 204
 
-    fetched = requests.get(deployed.link("owner", offer.upload_id), timeout=30)
+    fetched = requests.get(deployed.presigned_url("owner", offer.upload_id), timeout=30)
     assert fetched.headers["Content-Type"] == "image/png"
 
 
@@ -447,12 +451,14 @@ def test_a_key_of_hours_signs_as_well(stack: System) -> None:
     """The functions have no other: it comes with a token, which the form and the link carry."""
     key = stack.client("sts").get_session_token()["Credentials"]
     uploads = signed_with(stack, key["AccessKeyId"], key["SecretAccessKey"], key["SessionToken"])
-    offer = uploads.offer("owner", "image/png")
+    offer = uploads.presign_post("owner", "image/png")
 
     assert post(offer, png()).status_code == 204
     assert offer.fields["x-amz-security-token"] == key["SessionToken"]
-    assert uploads.check("owner", offer.upload_id).width == WIDTH
-    assert requests.get(uploads.link("owner", offer.upload_id), timeout=30).content == png()
+    assert uploads.validate("owner", offer.upload_id).width == WIDTH
+    assert (
+        requests.get(uploads.presigned_url("owner", offer.upload_id), timeout=30).content == png()
+    )
 
 
 def forged(fields: Mapping[str, str]) -> dict[str, str]:
@@ -487,8 +493,8 @@ FORGERIES: dict[str, Callable[[Mapping[str, str]], dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_s3_refuses_what_was_not_offered(deployed: Uploads, forgery: str) -> None:
-    offer = deployed.offer("owner", "image/png")
+def test_s3_refuses_what_was_not_offered(deployed: UploadBucket, forgery: str) -> None:
+    offer = deployed.presign_post("owner", "image/png")
 
     answer = post(replace(offer, fields=FORGERIES[forgery](offer.fields)), png())
 
@@ -497,8 +503,8 @@ def test_s3_refuses_what_was_not_offered(deployed: Uploads, forgery: str) -> Non
     assert post(offer, png()).status_code == 204  # it was the forgery
 
 
-def test_s3_counts_the_bytes(deployed: Uploads) -> None:
-    offer = deployed.offer("owner", "image/png")
+def test_s3_counts_the_bytes(deployed: UploadBucket) -> None:
+    offer = deployed.presign_post("owner", "image/png")
 
     over, empty = post(offer, heavy_png(MAX_BYTES + 1)), post(offer, b"")
 
@@ -507,7 +513,7 @@ def test_s3_counts_the_bytes(deployed: Uploads) -> None:
     assert "EntityTooSmall" in empty.text
     assert not lies(deployed, offer)
     assert post(offer, heavy_png(MAX_BYTES)).status_code == 204
-    assert deployed.check("owner", offer.upload_id).width == WIDTH
+    assert deployed.validate("owner", offer.upload_id).width == WIDTH
 
 
 @pytest.fixture
@@ -526,12 +532,12 @@ def signed_ago(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 
 
 def test_s3_refuses_what_comes_too_late(
-    deployed: Uploads, signed_ago: Callable[[float], None]
+    deployed: UploadBucket, signed_ago: Callable[[float], None]
 ) -> None:
-    signed_ago(OFFER_S - 60)
-    in_time = deployed.offer("owner", "image/png")
-    signed_ago(OFFER_S + 1)
-    late = deployed.offer("owner", "image/png")
+    signed_ago(FORM_TTL_S - 60)
+    in_time = deployed.presign_post("owner", "image/png")
+    signed_ago(FORM_TTL_S + 1)
+    late = deployed.presign_post("owner", "image/png")
 
     refusal = post(late, png())
 
@@ -542,13 +548,13 @@ def test_s3_refuses_what_comes_too_late(
 
 
 def test_a_link_ends_and_opens_nothing_else(
-    deployed: Uploads, signed_ago: Callable[[float], None]
+    deployed: UploadBucket, signed_ago: Callable[[float], None]
 ) -> None:
     mine, other = put(deployed, png()), put(deployed, jpeg(), "image/jpeg")
     signed_ago(LINK_S - 60)
-    link = deployed.link("owner", mine)
+    link = deployed.presigned_url("owner", mine)
     signed_ago(LINK_S + 1)
-    late = deployed.link("owner", mine)
+    late = deployed.presigned_url("owner", mine)
 
     assert requests.get(link, timeout=30).content == png()
     assert requests.get(late, timeout=30).status_code == 403
@@ -556,11 +562,11 @@ def test_a_link_ends_and_opens_nothing_else(
     assert requests.get(link.split("?")[0], timeout=30).status_code == 403
 
 
-def test_s3_gives_pieces_and_none_of_another_file(deployed: Uploads) -> None:
-    upload = put(deployed, heavy_png(3 * PIECE))
+def test_s3_gives_pieces_and_none_of_another_file(deployed: UploadBucket) -> None:
+    upload = put(deployed, heavy_png(3 * CHUNK_BYTES))
     ranges = asked(deployed.client)
 
-    assert deployed.check("owner", upload).width == WIDTH
+    assert deployed.validate("owner", upload).width == WIDTH
     assert [each["Range"] for each in ranges] == ["bytes=0-131071", "bytes=262144-393215"]
     assert "IfMatch" in ranges[1]
     assert refused(deployed, put(deployed, b"")).startswith("the upload is empty")

@@ -43,7 +43,7 @@ def test_every_fault_of_the_simulator_is_ordered_by_some_kind() -> None:
 
 def test_every_end_is_one_that_tasks_have() -> None:
     assert {kind.ends for kind in FAULTY} == {FINISHED, *failure_reasons.REASONS}
-    assert set(SOFT) == set(failure_reasons.SOFT)
+    assert set(SOFT) == set(failure_reasons.RECOVERABLE)
 
 
 OURS, THEIRS = "a" * 26, "A" * 16

@@ -51,7 +51,7 @@ def test_every_event_is_answered_by_sam_local_invoke_as_by_the_deployed_function
     assert "none differs" in printed
     assert "DIFFERENT" not in printed
     # The containers met the same cloud: an order was taken, found due, its image kept and linked.
-    assert printed.count('{"rung": 1') == 2
+    assert printed.count('{"enqueued": 1') == 2
     assert re.search(r"\n  api-create +ApiFunction +202 +202 +same", printed)
     assert re.search(r"\n  api-file +ApiFunction +302 +302 +same", printed)
 
@@ -99,7 +99,10 @@ def test_answers_that_differ_by_nature_only_are_the_same() -> None:
     local = answer(body='{"a": [1], "created_at": "2026-09-08T07:06:05.432Z"}', allow="GET")
 
     assert compare.differences(deployed, local) == []
-    assert compare.differences({"rung": 1, "oldest_ms": 5}, {"rung": 1, "oldest_ms": 7}) == []
+    assert (
+        compare.differences({"enqueued": 1, "max_lag_ms": 5}, {"enqueued": 1, "max_lag_ms": 7})
+        == []
+    )
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_another_poyo_on_this_machine_may_serve_its_own_files() -> None:
     "hosts", ["cdn.example.org", "*.poyo.ai,cdn.example.org", "http://127.0.0.1:8790"]
 )
 def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
-    assert from_environment({"FILE_HOSTS": hosts}).file_hosts == hosts
+    assert from_environment({"DOWNLOAD_HOSTS": hosts}).file_hosts == hosts
 
 
 @pytest.mark.parametrize(
@@ -62,10 +62,10 @@ def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
         ({"PUBLIC_URL": "https://user@a.example"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "https://a.example/path"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "https://a.example:port"}, "PUBLIC_URL"),
-        ({"FILE_HOSTS": "cdn.example.org:443"}, "FILE_HOSTS"),
-        ({"FILE_HOSTS": "a b.example"}, "FILE_HOSTS"),
-        ({"CALLBACK_HOSTS": "*,127.0.0.1:9000"}, "CALLBACK_HOSTS"),
-        ({"CALLBACK_HOSTS": "http://127.0.0.1:9000/hook"}, "CALLBACK_HOSTS"),
+        ({"DOWNLOAD_HOSTS": "cdn.example.org:443"}, "DOWNLOAD_HOSTS"),
+        ({"DOWNLOAD_HOSTS": "a b.example"}, "DOWNLOAD_HOSTS"),
+        ({"NOTIFICATION_HOSTS": "*,127.0.0.1:9000"}, "NOTIFICATION_HOSTS"),
+        ({"NOTIFICATION_HOSTS": "http://127.0.0.1:9000/hook"}, "NOTIFICATION_HOSTS"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
         ({"API_KEY": "ключ"}, "API_KEY"),
     ],
@@ -88,16 +88,16 @@ def test_pages_of_other_origins_are_let_in_by_the_templates_own_parameter() -> N
     "hosts", ["*", "*,http://127.0.0.1:9000", "hooks.example.com,*.example.org"]
 )
 def test_callers_may_be_called_back_where_the_templates_own_parameter_says(hosts: str) -> None:
-    allowed = re.compile(template()["Parameters"]["CallbackHosts"]["AllowedPattern"])
+    allowed = re.compile(template()["Parameters"]["NotificationHosts"]["AllowedPattern"])
 
-    told = parameters(from_environment({"CALLBACK_HOSTS": hosts.replace(",", " , ")}))
+    told = parameters(from_environment({"NOTIFICATION_HOSTS": hosts.replace(",", " , ")}))
 
-    assert told["CallbackHosts"] == hosts
+    assert told["NotificationHosts"] == hosts
     assert allowed.fullmatch(hosts)
 
 
 def test_unless_it_is_set_callers_are_called_back_as_the_template_has_it() -> None:
-    assert "CallbackHosts" not in parameters(from_environment({}))
+    assert "NotificationHosts" not in parameters(from_environment({}))
 
 
 @pytest.mark.parametrize(
@@ -148,8 +148,11 @@ def test_the_example_of_an_env_file_changes_nothing_when_its_lines_are_enabled()
 
     assert upstream == {"https://api.poyo.ai", "sk-…"}
     assert settings.file_hosts == "http://127.0.0.1:8790"
-    assert values["CALLBACK_HOSTS"] == template()["Parameters"]["CallbackHosts"]["Default"]
-    same = {"FILE_HOSTS": "http://127.0.0.1:8790", "CALLBACK_HOSTS": values["CALLBACK_HOSTS"]}
+    assert values["NOTIFICATION_HOSTS"] == template()["Parameters"]["NotificationHosts"]["Default"]
+    same = {
+        "DOWNLOAD_HOSTS": "http://127.0.0.1:8790",
+        "NOTIFICATION_HOSTS": values["NOTIFICATION_HOSTS"],
+    }
     assert settings == from_environment(same)
 
 

@@ -100,7 +100,9 @@ MUTANTS = (
         '            return KeptFile(key=f"images/{task.task_id}/{n}", content_type="image/png", '
         "bytes=download.bytes, width=1, height=1, sha256=download.sha256)",
     ),
-    Mutant("an image is written twice", "aws/image_bucket.py", '            IfNoneMatch="*",\n', ""),
+    Mutant(
+        "an image is written twice", "aws/image_bucket.py", '            IfNoneMatch="*",\n', ""
+    ),
     Mutant(
         "an unconfirmed task is final",
         "tasks/failure_reasons.py",
@@ -177,8 +179,8 @@ MUTANTS = (
     Mutant(
         "T1 does not mind a task that has an id",
         "tasks/transitions.py",
-        '(absent("poyo_id"),), {"by": how})',
-        '(), {"by": how})',
+        '(absent("poyo_id"),), {"source": how})',
+        '(), {"source": how})',
         "integration/aws/test_transitions.py",  # no path leads there: the clause is a second lock
     ),
     Mutant(
@@ -220,7 +222,11 @@ MUTANTS = (
     ),
     # What the simulation has no eyes for
     Mutant(
-        "429 counts as unclear", "poyo/client.py", "if code == 429:", "if code == -429:", "unit/poyo/test_responses.py"
+        "429 counts as unclear",
+        "poyo/client.py",
+        "if code == 429:",
+        "if code == -429:",
+        "unit/poyo/test_responses.py",
     ),
     Mutant(
         "a private address is connected to",

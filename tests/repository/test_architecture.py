@@ -20,10 +20,10 @@ DOORS = {"api", "sweep", "webhook", "worker"}
 ROUTES = {"dropin", "files", "tasks", "uploads"}
 # What doors share, and what is said of them.
 HALLS = {"answering", "asking", "house", "problems", "refusal", "wiring"}
-VERBS = {"aftercare", "hear", "look", "read", "steps", "submit", "sweep"}
+VERBS = {"notifier", "hear", "look", "read", "steps", "submit", "sweep"}
 EDGES = {
     "deliver",
-    "doorbell",
+    "queue",
     "download",
     "images",
     "poyo",
@@ -186,7 +186,7 @@ def test_only_verbs_that_need_an_edge_name_it() -> None:
     verbs = {name: HOUSE_FILES[name].read_text() for name in VERBS}
 
     assert {name for name, text in verbs.items() if "import Images" in text} == {
-        "aftercare",
+        "notifier",
         "look",
     }
     assert {name for name, text in verbs.items() if "import Downloads" in text} == {"look"}

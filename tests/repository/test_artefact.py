@@ -81,7 +81,12 @@ def test_a_bundle_is_our_code_and_nothing_else(artefact: Path, part: str) -> Non
     bundled = {name for name in files(folder) if "__pycache__" not in name}
 
     assert bundled == ours
-    assert {"api.py", "openapi.json", "imagetasks/api/routes/tasks.py", "imagetasks/tasks/task.py"} <= bundled
+    assert {
+        "api.py",
+        "openapi.json",
+        "imagetasks/api/routes/tasks.py",
+        "imagetasks/tasks/task.py",
+    } <= bundled
     assert filecmp.cmpfiles(folder, SOURCES, sorted(ours), shallow=False)[0] == sorted(ours)
 
 

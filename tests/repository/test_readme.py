@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from imagetasks.tasks.failure_reasons import REASONS, SOFT
-from imagetasks.tasks.task import SHOWN
+from imagetasks.tasks.failure_reasons import REASONS, RECOVERABLE
+from imagetasks.tasks.task import PUBLIC_STATUS
 from imagetasks.tasks.transitions import TRANSITIONS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
@@ -38,11 +38,11 @@ def test_the_diagram_is_the_transition_table() -> None:
 
 
 def test_every_state_and_what_is_shown_for_it_is_in_the_table() -> None:
-    for state, shown in SHOWN.items():
+    for state, shown in PUBLIC_STATUS.items():
         assert f"| `{state}` | `{shown}` |" in README
 
 
 def test_the_soft_reasons_are_named() -> None:
-    for reason in SOFT:
+    for reason in RECOVERABLE:
         assert f"`{reason}`" in README
         assert REASONS[reason].soft

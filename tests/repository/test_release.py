@@ -82,10 +82,10 @@ def test_a_parameter_of_the_moment_is_passed_on_and_makes_another_release(
 ) -> None:
     before, after = (
         understood(overrides("dev")),
-        understood(overrides("dev", ("SubmitsPer10s=40",))),
+        understood(overrides("dev", ("PoyoSubmitsPer10s=40",))),
     )
 
-    assert after["SubmitsPer10s"] == "40"
+    assert after["PoyoSubmitsPer10s"] == "40"
     assert after["LogRetentionDays"] == before["LogRetentionDays"]
     assert after["ReleaseSha"] != before["ReleaseSha"]
 
@@ -93,8 +93,8 @@ def test_a_parameter_of_the_moment_is_passed_on_and_makes_another_release(
 @pytest.mark.parametrize(
     "value",
     [
-        r"""parameter_overrides = "ReleaseSha=\"\" FileHosts=\"a.example,*.b.example\" PublicUrl=\"\"" """,
-        """parameter_overrides = ['ReleaseSha="0000"', 'FileHosts="a.example,*.b.example"', 'PublicUrl=""']""",
+        r"""parameter_overrides = "ReleaseSha=\"\" DownloadHosts=\"a.example,*.b.example\" PublicUrl=\"\"" """,
+        """parameter_overrides = ['ReleaseSha="0000"', 'DownloadHosts="a.example,*.b.example"', 'PublicUrl=""']""",
     ],
     ids=["as guided writes it", "as a list"],
 )
@@ -106,20 +106,20 @@ def test_an_earlier_release_that_was_written_down_is_left_out(
     assert line.count("ReleaseSha=") == 1
     read = understood(line)
     assert len(read.pop("ReleaseSha")) == 64
-    assert read == {"FileHosts": "a.example,*.b.example", "PublicUrl": ""}
+    assert read == {"DownloadHosts": "a.example,*.b.example", "PublicUrl": ""}
 
 
 def test_what_is_not_prepared_or_not_a_parameter_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["nowhere"]) == 1
-    assert main(["prod", "SubmitsPer10s"]) == 1
+    assert main(["prod", "PoyoSubmitsPer10s"]) == 1
 
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.splitlines() == [
         "samconfig.toml prepares no environment 'nowhere'",
-        "not Name=value: SubmitsPer10s",
+        "not Name=value: PoyoSubmitsPer10s",
     ]
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from imagetasks import telemetry
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import KeptFile
+from imagetasks.tasks.task import StoredImage
 from imagetasks.tasks.transitions import TRANSITIONS
 from local.cfn_intrinsics import Template, holds, resolve
 from local.processes import ROOT
@@ -169,9 +169,9 @@ def test_gradually_each_function_is_a_canary_that_alarms_take_back() -> None:
         assert "DEPLOYMENT_STOP_ON_ALARM" in group["AutoRollbackConfiguration"]["Events"]
         assert set(watched) <= set(alarms)
         assert watched == [
-            "ApiFailedAlarm",
-            "CallbackRefusedAlarm",
-            "LookFailedAlarm",
+            "ApiUnexpectedErrorAlarm",
+            "CallbackNotEnqueuedAlarm",
+            "ReconcileFailedAlarm",
             "ApiErrorsAlarm",
             "WebhookErrorsAlarm",
             "WorkerErrorsAlarm",
@@ -317,9 +317,9 @@ def test_what_cannot_be_heard_is_kept_for_two_weeks() -> None:
     redrive = properties("TaskQueue")["RedrivePolicy"]
     schedule = properties("SweepFunctionEveryMinute")["Target"]
     failing = properties("SweepFunctionEventInvokeConfig")["DestinationConfig"]["OnFailure"]
-    failed = {"Fn::GetAtt": ["FailedInvocations", "Arn"]}
+    failed = {"Fn::GetAtt": ["FailedInvocationQueue", "Arn"]}
 
-    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["TaskDeadLetters", "Arn"]}
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["TaskDeadLetterQueue", "Arn"]}
     assert schedule["DeadLetterConfig"] == {"Arn": failed}
     assert failing == {"Destination": failed}
     for name, queue in resources("AWS::SQS::Queue").items():
@@ -424,11 +424,11 @@ MAY = {
         "TasksTable/index/due": "dynamodb: Query",
         "TasksTable": "dynamodb: UpdateItem",
         "TaskQueue": "sqs: SendMessage",
-        "FailedInvocations": "sqs: SendMessage",
+        "FailedInvocationQueue": "sqs: SendMessage",
     },
     "SweepFunctionEveryMinuteRole": {
         "SweepFunctionAliaslive": "lambda: InvokeFunction",
-        "FailedInvocations": "sqs: SendMessage",
+        "FailedInvocationQueue": "sqs: SendMessage",
     },
 }
 
@@ -514,7 +514,7 @@ def test_every_parameter_is_described_and_its_default_is_one_it_takes() -> None:
 def test_the_readme_names_every_parameter_and_its_default() -> None:
     deploying = README.split("## Deploying to AWS")[1]
     table = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", deploying, re.MULTILINE))
-    words = {"empty": "", "PoYo's": parameters()["FileHosts"]["Default"]}
+    words = {"empty": "", "PoYo's": parameters()["DownloadHosts"]["Default"]}
 
     assert set(table) == set(parameters())
     for name, said in table.items():
@@ -632,9 +632,11 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     [handler] = telemetry.log.handlers
     line = io.StringIO()
     monkeypatch.setattr(handler, "stream", line)
-    kept = KeptFile(key="k", content_type="image/png", bytes=1, width=1, height=1, sha256="0" * 64)
+    kept = StoredImage(
+        key="k", content_type="image/png", bytes=1, width=1, height=1, sha256="0" * 64
+    )
     ended = task(files=(kept,), reason="upstream", poyo_id="p")  # what is None is not logged
-    telemetry.moved("finish", True, ended)
+    telemetry.log_transition("finish", True, ended)
     calls = [
         node
         for path in (ROOT / "functions").rglob("*.py")

@@ -7,7 +7,7 @@ import random
 import struct
 from typing import Any
 
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.reply import HttpResponse
 from imagetasks.tasks.image_format import PNG_HEAD, PNG_TAIL
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
@@ -31,30 +31,32 @@ TROUBLE = {
 """Status, type and message; PoYo is careless and repeats what it was sent."""
 
 
-def trouble(kind: str, echo: dict[str, str]) -> Reply:
+def trouble(kind: str, echo: dict[str, str]) -> HttpResponse:
     """An error answer; `..._in_200` is one that arrives on HTTP 200, `html_502` is a proxy's."""
     if kind == "html_502":
-        return Reply(502, HTML)
+        return HttpResponse(502, HTML)
     status, name, message = TROUBLE[kind.removesuffix("_in_200")]
     error = {"message": message.format(**echo), "type": name}
     body = json.dumps({"code": status, "error": error}).encode()
-    return Reply(200 if kind.endswith("_in_200") else status, body)
+    return HttpResponse(200 if kind.endswith("_in_200") else status, body)
 
 
-def garbage(kind: str) -> Reply:
+def garbage(kind: str) -> HttpResponse:
     """HTTP 200 with something in it that says nothing."""
     bodies = {
         "garbage_200": b'{"code":200,"data":{"task_i',
         "no_id_200": b'{"code":200,"data":{"status":"not_started"}}',
         "empty_200": b"",
     }
-    return Reply(200, bodies[kind])
+    return HttpResponse(200, bodies[kind])
 
 
-def accepted(poyo_id: str, chance: random.Random) -> Reply:
+def accepted(poyo_id: str, chance: random.Random) -> HttpResponse:
     """PoYo took the order."""
     data = {"task_id": poyo_id, "status": "not_started", "created_time": "2026-08-07T07:41:33"}
-    return Reply(200, json.dumps({"code": chance.choice((200, 200, 0)), "data": data}).encode())
+    return HttpResponse(
+        200, json.dumps({"code": chance.choice((200, 200, 0)), "data": data}).encode()
+    )
 
 
 def state(data: dict[str, Any], *, wrapped: bool) -> bytes:

@@ -13,8 +13,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
-from imagetasks.outbound.download import Download
-from imagetasks.tasks.image_format import recognise
+from imagetasks.outbound.download import DownloadedImage
+from imagetasks.tasks.image_format import identify
 from tests.simulation import answers
 from tests.simulation.scheduler import World
 
@@ -112,7 +112,7 @@ class SimulatedDownloads:
         self._spoilt = spoilt
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[Download]:
+    def fetch(self, url: str) -> Iterator[DownloadedImage]:
         """The picture at `url`."""
         body = self._world.effect(
             "file.fetch",
@@ -122,12 +122,12 @@ class SimulatedDownloads:
         )
         file = io.BytesIO(body)
         try:
-            picture = recognise(file)
+            picture = identify(file)
         except ValueError as error:
             self._spoilt(url)
             raise NotAnImage("not_an_image", str(error)) from error
         file.seek(0)
-        yield Download(file, len(body), hashlib.sha256(body).hexdigest(), picture)
+        yield DownloadedImage(file, len(body), hashlib.sha256(body).hexdigest(), picture)
 
     def _fetched(self, url: str) -> bytes:
         fault = self._world.fault("file.fetch")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imagetasks.workflows.receive_callback import Callback
+from imagetasks.workflows.receive_callback import CallbackRequest
 from tests.simulation import answers
 from tests.simulation.scheduler import World
 from tests.simulation.secrets import WEBHOOK_KEY
@@ -17,7 +17,7 @@ from tests.simulation.upstream_ledger import FAILURES, Made
 
 RETRIES_S = (60, 120, 240, 480, 600)
 
-Knock = Callable[[str, Callback, Callable[[bool], None]], None]
+Knock = Callable[[str, CallbackRequest, Callable[[bool], None]], None]
 
 
 class Announcer:
@@ -47,7 +47,7 @@ class Announcer:
         for _ in range(2 if fault == "doubled" else 1):
             self._world.after(max(0, wait_s), lambda: self._ring(made, callback, readable, 0))
 
-    def _ring(self, made: Made, callback: Callback, readable: bool, tries: int) -> None:
+    def _ring(self, made: Made, callback: CallbackRequest, readable: bool, tries: int) -> None:
         def answered(ok: bool) -> None:
             if ok and readable:
                 made.heard_at = made.heard_at or self._world.now
@@ -81,13 +81,13 @@ def signature(poyo_id: str, stamp: int) -> Mapping[str, str]:
     }
 
 
-def addressed(url: str, headers: Mapping[str, str], body: bytes) -> Callback:
+def addressed(url: str, headers: Mapping[str, str], body: bytes) -> CallbackRequest:
     """A request to a callback URL, as the gateway hands it over."""
     kid, task_id, mac = url.split("/")[-3:]
-    return Callback(kid=kid, task_id=task_id, mac=mac, headers=headers, body=body)
+    return CallbackRequest(kid=kid, task_id=task_id, mac=mac, headers=headers, body=body)
 
 
-def strange(kind: str, url: str, other: str, retired: str) -> Callback:
+def strange(kind: str, url: str, other: str, retired: str) -> CallbackRequest:
     """What somebody without the URL may try: nothing of it may open."""
     kid, task_id, mac = url.split("/")[-3:]
     body = json.dumps({"task_id": "STRANGER", "status": "finished"}).encode()
@@ -99,10 +99,10 @@ def strange(kind: str, url: str, other: str, retired: str) -> Callback:
         "retired_kid": {"kid": retired if retired != kid else "k0"},
     }
     parts = {"kid": kid, "task_id": task_id, "mac": mac} | wrong[kind]
-    return Callback(headers={}, body=body, **parts)
+    return CallbackRequest(headers={}, body=body, **parts)
 
 
-def leaked(kind: str, url: str, other_id: str) -> tuple[Callback, bool]:
+def leaked(kind: str, url: str, other_id: str) -> tuple[CallbackRequest, bool]:
     """What somebody with the URL may say, and whether an id can be read from it."""
     bodies = {
         "id_nobody_has": json.dumps({"task_id": "NOBODYHASTHISID0"}).encode(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from decimal import Decimal
 
-from imagetasks.errors import KeyReused, TaskNotFound
+from imagetasks.errors import IdempotencyKeyReused, TaskNotFound
 from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.submit import Order
 from tests.simulation.functions import Functions
@@ -67,9 +67,9 @@ class Client:
             model="gpt-image-2",
             input={"prompt": f"CANARY-prompt {self.name}", "quality": "low", "size": "auto"},
             metadata={"variant": variant},
-            estimate=Decimal(2),
-            origin=ORIGIN,
-            notify_url=self.hook,
+            estimated_credits=Decimal(2),
+            public_base_url=ORIGIN,
+            notification_url=self.hook,
         )
 
     def read(self) -> None:
@@ -115,7 +115,7 @@ class Client:
         self._functions.delete("owner0/somebody", self.task_id, answered)
 
     def _answered(self, variant: str, process: Process, end: End) -> None:
-        if isinstance(end.error, KeyReused):
+        if isinstance(end.error, IdempotencyKeyReused):
             self._world.counts["event", "key_reused"] += 1
             if len(self.bodies) < 2:
                 raise Broken(f"a key is its owner's own: {self.name}")

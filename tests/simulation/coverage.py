@@ -45,7 +45,7 @@ EFFECTS = {
     "read": ("table.get",),
     "list": ("table.page", "table.rows"),
     "delete": ("table.get", "table.update delete", "queue.send"),
-    "sweep": ("table.due", "table.touch", "queue.send"),
+    "sweep": ("table.query_due", "table.update_blind", "queue.send"),
     "hear": ("secrets.get", "queue.send"),
 }
 """Every effect that a verb has."""

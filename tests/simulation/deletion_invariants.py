@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from imagetasks.tasks.conditional_write import Row
+from imagetasks.tasks.conditional_write import Item
 from tests.simulation.bucket import SimulatedBucket
 from tests.simulation.process import Broken
 from tests.simulation.scheduler import World
 
-GONE = ("listed", "listed_status", "link_key", "notify_url", "notices", "notice_at")
+GONE = (
+    "owner_key",
+    "owner_status_key",
+    "file_url_key",
+    "notification_url",
+    "notification_attempts",
+    "next_notification_at",
+)
 
 
 class Deleting:
@@ -21,7 +28,7 @@ class Deleting:
         self._world = world
         self._bucket = bucket
 
-    def written(self, old: Row, new: Row) -> None:
+    def written(self, old: Item, new: Item) -> None:
         """From the deletion on nothing of the order is in the row, and nothing comes back."""
         _hold(old.get("deleted_at", new.get("deleted_at")) == new.get("deleted_at"), "once", new)
         if "deleted_at" not in new:
@@ -34,7 +41,7 @@ class Deleting:
         sent = old["state"] == "pending" and new["state"] == "submitting"
         _hold(not sent, "what was deleted is not sent", new)
 
-    def _begin(self, old: Row, new: Row) -> None:
+    def _begin(self, old: Item, new: Item) -> None:
         task_id, state = str(new["task_id"]), str(old["state"])
         self._at[task_id], self.states[task_id] = self._world.now, state
         self._world.counts["event", f"deleted {state}"] += 1
@@ -44,7 +51,7 @@ class Deleting:
         if self._at.get(task_id, asked_at) < asked_at:
             raise Broken(f"deleted means gone: {task_id} was shown")
 
-    def end(self, row: Row) -> None:
+    def end(self, row: Item) -> None:
         """The row is at rest: it has no files, and the bucket has none of it."""
         if "deleted_at" not in row:
             return

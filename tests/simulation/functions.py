@@ -8,19 +8,19 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagetasks.api.pagination import Place
+from imagetasks.api.pagination import ListPosition
 from imagetasks.aws.task_repository import Page
 from imagetasks.errors import (
-    KeyReused,
+    DatabaseUnavailable,
+    IdempotencyKeyReused,
     QueueUnavailable,
     SecretInvalid,
     SecretUnavailable,
-    StoreUnavailable,
     TaskNotFound,
 )
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
-from imagetasks.workflows.receive_callback import Callback, hear
+from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from imagetasks.workflows.submit import Order
 from imagetasks.workflows.sweep import sweep
 from tests.simulation.process import Broken, End, Process
@@ -32,12 +32,12 @@ Errors = tuple[type[Exception], ...]
 Ended = Callable[[Process, End], None]
 # What each function may raise while its wires fail: the platform, PoYo or the client tries again.
 SECRETS: Errors = (SecretInvalid, SecretUnavailable)
-API: Errors = (KeyReused, StoreUnavailable, *SECRETS)
-READING: Errors = (TaskNotFound, StoreUnavailable)
-OURS: Errors = (KeyReused, TaskNotFound)  # answers, whatever the weather
+API: Errors = (IdempotencyKeyReused, DatabaseUnavailable, *SECRETS)
+READING: Errors = (TaskNotFound, DatabaseUnavailable)
+OURS: Errors = (IdempotencyKeyReused, TaskNotFound)  # answers, whatever the weather
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
-WORKER: Errors = (StoreUnavailable, QueueUnavailable, *SECRETS, ClientError)  # the bucket's own
-SWEEP: Errors = (StoreUnavailable, QueueUnavailable)
+WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, *SECRETS, ClientError)  # the bucket's own
+SWEEP: Errors = (DatabaseUnavailable, QueueUnavailable)
 TIMEOUTS_S = {"api": 25, "webhook": 10, "worker": 60, "sweep": 50}  # as in template.yaml
 
 
@@ -58,16 +58,16 @@ class Functions:
 
     def read(self, owner: str, task_id: str, wait_s: int, ended: Ended) -> None:
         """A request for a task, to be answered when its status changes or the wait is over."""
-        work: Callable[[Instance], Any] = lambda each: each.reader.awaited(  # noqa: E731
+        work: Callable[[Instance], Any] = lambda each: each.reader.wait_for_change(  # noqa: E731
             owner, task_id, wait_s=wait_s
         )
         self._start("api", "read", task_id[:6], work, READING, ended)
 
     def page(
-        self, owner: str, status: str | None, limit: int, after: Place | None, ended: Ended
+        self, owner: str, status: str | None, limit: int, after: ListPosition | None, ended: Ended
     ) -> None:
         """A request for a page of the owner's list."""
-        work: Callable[[Instance], Any] = lambda each: each.reader.page(  # noqa: E731
+        work: Callable[[Instance], Any] = lambda each: each.reader.list(  # noqa: E731
             owner, status=status, limit=limit, after=after
         )
         self._start("api", "list", f"{owner} {status or ''}", work, READING, ended)
@@ -81,19 +81,19 @@ class Functions:
 
         self._start("api", "delete", task_id[:6], work, READING, ended)
 
-    def webhook(self, callback: Callback, ended: Ended) -> None:
+    def webhook(self, callback: CallbackRequest, ended: Ended) -> None:
         """A request to the callback route."""
 
         def work(each: Instance) -> bool:
-            return hear(callback, keys=each.callback_keys, doorbell=each.doorbell)
+            return receive_callback(callback, keys=each.callback_keys, queue=each.queue)
 
         self._start("webhook", "hear", callback.task_id[:6], work, WEBHOOK, ended)
 
     def worker(self, message: Message, done: Callable[[bool], None]) -> None:
         """A message from the queue, which is deleted when nothing went wrong."""
-        ring = Ring.read(message.body)
-        subject = f"{ring.task_id[:6]} rung by {ring.by} {ring.poyo_id or ''}"
-        work: Callable[[Instance], None] = lambda each: each.looker.look(ring)  # noqa: E731
+        ring = TaskMessage.from_json(message.body)
+        subject = f"{ring.task_id[:6]} rung by {ring.source} {ring.poyo_id or ''}"
+        work: Callable[[Instance], None] = lambda each: each.reconciler.reconcile(ring)  # noqa: E731
         over: Ended = lambda _, end: done(not end.killed and not end.error)  # noqa: E731
         self._start("worker", "look", subject, work, WORKER, over)
 
@@ -103,12 +103,12 @@ class Functions:
 
         def work(each: Instance) -> str:
             swept = sweep(
-                store=each.store,
-                doorbell=each.doorbell,
-                pace=each.pace,
+                repository=each.repository,
+                queue=each.queue,
+                clock=each.clock,
                 time_left_s=lambda: 40 - (self._world.now - begin) / 1000,
             )
-            return f"rang {swept.rung}"
+            return f"rang {swept.enqueued}"
 
         self._start("sweep", "sweep", "", work, SWEEP, lambda _, end: None)
 

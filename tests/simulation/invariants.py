@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter
 from typing import Any
 
-from imagetasks.tasks.conditional_write import Put, Row, Update
+from imagetasks.tasks.conditional_write import Item, PutItem, UpdateItem
 from tests.simulation import answers
 from tests.simulation.bucket import SimulatedBucket
 from tests.simulation.deletion_invariants import Deleting
@@ -44,7 +44,7 @@ STAY = (
     "reason",
     "poyo_id",
     "finished_at",
-    "charged",
+    "charged_credits",
 )
 MAY_POST_AGAIN = {"later"}  # PoYo said 429, or 401 to a key that was rotated just then
 PEACE_MS = 3 * HOUR_MS  # the longest backoff (30 min), doubled, a claim, the clocks, and some more
@@ -70,13 +70,13 @@ class Promises:
         self.telling = Telling(world, secrets)
         self.deleting = Deleting(world, bucket)
         self._orders: dict[str, str] = {}
-        self.looks: Counter[tuple[str, int]] = Counter()
+        self.polls: Counter[tuple[str, int]] = Counter()
         self._world = world
         self._ledger = ledger
         self._bucket = bucket
         self._secrets = secrets
 
-    def written(self, old: Row, new: Row, write: Put | Update) -> None:
+    def written(self, old: Item, new: Item, write: PutItem | UpdateItem) -> None:
         """A row changes: what it may become follows from what it was."""
         if new["pk"].startswith("poyo#"):
             _hold(not old or old["task_id"] == new["task_id"], "a PoYo id belongs to one task", new)
@@ -108,7 +108,7 @@ class Promises:
             outdated = order in self._ledger.outdated and not self._secrets.failed
             _hold(not outdated, "a key rotated in time costs no task", new)
 
-    def _begin(self, new: Row) -> None:
+    def _begin(self, new: Item) -> None:
         task_id = str(new["task_id"])
         self._world.process.created.add(task_id)
         self.created[task_id] = (str(new["owner"]), self._world.now)
@@ -128,8 +128,8 @@ class Promises:
     def rung(self, task_id: str) -> None:
         """A bell rang for a task."""
         hour = self._world.now // HOUR_MS
-        self.looks[task_id, hour] += 1
-        if self.looks[task_id, hour] > MOST_LOOKS:
+        self.polls[task_id, hour] += 1
+        if self.polls[task_id, hour] > MOST_LOOKS:
             raise Broken(f"no storm: {MOST_LOOKS} bells in an hour for {task_id}")
 
     def end(self) -> None:
@@ -150,13 +150,17 @@ class Promises:
         for made in self._ledger.made:
             self._delivered(made)
 
-    def _legal(self, old: Row, new: Row) -> None:
+    def _legal(self, old: Item, new: Item) -> None:
         before, after = old.get("state", ""), new["state"]
         soft = before == "failed" and old["reason"] in SOFT
         final = before == "finished" or (before == "failed" and not soft)
         same = {name: old.get(name) for name in STAY} == {name: new.get(name) for name in STAY}
         _hold(not final or same, "final is final", new)
-        _hold(old.get("charged", new.get("charged")) == new.get("charged"), "money stays", new)
+        _hold(
+            old.get("charged_credits", new.get("charged_credits")) == new.get("charged_credits"),
+            "money stays",
+            new,
+        )
         if before != after:
             _hold(after in MOVES[before], f"a legal transition ({before} to {after})", new)
             if after == "failed":
@@ -164,17 +168,21 @@ class Promises:
                 _hold(new["reason"] in REASONS[before], f"a reason for {before}", new)
         elif soft:
             _hold(new["reason"] == old["reason"], "soft failures only improve", new)
-        listed = new.get("listed_status", f"{SHOWN[after]}#{new['owner']}")
+        listed = new.get("owner_status_key", f"{SHOWN[after]}#{new['owner']}")
         _hold(listed == f"{SHOWN[after]}#{new['owner']}", "listed as what it is", new)
         ended = after == "finished" or (after == "failed" and new["reason"] not in SOFT)
-        busy = "notices" in new or "deleted_at" in new
+        busy = "notification_attempts" in new or "deleted_at" in new
         _hold(ended or after == "failed" or "due_at" in new, "an open task is on the list", new)
         ends = before != after and (ended or after == "failed")
         _hold(not ends or ("due_at" in new) == busy, "what has ended is on no to-do list", new)
-        _hold("notices" not in new or "due_at" in new, "what is to be told is on the list", new)
+        _hold(
+            "notification_attempts" not in new or "due_at" in new,
+            "what is to be told is on the list",
+            new,
+        )
         _hold(after != "running" or "poyo_id" in new, "running means known to PoYo", new)
 
-    def _kept(self, row: Row) -> None:
+    def _kept(self, row: Item) -> None:
         """`finished` means ours: every file lies in the bucket, with the hash the row says."""
         _hold(bool(row["files"]) or "deleted_at" in row, "finished has files", row)
         if "deleted_at" in row:
@@ -191,7 +199,7 @@ class Promises:
             return
         self._world.counts["event", "image_owed"] += 1
         _hold(row["state"] == "finished", f"nothing paid is lost ({made.poyo_id})", row)
-        _hold(row["charged"] in made.meter, f"charged as PoYo says ({made.meter})", row)
+        _hold(row["charged_credits"] in made.meter, f"charged as PoYo says ({made.meter})", row)
         if "deleted_at" in row:
             self._world.counts["event", "deleted_and_settled"] += 1
             return
@@ -202,7 +210,7 @@ class Promises:
         )
         _hold(same, "the image is the one that PoYo made", row)
 
-    def _owed(self, made: Made, row: Row) -> bool:
+    def _owed(self, made: Made, row: Item) -> bool:
         """Whether we had every chance to get this image."""
         bound = row.get("poyo_id") == made.poyo_id
         if made.end in FAILURES or made.ends_at is None:
@@ -216,16 +224,16 @@ class Promises:
         held = told is not None and told.survived and "queue.send" not in told.failures
         if not (bound or held or made.heard_at):
             return False  # the answer was lost and no callback with the id came: nobody told us
-        if made.spoilt >= SPOILT or (not bound and made.denied >= DENIED):
+        if made.spoilt >= SPOILT or (not bound and made.not_found_count >= DENIED):
             return False  # PoYo showed no picture, or denied its id, again and again
         begin = max(self._world.calm_at or 0, made.ends_at, made.heard_at or 0)
         if begin + PEACE_MS > made.ends_at + FILE_LIFE_MS:
             return False  # the file was gone before the trouble was over
-        late = bound and made.ends_at - int(row["bound_at"]) > DAY_MS - HOUR_MS
+        late = bound and made.ends_at - int(row["confirmed_at"]) > DAY_MS - HOUR_MS
         return not late or made.heard_at is not None  # given up after a day: a bell must revive it
 
 
-def _hold(holds: bool, promise: str, row: Row) -> None:
+def _hold(holds: bool, promise: str, row: Item) -> None:
     if not holds:
         shown = {name: row.get(name) for name in ("pk", "state", "reason", "poyo_id", "due_at")}
         raise Broken(f"{promise}: {shown}")

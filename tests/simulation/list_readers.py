@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import Place
+from imagetasks.api.pagination import ListPosition
 from tests.simulation.functions import Functions
 from tests.simulation.invariants import Promises
 from tests.simulation.process import Broken, End, Process
@@ -53,7 +53,7 @@ class Browser:
             self._check(end.value.tasks, asked_at)
             self._turn(end.value.last)
 
-        place = pagination.read(after) if after else None
+        place = pagination.decode_cursor(after) if after else None
         self._functions.page(self._owner, self._status, self._limit, place, answered)
 
     def _again(self, after: str | None) -> None:
@@ -72,14 +72,14 @@ class Browser:
         if len(tasks) > self._limit:
             raise Broken(f"a page has its limit: {len(tasks)} of {self._limit}")
 
-    def _turn(self, last: Place | None) -> None:
+    def _turn(self, last: ListPosition | None) -> None:
         self._pages += 1
         if self._pages > MOST_PAGES:
             raise Broken("a list has an end")
         if last is None:
             self._end()
             return
-        after = pagination.written(last)
+        after = pagination.encode_cursor(last)
         self._world.after(self._world.chance.choice((0, 0.5, 20, 600)), lambda: self._ask(after))
 
     def _end(self) -> None:

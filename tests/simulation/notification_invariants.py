@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imagetasks.tasks.conditional_write import Row
+from imagetasks.tasks.conditional_write import Item
 from tests.simulation.process import Broken
 from tests.simulation.scheduler import World
 from tests.simulation.secrets import NOTIFY_KEYS, SimulatedSecrets
@@ -39,41 +39,49 @@ class Telling:
         self._given_up: set[str] = set()
         self._times: Counter[str] = Counter()
 
-    def written(self, old: Row, new: Row) -> None:
+    def written(self, old: Item, new: Item) -> None:
         """An end opens six tries, a claim takes one of them, only success or the sixth ends them."""
         task_id = str(new["task_id"])
-        if not old and "notify_url" in new:
-            self._hooks[task_id] = (str(new["owner"]), str(new["notify_url"]))
+        if not old and "notification_url" in new:
+            self._hooks[task_id] = (str(new["owner"]), str(new["notification_url"]))
         if "deleted_at" in new:
             self._ends.pop(task_id, None)
         elif old.get("state") != new["state"]:
             self._turned(task_id, old, new)
-        elif old.get("notices") != new.get("notices"):
+        elif old.get("notification_attempts") != new.get("notification_attempts"):
             self._moved(task_id, old, new)
 
-    def _turned(self, task_id: str, old: Row, new: Row) -> None:
+    def _turned(self, task_id: str, old: Item, new: Item) -> None:
         if new["state"] not in ENDS:
             self._ends.pop(task_id, None)
             return
         # What the submit's own answer says is not told once more.
         said = self._world.process.verb == "submit" and int(new["attempt"]) == 1
-        owed = "notify_url" in new and not said
-        hold(not owed or new.get("notices") == 0, "an end begins its tries anew", task_id)
+        owed = "notification_url" in new and not said
+        hold(
+            not owed or new.get("notification_attempts") == 0,
+            "an end begins its tries anew",
+            task_id,
+        )
         if owed:
             self._times[task_id] += 1
             self._given_up.discard(task_id)
             self._ends[task_id] = Ended(self._world.now, str(new["state"]))
 
-    def _moved(self, task_id: str, old: Row, new: Row) -> None:
+    def _moved(self, task_id: str, old: Item, new: Item) -> None:
         process = self._world.process
-        if "notices" not in new:
+        if "notification_attempts" not in new:
             told = task_id in process.told
-            hold(told or int(old["notices"]) >= MOST_TRIES, "told, or six times tried", task_id)
+            hold(
+                told or int(old["notification_attempts"]) >= MOST_TRIES,
+                "told, or six times tried",
+                task_id,
+            )
             self._world.counts["event", "told" if told else "given_up"] += 1
             self._given_up.add(task_id)
             return
-        tries = int(new["notices"])
-        hold(tries == int(old["notices"]) + 1, "tries are counted", task_id)
+        tries = int(new["notification_attempts"])
+        hold(tries == int(old["notification_attempts"]) + 1, "tries are counted", task_id)
         hold(tries <= MOST_TRIES, "six tries at most", task_id)
         process.claims.append((task_id, str(new["state"])))
 
@@ -106,10 +114,10 @@ class Telling:
         right = headers.get("X-Webhook-Signature") == expected
         hold(right, "signed exactly when there is a key", task_id)
 
-    def end(self, row: Row) -> None:
+    def end(self, row: Item) -> None:
         """The row is at rest: its caller knows of its last end, or had six tries to hear of it."""
         task_id = str(row["task_id"])
-        hold("notices" not in row, "nothing is left to be told", task_id)
+        hold("notification_attempts" not in row, "nothing is left to be told", task_id)
         ended = self._ends.get(task_id)
         if ended is None:
             return

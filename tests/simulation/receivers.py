@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from imagetasks.errors import DeliveryFailed, DeliveryForbidden
+from imagetasks.errors import NotificationFailed, NotificationForbidden
 from tests.simulation.scheduler import World
 
 HOOKS = "https://caller.invalid/CANARY-hook/"
@@ -23,7 +23,7 @@ class SimulatedDeliveries:
         self._posting = posting
         self._taken = taken
 
-    def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
+    def send(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
         """Send `body` once."""
         said = json.loads(body)
         self._posting(url, said, headers)
@@ -32,15 +32,15 @@ class SimulatedDeliveries:
     def _post(self, url: str, said: Any, headers: Mapping[str, str]) -> None:
         fault = self._world.fault("deliver.post")
         if fault == "not_allowed":
-            raise DeliveryForbidden("address_private")
+            raise NotificationForbidden("address_private")
         if fault == "unreachable":
-            raise DeliveryFailed("unreachable")
+            raise NotificationFailed("unreachable")
         if fault == "refused":
-            raise DeliveryFailed("http_503")
+            raise NotificationFailed("http_503")
         if fault == "too_slow":
             self._world.sleep(MOST_MS)
-            raise DeliveryFailed("too_slow")
+            raise NotificationFailed("too_slow")
         self._taken(url, said, headers)
         if fault == "answer_lost":
             self._world.sleep(self._world.chance.uniform(0, MOST_MS))
-            raise DeliveryFailed("no_answer")
+            raise NotificationFailed("no_answer")

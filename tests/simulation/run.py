@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, TextIO, cast
 
 from imagetasks import telemetry
-from imagetasks.workflows.receive_callback import Callback
+from imagetasks.workflows.receive_callback import CallbackRequest
 from tests.simulation.attackers import Visitors
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.callbacks import Announcer
@@ -156,7 +156,9 @@ class _Stage:
         """Nothing is to happen but the next minute, and nothing is on the to-do list."""
         return self.world.pending == 1 and self.table.next_due() is None
 
-    def _knock(self, actor: str, callback: Callback, answered: Callable[[bool], None]) -> None:
+    def _knock(
+        self, actor: str, callback: CallbackRequest, answered: Callable[[bool], None]
+    ) -> None:
         self.world.tell(actor, "calls back")
         self.functions.webhook(callback, lambda _, end: answered(end.value is True))
 

@@ -7,24 +7,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from imagetasks.aws.image_bucket import Images
-from imagetasks.aws.secrets import ApiKeys, CallbackKeys, Secret
+from imagetasks.aws.image_bucket import ImageBucket
+from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_queue import Doorbell
-from imagetasks.aws.task_repository import Due, Outcome, Store
-from imagetasks.aws.upload_bucket import Uploads
-from imagetasks.clock import Pace
+from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
+from imagetasks.aws.upload_bucket import UploadBucket
+from imagetasks.clock import Clock
 from imagetasks.limits import Limits
-from imagetasks.outbound.download import Downloads
-from imagetasks.outbound.notifications import Deliveries
-from imagetasks.poyo.client import Poyo
+from imagetasks.outbound.download import ImageDownloader
+from imagetasks.outbound.notifications import NotificationSender
+from imagetasks.poyo.client import PoyoClient
 from imagetasks.tasks.task import Task
-from imagetasks.tasks.transitions import TRANSITIONS, Change
-from imagetasks.workflows.notify_caller import Aftercare
-from imagetasks.workflows.owner_tasks import Reader
-from imagetasks.workflows.reconcile import Looker
+from imagetasks.tasks.transitions import TRANSITIONS, TransitionWrite
+from imagetasks.workflows.notify_caller import CallerNotifier
+from imagetasks.workflows.owner_tasks import OwnerTasks
+from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Submitter
-from imagetasks.workflows.task_updater import Steps
+from imagetasks.workflows.task_updater import TaskUpdater
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.queue import SimulatedQueue
 from tests.simulation.receivers import SimulatedDeliveries
@@ -35,32 +35,32 @@ from tests.simulation.upstream import ORIGIN, SimulatedPoyo
 
 
 @dataclass(frozen=True, slots=True)
-class CountingStore(Store):
+class CountingStore(TaskRepository):
     """The real store, which counts the transitions that were won and lost."""
 
     world: World
 
-    def create(self, task: Task) -> Outcome:
+    def create(self, task: Task) -> WriteResult:
         """T0."""
-        return self._counted("submit", Store.create(self, task))
+        return self._counted("submit", TaskRepository.create(self, task))
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: TransitionWrite) -> WriteResult:
         """T2 to T9."""
-        return self._counted(change.name, Store.apply(self, change))
+        return self._counted(change.name, TaskRepository.apply(self, change))
 
-    def bind(self, change: Change, poyo_id: str) -> Outcome:
+    def confirm_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
         """T1."""
-        return self._counted(change.name, Store.bind(self, change, poyo_id))
+        return self._counted(change.name, TaskRepository.confirm_submission(self, change, poyo_id))
 
-    def claim(self, due: Due, *, until: int) -> bool:
+    def claim(self, due: DueTask, *, until: int) -> bool:
         """T7 as the sweep does it."""
-        won = Store.claim(self, due, until=until)
+        won = TaskRepository.claim(self, due, until=until)
         self.world.counts["transition", f"T7 claim {'won' if won else 'lost'}"] += 1
         return won
 
-    def _counted(self, name: str, outcome: Outcome) -> Outcome:
+    def _counted(self, name: str, outcome: WriteResult) -> WriteResult:
         number = TRANSITIONS[name].number if name in TRANSITIONS else "T0"
-        result = "won" if outcome.won else "lost"
+        result = "won" if outcome.applied else "lost"
         self.world.counts["transition", f"{number} {name} {result}"] += 1
         self.world.tell(self.world.process.actor, f"{number} {name}", result)
         return outcome
@@ -88,45 +88,49 @@ class Instance:
         self._set_clock()
         chance = random.Random(world.chance.getrandbits(64))  # noqa: S311 - a story, not a secret
         self.name = name
-        self.pace = Pace(clock=lambda: world.now + self._skew_ms, chance=chance, limits=Limits())
-        self.store = CountingStore(cast(Table, wires.table), world)
-        self.doorbell = Doorbell(cast(Any, wires.queue), "queue")
+        self.clock = Clock(now_ms=lambda: world.now + self._skew_ms, rng=chance, limits=Limits())
+        self.repository = CountingStore(cast(Table, wires.table), world)
+        self.queue = TaskQueue(cast(Any, wires.queue), "queue")
         seconds: Callable[[], float] = lambda: world.now / 1000  # noqa: E731
-        self.callback_keys = CallbackKeys(Secret(cast(Any, wires.secrets), "callback", seconds))
-        keys = ApiKeys(Secret(cast(Any, wires.secrets), "api", seconds))
-        poyo = Poyo(send=wires.poyo.send, base_url=ORIGIN, key=keys.poyo_key, renewed=keys.renewed)
-        self.submitter = Submitter(
-            store=self.store,
-            poyo=poyo,
-            doorbell=self.doorbell,
-            callback_keys=self.callback_keys,
-            uploads=Uploads(cast(Any, wires.bucket), "bucket"),
-            pace=self.pace,
+        self.callback_keys = CallbackKeys(
+            CachedSecret(cast(Any, wires.secrets), "callback", seconds)
         )
-        self.reader = Reader(
-            store=self.store,
-            doorbell=self.doorbell,
-            pace=self.pace,
+        keys = ApiKeys(CachedSecret(cast(Any, wires.secrets), "api", seconds))
+        poyo = PoyoClient(
+            send=wires.poyo.send, base_url=ORIGIN, key=keys.poyo_key, refresh_key=keys.refresh_key
+        )
+        self.submitter = Submitter(
+            repository=self.repository,
+            poyo=poyo,
+            queue=self.queue,
+            callback_keys=self.callback_keys,
+            uploads=UploadBucket(cast(Any, wires.bucket), "bucket"),
+            clock=self.clock,
+        )
+        self.reader = OwnerTasks(
+            repository=self.repository,
+            queue=self.queue,
+            clock=self.clock,
             sleep=lambda seconds: world.sleep(seconds * 1000),
         )
-        images = Images(cast(Any, wires.bucket), "bucket")
-        steps = Steps(store=self.store, doorbell=self.doorbell, pace=self.pace)
-        self.looker = Looker(
-            store=self.store,
+        images = ImageBucket(cast(Any, wires.bucket), "bucket")
+        updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
+        self.reconciler = TaskReconciler(
+            repository=self.repository,
             poyo=poyo,
             images=images,
-            downloads=cast(Downloads, wires.downloads),
-            doorbell=self.doorbell,
+            downloads=cast(ImageDownloader, wires.downloads),
+            queue=self.queue,
             submitter=self.submitter,
-            aftercare=Aftercare(
+            notifier=CallerNotifier(
                 images=images,
-                deliveries=cast(Deliveries, wires.deliveries),
+                deliveries=cast(NotificationSender, wires.deliveries),
                 keys=keys,
-                steps=steps,
-                pace=self.pace,
+                updater=updater,
+                clock=self.clock,
             ),
-            steps=steps,
-            pace=self.pace,
+            updater=updater,
+            clock=self.clock,
         )
 
     def wake(self) -> None:

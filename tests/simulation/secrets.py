@@ -62,10 +62,10 @@ class SimulatedSecrets:
         self._world.tell("operator", "retires a callback key", kid)
 
     def _api(self) -> dict[str, Any]:
-        return {"poyo_api_key": self.poyo_keys[-1], "webhook_keys": NOTIFY_KEYS}
+        return {"poyo_api_key": self.poyo_keys[-1], "notification_signing_keys": NOTIFY_KEYS}
 
     def _callback(self) -> dict[str, Any]:
         live = self.kids[self.kids.index(self.retired) + 1 :] if self.retired != "k0" else self.kids
         keys = {kid: f"CANARY-callback-key-{kid}" for kid in live}
-        signing = {"poyo_webhook_key": WEBHOOK_KEY} if self._world.plan.signed else {}
+        signing = {"poyo_callback_signing_key": WEBHOOK_KEY} if self._world.plan.signed else {}
         return {"current": self.kids[-1]} | keys | signing

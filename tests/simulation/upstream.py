@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from imagetasks.errors import AnswerLost, NotSent
-from imagetasks.poyo.reply import Reply
+from imagetasks.errors import RequestNotSent, ResponseLost
+from imagetasks.poyo.reply import HttpResponse
 from tests.simulation import answers
 from tests.simulation.faults import LIES
 from tests.simulation.scheduler import World
@@ -39,20 +39,20 @@ class SimulatedPoyo:
         headers: Mapping[str, str],
         body: bytes | None,
         read_s: float,
-    ) -> Reply:
+    ) -> HttpResponse:
         """Answer one request."""
         if method == "POST":
-            what: Callable[[], Reply] = lambda: self._submit(headers, body or b"", read_s)  # noqa: E731
+            what: Callable[[], HttpResponse] = lambda: self._submit(headers, body or b"", read_s)  # noqa: E731
         else:
             what = lambda: self._status(headers, url.rpartition("/")[2], read_s)  # noqa: E731
         return self.world.effect(f"poyo.{method}", what, show=lambda reply: f"HTTP {reply.status}")
 
     # The paid door
 
-    def _submit(self, headers: Mapping[str, str], body: bytes, read_s: float) -> Reply:
+    def _submit(self, headers: Mapping[str, str], body: bytes, read_s: float) -> HttpResponse:
         fault = self._submit_fault()
         if fault == "not_sent":
-            raise NotSent("ConnectionRefusedError")
+            raise RequestNotSent("ConnectionRefusedError")
         said: dict[str, Any] = json.loads(body)
         order = str(said["input"]["prompt"]).removeprefix("CANARY-prompt ")
         task_id = headers["Idempotency-Key"]
@@ -81,7 +81,7 @@ class SimulatedPoyo:
         self._note(order, "made")
         if fault == "answer_lost":
             self.world.sleep(self.world.chance.uniform(0, read_s * 1000))
-            raise AnswerLost("RemoteDisconnected")
+            raise ResponseLost("RemoteDisconnected")
         self._answer_after(read_s, late=fault == "answer_late")
         made.told = self.world.process
         return answers.accepted(made.poyo_id, self.world.chance)
@@ -93,17 +93,17 @@ class SimulatedPoyo:
             return kind
         return self.world.fault("poyo.submit")
 
-    def _lost(self, order: str, read_s: float) -> Reply:
+    def _lost(self, order: str, read_s: float) -> HttpResponse:
         self._note(order, "unclear")
         self.world.sleep(read_s * 1000)
-        raise AnswerLost("ReadTimeout")
+        raise ResponseLost("ReadTimeout")
 
-    def _unclear(self, order: str, kind: str, echo: dict[str, str]) -> Reply:
+    def _unclear(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
         self._note(order, "unclear")
         known = kind in answers.TROUBLE or kind.endswith("_in_200") or kind == "html_502"
         return answers.trouble(kind, echo) if known else answers.garbage(kind)
 
-    def _refused(self, order: str, kind: str, echo: dict[str, str]) -> Reply:
+    def _refused(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
         """Nothing was made: some may be sent again, some never, 408 and 5xx do not say so."""
         later = kind.startswith(("busy_429", "unauthorised_401"))
         unclear = kind.startswith(("timeout_408", "error_500", "html_502"))
@@ -117,20 +117,20 @@ class SimulatedPoyo:
         takes = self.world.chance.uniform(*slow)
         self.world.sleep(min(takes, read_s * 1000))
         if takes > read_s * 1000:
-            raise AnswerLost("ReadTimeout")
+            raise ResponseLost("ReadTimeout")
 
     def _note(self, order: str, outcome: str) -> None:
         self.ledger.posts.append(Post(order, outcome))
 
     # The free door
 
-    def _status(self, headers: Mapping[str, str], poyo_id: str, read_s: float) -> Reply:
+    def _status(self, headers: Mapping[str, str], poyo_id: str, read_s: float) -> HttpResponse:
         fault = self.world.fault("poyo.status")
         if fault == "not_sent":
-            raise NotSent("ConnectTimeoutError")
+            raise RequestNotSent("ConnectTimeoutError")
         self.world.sleep(self.world.chance.uniform(5, 300))
         if fault == "answer_lost":
-            raise AnswerLost("ReadTimeout")
+            raise ResponseLost("ReadTimeout")
         key = headers["Authorization"].removeprefix("Bearer ")
         made = self.ledger.find(poyo_id)
         if key not in self.secrets.accepted:
@@ -140,14 +140,14 @@ class SimulatedPoyo:
             self.refused_at = self.world.now
         if made is None or self.world.now < made.known_at or fault == "unknown_404":
             if made:
-                made.denied += 1
+                made.not_found_count += 1
             return answers.trouble("unknown_404", {})
         if fault == "garbage_200":
             return answers.garbage(fault)
         if fault and fault not in ("behind", "no_files"):
             return answers.trouble(fault, {"key": key, "url": made.callback_url})
         data = self._data(made, fault)
-        return Reply(200, answers.state(data, wrapped=self.world.chance.random() < 0.8))
+        return HttpResponse(200, answers.state(data, wrapped=self.world.chance.random() < 0.8))
 
     def _refused_lately(self) -> bool:
         """Whether somebody may have read the key again for a 401 a moment ago, and waits a little

@@ -37,7 +37,7 @@ class Made:
     owned: bool = False  # a row of ours has its id
     told: Process | None = None  # who got the answer that names this task
     heard_at: int | None = None  # our webhook's first 200 to a callback that names this task
-    denied: int = 0  # times that a status answered 404
+    not_found_count: int = 0  # times that a status answered 404
     spoilt: int = 0  # times that the result was shown without a picture
     meter: set[Decimal] = field(default_factory=set)  # what it was said to have cost
 

@@ -1,4 +1,4 @@
-"""Our house on an emulated AWS inside this process, made from the template's own properties."""
+"""Our code on an AWS emulated in this process, created from the template's own properties."""
 
 from __future__ import annotations
 
@@ -18,23 +18,32 @@ import pytest
 import yaml
 from moto import mock_aws
 
-from imagetasks.aws.image_bucket import Images
-from imagetasks.aws.secrets import ApiKeys, CallbackKeys, Secret
+from imagetasks.aws.image_bucket import ImageBucket
+from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_queue import Doorbell
-from imagetasks.aws.task_repository import Store
-from imagetasks.aws.upload_bucket import Uploads
+from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_repository import TaskRepository
+from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.limits import Limits
-from imagetasks.outbound.notifications import Deliveries
-from imagetasks.tasks.conditional_write import Condition, Put, absent
-from imagetasks.tasks.message import Ring
-from imagetasks.tasks.task import Task, row_key, to_row
-from imagetasks.workflows.notify_caller import Aftercare
-from imagetasks.workflows.reconcile import Looker
+from imagetasks.outbound.notifications import NotificationSender
+from imagetasks.tasks.conditional_write import Condition, PutItem, absent
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import Task, task_pk, to_item
+from imagetasks.workflows.notify_caller import CallerNotifier
+from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Order, Submitter
-from imagetasks.workflows.sweep import Swept, sweep
-from imagetasks.workflows.task_updater import Steps
-from tests.support.fakes import POYO_KEY, PROMPT, Clock, Files, Post, Upstream, pace, poyo
+from imagetasks.workflows.sweep import SweepResult, sweep
+from imagetasks.workflows.task_updater import TaskUpdater
+from tests.support.fakes import (
+    POYO_KEY,
+    PROMPT,
+    Files,
+    ManualClock,
+    Post,
+    Upstream,
+    make_clock,
+    poyo,
+)
 
 REGION: Final = "eu-west-1"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -101,13 +110,13 @@ class Cloud:
             "CALLBACK_SECRET_ARN": self.callback_secret,
             "POYO_BASE_URL": "http://127.0.0.1:9",
             "PUBLIC_URL": "https://img.example",
-            "FILE_HOSTS": "cdn.doculator.org",
-            "CALLBACK_HOSTS": "*",
-            "FIRST_LOOK_SECONDS": "90",
-            "SUBMITS_PER_10S": "20",
+            "DOWNLOAD_HOSTS": "cdn.doculator.org",
+            "NOTIFICATION_HOSTS": "*",
+            "FIRST_POLL_SECONDS": "90",
+            "POYO_SUBMITS_PER_10S": "20",
         } | further
 
-    def rings(self) -> list[dict[str, Any]]:
+    def messages(self) -> list[dict[str, Any]]:
         """Every ring on the queue, taken off it; of delayed ones, which stay, only that they are."""
         sqs = self.client("sqs")
         attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
@@ -122,7 +131,7 @@ class Cloud:
         delayed = int(counted["Attributes"]["ApproximateNumberOfMessagesDelayed"])
         return said + [{"delayed": True}] * delayed
 
-    def rows(self) -> list[dict[str, Any]]:
+    def items(self) -> list[dict[str, Any]]:
         """The whole table."""
         return cast(
             list[dict[str, Any]],
@@ -180,92 +189,96 @@ def aws() -> Iterator[Cloud]:
 
 
 @dataclass
-class World:
-    """Everything a task meets: our verbs and edges, a held clock, a faked PoYo and file host."""
+class TestEnvironment:
+    """Our workflows and clients with a clock that stands still, a fake PoYo and a fake file host."""
+
+    __test__ = False  # not a test class, whatever its name says
 
     cloud: Cloud
     limits: Limits = field(default_factory=Limits)
-    clock: Clock = field(default_factory=Clock)
+    time: ManualClock = field(default_factory=ManualClock)
     upstream: Upstream = field(default_factory=Upstream)
     files: Files = field(default_factory=Files)
     deliveries: Post = field(default_factory=Post)
 
     def __post_init__(self) -> None:
-        cloud, held = self.cloud, pace(self.clock, self.limits)
-        self.pace = held
+        cloud = self.cloud
+        self.clock = make_clock(self.time, self.limits)
         self.table = Table(cloud.client("dynamodb"), cloud.table_name)
-        self.store = Store(self.table)
-        self.images = Images(cloud.client("s3"), cloud.bucket)
-        self.doorbell = Doorbell(cloud.client("sqs"), cloud.queue_url)
-        secret = Secret(cloud.client("secretsmanager"), cloud.callback_secret, self.clock.seconds)
+        self.repository = TaskRepository(self.table)
+        self.images = ImageBucket(cloud.client("s3"), cloud.bucket)
+        self.queue = TaskQueue(cloud.client("sqs"), cloud.queue_url)
+        secret = CachedSecret(
+            cloud.client("secretsmanager"), cloud.callback_secret, self.time.seconds
+        )
         self.callback_keys = CallbackKeys(secret)
         self.poyo = poyo(self.upstream)
         self.submitter = Submitter(
-            store=self.store,
+            repository=self.repository,
             poyo=self.poyo,
-            doorbell=self.doorbell,
+            queue=self.queue,
             callback_keys=self.callback_keys,
-            uploads=Uploads(self.images.client, self.images.bucket),
-            pace=held,
+            uploads=UploadBucket(self.images.client, self.images.bucket),
+            clock=self.clock,
         )
-        self.keys = ApiKeys(Secret(cloud.client("secretsmanager"), cloud.api_secret))
-        self.steps = Steps(store=self.store, doorbell=self.doorbell, pace=held)
-        self.looker = self.looking()
+        self.keys = ApiKeys(CachedSecret(cloud.client("secretsmanager"), cloud.api_secret))
+        self.updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
+        self.reconciler = self.reconciler_with()
 
-    def looking(self, **replaced: Any) -> Looker:
-        """The looker, with some of its edges replaced."""
-        edges: dict[str, Any] = {
-            "store": self.store,
+    def reconciler_with(self, **replaced: Any) -> TaskReconciler:
+        """The reconciler, with some of its clients replaced."""
+        clients: dict[str, Any] = {
+            "repository": self.repository,
             "poyo": self.poyo,
             "images": self.images,
             "downloads": self.files,
-            "doorbell": self.doorbell,
+            "queue": self.queue,
             "submitter": self.submitter,
-            "steps": self.steps,
-            "pace": self.pace,
+            "updater": self.updater,
+            "clock": self.clock,
         }
-        edges |= replaced
-        edges["aftercare"] = Aftercare(
-            images=edges["images"],
-            deliveries=cast(Deliveries, self.deliveries),
+        clients |= replaced
+        clients["notifier"] = CallerNotifier(
+            images=clients["images"],
+            deliveries=cast(NotificationSender, self.deliveries),
             keys=self.keys,
-            steps=self.steps,
-            pace=self.pace,
+            updater=self.updater,
+            clock=self.clock,
         )
-        return Looker(**edges)
+        return TaskReconciler(**clients)
 
-    def look(self, task: Task, by: str = "sweep", poyo_id: str | None = None) -> Task:
-        """One look, and the task as it is afterwards."""
-        self.looker.look(Ring(task_id=task.task_id, by=by, poyo_id=poyo_id))
+    def reconcile(self, task: Task, source: str = "sweep", poyo_id: str | None = None) -> Task:
+        """Reconcile once and return the task as it is afterwards."""
+        self.reconciler.reconcile(TaskMessage(task_id=task.task_id, source=source, poyo_id=poyo_id))
         return self.read(task)
 
     def read(self, task: Task) -> Task:
-        return self.store.read(task.task_id)
+        return self.repository.get(task.task_id)
 
     def put(self, task: Task) -> Task:
         """The task in the table, just so."""
         anyway = Condition((absent("never"),))
-        self.table.put(Put(row=to_row(task), condition=anyway))
+        self.table.put(PutItem(item=to_item(task), condition=anyway))
         return task
 
-    def sweep(self, time_left_s: float = 100) -> Swept:
+    def sweep(self, time_left_s: float = 100) -> SweepResult:
         return sweep(
-            store=self.store,
-            doorbell=self.doorbell,
-            pace=self.pace,
+            repository=self.repository,
+            queue=self.queue,
+            clock=self.clock,
             time_left_s=lambda: time_left_s,
         )
 
     def due(self, task: Task) -> bool:
         """Whether the task is on the to-do list."""
-        return row_key(task.task_id) in self.cloud.indexed()
+        return task_pk(task.task_id) in self.cloud.indexed()
 
 
 @contextmanager
-def world(**options: Any) -> Iterator[World]:
-    """A fresh world."""
+def new_environment(**options: Any) -> Iterator[TestEnvironment]:
+    """A new environment on an empty cloud."""
     with aws() as cloud:
-        yield World(cloud, **options)
+        yield TestEnvironment(cloud, **options)
 
 
 def order(key: str = "key", **changed: Any) -> Order:
@@ -276,7 +289,7 @@ def order(key: str = "key", **changed: Any) -> Order:
         "model": "gpt-image-2",
         "input": {"prompt": PROMPT, "quality": "low", "size": "auto", "resolution": "1K"},
         "metadata": {},
-        "estimate": Decimal(2),
-        "origin": "https://img.example",
+        "estimated_credits": Decimal(2),
+        "public_base_url": "https://img.example",
     }
     return Order(**values | changed)

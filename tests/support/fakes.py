@@ -15,12 +15,12 @@ from typing import Any, BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
-from imagetasks.clock import Pace
+from imagetasks.clock import Clock
 from imagetasks.limits import Limits
-from imagetasks.outbound.download import Download
-from imagetasks.poyo.client import Poyo
-from imagetasks.poyo.reply import Reply
-from imagetasks.tasks.image_format import recognise
+from imagetasks.outbound.download import DownloadedImage
+from imagetasks.poyo.client import PoyoClient
+from imagetasks.poyo.reply import HttpResponse
+from imagetasks.tasks.image_format import identify
 from imagetasks.tasks.task import Task, derive_task_id, shard_of
 from tests.fixtures.images import png
 
@@ -31,7 +31,7 @@ POYO_ID = "BFJI1885TB0ROHQM"
 FILE_URL = "https://cdn.doculator.org/images/canary/canary.png"
 
 
-class Clock:
+class ManualClock:
     """A clock that moves when it is told to; `ms` for our tasks, `seconds` for edges."""
 
     def __init__(self) -> None:
@@ -47,29 +47,29 @@ class Clock:
         self.now += round(seconds * 1000)
 
 
-def pace(clock: Clock, limits: Limits | None = None) -> Pace:
+def make_clock(clock: ManualClock, limits: Limits | None = None) -> Clock:
     """Time by `clock`, and the same chance in every run."""
-    chance = random.Random(7)  # noqa: S311  # chosen so that it repeats
-    return Pace(clock=clock.ms, chance=chance, limits=limits or Limits())
+    rng = random.Random(7)  # noqa: S311  # chosen so that it repeats
+    return Clock(now_ms=clock.ms, rng=rng, limits=limits or Limits())
 
 
-def reply(body: object, status: int = 200) -> Reply:
+def reply(body: object, status: int = 200) -> HttpResponse:
     """A JSON answer of PoYo."""
-    return Reply(status, json.dumps(body).encode())
+    return HttpResponse(status, json.dumps(body).encode())
 
 
-def accepted(poyo_id: str = POYO_ID) -> Reply:
+def accepted(poyo_id: str = POYO_ID) -> HttpResponse:
     """PoYo took the order."""
     return reply({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})
 
 
-def told(status: str, **facts: object) -> Reply:
+def told(status: str, **facts: object) -> HttpResponse:
     """PoYo's answer about a task."""
     data = {"task_id": POYO_ID, "status": status, "files": []} | facts
     return reply({"code": 200, "data": data})
 
 
-def finished(*urls: str, **facts: object) -> Reply:
+def finished(*urls: str, **facts: object) -> HttpResponse:
     """PoYo finished it, and its files lie at `urls`."""
     files = [{"file_url": url, "file_type": "image"} for url in urls or (FILE_URL,)]
     return told("finished", progress=100.0, files=files, **facts)
@@ -101,7 +101,9 @@ class Upstream:
         self.sent: list[Sent] = []
         self._answers: dict[str, deque[Any]] = {"POST": deque(), "GET": deque()}
 
-    def answers(self, method: str, *answers: Reply | Exception | Callable[[], Reply]) -> None:
+    def answers(
+        self, method: str, *answers: HttpResponse | Exception | Callable[[], HttpResponse]
+    ) -> None:
         self._answers[method] = deque(answers)
 
     def __call__(
@@ -112,21 +114,23 @@ class Upstream:
         headers: Mapping[str, str],
         body: bytes | None,
         read_s: float,
-    ) -> Reply:
+    ) -> HttpResponse:
         self.sent.append(Sent(method, url, headers, body, read_s))
         waiting = self._answers[method]
         answer = waiting.popleft() if len(waiting) > 1 else waiting[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer if isinstance(answer, Reply) else answer()
+        return answer if isinstance(answer, HttpResponse) else answer()
 
     def count(self, method: str) -> int:
         return sum(each.method == method for each in self.sent)
 
 
-def poyo(send: Upstream, *, renewed: Callable[[str], bool] = lambda _: False) -> Poyo:
+def poyo(send: Upstream, *, refresh_key: Callable[[str], bool] = lambda _: False) -> PoyoClient:
     """The account, over a faked wire."""
-    return Poyo(send=send, base_url="https://api.poyo.test", key=lambda: POYO_KEY, renewed=renewed)
+    return PoyoClient(
+        send=send, base_url="https://api.poyo.test", key=lambda: POYO_KEY, refresh_key=refresh_key
+    )
 
 
 class SecretsClient:
@@ -161,7 +165,7 @@ class Files:
         self.outcomes = deque(outcomes)
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[Download]:
+    def fetch(self, url: str) -> Iterator[DownloadedImage]:
         self.fetched.append(url)
         outcome = self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
@@ -179,19 +183,19 @@ class Post:
     def gives(self, *outcomes: Exception | None) -> None:
         self.outcomes = deque(outcomes)
 
-    def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
+    def send(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
         self.posted.append((url, json.loads(body), headers))
         outcome = self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
         if outcome is not None:
             raise outcome
 
 
-def download(content: bytes) -> Download:
+def download(content: bytes) -> DownloadedImage:
     """`content` as if it had just been fetched."""
     file = cast(BinaryIO, io.BytesIO(content))
-    picture = recognise(file)
+    picture = identify(file)
     file.seek(0)
-    return Download(file, len(content), hashlib.sha256(content).hexdigest(), picture)
+    return DownloadedImage(file, len(content), hashlib.sha256(content).hexdigest(), picture)
 
 
 def task(key: str = "key", **changed: Any) -> Task:
@@ -206,17 +210,17 @@ def task(key: str = "key", **changed: Any) -> Task:
         "metadata": {"album": "birds"},
         "state": "submitting",
         "attempt": 1,
-        "estimate": Decimal(2),
-        "origin": "https://api.example",
+        "estimated_credits": Decimal(2),
+        "public_base_url": "https://api.example",
         "created_at": START,
         "updated_at": START,
-        "sent_at": START,
-        "stamp": "0" * 24,
+        "attempted_at": START,
+        "write_token": "0" * 24,
         "due_at": START + 60_000,
         "due_shard": shard_of(task_id),
-        "link_key": "a1" * 20,
-        "listed": "owner",
-        "listed_status": "not_started#owner",
+        "file_url_key": "a1" * 20,
+        "owner_key": "owner",
+        "owner_status_key": "not_started#owner",
         "history": ({"at": START, "event": "accepted"},),
     }
     return Task(**values | changed)

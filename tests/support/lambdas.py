@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl
 import pytest
 
 from imagetasks import telemetry
-from imagetasks.tasks.task import KeptFile, Task
-from tests.support.environment import SERVER_KEY, Cloud, World, aws
+from imagetasks.tasks.task import StoredImage, Task
+from tests.support.environment import SERVER_KEY, Cloud, TestEnvironment, aws
 from tests.support.fakes import POYO_ID, PROMPT, task
 from tests.support.scripted_server import Behaviour, Origin, answering, origin
 
@@ -168,7 +168,7 @@ def logged() -> Iterator[io.StringIO]:
 STRANGER_KEY = "another-server-key"
 ORDER: dict[str, Any] = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
 BALANCE = 1234.56
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
@@ -206,13 +206,13 @@ class Api:
 
     def put(self, **changed: Any) -> Task:
         """A task in the table, just so."""
-        return World(self.cloud).put(task(**changed))
+        return TestEnvironment(self.cloud).put(task(**changed))
 
     def finished(self, images: int = 1, **changed: Any) -> Task:
         """A finished task of `owner` with so many images."""
         files = tuple(replace(KEPT, key=f"images/t/{n}") for n in range(images))
         settled = {"state": "finished", "poyo_id": POYO_ID, "due_at": None, "due_shard": None}
-        listed = {"listed_status": f"finished#{changed.get('owner', 'owner')}"}
+        listed = {"owner_status_key": f"finished#{changed.get('owner', 'owner')}"}
         return self.put(**settled | listed | {"files": files} | changed)
 
     def submits(self) -> int:
@@ -221,7 +221,7 @@ class Api:
 
     def untouched(self) -> bool:
         """Whether nothing was written and nothing sent."""
-        return (self.poyo.requests, self.cloud.rows(), self.cloud.rings()) == ([], [], [])
+        return (self.poyo.requests, self.cloud.items(), self.cloud.messages()) == ([], [], [])
 
 
 def taking() -> Behaviour:

@@ -10,45 +10,45 @@ from uuid import uuid4
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from bootstrap import submitter_from_env
+from bootstrap import build_submitter
 from imagetasks.api import order_request, problems, request
-from imagetasks.api.order_request import TaskRequest
-from imagetasks.api.problem_details import Refusal
-from imagetasks.aws.image_bucket import Images
+from imagetasks.api.order_request import CreateTaskRequest
+from imagetasks.api.problem_details import ProblemError
+from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import OWNER_SEPARATOR, ApiKeys
-from imagetasks.aws.upload_bucket import Uploads
+from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.errors import InvalidOrder, TaskNotFound
-from imagetasks.outbound.notifications import Deliveries
+from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo import models
 from imagetasks.tasks.image_reference import is_upload, upload_id
 from imagetasks.tasks.task import Task, derive_task_id
-from imagetasks.workflows.owner_tasks import Reader
+from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.submit import Order, Submitter
 
 BALANCE_S = 60.0  # that PoYo's balance is believed; callers ask far more often than it matters
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class ApiDependencies:
     """The API's edges."""
 
     api_keys: ApiKeys
     submitter: Submitter
-    reader: Reader
-    images: Images
-    uploads: Uploads
-    deliveries: Deliveries
+    reader: OwnerTasks
+    images: ImageBucket
+    uploads: UploadBucket
+    deliveries: NotificationSender
     balance: Callable[[], Decimal]
 
     @classmethod
-    def from_env(cls) -> House:
+    def from_env(cls) -> ApiDependencies:
         """Everything that the routes need; a missing variable is named at once."""
-        api_keys, images = ApiKeys.from_env(), Images.from_env()
-        submitter = submitter_from_env(api_keys, images)
-        reader = Reader(
-            store=submitter.store,
-            doorbell=submitter.doorbell,
-            pace=submitter.pace,
+        api_keys, images = ApiKeys.from_env(), ImageBucket.from_env()
+        submitter = build_submitter(api_keys, images)
+        reader = OwnerTasks(
+            repository=submitter.repository,
+            queue=submitter.queue,
+            clock=submitter.clock,
             sleep=time.sleep,
         )
         return cls(
@@ -57,20 +57,20 @@ class House:
             reader=reader,
             images=images,
             uploads=submitter.uploads,
-            deliveries=Deliveries.from_env(),
-            balance=Remembered(submitter.poyo.balance),
+            deliveries=NotificationSender.from_env(),
+            balance=CachedBalance(submitter.poyo.balance),
         )
 
     def owner(self, event: Event) -> str:
         """Whose tasks the caller may see: its key's own, or those of the user it acts for."""
-        name = self.api_keys.owner_of(request.server_key(event))
+        name = self.api_keys.owner_for_key(request.bearer_token(event))
         if name is None:
-            raise Refusal(problems.UNAUTHORIZED)
-        user = request.user(event)
+            raise ProblemError(problems.UNAUTHORIZED)
+        user = request.acting_user(event)
         return f"{name}{OWNER_SEPARATOR}{user}" if user else name
 
     def place(
-        self, event: Event, ordered: TaskRequest, *, owner: str, key: str | None
+        self, event: Event, ordered: CreateTaskRequest, *, owner: str, key: str | None
     ) -> tuple[Task, bool]:
         """The task of `ordered`, and whether it is a replay; without a key each is a new one.
 
@@ -78,7 +78,7 @@ class House:
         """
         key = key or uuid4().hex
         wish = order_request.poyo_input(ordered)
-        self.check_callback(ordered.callback_url)
+        self.validate_notification_url(ordered.callback_url)
         self._check_uploads(owner, key, wish.get("image_urls", []))
         placed = Order(
             owner=owner,
@@ -86,18 +86,18 @@ class House:
             model=ordered.model,
             input=wish,
             metadata=ordered.metadata,
-            estimate=models.estimate(wish),
-            origin=request.origin(event),
-            notify_url=ordered.callback_url,
+            estimated_credits=models.estimate_credits(wish),
+            public_base_url=request.public_base_url(event),
+            notification_url=ordered.callback_url,
         )
         task, replayed = self.submitter.submit(placed)
         if task.deleted_at is not None:
-            raise Refusal(problems.DELETED)
+            raise ProblemError(problems.TASK_DELETED)
         return task, replayed
 
-    def check_callback(self, url: str | None) -> None:
+    def validate_notification_url(self, url: str | None) -> None:
         """Raises InvalidOrder when this deployment may not call `url`."""
-        if url is not None and not self.deliveries.accepts(url):
+        if url is not None and not self.deliveries.allows(url):
             detail = "must be a public https address that this service may call"
             raise InvalidOrder([{"pointer": "/callback_url", "detail": detail}])
 
@@ -107,14 +107,14 @@ class House:
         if not named:
             return
         try:
-            self.submitter.store.read(derive_task_id(owner, key))
+            self.submitter.repository.get(derive_task_id(owner, key))
         except TaskNotFound:
             for each in named:
-                self.uploads.check(owner, each)
+                self.uploads.validate(owner, each)
 
 
 @dataclass(slots=True)
-class Remembered:
+class CachedBalance:
     """A number that is asked for at most once a minute."""
 
     ask: Callable[[], Decimal]

@@ -13,41 +13,41 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo import models
 from imagetasks.tasks.image_format import EXTENSIONS
-from imagetasks.tasks.image_reference import is_upload, public_https
+from imagetasks.tasks.image_reference import is_fetchable_url, is_upload
 
-PROMPT_MAX = max(rules.prompt_max for rules in models.MODELS.values())
-MOST_PROBLEMS = 20  # named in one answer
-LONGEST_NAME = 64  # of a field that is not ours, as we repeat it
+MAX_PROMPT_CHARS = max(rules.prompt_max for rules in models.MODELS.values())
+MAX_ERRORS = 20  # named in one answer
+MAX_NAME_CHARS = 64  # of a field that is not ours, as we repeat it
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=256)]
 Url = Annotated[str, StringConstraints(max_length=2048)]
 
 
-class Input(BaseModel):
+class ImageInput(BaseModel):
     """PoYo's input object. Unknown fields are refused: PoYo would drop them and charge."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    prompt: Annotated[str, StringConstraints(min_length=1, max_length=PROMPT_MAX)]
+    prompt: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARS)]
     quality: str = "low"
     size: str = "auto"
     resolution: str = "1K"
     image_urls: Annotated[list[Url], Field(max_length=16)] = []
 
 
-class TaskRequest(BaseModel):
+class CreateTaskRequest(BaseModel):
     """The body of `POST /v1/tasks`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str
-    input: Input
+    input: ImageInput
     metadata: Annotated[dict[Name, Value], Field(max_length=16)] = {}
     max_credits: Annotated[float, Field(gt=0)] | None = None
     callback_url: Url | None = None
 
 
-class UploadRequest(BaseModel):
+class CreateUploadRequest(BaseModel):
     """The body of `POST /v1/uploads`."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -55,23 +55,25 @@ class UploadRequest(BaseModel):
     content_type: str
 
 
-def parse(body: bytes) -> TaskRequest:
+def parse(body: bytes) -> CreateTaskRequest:
     """The order in `body`. Raises InvalidOrder, naming every field that is wrong and what is allowed."""
-    request = _validated(TaskRequest, body)
-    if problems := list(_against_rules(request)) or list(_too_dear(request)):
+    request = _validated(CreateTaskRequest, body)
+    if problems := list(_model_errors(request)) or list(_budget_errors(request)):
         raise InvalidOrder(problems)
     return request
 
 
-def parse_upload(body: bytes) -> UploadRequest:
+def parse_upload(body: bytes) -> CreateUploadRequest:
     """The announcement of an upload in `body`. Raises InvalidOrder."""
-    request = _validated(UploadRequest, body)
+    request = _validated(CreateUploadRequest, body)
     if request.content_type not in EXTENSIONS:
-        raise InvalidOrder([_at("/content_type", f"must be one of {', '.join(EXTENSIONS)}")])
+        raise InvalidOrder(
+            [_field_error("/content_type", f"must be one of {', '.join(EXTENSIONS)}")]
+        )
     return request
 
 
-def poyo_input(request: TaskRequest) -> dict[str, Any]:
+def poyo_input(request: CreateTaskRequest) -> dict[str, Any]:
     """The input as PoYo takes it: only what it knows, nothing empty."""
     return {k: v for k, v in request.input.model_dump().items() if v not in (None, [])}
 
@@ -80,64 +82,72 @@ def _validated[T: BaseModel](kind: type[T], body: bytes) -> T:
     try:
         return kind.model_validate(json.loads(body))
     except ValidationError as error:
-        wrong = error.errors()[:MOST_PROBLEMS]
+        wrong = error.errors()[:MAX_ERRORS]
         raise InvalidOrder([_problem(kind, each) for each in wrong]) from None
     except (ValueError, RecursionError):
-        raise InvalidOrder([_at("", "must be a JSON object in UTF-8")]) from None
+        raise InvalidOrder([_field_error("", "must be a JSON object in UTF-8")]) from None
 
 
-def _against_rules(request: TaskRequest) -> Iterable[Mapping[str, str]]:
+def _model_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
     """What the chosen model does not allow."""
     rules = models.MODELS.get(request.model)
     if rules is None:
-        yield _at("/model", f"must be one of {', '.join(models.MODELS)}")
+        yield _field_error("/model", f"must be one of {', '.join(models.MODELS)}")
         return
     wish = request.input
     if not wish.prompt.strip():
-        yield _at("/input/prompt", "must not be blank")
+        yield _field_error("/input/prompt", "must not be blank")
     if wish.quality not in rules.qualities:
-        yield _at("/input/quality", f"must be one of {', '.join(rules.qualities)}")
+        yield _field_error("/input/quality", f"must be one of {', '.join(rules.qualities)}")
     if wish.resolution not in rules.resolutions:
-        yield _at("/input/resolution", f"must be one of {', '.join(rules.resolutions)}")
-    elif problem := models.size_problem(wish.size, wish.resolution, rules):
-        yield _at("/input/size", problem)
+        yield _field_error("/input/resolution", f"must be one of {', '.join(rules.resolutions)}")
+    elif problem := models.size_error(wish.size, wish.resolution, rules):
+        yield _field_error("/input/size", problem)
     if len(wish.image_urls) < rules.images_min:
-        yield _at("/input/image_urls", f"{request.model} needs at least one image address")
+        yield _field_error("/input/image_urls", f"{request.model} needs at least one image address")
     for n, url in enumerate(wish.image_urls):
-        if not is_upload(url) and not public_https(url):
-            yield _at(f"/input/image_urls/{n}", "must be a public https address or upload://{id}")
+        if not is_upload(url) and not is_fetchable_url(url):
+            yield _field_error(
+                f"/input/image_urls/{n}", "must be a public https address or upload://{id}"
+            )
 
 
-def _too_dear(request: TaskRequest) -> Iterable[Mapping[str, str]]:
+def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
     if request.max_credits is None:
         return
-    estimate = models.estimate(request.input.model_dump())
-    if estimate > Decimal(str(request.max_credits)):
-        yield _at("/max_credits", f"this order is estimated at {estimate} credits")
+    estimated_credits = models.estimate_credits(request.input.model_dump())
+    if estimated_credits > Decimal(str(request.max_credits)):
+        yield _field_error(
+            "/max_credits", f"this order is estimated at {estimated_credits} credits"
+        )
 
 
 def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
     """One pydantic error as a pointer and a sentence; the caller's value is never echoed."""
-    names = [str(part)[:LONGEST_NAME] for part in error["loc"]]
+    names = [str(part)[:MAX_NAME_CHARS] for part in error["loc"]]
     path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
     if error["type"] == "extra_forbidden":
-        return _at(path, _unknown(Input if len(names) > 1 else kind, names[-1]))
-    return _at(path, str(error["msg"])[:200])
+        return _field_error(path, _unknown_field(ImageInput if len(names) > 1 else kind, names[-1]))
+    return _field_error(path, str(error["msg"])[:200])
 
 
-MEANT = {  # by those who know another API of the kind
+FIELD_ALIASES = {  # by those who know another API of the kind
     **dict.fromkeys(("aspect_ratio", "aspectRatio", "ratio", "image_size"), "size"),
     **dict.fromkeys(("images", "image"), "image_urls"),
 }
 
 
-def _unknown(kind: type[BaseModel], name: str) -> str:
+def _unknown_field(kind: type[BaseModel], name: str) -> str:
     """An unknown field, with the known one that was probably meant."""
     known = list(kind.model_fields)
-    near = [MEANT[name]] if name in MEANT else difflib.get_close_matches(name, known, 1)
+    near = (
+        [FIELD_ALIASES[name]]
+        if name in FIELD_ALIASES
+        else difflib.get_close_matches(name, known, 1)
+    )
     meant = f"; did you mean {near[0]}?" if near and near[0] in known else ""
     return f"unknown field, allowed are {', '.join(known)}{meant}"
 
 
-def _at(pointer: str, detail: str) -> Mapping[str, str]:
+def _field_error(pointer: str, detail: str) -> Mapping[str, str]:
     return {"pointer": pointer, "detail": detail}

@@ -9,26 +9,26 @@ from dataclasses import dataclass
 
 from imagetasks.tasks.task import is_task_id
 
-LONGEST = 200
+MAX_CURSOR_CHARS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ListPosition:
     """A task's place in its owner's list; `created_at` in milliseconds."""
 
     created_at: int
     task_id: str
 
 
-def written(place: Place) -> str:
+def encode_cursor(place: ListPosition) -> str:
     """The cursor of what comes after `place`."""
     said = json.dumps([place.created_at, place.task_id]).encode()
     return base64.urlsafe_b64encode(said).rstrip(b"=").decode()
 
 
-def read(cursor: str) -> Place:
+def decode_cursor(cursor: str) -> ListPosition:
     """The place a cursor stands for. Raises ValueError when we did not write it."""
-    if len(cursor) > LONGEST or not cursor.isascii():
+    if len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii():
         raise ValueError("not a cursor")
     try:
         said = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
@@ -36,7 +36,9 @@ def read(cursor: str) -> Place:
         raise ValueError("not a cursor") from error
     match said:
         case [int(created_at), str(task_id)] if 0 <= created_at < 2**53 and is_task_id(task_id):
-            place = Place(int(created_at), task_id)  # JSON's true is a number, too, but not ours
-            if written(place) == cursor:
+            place = ListPosition(
+                int(created_at), task_id
+            )  # JSON's true is a number, too, but not ours
+            if encode_cursor(place) == cursor:
                 return place
     raise ValueError("not a cursor")

@@ -15,7 +15,7 @@ POYO_PATHS = ("/api/", "/v1/catalog/")
 POYO_STATUSES = {410: 404, 413: 400, 422: 400}  # what PoYo says instead
 
 
-class Wrong(TypedDict):
+class FieldError(TypedDict):
     """A field (`pointer`, RFC 6901) or a query's `parameter`, and what is wrong with it."""
 
     pointer: NotRequired[str]
@@ -23,7 +23,7 @@ class Wrong(TypedDict):
     detail: str
 
 
-class ProblemView(TypedDict):
+class ProblemBody(TypedDict):
     """RFC 9457. `retryable`: may the very same request succeed later? `charged` is null when nobody
     knows."""
 
@@ -35,7 +35,7 @@ class ProblemView(TypedDict):
     retryable: bool
     charged: bool | None
     task_id: NotRequired[str]
-    errors: NotRequired[Sequence[Wrong]]
+    errors: NotRequired[Sequence[FieldError]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Problem:
         return self._as_poyo() if path.startswith(POYO_PATHS) else self._as_problem()
 
     def _as_problem(self) -> Response[str]:
-        body: ProblemView = {
+        body: ProblemBody = {
             "type": "about:blank",
             "title": self.code.replace("_", " "),
             "status": self.status,
@@ -68,7 +68,7 @@ class Problem:
         if self.task_id:
             body["task_id"] = self.task_id
         if self.errors:
-            body["errors"] = [cast(Wrong, each) for each in self.errors]
+            body["errors"] = [cast(FieldError, each) for each in self.errors]
         kind, headers = "application/problem+json", self._headers()
         return Response(self.status, kind, json.dumps(body), headers=headers)
 
@@ -93,7 +93,7 @@ class Problem:
         return headers
 
 
-class Refusal(Exception):
+class ProblemError(Exception):
     """Ends a request with `problem`. Raised anew each time: an exception keeps what it was raised
     in, and a constant one would keep it for ever."""
 

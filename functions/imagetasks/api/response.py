@@ -15,14 +15,14 @@ NONE: Mapping[str, str] = {}
 LINK_AGE = "private, max-age=60"  # a redirect to a link that lives for five minutes
 
 
-def said(
+def json_response(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] = NONE
 ) -> Response[str]:
     """A JSON answer."""
     return Response(status, JSON, json.dumps(body, ensure_ascii=False), headers=dict(headers))
 
 
-def unless_known(
+def conditional_response(
     event: APIGatewayProxyEventV2, body: Mapping[str, Any], headers: Mapping[str, str] = NONE
 ) -> Response[str]:
     """The same with an ETag, or 304 when that is the one the caller has."""
@@ -31,10 +31,10 @@ def unless_known(
     known = [each.strip().removeprefix("W/") for each in _if_none_match(event).split(",")]
     if etag in known or "*" in known:
         return Response(304, None, "", headers={**headers, "ETag": etag})
-    return said(body, 200, {**headers, "ETag": etag})
+    return json_response(body, 200, {**headers, "ETag": etag})
 
 
-def redirected(link: str) -> Response[str]:
+def redirect(link: str) -> Response[str]:
     """The way to a file, good for a few minutes. It varies: a browser that followed it for an `<img>`
     got no headers that would let a page read it."""
     headers = {"Location": link, "Cache-Control": LINK_AGE, "Vary": "Origin"}

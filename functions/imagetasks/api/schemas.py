@@ -7,19 +7,19 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
-from imagetasks.json_schema import Count, Instant, Number, Shape, Uri
+from imagetasks.json_schema import Count, Instant, JsonSchema, Number, Uri
 from imagetasks.poyo import models
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.image_reference import ID, SCHEME
-from imagetasks.tasks.task import TASK_ID, KeptFile, Status, Task
+from imagetasks.tasks.task import TASK_ID, Status, StoredImage, Task
 
-TaskId = Annotated[str, Shape(pattern=f"^{TASK_ID.pattern}$")]
-ContentType = Annotated[str, Shape(enum=list(EXTENSIONS))]
-Reason = Annotated[str, Shape(enum=list(REASONS))]
-Sha256 = Annotated[str, Shape(pattern="^[0-9a-f]{64}$")]
-UploadAddress = Annotated[str, Shape(pattern=f"^{SCHEME}{ID.pattern}$")]
+TaskId = Annotated[str, JsonSchema(pattern=f"^{TASK_ID.pattern}$")]
+ContentType = Annotated[str, JsonSchema(enum=list(EXTENSIONS))]
+Reason = Annotated[str, JsonSchema(enum=list(REASONS))]
+Sha256 = Annotated[str, JsonSchema(pattern="^[0-9a-f]{64}$")]
+UploadAddress = Annotated[str, JsonSchema(pattern=f"^{SCHEME}{ID.pattern}$")]
 
 
 class Credits(TypedDict):
@@ -29,7 +29,7 @@ class Credits(TypedDict):
     charged: Number | None
 
 
-class FileView(TypedDict):
+class FileBody(TypedDict):
     """An image in our bucket. `file_url` needs no key and is good as long as the task is there."""
 
     file_url: Uri
@@ -41,7 +41,7 @@ class FileView(TypedDict):
     sha256: Sha256
 
 
-class ErrorView(TypedDict):
+class ErrorBody(TypedDict):
     """Why it failed; `charged` is null when nobody knows."""
 
     code: Reason
@@ -50,21 +50,21 @@ class ErrorView(TypedDict):
     charged: bool | None
 
 
-class Line(TypedDict):
+class HistoryEntry(TypedDict):
     """One step of its life."""
 
     at: Instant
     event: str
 
 
-class Warned(TypedDict):
+class OrderWarning(TypedDict):
     """What is allowed, but perhaps not meant."""
 
     pointer: str
     detail: str
 
 
-class OrderView(TypedDict):
+class InputBody(TypedDict):
     """What was ordered, defaults filled in."""
 
     prompt: str
@@ -74,20 +74,20 @@ class OrderView(TypedDict):
     image_urls: NotRequired[Sequence[str]]
 
 
-class TaskView(TypedDict):
+class TaskBody(TypedDict):
     """A task; instants are RFC 3339 in UTC."""
 
     task_id: TaskId
     status: Status
     progress: Number
     model: str
-    input: OrderView
+    input: InputBody
     metadata: Mapping[str, str]
     credits: Credits
-    files: Sequence[FileView]
-    error: ErrorView | None
-    warnings: Sequence[Warned]
-    history: Sequence[Line]
+    files: Sequence[FileBody]
+    error: ErrorBody | None
+    warnings: Sequence[OrderWarning]
+    history: Sequence[HistoryEntry]
     created_at: Instant
     updated_at: Instant
     finished_at: Instant | None
@@ -96,7 +96,7 @@ class TaskView(TypedDict):
 class TaskPage(TypedDict):
     """Tasks, newest first; `next_cursor` is null on the last page."""
 
-    tasks: Sequence[TaskView]
+    tasks: Sequence[TaskBody]
     next_cursor: str | None
 
 
@@ -106,10 +106,10 @@ class Quote(TypedDict):
     model: str
     credits: Number
     billed_resolution: models.Resolution
-    warnings: Sequence[Warned]
+    warnings: Sequence[OrderWarning]
 
 
-class Form(TypedDict):
+class UploadForm(TypedDict):
     """Where and how to send the file: `fields` first, then the file as `file`, multipart/form-data."""
 
     method: Literal["POST"]
@@ -117,39 +117,39 @@ class Form(TypedDict):
     fields: Mapping[str, str]
 
 
-class UploadView(TypedDict):
+class UploadBody(TypedDict):
     """Leave to upload one file until `expires_at`; `file_url` stands for it in an order."""
 
     file_url: UploadAddress
-    upload: Form
+    upload: UploadForm
     max_bytes: Count
     expires_at: Instant
 
 
-def show(task: Task, *, origin: str) -> TaskView:
+def task_body(task: Task, *, origin: str) -> TaskBody:
     """The task as JSON; `origin` is scheme and host that its links lead to."""
     return {
         "task_id": task.task_id,
         "status": task.status,
-        "progress": number(task.progress) or 0,
+        "progress": json_number(task.progress) or 0,
         "model": task.model,
-        "input": cast(OrderView, dict(task.input)),
+        "input": cast(InputBody, dict(task.input)),
         "metadata": dict(task.metadata),
         "credits": {
-            "estimated": number(task.estimate) or 0,
-            "charged": number(task.charged),
+            "estimated": json_number(task.estimated_credits) or 0,
+            "charged": json_number(task.charged_credits),
         },
         "files": [_file(task, n, kept, origin) for n, kept in enumerate(task.files)],
         "error": _error(task),
         "warnings": warnings(task.input),
-        "history": [{"at": instant(line["at"]), "event": line["event"]} for line in task.history],
-        "created_at": instant(task.created_at),
-        "updated_at": instant(task.updated_at),
-        "finished_at": None if task.finished_at is None else instant(task.finished_at),
+        "history": [{"at": rfc3339(line["at"]), "event": line["event"]} for line in task.history],
+        "created_at": rfc3339(task.created_at),
+        "updated_at": rfc3339(task.updated_at),
+        "finished_at": None if task.finished_at is None else rfc3339(task.finished_at),
     }
 
 
-def warnings(order: Mapping[str, Any]) -> list[Warned]:
+def warnings(order: Mapping[str, Any]) -> list[OrderWarning]:
     """What an order's input asks for and will not get at PoYo."""
     asked, billed = order.get("resolution", "1K"), models.billed_resolution(order)
     if asked == billed:
@@ -162,28 +162,28 @@ def quote(model: str, order: Mapping[str, Any]) -> Quote:
     """What an order would cost."""
     return {
         "model": model,
-        "credits": number(models.estimate(order)) or 0,
+        "credits": json_number(models.estimate_credits(order)) or 0,
         "billed_resolution": models.billed_resolution(order),
         "warnings": warnings(order),
     }
 
 
-def instant(ms: int) -> str:
+def rfc3339(ms: int) -> str:
     """Milliseconds since 1970 as RFC 3339 in UTC, to the millisecond."""
     at = datetime.fromtimestamp(ms / 1000, UTC)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def number(value: Decimal | None) -> int | float | None:
+def json_number(value: Decimal | None) -> int | float | None:
     """Credits and percents as plain numbers."""
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _file(task: Task, n: int, kept: KeptFile, origin: str) -> FileView:
+def _file(task: Task, n: int, kept: StoredImage, origin: str) -> FileBody:
     return {
-        "file_url": origin + signed_urls.file_path(task.link_key, task.task_id, n),
+        "file_url": origin + signed_urls.file_path(task.file_url_key, task.task_id, n),
         "file_type": "image",
         "content_type": kept.content_type,
         "bytes": kept.bytes,
@@ -193,7 +193,7 @@ def _file(task: Task, n: int, kept: KeptFile, origin: str) -> FileView:
     }
 
 
-def _error(task: Task) -> ErrorView | None:
+def _error(task: Task) -> ErrorBody | None:
     """Why it failed, in our words: PoYo's own are for the operator."""
     reason = REASONS.get(task.reason or "")
     if reason is None:

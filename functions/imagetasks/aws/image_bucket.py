@@ -12,12 +12,12 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from imagetasks.tasks.image_format import EXTENSIONS
-from imagetasks.tasks.task import MOST_FILES, KeptFile
+from imagetasks.tasks.task import MAX_FILES, StoredImage
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-    from imagetasks.outbound.download import Download
+    from imagetasks.outbound.download import DownloadedImage
 
 PREFIX = "images/"
 LINK_S = 300  # a presigned link is minted at each visit; it only has to survive the redirect
@@ -33,18 +33,18 @@ CONFIG = Config(
 
 
 @dataclass(frozen=True, slots=True)
-class Images:
+class ImageBucket:
     """Images in S3. What the bucket does not answer is left to raise: the queue tries again."""
 
     client: S3Client
     bucket: str
 
     @classmethod
-    def from_env(cls) -> Images:
+    def from_env(cls) -> ImageBucket:
         """The bucket named by BUCKET_NAME."""
         return cls(boto3.client("s3", config=CONFIG), os.environ["BUCKET_NAME"])
 
-    def find(self, task_id: str, n: int) -> KeptFile | None:
+    def find(self, task_id: str, n: int) -> StoredImage | None:
         """The `n`th image of a task if it is already here, as it was when it was written."""
         try:
             return self._head(_key(task_id, n))
@@ -53,9 +53,9 @@ class Images:
                 return None  # 403: without ListBucket S3 does not say what is not there
             raise
 
-    def put(self, task_id: str, n: int, download: Download) -> KeptFile:
+    def put(self, task_id: str, n: int, download: DownloadedImage) -> StoredImage:
         """Keep `download` as the `n`th image of a task; the one that is already there wins."""
-        kept = KeptFile(
+        kept = StoredImage(
             key=_key(task_id, n),
             content_type=download.picture.content_type,
             bytes=download.bytes,
@@ -71,25 +71,25 @@ class Images:
             return self._head(kept.key)
         return kept
 
-    def link(self, kept: KeptFile, *, seconds: int = LINK_S) -> str:
+    def presigned_url(self, kept: StoredImage, *, seconds: int = LINK_S) -> str:
         """A URL that anyone can read the image with for `seconds`."""
         return self.client.generate_presigned_url(
             "get_object", Params={"Bucket": self.bucket, "Key": kept.key}, ExpiresIn=seconds
         )
 
-    def erase(self, task_id: str) -> None:
+    def delete_all(self, task_id: str) -> None:
         """Delete every image of a task; what is not there is deleted already.
 
         Raises ClientError, too, when S3 answers that it kept some.
         """
-        keys: Any = [{"Key": _key(task_id, n)} for n in range(MOST_FILES)]
+        keys: Any = [{"Key": _key(task_id, n)} for n in range(MAX_FILES)]
         answer: Any = self.client.delete_objects(
             Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
         )
         if kept := answer.pop("Errors", None):  # S3 says 200, whatever became of the single keys
             raise ClientError(answer | {"Error": kept[0]}, "DeleteObjects")
 
-    def _write(self, kept: KeptFile, download: Download, name: str) -> None:
+    def _write(self, kept: StoredImage, download: DownloadedImage, name: str) -> None:
         facts = {k: str(v) for k, v in asdict(kept).items() if k in ("width", "height", "sha256")}
         self.client.put_object(
             Bucket=self.bucket,
@@ -103,9 +103,9 @@ class Images:
             IfNoneMatch="*",
         )
 
-    def _head(self, key: str) -> KeptFile:
+    def _head(self, key: str) -> StoredImage:
         found: Any = self.client.head_object(Bucket=self.bucket, Key=key)
-        return KeptFile(
+        return StoredImage(
             key=key,
             content_type=found["ContentType"],
             bytes=found["ContentLength"],

@@ -18,13 +18,22 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.errors import StoreUnavailable
-from imagetasks.tasks.conditional_write import Clause, Condition, Put, Refused, Row, Update
+from imagetasks.errors import DatabaseUnavailable
+from imagetasks.tasks.conditional_write import (
+    AttributeTest,
+    Condition,
+    ConditionFailed,
+    Item,
+    PutItem,
+    UpdateItem,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-INDEX = "due"
+DUE_INDEX = "due"
+# Partition attribute of each index over an owner's tasks.
+OWNER_INDEXES = {"by_owner": "owner_key", "by_owner_status": "owner_status_key"}
 CONFLICT_TRIES = 3
 BATCH_TRIES = 5  # what a batch could not read is asked for again, as AWS wants it
 CONFIG = Config(
@@ -49,25 +58,25 @@ class Table:
         found = self._call(self.client.get_item, Key=_marshal({"pk": pk}), ConsistentRead=True)
         return _unmarshal(found.get("Item", {}))
 
-    def put(self, put: Put) -> None:
+    def put(self, put: PutItem) -> None:
         """Write a whole row. Raises Refused, with the row that stands."""
         rendered = _Expression(put.condition)
-        self._call(self.client.put_item, Item=_marshal(put.row), **rendered.arguments())
+        self._call(self.client.put_item, Item=_marshal(put.item), **rendered.arguments())
 
-    def update(self, update: Update) -> dict[str, Any]:
+    def update(self, update: UpdateItem) -> dict[str, Any]:
         """Change a row and return it as it is now. Raises Refused, with the row that stands."""
         rendered = _Expression(update.condition, update)
         arguments = rendered.arguments() | {"Key": _marshal({"pk": update.pk})}
         new = self._call(self.client.update_item, ReturnValues="ALL_NEW", **arguments)
         return _unmarshal(new["Attributes"])
 
-    def touch(self, update: Update) -> None:
+    def update_blind(self, update: UpdateItem) -> None:
         """Change a row without seeing it, for those who may not. Raises Refused, with no row."""
         rendered = _Expression(update.condition, update)
         arguments = rendered.arguments(old=False) | {"Key": _marshal({"pk": update.pk})}
         self._call(self.client.update_item, **arguments)
 
-    def transact(self, writes: Sequence[Put | Update]) -> None:
+    def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
         """All writes or none. Raises Refused, with the row that stands in the way and its number.
 
         botocore adds a ClientRequestToken, so its retry of a lost answer is the same transaction.
@@ -77,43 +86,44 @@ class Table:
         for remaining in reversed(range(CONFLICT_TRIES)):
             try:
                 self._call(self.client.transact_write_items, named=False, TransactItems=items)
-            except _Conflict as conflict:
+            except _TransactionConflict as conflict:
                 if not remaining:
-                    raise StoreUnavailable("TransactionConflict") from conflict
+                    raise DatabaseUnavailable("TransactionConflict") from conflict
             else:
                 return
 
-    def due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
+    def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
         """Keys (`pk`, `due_at`) of up to `limit` rows due at `now` ms, the longest overdue first.
 
         The index lags behind the table: what it says is a hint, checked by whoever acts on it.
         """
         found = self._call(
             self.client.query,
-            IndexName=INDEX,
+            IndexName=DUE_INDEX,
             KeyConditionExpression="due_shard = :shard AND due_at <= :now",
             ExpressionAttributeValues=_marshal({":shard": shard, ":now": now}),
             Limit=limit,
         )
         return [_unmarshal(item) for item in found["Items"]]
 
-    def page(
-        self, index: str, value: str, *, limit: int, after: Row | None
+    def query_page(
+        self, index: str, value: str, *, limit: int, after: Item | None
     ) -> list[dict[str, Any]]:
         """Keys (`pk`, `created_at`) of up to `limit` rows of `index` at `value`, newest first.
 
         `after` is the key that the page begins behind; its row need not be there any more.
         """
+        attribute = OWNER_INDEXES[index]
         onward: dict[str, Any] = {}
         if after:
-            onward["ExclusiveStartKey"] = _marshal({**after, index: value})
+            onward["ExclusiveStartKey"] = _marshal({**after, attribute: value})
         keys: list[dict[str, Any]] = []
         while len(keys) < limit:
             found = self._call(
                 self.client.query,
                 IndexName=index,
                 KeyConditionExpression="#value = :value",
-                ExpressionAttributeNames={"#value": index},
+                ExpressionAttributeNames={"#value": attribute},
                 ExpressionAttributeValues=_marshal({":value": value}),
                 ScanIndexForward=False,
                 Limit=limit - len(keys),
@@ -125,7 +135,7 @@ class Table:
                 break
         return keys
 
-    def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
+    def batch_get(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Up to 100 rows as of now (strongly consistent) by `pk`; missing ones are missing."""
         wanted: Any = {self.name: {"Keys": [_marshal({"pk": pk}) for pk in pks]}}
         rows: dict[str, dict[str, Any]] = {}
@@ -137,12 +147,12 @@ class Table:
             for item in map(_unmarshal, found["Responses"].get(self.name, ())):
                 rows[item["pk"]] = item
             wanted = found.get("UnprocessedKeys")
-        raise StoreUnavailable("UnprocessedKeys")
+        raise DatabaseUnavailable("UnprocessedKeys")
 
-    def _item(self, write: Put | Update) -> dict[str, Any]:
-        if isinstance(write, Put):
+    def _item(self, write: PutItem | UpdateItem) -> dict[str, Any]:
+        if isinstance(write, PutItem):
             arguments = _Expression(write.condition).arguments()
-            return {"Put": arguments | {"TableName": self.name, "Item": _marshal(write.row)}}
+            return {"Put": arguments | {"TableName": self.name, "Item": _marshal(write.item)}}
         arguments = _Expression(write.condition, write).arguments()
         return {"Update": arguments | {"TableName": self.name, "Key": _marshal({"pk": write.pk})}}
 
@@ -152,34 +162,34 @@ class Table:
         try:
             return operation(**arguments)
         except ClientError as error:
-            raise _meaning(error) from error
+            raise _translate_error(error) from error
         except BotoCoreError as error:
-            raise StoreUnavailable(type(error).__name__) from error
+            raise DatabaseUnavailable(type(error).__name__) from error
 
 
-class _Conflict(Exception):
+class _TransactionConflict(Exception):
     """Another write to one of the rows was under way: nothing happened."""
 
 
-def _meaning(error: ClientError) -> Exception:
+def _translate_error(error: ClientError) -> Exception:
     """What to make of an error response: a lost race, a collision, or a table that is away."""
     response: Mapping[str, Any] = error.response
     code = str(response["Error"]["Code"])
     if code == "ConditionalCheckFailedException":
-        return Refused(_unmarshal(response.get("Item", {})))
+        return ConditionFailed(_unmarshal(response.get("Item", {})))
     reasons = response.get("CancellationReasons", ())
     for which, each in enumerate(reasons):
         if each.get("Code") == "ConditionalCheckFailed":
-            return Refused(_unmarshal(each.get("Item", {})), which)
+            return ConditionFailed(_unmarshal(each.get("Item", {})), which)
     if any(each.get("Code") == "TransactionConflict" for each in reasons):
-        return _Conflict()
-    return StoreUnavailable(code)
+        return _TransactionConflict()
+    return DatabaseUnavailable(code)
 
 
 class _Expression:
     """A condition, and the update it guards if there is one, in DynamoDB's language."""
 
-    def __init__(self, condition: Condition, update: Update | None = None) -> None:
+    def __init__(self, condition: Condition, update: UpdateItem | None = None) -> None:
         self._names: dict[str, str] = {}
         self._values: dict[str, Any] = {}
         self._update = self._changes(update) if update else ""
@@ -196,13 +206,15 @@ class _Expression:
         }
         return {name: value for name, value in named.items() if value}
 
-    def _changes(self, update: Update) -> str:
+    def _changes(self, update: UpdateItem) -> str:
         sets = [
             f"{self._name(name)} = {self._value(value)}" for name, value in update.values.items()
         ]
-        if update.line:
+        if update.history_entry:
             history = self._name("history")
-            sets.append(f"{history} = list_append({history}, {self._value([dict(update.line)])})")
+            sets.append(
+                f"{history} = list_append({history}, {self._value([dict(update.history_entry)])})"
+            )
         adds = [f"{self._name(name)} {self._value(more)}" for name, more in update.added.items()]
         removes = [self._name(name) for name in update.removed]
         parts = (("SET", sets), ("ADD", adds), ("REMOVE", removes))
@@ -216,7 +228,7 @@ class _Expression:
             either = f"({either})"
         return " AND ".join([*named, either] if either else named)
 
-    def _clause(self, clause: Clause) -> str:
+    def _clause(self, clause: AttributeTest) -> str:
         name = self._name(clause.attribute)
         if clause.test == "absent":
             return f"attribute_not_exists({name})"
@@ -238,9 +250,9 @@ _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 
 
-def _marshal(row: Row) -> dict[str, Any]:
+def _marshal(row: Item) -> dict[str, Any]:
     return {name: _SERIALIZER.serialize(value) for name, value in row.items()}
 
 
-def _unmarshal(item: Row) -> dict[str, Any]:
+def _unmarshal(item: Item) -> dict[str, Any]:
     return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}

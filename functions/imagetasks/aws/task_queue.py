@@ -16,7 +16,7 @@ from imagetasks.errors import QueueUnavailable
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-    from imagetasks.tasks.message import Ring
+    from imagetasks.tasks.message import TaskMessage
 
 LONGEST_DELAY_S = 900  # what SQS allows
 CONFIG = Config(
@@ -25,23 +25,23 @@ CONFIG = Config(
 
 
 @dataclass(frozen=True, slots=True)
-class Doorbell:
+class TaskQueue:
     """The queue of rings. Raises QueueUnavailable when a ring could not be handed over."""
 
     client: SQSClient
     queue_url: str
 
     @classmethod
-    def from_env(cls) -> Doorbell:
+    def from_env(cls) -> TaskQueue:
         """The queue named by QUEUE_URL."""
         return cls(boto3.client("sqs", config=CONFIG), os.environ["QUEUE_URL"])
 
-    def ring(self, ring: Ring, *, delay_s: float = 0) -> None:
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         """Ring once, heard after `delay_s` seconds (15 minutes at most)."""
         try:
             self.client.send_message(
                 QueueUrl=self.queue_url,
-                MessageBody=json.dumps(asdict(ring)),
+                MessageBody=json.dumps(asdict(message)),
                 DelaySeconds=min(LONGEST_DELAY_S, max(0, round(delay_s))),
             )
         except (ClientError, BotoCoreError) as error:

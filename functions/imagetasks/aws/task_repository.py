@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imagetasks.api.pagination import Place
-from imagetasks.errors import PoyoIdTaken, StoreUnavailable, TaskNotFound
-from imagetasks.poyo.rate_limit import QUOTA_KEY, Quota
+from imagetasks.api.pagination import ListPosition
+from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
+from imagetasks.poyo.rate_limit import WINDOW_PK, SubmitWindow
 from imagetasks.tasks.conditional_write import (
     Condition,
-    Put,
-    Refused,
-    Update,
+    ConditionFailed,
+    PutItem,
+    UpdateItem,
     absent,
     equals,
     unchanged,
 )
-from imagetasks.tasks.task import Task, from_row, listed_as, poyo_key, row_key, to_row
-from imagetasks.tasks.transitions import Change
+from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, task_pk, to_item
+from imagetasks.tasks.transitions import TransitionWrite
 
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table
 
-QUOTA_TRIES = 4
+WINDOW_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class WriteResult:
     """Whether our write won, and the task as it stands now in either case."""
 
-    won: bool
+    applied: bool
     task: Task
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueTask:
     """An entry of the to-do list: the task and the instant (ms) it was due at when it was read."""
 
     task_id: str
@@ -49,122 +49,128 @@ class Page:
     """Tasks, and the place behind which there may be more (None: there are none)."""
 
     tasks: tuple[Task, ...]
-    last: Place | None
+    last: ListPosition | None
 
 
 @dataclass(frozen=True, slots=True)
-class Store:
+class TaskRepository:
     """Every method raises StoreUnavailable when the table cannot be used."""
 
     table: Table
 
-    def create(self, task: Task) -> Outcome:
+    def create(self, task: Task) -> WriteResult:
         """T0: write a task that is not there yet; the earlier one comes back when it is."""
         try:
-            self.table.put(Put(row=to_row(task), condition=Condition((absent("pk"),))))
-        except Refused as refused:
-            return _lost(refused.row, task.stamp)
-        return Outcome(True, task)
+            self.table.put(PutItem(item=to_item(task), condition=Condition((absent("pk"),))))
+        except ConditionFailed as refused:
+            return _write_result(refused.item, task.write_token)
+        return WriteResult(True, task)
 
-    def read(self, task_id: str) -> Task:
+    def get(self, task_id: str) -> Task:
         """The task as of now. Raises TaskNotFound."""
-        row = self.table.get(row_key(task_id))
+        row = self.table.get(task_pk(task_id))
         if not row:
             raise TaskNotFound(task_id)
-        return from_row(row)
+        return from_item(row)
 
-    def page(self, owner: str, *, status: str | None, limit: int, after: Place | None) -> Page:
+    def list(
+        self, owner: str, *, status: str | None, limit: int, after: ListPosition | None
+    ) -> Page:
         """Up to `limit` tasks of `owner`, newest first, that come after `after`.
 
         The index says which, the rows say how they stand now: with `status`, one that has just
         changed it may still be among them.
         """
-        index, value = ("listed_status", listed_as(status, owner)) if status else ("listed", owner)
-        start = {"pk": row_key(after.task_id), "created_at": after.created_at} if after else None
-        keys = self.table.page(index, value, limit=limit, after=start)
-        rows = self.table.rows([key["pk"] for key in keys]) if keys else {}
-        found = [from_row(rows[key["pk"]]) for key in keys if key["pk"] in rows]
+        index, value = (
+            ("by_owner_status", owner_status_key(status, owner)) if status else ("by_owner", owner)
+        )
+        start = {"pk": task_pk(after.task_id), "created_at": after.created_at} if after else None
+        keys = self.table.query_page(index, value, limit=limit, after=start)
+        rows = self.table.batch_get([key["pk"] for key in keys]) if keys else {}
+        found = [from_item(rows[key["pk"]]) for key in keys if key["pk"] in rows]
         full = len(keys) == limit
-        last = Place(int(keys[-1]["created_at"]), _task_id(keys[-1]["pk"])) if full else None
+        last = ListPosition(int(keys[-1]["created_at"]), _task_id(keys[-1]["pk"])) if full else None
         return Page(tuple(task for task in found if task.deleted_at is None), last)
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: TransitionWrite) -> WriteResult:
         """Make one transition, or learn who was faster. Raises TaskNotFound."""
         try:
-            return Outcome(True, from_row(self.table.update(change.update)))
-        except Refused as refused:
-            if not refused.row:
+            return WriteResult(True, from_item(self.table.update(change.update)))
+        except ConditionFailed as refused:
+            if not refused.item:
                 raise TaskNotFound(change.task_id) from refused
-            return _lost(refused.row, change.stamp)
+            return _write_result(refused.item, change.write_token)
 
-    def bind(self, change: Change, poyo_id: str) -> Outcome:
+    def confirm_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
         """T1: make the transition and claim `poyo_id` for its task, both or neither.
 
-        Raises PoyoIdTaken when another task owns the id, TaskNotFound.
+        Raises PoyoIdConflict when another task owns the id, TaskNotFound.
         """
         free = Condition(either=((absent("pk"),), (equals("task_id", change.task_id),)))
-        owner = Put(row={"pk": poyo_key(poyo_id), "task_id": change.task_id}, condition=free)
+        owner = PutItem(item={"pk": poyo_pk(poyo_id), "task_id": change.task_id}, condition=free)
         try:
-            self.table.transact([change.update, owner])
-        except Refused as refused:
+            self.table.transact_write([change.update, owner])
+        except ConditionFailed as refused:
             if refused.which == 1:
-                raise PoyoIdTaken(poyo_id) from refused
-            if not refused.row:
+                raise PoyoIdConflict(poyo_id) from refused
+            if not refused.item:
                 raise TaskNotFound(change.task_id) from refused
-            return _lost(refused.row, change.stamp)
-        return Outcome(True, self.read(change.task_id))
+            return _write_result(refused.item, change.write_token)
+        return WriteResult(True, self.get(change.task_id))
 
-    def due(self, shard: str, *, now: int, limit: int) -> list[Due]:
+    def find_due(self, shard: str, *, now: int, limit: int) -> Sequence[DueTask]:
         """Up to `limit` tasks of `shard` whose look is due at `now`, the longest overdue first."""
-        rows = self.table.due(shard, now=now, limit=limit)
-        return [Due(_task_id(row["pk"]), int(row["due_at"])) for row in rows]
+        rows = self.table.query_due(shard, now=now, limit=limit)
+        return [DueTask(_task_id(row["pk"]), int(row["due_at"])) for row in rows]
 
-    def claim(self, due: Due, *, until: int) -> bool:
+    def claim(self, due: DueTask, *, until: int) -> bool:
         """T7 as the sweep does it: move the look to `until` unless somebody else moved it."""
         same = Condition((equals("due_at", due.due_at),))
         try:
-            self.table.touch(
-                Update(pk=row_key(due.task_id), condition=same, values={"due_at": until})
+            self.table.update_blind(
+                UpdateItem(pk=task_pk(due.task_id), condition=same, values={"due_at": until})
             )
-        except Refused:
+        except ConditionFailed:
             return False
         return True
 
-    def count_submit(self, window: int) -> Quota:
+    def count_submit(self, window: int) -> SubmitWindow:
         """Count one submit in `window`, or in the later one that the row has already come to."""
-        for _ in range(QUOTA_TRIES):
+        for _ in range(WINDOW_TRIES):
             same = Condition((equals("window", window),))
             try:
                 row = self.table.update(
-                    Update(pk=QUOTA_KEY, condition=same, values={}, added={"sent": 1})
+                    UpdateItem(pk=WINDOW_PK, condition=same, values={}, added={"sent": 1})
                 )
-                return Quota(window=window, sent=int(row["sent"]), trouble=int(row["trouble"]))
-            except Refused as refused:
-                window = max(window, int(refused.row.get("window", window)))
-                self._turn(refused.row, window)
-        raise StoreUnavailable("the window turned too often")
+                return SubmitWindow(
+                    window=window, sent=int(row["sent"]), trouble=int(row["trouble"])
+                )
+            except ConditionFailed as refused:
+                window = max(window, int(refused.item.get("window", window)))
+                self._start_window(refused.item, window)
+        raise DatabaseUnavailable("the window turned too often")
 
-    def trouble(self, *, over: bool) -> None:
+    def record_submit_outcome(self, *, over: bool) -> None:
         """PoYo failed a submit, or took one: the breaker counts those that failed in a row."""
         values, added = ({"trouble": 0}, {}) if over else ({}, {"trouble": 1})
-        known = Condition((equals("pk", QUOTA_KEY),))
-        with contextlib.suppress(Refused):  # nothing was ever counted, so there is no row
-            self.table.update(Update(pk=QUOTA_KEY, condition=known, values=values, added=added))
+        known = Condition((equals("pk", WINDOW_PK),))
+        with contextlib.suppress(ConditionFailed):  # nothing was ever counted, so there is no row
+            self.table.update(UpdateItem(pk=WINDOW_PK, condition=known, values=values, added=added))
 
-    def _turn(self, row: Mapping[str, Any], window: int) -> None:
+    def _start_window(self, row: Mapping[str, Any], window: int) -> None:
         """Begin `window` unless somebody else just did."""
         if row.get("window") == window:
             return
-        fresh = {"pk": QUOTA_KEY, "window": window, "sent": 0, "trouble": row.get("trouble", 0)}
+        fresh = {"pk": WINDOW_PK, "window": window, "sent": 0, "trouble": row.get("trouble", 0)}
         then = unchanged("window", row.get("window"))
-        with contextlib.suppress(Refused):
-            self.table.put(Put(row=fresh, condition=Condition((then,))))
+        with contextlib.suppress(ConditionFailed):
+            self.table.put(PutItem(item=fresh, condition=Condition((then,))))
 
 
 def _task_id(pk: str) -> str:
     return pk.removeprefix("task#")
 
 
-def _lost(row: Mapping[str, Any], stamp: str) -> Outcome:
+def _write_result(row: Mapping[str, Any], stamp: str) -> WriteResult:
     """Somebody was faster, unless the row has our stamp: then it was us, and the answer got lost."""
-    return Outcome(row.get("stamp") == stamp, from_row(row))
+    return WriteResult(row.get("write_token") == stamp, from_item(row))

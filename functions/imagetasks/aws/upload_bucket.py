@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from botocore.exceptions import ClientError
 
-from imagetasks.errors import UploadInvalid
-from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS, Picture, recognise
+from imagetasks.errors import InvalidUpload
+from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS, ImageInfo, identify
 from imagetasks.tasks.image_reference import ID, ID_LENGTH, SCHEME, is_upload, upload_id
 
 if TYPE_CHECKING:
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 PREFIX = "uploads/"
 TYPES = tuple(EXTENSIONS)
 MAX_BYTES = 10 * 1024 * 1024
-OFFER_S = 600
+FORM_TTL_S = 600
 LINK_S = 3600  # PoYo fetches references when it begins, which may be a while after the submit
-PIECE = 128 * 1024
-PIECES = 8  # at most as many are read of an upload: 1 MiB to find a JPEG's dimensions in
+CHUNK_BYTES = 128 * 1024
+MAX_CHUNKS = 8  # at most as many are read of an upload: 1 MiB to find a JPEG's dimensions in
 ALLOWED = (
     f"allowed is a whole PNG, JPEG or WebP of at most {MAX_BYTES // 1024**2} MiB "
     f"and {MAX_PIXELS // 10**6} million pixels"
 )
-NOT_THERE = "no such upload of yours: send the file before you order"
-WRONG = {
-    403: NOT_THERE,  # without ListBucket S3 does not say what is not there
-    404: NOT_THERE,
+NOT_FOUND = "no such upload of yours: send the file before you order"
+ERROR_BY_STATUS = {
+    403: NOT_FOUND,  # without ListBucket S3 does not say what is not there
+    404: NOT_FOUND,
     412: "the upload was replaced while it was looked at",
     416: "the upload is empty",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class PresignedUpload:
     """A form for one file: POST `fields`, then the file as `file`, to `url` as multipart/form-data."""
 
     upload_id: str
@@ -56,7 +56,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Uploads:
+class UploadBucket:
     """Uploads in the bucket of the images, which see for client and name.
 
     An upload lies where its owner's name leads, so nobody else's order finds it and no row says
@@ -66,7 +66,7 @@ class Uploads:
     client: S3Client
     bucket: str
 
-    def offer(self, owner: str, content_type: str) -> Offer:
+    def presign_post(self, owner: str, content_type: str) -> PresignedUpload:
         """Leave for `owner` to upload one file; S3 holds it to its type, size, name and time.
 
         Raises ValueError for another type than TYPES.
@@ -79,27 +79,27 @@ class Uploads:
             Key=_key(owner, chosen),
             Fields={"Content-Type": content_type},
             Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, MAX_BYTES]],
-            ExpiresIn=OFFER_S,
+            ExpiresIn=FORM_TTL_S,
         )
-        return Offer(chosen, form["url"], form["fields"], OFFER_S, MAX_BYTES)
+        return PresignedUpload(chosen, form["url"], form["fields"], FORM_TTL_S, MAX_BYTES)
 
-    def check(self, owner: str, upload_id: str) -> Picture:
+    def validate(self, owner: str, upload_id: str) -> ImageInfo:
         """The picture that `owner` uploaded, whole and of the type it was announced as.
 
         Raises UploadInvalid when there is none.
         """
         try:
-            return _recognised(_Remote(self.client, self.bucket, _key(owner, upload_id)))
+            return _recognised(_RangedReader(self.client, self.bucket, _key(owner, upload_id)))
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status not in WRONG:
+            if status not in ERROR_BY_STATUS:
                 raise
-            wrong = WRONG[status]
+            wrong = ERROR_BY_STATUS[status]
         except ValueError as error:
             wrong = str(error)
-        raise UploadInvalid(upload_id, f"{wrong}; {ALLOWED}")
+        raise InvalidUpload(upload_id, f"{wrong}; {ALLOWED}")
 
-    def link(self, owner: str, upload_id: str, *, seconds: int = LINK_S) -> str:
+    def presigned_url(self, owner: str, upload_id: str, *, seconds: int = LINK_S) -> str:
         """A URL that anyone can read the upload with for `seconds`."""
         return self.client.generate_presigned_url(
             "get_object",
@@ -107,28 +107,30 @@ class Uploads:
             ExpiresIn=seconds,
         )
 
-    def linked(self, owner: str, urls: Iterable[str]) -> list[str]:
+    def resolve_urls(self, owner: str, urls: Iterable[str]) -> list[str]:
         """`urls` with a link in the place of each upload."""
-        return [self.link(owner, upload_id(url)) if is_upload(url) else url for url in urls]
+        return [
+            self.presigned_url(owner, upload_id(url)) if is_upload(url) else url for url in urls
+        ]
 
 
 def _key(owner: str, upload_id: str) -> str:
     """Where the upload lies. Raises UploadInvalid for what no offer was ever called."""
     if not ID.fullmatch(upload_id):
-        raise UploadInvalid(upload_id, f"{NOT_THERE}; {ALLOWED}")
+        raise InvalidUpload(upload_id, f"{NOT_FOUND}; {ALLOWED}")
     return f"{PREFIX}{hashlib.sha256(owner.encode()).hexdigest()[:32]}/{upload_id}"
 
 
-def _recognised(file: _Remote) -> Picture:
+def _recognised(file: _RangedReader) -> ImageInfo:
     if file.size > MAX_BYTES:
         raise ValueError(f"{file.size} bytes")
-    picture = recognise(cast(BinaryIO, file))
+    picture = identify(cast(BinaryIO, file))
     if picture.content_type != file.content_type:
         raise ValueError(f"{picture.content_type} inside, but uploaded as {file.content_type}")
     return picture
 
 
-class _Remote:
+class _RangedReader:
     """An object as a file: a piece is fetched when something in it is read, and only once.
 
     Reading raises ValueError beyond the pieces allowed, and ClientError (412) when the object is
@@ -149,20 +151,20 @@ class _Remote:
         return self._position
 
     def read(self, length: int) -> bytes:
-        first, start = divmod(self._position, PIECE)
+        first, start = divmod(self._position, CHUNK_BYTES)
         end = min(self._position + length, self.size)
-        near = b"".join(map(self._piece, range(first, -(-end // PIECE))))
+        near = b"".join(map(self._piece, range(first, -(-end // CHUNK_BYTES))))
         found = near[start : start + length]
         self._position += len(found)
         return found
 
     def _piece(self, n: int) -> bytes:
         if n not in self._pieces:
-            if len(self._pieces) == PIECES:
+            if len(self._pieces) == MAX_CHUNKS:
                 raise ValueError("its dimensions are too far inside: save it without metadata")
             self._pieces[n] = self._ask(Range=_range(n), IfMatch=self._etag)["Body"].read()
         return self._pieces[n]
 
 
 def _range(n: int) -> str:
-    return f"bytes={n * PIECE}-{(n + 1) * PIECE - 1}"
+    return f"bytes={n * CHUNK_BYTES}-{(n + 1) * CHUNK_BYTES - 1}"

@@ -15,7 +15,7 @@ import certifi
 import urllib3
 import urllib3.connection
 
-from imagetasks.errors import AddressForbidden, ImageTasksError, Unreachable
+from imagetasks.errors import AddressForbidden, HostUnreachable, ImageTasksError
 from imagetasks.outbound.url_policy import PORTS, Target
 
 RESOLVE_S = 3.0
@@ -33,12 +33,12 @@ def resolve(host: str, port: int, *, within_s: float = RESOLVE_S) -> list[str]:
     try:
         found = asked.result(within_s)
     except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
-        raise Unreachable("unresolved", host) from error
+        raise HostUnreachable("unresolved", host) from error
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 @contextmanager
-def connection(
+def open_connection(
     target: Target, *, connect_s: float, left_s: Callable[[], float]
 ) -> Iterator[urllib3.connection.HTTPConnection]:
     """A standing connection to `target`, closed when the block is left; TLS has seen its name.
@@ -50,22 +50,22 @@ def connection(
 
 
 @contextmanager
-def talking() -> Iterator[None]:
+def map_network_errors() -> Iterator[None]:
     """Whatever the other side does wrong while the block talks to it is Unreachable."""
     try:
         yield
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
-        raise Unreachable("unreachable", type(error).__name__) from error
+        raise HostUnreachable("unreachable", type(error).__name__) from error
 
 
 @contextmanager
-def telling(failed: Told, forbidden: Told) -> Iterator[None]:
+def map_errors(failed: Told, forbidden: Told) -> Iterator[None]:
     """What goes wrong on the way out in the block, in the words of the edge that went."""
     try:
         yield
     except AddressForbidden as error:
         raise forbidden(error.code, error.detail) from error
-    except Unreachable as error:
+    except HostUnreachable as error:
         raise failed(error.code, error.detail) from error
 
 
@@ -89,7 +89,7 @@ def _connected(
     for address in _numbers(target)[:ADDRESSES]:
         timeout_s = min(connect_s, left_s() / 2)  # it is granted twice: to TCP and to TLS
         if timeout_s <= 0:
-            raise Unreachable("too_late", target.host)
+            raise HostUnreachable("too_late", target.host)
         standing = _connection(target, address, timeout_s)
         try:
             standing.connect()
@@ -101,7 +101,7 @@ def _connected(
             standing.close()
         else:
             return standing
-    raise Unreachable("unreachable", target.host)
+    raise HostUnreachable("unreachable", target.host)
 
 
 def _numbers(target: Target) -> Sequence[str]:

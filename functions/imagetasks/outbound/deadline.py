@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 
-def timely(
+def deadline_response(
     sock: socket.socket, *args: Any, left_s: Callable[[], float], **kwargs: Any
 ) -> http.client.HTTPResponse:
     """The `response_class` of a connection whose answers are read only while seconds are left."""
@@ -23,12 +23,12 @@ def timely(
     return answer
 
 
-def reader(sock: socket.socket, left_s: Callable[[], float]) -> io.BufferedReader:
+def deadline_reader(sock: socket.socket, left_s: Callable[[], float]) -> io.BufferedReader:
     """What comes in from `sock`, read only while seconds are left."""
     return io.BufferedReader(_Timely(sock.makefile("rb", buffering=0), sock, left_s))
 
 
-def hurry(sock: socket.socket, left_s: Callable[[], float]) -> None:
+def set_remaining_timeout(sock: socket.socket, left_s: Callable[[], float]) -> None:
     """What `sock` does next gets the seconds that are left. Raises TimeoutError when none are."""
     seconds = left_s()
     if seconds <= 0:
@@ -46,7 +46,7 @@ class _Timely(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int | None:
-        hurry(self._sock, self._left_s)
+        set_remaining_timeout(self._sock, self._left_s)
         return cast(int | None, self._raw.readinto(buffer))
 
     def close(self) -> None:

@@ -15,21 +15,33 @@ from typing import Any, BinaryIO, cast
 import urllib3
 
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
-from imagetasks.outbound.connection import connection, host_header, resolve, talking, telling
-from imagetasks.outbound.deadline import timely
-from imagetasks.outbound.url_policy import Resolve, Target, check, joined, listed
-from imagetasks.tasks.image_format import Picture, recognise
+from imagetasks.outbound.connection import (
+    host_header,
+    map_errors,
+    map_network_errors,
+    open_connection,
+    resolve,
+)
+from imagetasks.outbound.deadline import deadline_response
+from imagetasks.outbound.url_policy import (
+    Resolver,
+    Target,
+    parse_allow_list,
+    resolve_redirect,
+    resolve_target,
+)
+from imagetasks.tasks.image_format import ImageInfo, identify
 
 GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
 REDIRECTS = 3
 # The file host was seen answering 403 to a library's agent and 200 to a browser's.
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
-told = partial(telling, DownloadFailed, DownloadForbidden)
+_mapped = partial(map_errors, DownloadFailed, DownloadForbidden)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class DownloadLimits:
     """How much a file may take: seconds, bytes, bytes a second."""
 
     connect_s: float = 3.0
@@ -43,39 +55,39 @@ class Bounds:
 
 
 @dataclass(frozen=True, slots=True)
-class Download:
+class DownloadedImage:
     """A picture on this machine: `file` stands at its first byte, SHA-256 is in hex."""
 
     file: BinaryIO
     bytes: int
     sha256: str
-    picture: Picture
+    picture: ImageInfo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Downloads:
+class ImageDownloader:
     """Fetches pictures from `hosts`: names (https, 443, public addresses) or whole origins."""
 
     hosts: tuple[str, ...]
-    bounds: Bounds = Bounds()
-    resolve: Resolve = resolve
+    bounds: DownloadLimits = DownloadLimits()
+    resolve: Resolver = resolve
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
-    def from_env(cls) -> Downloads:
-        """The hosts listed, comma-separated, in FILE_HOSTS."""
-        return cls(hosts=listed(os.environ["FILE_HOSTS"]))
+    def from_env(cls) -> ImageDownloader:
+        """The hosts listed, comma-separated, in DOWNLOAD_HOSTS."""
+        return cls(hosts=parse_allow_list(os.environ["DOWNLOAD_HOSTS"]))
 
-    def check(self, url: str) -> Target:
+    def resolve_target(self, url: str) -> Target:
         """Where `url` leads, resolved once.
 
         Raises DownloadForbidden when we may not connect there, DownloadFailed when it has no address.
         """
-        with told():
-            return check(url, hosts=self.hosts, resolve=self.resolve)
+        with _mapped():
+            return resolve_target(url, hosts=self.hosts, resolve=self.resolve)
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[Download]:
+    def fetch(self, url: str) -> Iterator[DownloadedImage]:
         """The picture at `url`, gone from this machine when the block is left.
 
         Raises DownloadForbidden, NotAnImage or DownloadFailed; memory stays below the spool
@@ -84,23 +96,25 @@ class Downloads:
         deadline = self.clock() + self.bounds.total_s
         with tempfile.SpooledTemporaryFile(max_size=self.bounds.spool_bytes) as spool:
             file = cast(BinaryIO, spool)
-            with told():
+            with _mapped():
                 size, sha256 = self._follow(url, file, deadline)
             try:
-                picture = recognise(file)
+                picture = identify(file)
             except ValueError as error:
                 raise NotAnImage("not_an_image", str(error)) from error
             file.seek(0)
-            yield Download(file, size, sha256, picture)
+            yield DownloadedImage(file, size, sha256, picture)
 
     def _follow(self, url: str, file: BinaryIO, deadline: float) -> tuple[int, str]:
         """The bytes behind `url` and at most three redirects, each checked like the first."""
         for _ in range(REDIRECTS + 1):
-            with _opened(self.check(url), self.bounds, lambda: deadline - self.clock()) as answer:
+            with _opened(
+                self.resolve_target(url), self.bounds, lambda: deadline - self.clock()
+            ) as answer:
                 if answer.status not in _REDIRECTS:
                     _expect(answer, self.bounds)
                     return self._read(answer, file, deadline)
-                url = joined(url, answer.headers.get("location", ""))
+                url = resolve_redirect(url, answer.headers.get("location", ""))
         raise DownloadFailed("too_many_redirects")
 
     def _read(
@@ -135,13 +149,13 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 @contextmanager
 def _opened(
-    target: Target, bounds: Bounds, left_s: Callable[[], float]
+    target: Target, bounds: DownloadLimits, left_s: Callable[[], float]
 ) -> Iterator[urllib3.BaseHTTPResponse]:
     """The answer of the first address that lets itself be connected to; TLS still wants the name."""
-    with connection(target, connect_s=bounds.connect_s, left_s=left_s) as standing:
-        answers: Any = partial(timely, left_s=lambda: min(bounds.read_s, left_s()))
+    with open_connection(target, connect_s=bounds.connect_s, left_s=left_s) as standing:
+        answers: Any = partial(deadline_response, left_s=lambda: min(bounds.read_s, left_s()))
         standing.response_class = answers
-        with talking():
+        with map_network_errors():
             standing.request(
                 "GET",
                 target.path,
@@ -154,7 +168,7 @@ def _opened(
             yield answer
 
 
-def _expect(answer: urllib3.BaseHTTPResponse, bounds: Bounds) -> None:
+def _expect(answer: urllib3.BaseHTTPResponse, bounds: DownloadLimits) -> None:
     """Raises unless `answer` announces a plain file that is not too large."""
     if answer.status != 200:
         raise DownloadFailed(f"http_{answer.status}", gone=answer.status in GONE)

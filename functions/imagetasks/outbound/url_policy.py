@@ -20,7 +20,7 @@ PORTS: Mapping[str, int] = {"https": 443, "http": 80}
 # NAT64), or inside and is known to Python (6to4, Teredo): none of them serves files.
 IPV6_INTERNET = ipaddress.ip_network("2000::/3")
 
-Resolve = Callable[[str, int], list[str]]
+Resolver = Callable[[str, int], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +34,23 @@ class Target:
     addresses: tuple[str, ...]
 
 
-def listed(text: str) -> tuple[str, ...]:
+def parse_allow_list(text: str) -> tuple[str, ...]:
     """The entries of a comma-separated list: host names, `*.` and a name, `*`, whole origins."""
     return tuple(entry for each in text.split(",") if (entry := each.strip().lower()))
 
 
-def check(url: str, *, hosts: Collection[str], resolve: Resolve) -> Target:
+def resolve_target(url: str, *, hosts: Collection[str], resolve: Resolver) -> Target:
     """Where `url` leads, resolved. Raises AddressForbidden when we may not connect there."""
-    target = destination(url, hosts=hosts)
+    target = parse_target(url, hosts=hosts)
     if target.addresses:
         return target
     addresses = tuple(resolve(target.host, target.port))
-    if not addresses or not all(map(public, addresses)):
+    if not addresses or not all(map(is_public_address, addresses)):
         raise AddressForbidden("address_not_public", target.host)
     return replace(target, addresses=addresses)
 
 
-def destination(url: str, *, hosts: Collection[str]) -> Target:
+def parse_target(url: str, *, hosts: Collection[str]) -> Target:
     """Where `url` leads as far as it tells without being resolved: only a whole origin has its
     address yet. Raises AddressForbidden when we may not connect there wherever it is.
 
@@ -71,7 +71,7 @@ def destination(url: str, *, hosts: Collection[str]) -> Target:
     return Target("https", host, 443, path, ())
 
 
-def public(address: str) -> bool:
+def is_public_address(address: str) -> bool:
     """Whether `address` is one the whole internet would reach, seen through every wrapping."""
     try:
         parsed = ipaddress.ip_address(address)
@@ -91,7 +91,7 @@ def _readable(address: str) -> str:
     return address
 
 
-def joined(url: str, location: str) -> str:
+def resolve_redirect(url: str, location: str) -> str:
     """Where `location`, found at `url`, leads."""
     try:
         return urljoin(url, _readable(location))

@@ -7,11 +7,18 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
-from imagetasks.poyo.models import CREDITS, CUSTOM_SIZE, LONGEST_EDGE, MODELS, PIXELS, Rules
+from imagetasks.poyo.models import (
+    CREDITS_PER_IMAGE,
+    CUSTOM_SIZE,
+    MAX_EDGE_PX,
+    MODELS,
+    PIXEL_RANGE,
+    ModelSpec,
+)
 from imagetasks.tasks.image_reference import HTTPS, ID, SCHEME
 
 USD_PER_CREDIT = 0.005
-USUAL_PAGE = 50
+DEFAULT_PAGE_SIZE = 50
 QUERY = ("limit", "cursor", "category", "service_type", "q", "tags")
 
 NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # what Python strips of a text, in every dialect of patterns
@@ -57,7 +64,7 @@ class Page(TypedDict):
     has_more: bool
 
 
-def item(model: str) -> Model:
+def model_entry(model: str) -> Model:
     """One model. Raises KeyError when there is none of that name."""
     rules = MODELS[model]
     return {
@@ -80,10 +87,13 @@ def item(model: str) -> Model:
     }
 
 
-def page(asked: Mapping[str, str]) -> Page:
+def list_models(asked: Mapping[str, str]) -> Page:
     """The models that answer to `asked`. Raises ValueError when its limit or cursor is no number."""
-    found = [each for each in map(item, MODELS) if _matches(each, asked)]
-    start, limit = _whole(asked.get("cursor", "0")), _whole(asked.get("limit", str(USUAL_PAGE)))
+    found = [each for each in map(model_entry, MODELS) if _matches(each, asked)]
+    start, limit = (
+        _integer(asked.get("cursor", "0")),
+        _integer(asked.get("limit", str(DEFAULT_PAGE_SIZE))),
+    )
     if limit < 1:
         raise ValueError("a page has one model at least")
     end = start + limit
@@ -113,7 +123,7 @@ OUTPUT_SCHEMA = {
 }
 
 
-def _whole(text: str) -> int:
+def _integer(text: str) -> int:
     if not WHOLE.fullmatch(text):
         raise ValueError("not a whole number")
     return int(text)
@@ -127,7 +137,7 @@ def _matches(found: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
     return exact and tagged and asked.get("q", "").lower() in json.dumps(found).lower()
 
 
-def input_schema(rules: Rules) -> dict[str, Any]:
+def input_schema(rules: ModelSpec) -> dict[str, Any]:
     """JSON Schema of an order's `input`: as strict as the validation, but for a custom size's
     arithmetic (see pricing.size_problem), which JSON Schema cannot do."""
     return {
@@ -161,20 +171,20 @@ def input_schema(rules: Rules) -> dict[str, Any]:
     }
 
 
-def _sizes(rules: Rules) -> dict[str, Any]:
+def _sizes(rules: ModelSpec) -> dict[str, Any]:
     named = ["auto", *rules.ratios]
     return {
         "type": "string",
         "default": "auto",
         "pattern": f"^(?:{'|'.join(named)}|{CUSTOM_SIZE.pattern})$",
         "description": f"{', '.join(named)}, or WIDTHxHEIGHT in pixels at 2K or 4K: multiples of 16, "
-        f"at most {LONGEST_EDGE} and 3:1, {PIXELS[0]:,} to {PIXELS[1]:,} pixels",
+        f"at most {MAX_EDGE_PX} and 3:1, {PIXEL_RANGE[0]:,} to {PIXEL_RANGE[1]:,} pixels",
     }
 
 
 def _prices() -> dict[str, dict[str, float]]:
     """Credits an image, by quality and billed resolution."""
     prices: dict[str, dict[str, float]] = {}
-    for (quality, resolution), price in CREDITS.items():
+    for (quality, resolution), price in CREDITS_PER_IMAGE.items():
         prices.setdefault(quality, {})[resolution] = float(price)
     return prices

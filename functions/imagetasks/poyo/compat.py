@@ -11,11 +11,11 @@ from decimal import Decimal
 from typing import Annotated, Literal, NotRequired, TypedDict
 
 from imagetasks.api.schemas import ContentType, TaskId
-from imagetasks.json_schema import Count, Number, Shape, Uri
+from imagetasks.json_schema import Count, JsonSchema, Number, Uri
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.image_format import EXTENSIONS
-from imagetasks.tasks.task import KeptFile, Status, Task
+from imagetasks.tasks.task import Status, StoredImage, Task
 
 # PoYo's word for the kind of error, by its HTTP status and by what we call it.
 TYPES: Mapping[int, str] = {
@@ -29,38 +29,38 @@ TYPES: Mapping[int, str] = {
     422: "validation_error",
     429: "rate_limit_error",
 }
-NO_PICTURE = "no_picture"
+INVALID_IMAGE = "no_picture"
 NAMED_TYPES: Mapping[str, str] = {
     "moderated": "content_moderation_error",
-    NO_PICTURE: "file_format_error",
+    INVALID_IMAGE: "file_format_error",
 }
 OTHER_TYPE = "server_error"
 
-Kind = Annotated[
-    str, Shape(enum=[*dict.fromkeys([*TYPES.values(), *NAMED_TYPES.values(), OTHER_TYPE])])
+ErrorType = Annotated[
+    str, JsonSchema(enum=[*dict.fromkeys([*TYPES.values(), *NAMED_TYPES.values(), OTHER_TYPE])])
 ]
-Naive = Annotated[
+NaiveTimestamp = Annotated[
     str,
-    Shape(
+    JsonSchema(
         pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$",
         description="UTC to the second, without saying so, as PoYo has it.",
     ),
 ]
 
 
-class Wrapped[T](TypedDict):
+class Envelope[T](TypedDict):
     """A success as PoYo wraps it."""
 
     code: Literal[200]
     data: T
 
 
-class Accepted(TypedDict):
+class SubmitBody(TypedDict):
     """What a submit is answered with."""
 
     task_id: TaskId
     status: Status
-    created_time: Naive
+    created_time: NaiveTimestamp
 
 
 class PoyoFile(TypedDict):
@@ -81,7 +81,7 @@ class PoyoTask(TypedDict):
     status: Status
     progress: Number
     files: list[PoyoFile]
-    created_time: Naive
+    created_time: NaiveTimestamp
     credits_amount: Number | None
     error_message: NotRequired[str]
 
@@ -93,31 +93,31 @@ class Balance(TypedDict):
     credits_amount: float
 
 
-class Fault(TypedDict):
+class ErrorDetail(TypedDict):
     """What went wrong, in a sentence and in PoYo's word for its kind."""
 
     message: str
-    type: Kind
+    type: ErrorType
 
 
 class PoyoError(TypedDict):
     """An error as PoYo writes it: `code` is the HTTP status."""
 
-    code: Annotated[int, Shape(minimum=400, maximum=599)]
-    error: Fault
+    code: Annotated[int, JsonSchema(minimum=400, maximum=599)]
+    error: ErrorDetail
 
 
-def accepted(task: Task) -> Wrapped[Accepted]:
+def submit_body(task: Task) -> Envelope[SubmitBody]:
     """What a submit is answered with."""
-    said: Accepted = {
+    said: SubmitBody = {
         "task_id": task.task_id,
         "status": task.status,
         "created_time": created_time(task.created_at),
     }
-    return wrapped(said)
+    return envelope(said)
 
 
-def shown(task: Task, *, origin: str) -> PoyoTask:
+def task_body(task: Task, *, origin: str) -> PoyoTask:
     """The task object, as a status has it in `data` and a callback as its whole body."""
     body: PoyoTask = {
         "task_id": task.task_id,
@@ -133,10 +133,10 @@ def shown(task: Task, *, origin: str) -> PoyoTask:
     return body
 
 
-def balance(left: Decimal) -> Wrapped[Balance]:
+def balance_body(left: Decimal) -> Envelope[Balance]:
     """What is left on the account; whose it is, is nobody's business here."""
     said: Balance = {"email": "", "credits_amount": float(left)}
-    return wrapped(said)
+    return envelope(said)
 
 
 def refused(status: int, code: str, message: str) -> PoyoError:
@@ -145,7 +145,7 @@ def refused(status: int, code: str, message: str) -> PoyoError:
     return {"code": status, "error": {"message": message, "type": kind}}
 
 
-def wrapped[T](data: T) -> Wrapped[T]:
+def envelope[T](data: T) -> Envelope[T]:
     """A success."""
     return {"code": 200, "data": data}
 
@@ -157,16 +157,16 @@ def created_time(ms: int) -> str:
 
 def _credits(task: Task) -> float | None:
     """What was charged: nothing for most failures, null as long as nobody knows."""
-    if task.charged is not None:
-        return float(task.charged)
+    if task.charged_credits is not None:
+        return float(task.charged_credits)
     reason = REASONS.get(task.reason or "") if task.status == "failed" else None
     return 0.0 if reason and reason.charged is False else None
 
 
-def _file(task: Task, n: int, kept: KeptFile, origin: str) -> PoyoFile:
+def _file(task: Task, n: int, kept: StoredImage, origin: str) -> PoyoFile:
     extension = EXTENSIONS[kept.content_type]
     return {
-        "file_url": origin + signed_urls.file_path(task.link_key, task.task_id, n),
+        "file_url": origin + signed_urls.file_path(task.file_url_key, task.task_id, n),
         "file_type": "image",
         "format": extension,
         "content_type": kept.content_type,

@@ -14,12 +14,12 @@ RATIOS = ("1:1", "2:3", "3:2", "4:3", "3:4", "4:5", "5:4", "16:9", "9:16", "21:9
 CUSTOM_SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 QUALITIES = ("low", "medium", "high")
 TRUE_4K_RATIOS = frozenset({"16:9", "9:16", "21:9"})  # every other 4K order is billed as 2K
-LONGEST_EDGE = 3840
-PIXELS = (655_360, 8_294_400)
+MAX_EDGE_PX = 3840
+PIXEL_RANGE = (655_360, 8_294_400)
 
 # Credits an image by quality and billed resolution, as published up to August 2026. Prices drift:
 # `credits_amount` of the finished task is the meter, this is the estimate.
-CREDITS = {
+CREDITS_PER_IMAGE = {
     ("low", "1K"): Decimal("2"),
     ("low", "2K"): Decimal("4"),
     ("low", "4K"): Decimal("8"),
@@ -33,7 +33,7 @@ CREDITS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class ModelSpec:
     """What one model accepts; lengths in characters, counts in images."""
 
     title: str
@@ -45,9 +45,9 @@ class Rules:
     images_max: int = 16
 
 
-MODELS: Mapping[str, Rules] = {
-    "gpt-image-2": Rules(title="GPT Image 2"),
-    "gpt-image-2-edit": Rules(title="GPT Image 2 Edit", images_min=1),
+MODELS: Mapping[str, ModelSpec] = {
+    "gpt-image-2": ModelSpec(title="GPT Image 2"),
+    "gpt-image-2-edit": ModelSpec(title="GPT Image 2 Edit", images_min=1),
 }
 
 
@@ -60,15 +60,15 @@ def billed_resolution(order: Mapping[str, Any]) -> Resolution:
         return "2K"
     custom = CUSTOM_SIZE.fullmatch(size)
     edges = map(int, custom.groups()) if custom else ()
-    return "4K" if size in TRUE_4K_RATIOS or LONGEST_EDGE in edges else "2K"
+    return "4K" if size in TRUE_4K_RATIOS or MAX_EDGE_PX in edges else "2K"
 
 
-def estimate(order: Mapping[str, Any]) -> Decimal:
+def estimate_credits(order: Mapping[str, Any]) -> Decimal:
     """Credits PoYo is expected to charge for `order` (a validated input object)."""
-    return CREDITS[(str(order.get("quality", "low")), billed_resolution(order))]
+    return CREDITS_PER_IMAGE[(str(order.get("quality", "low")), billed_resolution(order))]
 
 
-def size_problem(size: str, resolution: str, rules: Rules) -> str | None:
+def size_error(size: str, resolution: str, rules: ModelSpec) -> str | None:
     """Why PoYo would refuse `size` at `resolution`, or None when it would not."""
     if size == "auto" or size in rules.ratios:
         return None
@@ -80,10 +80,10 @@ def size_problem(size: str, resolution: str, rules: Rules) -> str | None:
         return "a custom WIDTHxHEIGHT needs resolution 2K or 4K"
     if width % 16 or height % 16:
         return "both edges of a custom size must be multiples of 16"
-    if max(width, height) > LONGEST_EDGE:
-        return f"the longest edge of a custom size is {LONGEST_EDGE}"
+    if max(width, height) > MAX_EDGE_PX:
+        return f"the longest edge of a custom size is {MAX_EDGE_PX}"
     if max(width, height) > 3 * min(width, height):
         return "a custom size may be at most 3:1"
-    if not PIXELS[0] <= width * height <= PIXELS[1]:
-        return f"a custom size must have {PIXELS[0]:,} to {PIXELS[1]:,} pixels"
+    if not PIXEL_RANGE[0] <= width * height <= PIXEL_RANGE[1]:
+        return f"a custom size must have {PIXEL_RANGE[0]:,} to {PIXEL_RANGE[1]:,} pixels"
     return None

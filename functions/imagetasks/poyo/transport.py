@@ -17,12 +17,12 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from imagetasks.errors import AnswerLost, NotSent
-from imagetasks.outbound.deadline import timely
-from imagetasks.poyo.reply import Reply
+from imagetasks.errors import RequestNotSent, ResponseLost
+from imagetasks.outbound.deadline import deadline_response
+from imagetasks.poyo.reply import HttpResponse
 
 CONNECT_S = 3.0
-ANSWER_BYTES = 64 * 1024  # a status is a few hundred bytes
+MAX_RESPONSE_BYTES = 64 * 1024  # a status is a few hundred bytes
 
 
 def base_url_from_env() -> str:
@@ -32,7 +32,7 @@ def base_url_from_env() -> str:
 
 def send(
     method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, read_s: float
-) -> Reply:
+) -> HttpResponse:
     """Send one request and read its whole answer within `read_s` seconds of having sent it.
 
     Raises NotSent when not a byte of the request left (name, connect, TLS), AnswerLost on
@@ -46,13 +46,13 @@ def send(
         try:
             prepared = request.prepare()
         except requests.RequestException as error:
-            raise NotSent(type(error).__name__) from error
+            raise RequestNotSent(type(error).__name__) from error
         try:
             answer = adapter.send(prepared, stream=True, timeout=(CONNECT_S, read_s))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _classified(error) from error
         with closing(answer):
-            return Reply(answer.status_code, _read(answer))
+            return HttpResponse(answer.status_code, _read(answer))
 
 
 def _read(answer: requests.Response) -> bytes:
@@ -61,22 +61,22 @@ def _read(answer: requests.Response) -> bytes:
     try:
         while piece := answer.raw.read1(8192, decode_content=True):
             kept += piece
-            if len(kept) > ANSWER_BYTES:
-                raise AnswerLost("the answer is longer than 64 KiB")
+            if len(kept) > MAX_RESPONSE_BYTES:
+                raise ResponseLost("the answer is longer than 64 KiB")
     except urllib3.exceptions.HTTPError as error:
-        raise AnswerLost(type(error).__name__) from error
+        raise ResponseLost(type(error).__name__) from error
     return kept
 
 
-def _classified(error: Exception) -> NotSent | AnswerLost:
+def _classified(error: Exception) -> RequestNotSent | ResponseLost:
     """Sent or not: decided by where it failed, never by what the message says."""
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
-        return NotSent(type(reason.__cause__ or reason).__name__)
+        return RequestNotSent(type(reason.__cause__ or reason).__name__)
     if isinstance(error, requests.ConnectTimeout):
-        return NotSent(type(error).__name__)
-    return AnswerLost(type(error).__name__)
+        return RequestNotSent(type(error).__name__)
+    return ResponseLost(type(error).__name__)
 
 
 class _HTTP(urllib3.connection.HTTPConnection):
@@ -91,7 +91,7 @@ class _HTTP(urllib3.connection.HTTPConnection):
 
     def getresponse(self) -> Any:
         until = time.monotonic() + cast(float, self.timeout)
-        answer: Any = partial(timely, left_s=lambda: until - time.monotonic())
+        answer: Any = partial(deadline_response, left_s=lambda: until - time.monotonic())
         self.response_class = answer
         return super().getresponse()
 

@@ -9,7 +9,7 @@ from imagetasks.tasks.task import State, Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class FailureReason:
     """Why a task failed: what the user is told, and whether late truth may still win."""
 
     sources: tuple[State, ...]
@@ -19,53 +19,53 @@ class Reason:
     soft: bool = False
 
 
-REASONS: Mapping[str, Reason] = {
-    "rejected": Reason(
+REASONS: Mapping[str, FailureReason] = {
+    "rejected": FailureReason(
         sources=(State.SUBMITTING,),
         message="PoYo does not accept this order.",
         retryable=False,
     ),
-    "moderated": Reason(
+    "moderated": FailureReason(
         sources=(State.SUBMITTING, State.RUNNING),
         message="The prompt or an image was refused by the content policy.",
         retryable=False,
     ),
-    "insufficient_credits": Reason(
+    "insufficient_credits": FailureReason(
         sources=(State.SUBMITTING,),
         message="The account at PoYo has no credits left.",
         retryable=True,
     ),
-    "unavailable": Reason(
+    "unavailable": FailureReason(
         sources=(State.SUBMITTING, State.PENDING),
         message="PoYo could not take the order. Nothing was charged.",
         retryable=True,
     ),
-    "unconfirmed": Reason(
+    "unconfirmed": FailureReason(
         sources=(State.UNKNOWN,),
         message="PoYo's answer was lost and no sign of the task has come since.",
         retryable=True,
         charged=None,
         soft=True,
     ),
-    "timed_out": Reason(
+    "timed_out": FailureReason(
         sources=(State.RUNNING,),
         message="PoYo did not finish the task within a day.",
         retryable=True,
         charged=None,
         soft=True,
     ),
-    "upstream": Reason(
+    "upstream": FailureReason(
         sources=(State.RUNNING,),
         message="PoYo could not make the image. Failed tasks are not charged.",
         retryable=True,
     ),
-    "bad_result": Reason(
+    "bad_result": FailureReason(
         sources=(State.RUNNING,),
         message="PoYo finished the task, but what it delivered is not an image.",
         retryable=True,
         charged=True,
     ),
-    "result_expired": Reason(
+    "result_expired": FailureReason(
         sources=(State.RUNNING,),
         message="PoYo finished the task, but its file was gone before it could be copied.",
         retryable=True,
@@ -73,9 +73,9 @@ REASONS: Mapping[str, Reason] = {
         soft=True,  # paid for: a file that comes back, or a host that is allowed later, is kept
     ),
 }
-SOFT = tuple(sorted(name for name, reason in REASONS.items() if reason.soft))
+RECOVERABLE = tuple(sorted(name for name, reason in REASONS.items() if reason.soft))
 
 
-def softly_failed(task: Task) -> bool:
+def is_recoverable(task: Task) -> bool:
     """Whether the task failed in a way that late truth may still mend."""
-    return task.state == State.FAILED and task.reason in SOFT
+    return task.state == State.FAILED and task.reason in RECOVERABLE

@@ -15,7 +15,7 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class ImageInfo:
     """What kind of picture it is; `width` and `height` in pixels."""
 
     content_type: str
@@ -23,7 +23,7 @@ class Picture:
     height: int
 
 
-def recognise(file: BinaryIO) -> Picture:
+def identify(file: BinaryIO) -> ImageInfo:
     """The picture in `file`, whole from its first to its last byte.
 
     Raises ValueError, with the reason, for everything that is not a PNG, JPEG or WebP, that does
@@ -40,20 +40,20 @@ def recognise(file: BinaryIO) -> Picture:
     return picture
 
 
-def _png(head: bytes, tail: bytes) -> Picture | None:
+def _png(head: bytes, tail: bytes) -> ImageInfo | None:
     if not head.startswith(PNG_HEAD):
         return None
     if tail != PNG_TAIL:
         raise ValueError("a PNG without its end")
-    return Picture("image/png", *struct.unpack_from(">II", head, len(PNG_HEAD)))
+    return ImageInfo("image/png", *struct.unpack_from(">II", head, len(PNG_HEAD)))
 
 
-def _webp(head: bytes, size: int) -> Picture | None:
+def _webp(head: bytes, size: int) -> ImageInfo | None:
     if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or len(head) < 30:
         return None
     if int.from_bytes(head[4:8], "little") + 8 != size:
         raise ValueError("a WebP of another length than it says")
-    return Picture("image/webp", *_webp_size(head))
+    return ImageInfo("image/webp", *_webp_size(head))
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
@@ -69,7 +69,7 @@ def _webp_size(head: bytes) -> tuple[int, int]:
     raise ValueError("a WebP of no known kind")
 
 
-def _jpeg(file: BinaryIO, head: bytes, tail: bytes) -> Picture | None:
+def _jpeg(file: BinaryIO, head: bytes, tail: bytes) -> ImageInfo | None:
     if not head.startswith(b"\xff\xd8\xff"):
         return None
     if not tail.endswith(b"\xff\xd9"):
@@ -85,7 +85,7 @@ def _jpeg(file: BinaryIO, head: bytes, tail: bytes) -> Picture | None:
             continue
         if marker[1] in JPEG_SIZES:
             height, width = struct.unpack_from(">HH", marker, 5)
-            return Picture("image/jpeg", width, height)
+            return ImageInfo("image/jpeg", width, height)
         position += 2 + int.from_bytes(marker[2:4], "big")
     raise ValueError("a JPEG without dimensions")
 

@@ -23,7 +23,7 @@ def upload_id(url: str) -> str:
     return url.removeprefix(SCHEME)
 
 
-def public_https(url: str) -> bool:
+def is_fetchable_url(url: str) -> bool:
     """Whether `url` looks like something PoYo can fetch: it does, not we, so nothing is resolved."""
     try:
         parts = urlsplit(url)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 Status = Literal["not_started", "running", "finished", "failed"]  # PoYo's words, and ours
 
-MOST_FILES = 16  # of a task that are kept, and erased: PoYo delivers one
+MAX_FILES = 16  # of a task that are kept, and erased: PoYo delivers one
 SHARDS = 8  # of the index of due tasks: one partition takes 1,000 writes a second
 TASK_ID_LENGTH = 26  # base32 characters: 130 bits
 TASK_ID = re.compile(rf"[a-z2-7]{{{TASK_ID_LENGTH}}}")
@@ -31,7 +31,7 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-SHOWN: Mapping[str, Status] = {
+PUBLIC_STATUS: Mapping[str, Status] = {
     State.SUBMITTING: "not_started",
     State.PENDING: "not_started",
     State.UNKNOWN: "not_started",
@@ -43,7 +43,7 @@ FINAL_STATUSES = frozenset({"finished", "failed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptFile:
+class StoredImage:
     """An image in our bucket: `bytes` long, `width` x `height` pixels, SHA-256 in hex."""
 
     key: str
@@ -66,43 +66,45 @@ class Task:
     metadata: Mapping[str, str]
     state: str
     attempt: int
-    estimate: Decimal
-    origin: str  # scheme and host that PoYo's callback comes to
+    estimated_credits: Decimal
+    public_base_url: str  # scheme and host that PoYo's callback comes to
     created_at: int
     updated_at: int
-    sent_at: int  # when the attempt that may still be under way began
-    stamp: str  # of the last transition: tells our own lost write from somebody else's
+    attempted_at: int  # when the attempt that may still be under way began
+    write_token: str  # of the last transition: tells our own lost write from somebody else's
     due_at: int | None = None
     due_shard: str | None = None
     not_before: int | None = None
     poyo_id: str | None = None
-    hints: tuple[str, ...] = ()
-    bound_at: int | None = None
-    rung_at: int | None = None  # the last callback that PoYo's status did not bear out yet
+    candidate_poyo_ids: tuple[str, ...] = ()
+    confirmed_at: int | None = None
+    callback_at: int | None = None  # the last callback that PoYo's status did not bear out yet
     progress: Decimal | None = None
-    looks: int = 0
-    denied: int = 0  # times that PoYo knew none of the hints
-    copies: int = 0
-    bad_copies: int = 0
+    polls: int = 0
+    not_found_count: int = 0  # times that PoYo knew none of the hints
+    copy_attempts: int = 0
+    invalid_results: int = 0
     result_seen_at: int | None = None
     reason: str | None = None
     detail: str | None = None
-    charged: Decimal | None = None
-    files: tuple[KeptFile, ...] = ()
+    charged_credits: Decimal | None = None
+    files: tuple[StoredImage, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
     finished_at: int | None = None
-    link_key: str = ""  # what the links to its files are made with; gone when it is deleted
-    listed: str | None = None  # its owner, while it is to be found in the owner's list
-    listed_status: str | None = None  # the same, by status
-    notify_url: str | None = None  # the caller's own callback
-    notices: int | None = None  # times it was tried; None: there is nothing to tell (any more)
-    notice_at: int | None = None  # the earliest next try
+    file_url_key: str = ""  # what the links to its files are made with; gone when it is deleted
+    owner_key: str | None = None  # its owner, while it is to be found in the owner's list
+    owner_status_key: str | None = None  # the same, by status
+    notification_url: str | None = None  # the caller's own callback
+    notification_attempts: int | None = (
+        None  # times it was tried; None: there is nothing to tell (any more)
+    )
+    next_notification_at: int | None = None  # the earliest next try
     deleted_at: int | None = None  # from here on a tombstone: it keeps money and idempotency true
 
     @property
     def status(self) -> Status:
         """PoYo's word for our state; one a newer version wrote is shown as running."""
-        return SHOWN.get(self.state, "running")
+        return PUBLIC_STATUS.get(self.state, "running")
 
     @property
     def ended(self) -> bool:
@@ -132,55 +134,56 @@ def shard_of(task_id: str) -> str:
     return str(hashlib.sha256(task_id.encode()).digest()[0] % SHARDS)
 
 
-def listed_as(status: str, owner: str) -> str:
+def owner_status_key(status: str, owner: str) -> str:
     """Where a task of `owner` with this status is listed: statuses have no `#`."""
     return f"{status}#{owner}"
 
 
-def row_key(task_id: str) -> str:
+def task_pk(task_id: str) -> str:
     """Partition key of the row of a task."""
     return f"task#{task_id}"
 
 
-def poyo_key(poyo_id: str) -> str:
+def poyo_pk(poyo_id: str) -> str:
     """Partition key of the row that says which task owns a PoYo id."""
     return f"poyo#{poyo_id}"
 
 
-def to_row(task: Task) -> dict[str, Any]:
+def to_item(task: Task) -> dict[str, Any]:
     """The row of `task`: absent attributes are left out, so that an index over them is sparse."""
     values: dict[str, Any] = {f.name: getattr(task, f.name) for f in fields(task)}
     values["files"] = [_file_row(kept) for kept in task.files]
-    values["hints"] = list(task.hints) or None
+    values["candidate_poyo_ids"] = list(task.candidate_poyo_ids) or None
     values["history"] = [dict(line) for line in task.history]
     values["input"] = dict(task.input)
     values["metadata"] = dict(task.metadata)
-    return {"pk": row_key(task.task_id)} | {k: v for k, v in values.items() if v is not None}
+    return {"pk": task_pk(task.task_id)} | {k: v for k, v in values.items() if v is not None}
 
 
-def from_row(row: Mapping[str, Any]) -> Task:
+def from_item(row: Mapping[str, Any]) -> Task:
     """The task of a row; attributes a newer version wrote are ignored, numbers come as Decimal."""
     values = {f.name: _plain(row[f.name], f.name) for f in fields(Task) if f.name in row}
     return Task(**values)
 
 
-_DECIMALS = frozenset({"estimate", "charged", "progress"})
+_DECIMALS = frozenset({"estimated_credits", "charged_credits", "progress"})
 
 
 def _plain(value: Any, name: str) -> Any:
     if name == "files":
-        known = {f.name for f in fields(KeptFile)}
+        known = {f.name for f in fields(StoredImage)}
         return tuple(
-            KeptFile(**{k: _plain(v, k) for k, v in each.items() if k in known}) for each in value
+            StoredImage(**{k: _plain(v, k) for k, v in each.items() if k in known})
+            for each in value
         )
     if name == "history":
         return tuple({k: _plain(v, k) for k, v in line.items()} for line in value)
-    if name == "hints":
+    if name == "candidate_poyo_ids":
         return tuple(value)
     if isinstance(value, Decimal) and name not in _DECIMALS:
         return int(value)
     return value
 
 
-def _file_row(kept: KeptFile) -> dict[str, Any]:
+def _file_row(kept: StoredImage) -> dict[str, Any]:
     return {f.name: getattr(kept, f.name) for f in fields(kept)}

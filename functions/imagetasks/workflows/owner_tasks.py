@@ -10,54 +10,56 @@ from typing import TYPE_CHECKING
 from imagetasks import telemetry
 from imagetasks.errors import QueueUnavailable, TaskNotFound
 from imagetasks.tasks import signed_urls, transitions
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import is_task_id
 
 if TYPE_CHECKING:
-    from imagetasks.api.pagination import Place
-    from imagetasks.aws.task_queue import Doorbell
-    from imagetasks.aws.task_repository import Page, Store
-    from imagetasks.clock import Pace
-    from imagetasks.tasks.task import KeptFile, Task
+    from imagetasks.api.pagination import ListPosition
+    from imagetasks.aws.task_queue import TaskQueue
+    from imagetasks.aws.task_repository import Page, TaskRepository
+    from imagetasks.clock import Clock
+    from imagetasks.tasks.task import StoredImage, Task
 
-LOOK_EVERY_S = 1.0  # while somebody waits for a task's status to change
+POLL_TASK_S = 1.0  # while somebody waits for a task's status to change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reader:
+class OwnerTasks:
     """What callers see of the table. A stranger's task, a deleted one and none at all are the same:
     TaskNotFound. Every method raises StoreUnavailable when the table cannot be used."""
 
-    store: Store
-    doorbell: Doorbell
-    pace: Pace
+    repository: TaskRepository
+    queue: TaskQueue
+    clock: Clock
     sleep: Callable[[float], None]
 
-    def task(self, owner: str, task_id: str) -> Task:
+    def get(self, owner: str, task_id: str) -> Task:
         """The task as it stands."""
         task = self._any(task_id)
         if task.owner != owner or task.deleted_at is not None:
             raise TaskNotFound(task_id)
         return task
 
-    def awaited(self, owner: str, task_id: str, *, wait_s: int) -> Task:
+    def wait_for_change(self, owner: str, task_id: str, *, wait_s: int) -> Task:
         """The task as soon as its status is another one, or as it stands after `wait_s` seconds."""
-        task = first = self.task(owner, task_id)
-        until = self.pace.after(wait_s)
-        while task.status == first.status and not task.ended and self.pace.clock() < until:
-            self.sleep(min(LOOK_EVERY_S, (until - self.pace.clock()) / 1000))
-            task = self.task(owner, task_id)
+        task = first = self.get(owner, task_id)
+        until = self.clock.after(wait_s)
+        while task.status == first.status and not task.ended and self.clock.now_ms() < until:
+            self.sleep(min(POLL_TASK_S, (until - self.clock.now_ms()) / 1000))
+            task = self.get(owner, task_id)
         return task
 
-    def page(self, owner: str, *, status: str | None, limit: int, after: Place | None) -> Page:
+    def list(
+        self, owner: str, *, status: str | None, limit: int, after: ListPosition | None
+    ) -> Page:
         """The owner's tasks, newest first."""
-        return self.store.page(owner, status=status, limit=limit, after=after)
+        return self.repository.list(owner, status=status, limit=limit, after=after)
 
-    def shared(self, task_id: str, n: str, presented: str) -> KeptFile:
+    def shared_file(self, task_id: str, n: str, presented: str) -> StoredImage:
         """The `n`th file of a task, for whoever presents what its link says."""
         task = self._any(task_id)
         for number, kept in enumerate(task.files):
-            if n == str(number) and signed_urls.opens_file(task.link_key, number, presented):
+            if n == str(number) and signed_urls.verify_file(task.file_url_key, number, presented):
                 return kept
         raise TaskNotFound(task_id)
 
@@ -68,13 +70,13 @@ class Reader:
             raise TaskNotFound(task_id)
         if task.deleted_at is not None:
             return
-        change = transitions.delete(task, self.pace.at())
-        outcome = self.store.apply(change)
-        telemetry.moved(change.name, outcome.won, outcome.task)
+        change = transitions.delete(task, self.clock.stamp())
+        outcome = self.repository.apply(change)
+        telemetry.log_transition(change.name, outcome.applied, outcome.task)
         with contextlib.suppress(QueueUnavailable):  # the sweep finds it within a minute
-            self.doorbell.ring(Ring(task_id=task_id, by="delete"))
+            self.queue.send(TaskMessage(task_id=task_id, source="delete"))
 
     def _any(self, task_id: str) -> Task:
         if not is_task_id(task_id):
             raise TaskNotFound(task_id)
-        return self.store.read(task_id)
+        return self.repository.get(task_id)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 from imagetasks.poyo import client
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from imagetasks.aws.secrets import CallbackKeys
-    from imagetasks.aws.task_queue import Doorbell
+    from imagetasks.aws.task_queue import TaskQueue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class CallbackRequest:
     """A request to the callback route as it came in; header names are lower-case."""
 
     kid: str
@@ -26,18 +26,18 @@ class Callback:
     body: bytes
 
 
-def hear(callback: Callback, *, keys: CallbackKeys, doorbell: Doorbell) -> bool:
+def receive_callback(callback: CallbackRequest, *, keys: CallbackKeys, queue: TaskQueue) -> bool:
     """Ring for the callback's task and say True, or False for a stranger, who learns nothing else.
 
     The URL is the key and is checked first, without asking anyone. Raises QueueUnavailable: PoYo
     shall ring again.
     """
-    known = keys.naming(callback.kid)
-    if not signed_urls.opens(known, callback.kid, callback.task_id, callback.mac):
+    known = keys.keys_for(callback.kid)
+    if not signed_urls.verify_callback(known, callback.kid, callback.task_id, callback.mac):
         return False
-    poyo_id = client.read_callback_id(callback.body)
-    webhook_key = keys.poyo_webhook_key()
-    if webhook_key and poyo_id and not client.signed(webhook_key, poyo_id, callback.headers):
+    poyo_id = client.parse_callback_id(callback.body)
+    webhook_key = keys.poyo_callback_signing_key()
+    if webhook_key and poyo_id and not client.verify(webhook_key, poyo_id, callback.headers):
         return False
-    doorbell.ring(Ring(task_id=callback.task_id, by="callback", poyo_id=poyo_id))
+    queue.send(TaskMessage(task_id=callback.task_id, source="callback", poyo_id=poyo_id))
     return True

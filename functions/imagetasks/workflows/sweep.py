@@ -2,48 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import SHARDS
 
 if TYPE_CHECKING:
-    from imagetasks.aws.task_queue import Doorbell
-    from imagetasks.aws.task_repository import Due, Store
-    from imagetasks.clock import Pace
+    from imagetasks.aws.task_queue import TaskQueue
+    from imagetasks.aws.task_repository import DueTask, TaskRepository
+    from imagetasks.clock import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class SweepResult:
     """What one run did: tasks claimed and rung, and how late (ms) the latest of them was."""
 
-    rung: int
-    oldest_ms: int
+    enqueued: int
+    max_lag_ms: int
 
 
 def sweep(
-    *, store: Store, doorbell: Doorbell, pace: Pace, time_left_s: Callable[[], float]
-) -> Swept:
+    *, repository: TaskRepository, queue: TaskQueue, clock: Clock, time_left_s: Callable[[], float]
+) -> SweepResult:
     """Ring for every task that is due, the oldest of each shard first, while time is left.
 
     Claim, then ring: a run that dies between the two is made good when the claim runs out. Two
     sweeps at once ring once, since only one of them can move a `due_at`.
     """
-    now = pace.clock()
+    now = clock.now_ms()
     rung, oldest_ms = 0, 0
-    for due in _due(store, now, pace.limits.shard_rows):
-        if rung >= pace.limits.claims_per_run or time_left_s() <= 0:
+    for due in _due(repository, now, clock.limits.shard_rows):
+        if rung >= clock.limits.claims_per_run or time_left_s() <= 0:
             break
-        if store.claim(due, until=pace.after(pace.limits.claim_s)):
-            doorbell.ring(Ring(task_id=due.task_id, by="sweep"))
+        if repository.claim(due, until=clock.after(clock.limits.claim_s)):
+            queue.send(TaskMessage(task_id=due.task_id, source="sweep"))
             rung += 1
             oldest_ms = max(oldest_ms, now - due.due_at)
-    return Swept(rung, oldest_ms)
+    return SweepResult(rung, oldest_ms)
 
 
-def _due(store: Store, now: int, limit: int) -> list[Due]:
+def _due(repository: TaskRepository, now: int, limit: int) -> Sequence[DueTask]:
     """What is due in all shards, oldest first."""
-    found = [due for shard in range(SHARDS) for due in store.due(str(shard), now=now, limit=limit)]
+    found = [
+        due
+        for shard in range(SHARDS)
+        for due in repository.find_due(str(shard), now=now, limit=limit)
+    ]
     return sorted(found, key=lambda due: due.due_at)

@@ -8,56 +8,61 @@ from typing import TYPE_CHECKING, Any
 from imagetasks import telemetry
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks import failure_reasons, transitions
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
-    from imagetasks.aws.task_queue import Doorbell
-    from imagetasks.aws.task_repository import Outcome, Store
-    from imagetasks.clock import Pace
+    from imagetasks.aws.task_queue import TaskQueue
+    from imagetasks.aws.task_repository import TaskRepository, WriteResult
+    from imagetasks.clock import Clock
     from imagetasks.tasks.task import Task
-    from imagetasks.tasks.transitions import Change
+    from imagetasks.tasks.transitions import TransitionWrite
 
 ENDS = frozenset({"finish", "fail"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
+class TaskUpdater:
     """Every method raises StoreUnavailable when the table cannot be used."""
 
-    store: Store
-    doorbell: Doorbell
-    pace: Pace
+    repository: TaskRepository
+    queue: TaskQueue
+    clock: Clock
 
-    def take(self, change: Change) -> Outcome:
+    def apply(self, change: TransitionWrite) -> WriteResult:
         """Make one transition. Where somebody else was faster there is nothing left to do."""
-        outcome = self.store.apply(change)
-        telemetry.moved(change.name, outcome.won, outcome.task)
-        if outcome.won and change.name in ENDS and outcome.task.due_at is not None:
-            self._ring_in(outcome.task, 0)  # somebody is to be told of it
+        outcome = self.repository.apply(change)
+        telemetry.log_transition(change.name, outcome.applied, outcome.task)
+        if outcome.applied and change.name in ENDS and outcome.task.due_at is not None:
+            self._enqueue_in(outcome.task, 0)  # somebody is to be told of it
         return outcome
 
-    def move(self, task: Task, *, due_at: int | None, **facts: Any) -> Outcome:
+    def reschedule(self, task: Task, *, due_at: int | None, **facts: Any) -> WriteResult:
         """T7: the next look is at `due_at`; None is never, unless its caller is still to be told."""
-        if due_at is None and facts.get("notices", task.notices) is not None:
-            due_at = task.notice_at
-        return self.take(transitions.move(task, self.pace.at(), due_at=due_at, **facts))
+        if (
+            due_at is None
+            and facts.get("notification_attempts", task.notification_attempts) is not None
+        ):
+            due_at = task.next_notification_at
+        return self.apply(transitions.reschedule(task, self.clock.stamp(), due_at=due_at, **facts))
 
-    def later(self, task: Task, wait_s: float, **facts: Any) -> Outcome:
+    def retry_in(self, task: Task, wait_s: float, **facts: Any) -> WriteResult:
         """The next look in `wait_s` seconds, if nobody was faster: a bell for the short waits, the
         sweep behind it."""
-        limits = self.pace.limits
-        quick = wait_s <= limits.backup_s
-        due_at = self.pace.after(wait_s + (limits.backup_s if quick else 0))
-        if failure_reasons.softly_failed(task) and "copies" in facts:
-            outcome = self.take(transitions.revive(task, self.pace.at(), due_at=due_at, **facts))
+        limits = self.clock.limits
+        quick = wait_s <= limits.sweep_fallback_s
+        due_at = self.clock.after(wait_s + (limits.sweep_fallback_s if quick else 0))
+        if failure_reasons.is_recoverable(task) and "copy_attempts" in facts:
+            outcome = self.apply(
+                transitions.reopen(task, self.clock.stamp(), due_at=due_at, **facts)
+            )
         else:
-            outcome = self.move(task, due_at=due_at, **facts)
-        if outcome.won and quick:
-            self._ring_in(task, wait_s)
+            outcome = self.reschedule(task, due_at=due_at, **facts)
+        if outcome.applied and quick:
+            self._enqueue_in(task, wait_s)
         return outcome
 
-    def _ring_in(self, task: Task, wait_s: float) -> None:
+    def _enqueue_in(self, task: Task, wait_s: float) -> None:
         try:
-            self.doorbell.ring(Ring(task_id=task.task_id, by="retry"), delay_s=wait_s)
+            self.queue.send(TaskMessage(task_id=task.task_id, source="retry"), delay_s=wait_s)
         except QueueUnavailable:
-            telemetry.warn("bell_dumb", task_id=task.task_id)
+            telemetry.warning("enqueue_failed", task_id=task.task_id)

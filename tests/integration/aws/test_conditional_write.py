@@ -8,11 +8,11 @@ import pytest
 
 from imagetasks.aws.table import Table
 from imagetasks.tasks.conditional_write import (
-    Clause,
+    AttributeTest,
     Condition,
-    Put,
-    Refused,
-    Update,
+    ConditionFailed,
+    PutItem,
+    UpdateItem,
     absent,
     equals,
     one_of,
@@ -22,7 +22,7 @@ from tests.support.environment import aws
 
 ROW: dict[str, Any] = {"pk": "row", "state": "running", "n": Decimal(3), "l": ["a", "b"], "s": ""}
 
-CLAUSES: list[tuple[Clause, bool]] = [
+CLAUSES: list[tuple[AttributeTest, bool]] = [
     (absent("pk"), False),
     (absent("nothing"), True),
     (absent("s"), False),
@@ -66,16 +66,16 @@ def table() -> Iterator[Table]:
 def test_a_condition_means_the_same_here_and_in_dynamodb(
     table: Table, condition: Condition, true: bool
 ) -> None:
-    table.put(Put(row=ROW, condition=Condition((unchanged("nothing", None),))))
-    update = Update(pk="row", condition=condition, values={"touched": True})
+    table.put(PutItem(item=ROW, condition=Condition((unchanged("nothing", None),))))
+    update = UpdateItem(pk="row", condition=condition, values={"touched": True})
 
     assert condition.holds(ROW) is true
     if true:
         assert table.update(update) == update.applied(ROW)
     else:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ConditionFailed) as refused:
             table.update(update)
-        assert refused.value.row == ROW
+        assert refused.value.item == ROW
         assert table.get("row") == ROW
 
 
@@ -83,27 +83,27 @@ def test_a_condition_means_the_same_here_and_in_dynamodb(
 def test_of_a_row_that_is_not_there_only_absence_is_true(
     table: Table, condition: Condition, true: bool
 ) -> None:
-    put = Put(row={"pk": "elsewhere"}, condition=condition)
+    put = PutItem(item={"pk": "elsewhere"}, condition=condition)
     table.client.delete_item(TableName=table.name, Key={"pk": {"S": "elsewhere"}})
 
     if condition.holds({}):
         table.put(put)
     else:
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ConditionFailed) as refused:
             table.put(put)
-        assert refused.value.row == {}
+        assert refused.value.item == {}
 
 
 def test_an_update_sets_removes_and_adds_a_line_here_as_there(table: Table) -> None:
     row = ROW | {"history": [{"at": Decimal(1), "event": "accepted"}]}
-    update = Update(
+    update = UpdateItem(
         pk="row",
         condition=Condition((equals("pk", "row"),)),
         values={"state": "finished", "files": [{"bytes": Decimal(7)}]},
         removed=("n", "nothing"),
-        line={"at": Decimal(2), "event": "finished"},
+        history_entry={"at": Decimal(2), "event": "finished"},
     )
-    table.put(Put(row=row, condition=Condition((unchanged("nothing", None),))))
+    table.put(PutItem(item=row, condition=Condition((unchanged("nothing", None),))))
 
     assert table.update(update) == update.applied(row)
     assert "n" not in update.applied(row)

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError
 
-from imagetasks.aws.image_bucket import Images
-from imagetasks.tasks.task import KeptFile
+from imagetasks.aws.image_bucket import ImageBucket
+from imagetasks.tasks.task import StoredImage
 from tests.fixtures.images import GOOD, HEIGHT, WIDTH, jpeg, png
 from tests.support.environment import Cloud, aws
 from tests.support.fakes import download, refusal
@@ -25,19 +25,19 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def images(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Images:
+def images(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> ImageBucket:
     monkeypatch.setenv("BUCKET_NAME", cloud.bucket)
-    return Images.from_env()
+    return ImageBucket.from_env()
 
 
 @pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
 def test_an_image_is_kept_byte_for_byte_under_its_own_type(
-    cloud: Cloud, images: Images, content_type: str, content: bytes
+    cloud: Cloud, images: ImageBucket, content_type: str, content: bytes
 ) -> None:
     kept = images.put("task", 0, download(content))
 
     digest = hashlib.sha256(content).hexdigest()
-    assert kept == KeptFile(
+    assert kept == StoredImage(
         key="images/task/0",
         content_type=content_type,
         bytes=len(content),
@@ -51,7 +51,9 @@ def test_an_image_is_kept_byte_for_byte_under_its_own_type(
     assert stored["ContentDisposition"].startswith('attachment; filename="task-0.')
 
 
-def test_the_first_writer_wins_and_both_learn_what_is_kept(cloud: Cloud, images: Images) -> None:
+def test_the_first_writer_wins_and_both_learn_what_is_kept(
+    cloud: Cloud, images: ImageBucket
+) -> None:
     first = images.put("task", 0, download(png()))
 
     second = images.put("task", 0, download(jpeg()))
@@ -61,7 +63,7 @@ def test_the_first_writer_wins_and_both_learn_what_is_kept(cloud: Cloud, images:
     assert stored["Body"].read() == png()
 
 
-def test_what_is_there_is_found_as_it_was_written(images: Images) -> None:
+def test_what_is_there_is_found_as_it_was_written(images: ImageBucket) -> None:
     kept = images.put("task", 1, download(png()))
 
     assert images.find("task", 1) == kept
@@ -69,7 +71,7 @@ def test_what_is_there_is_found_as_it_was_written(images: Images) -> None:
     assert images.find("other", 1) is None
 
 
-def test_a_write_asks_that_nothing_be_there_and_sends_its_checksum(images: Images) -> None:
+def test_a_write_asks_that_nothing_be_there_and_sends_its_checksum(images: ImageBucket) -> None:
     asked: list[dict[str, Any]] = []
     images.client.meta.events.register(
         "provide-client-params.s3.PutObject", lambda params, **_: asked.append(dict(params))
@@ -99,12 +101,12 @@ class Answering:
 
 @pytest.mark.parametrize(("code", "status"), [("403", 403), ("404", 404)])
 def test_what_s3_will_not_show_counts_as_absent(code: str, status: int) -> None:
-    assert Images(cast(Any, Answering(code, status)), "bucket").find("task", 0) is None
+    assert ImageBucket(cast(Any, Answering(code, status)), "bucket").find("task", 0) is None
 
 
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])
 def test_a_bucket_that_is_away_is_left_to_raise(code: str, status: int) -> None:
-    away = Images(cast(Any, Answering(code, status)), "bucket")
+    away = ImageBucket(cast(Any, Answering(code, status)), "bucket")
 
     with pytest.raises(ClientError):
         away.find("task", 0)
@@ -115,13 +117,13 @@ def test_a_bucket_that_is_away_is_left_to_raise(code: str, status: int) -> None:
 @pytest.mark.parametrize("code", ["AccessDenied", "BadDigest", "ConditionalRequestConflict"])
 def test_a_write_that_was_refused_for_another_reason_raises(code: str) -> None:
     with pytest.raises(ClientError, match=code):
-        Images(cast(Any, Answering(code, 400)), "bucket").put("task", 0, download(png()))
+        ImageBucket(cast(Any, Answering(code, 400)), "bucket").put("task", 0, download(png()))
 
 
-def test_a_link_is_signed_for_one_image_and_minutes(images: Images) -> None:
+def test_a_link_is_signed_for_one_image_and_minutes(images: ImageBucket) -> None:
     kept = images.put("task", 0, download(png()))
 
-    link = images.link(kept)
+    link = images.presigned_url(kept)
 
     # The global address redirects buckets that are young, and a signature does not survive that.
     assert link.startswith("https://images.s3.eu-west-1.amazonaws.com/images/task/0?")
@@ -129,24 +131,26 @@ def test_a_link_is_signed_for_one_image_and_minutes(images: Images) -> None:
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in link
 
 
-def test_all_images_of_a_task_are_erased_with_one_request(cloud: Cloud, images: Images) -> None:
+def test_all_images_of_a_task_are_erased_with_one_request(
+    cloud: Cloud, images: ImageBucket
+) -> None:
     for n in range(16):
         images.put("task", n, download(png()))
     others = [images.put(other, 0, download(png())) for other in ("tas", "task2", "task/0")]
     made = calls(images.client)
 
-    images.erase("task")
+    images.delete_all("task")
 
     assert made == ["S3.DeleteObjects"]
     listed = cloud.client("s3").list_objects_v2(Bucket=cloud.bucket)["Contents"]
     assert {each["Key"] for each in listed} == {kept.key for kept in others}
 
 
-def test_erasing_what_is_not_there_is_no_error(images: Images) -> None:
+def test_erasing_what_is_not_there_is_no_error(images: ImageBucket) -> None:
     images.put("task", 0, download(png()))
 
-    images.erase("task")
-    images.erase("task")
+    images.delete_all("task")
+    images.delete_all("task")
 
     assert images.find("task", 0) is None
 
@@ -162,11 +166,11 @@ class Keeping:
 
 def test_an_image_that_s3_kept_is_an_error() -> None:
     with pytest.raises(ClientError, match="InternalError") as raised:
-        Images(cast(Any, Keeping()), "bucket").erase("task")
+        ImageBucket(cast(Any, Keeping()), "bucket").delete_all("task")
 
     assert raised.value.response["Error"]["Code"] == "InternalError"
 
 
 def test_a_bucket_that_is_away_erases_nothing() -> None:
     with pytest.raises(ClientError, match="SlowDown"):
-        Images(cast(Any, Answering("SlowDown", 503)), "bucket").erase("task")
+        ImageBucket(cast(Any, Answering("SlowDown", 503)), "bucket").delete_all("task")

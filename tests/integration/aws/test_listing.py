@@ -24,13 +24,13 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from boto3.dynamodb.types import TypeSerializer
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import Place
+from imagetasks.api.pagination import ListPosition
 from imagetasks.api.routes.tasks import _page as cut_to_size
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_repository import Page, Store
+from imagetasks.aws.task_repository import Page, TaskRepository
 from imagetasks.tasks import transitions
-from imagetasks.tasks.task import Task, derive_task_id, listed_as, shard_of, to_row
-from imagetasks.tasks.transitions import At
+from imagetasks.tasks.task import Task, derive_task_id, owner_status_key, shard_of, to_item
+from imagetasks.tasks.transitions import WriteStamp
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import table_arguments
 from tests.support.fakes import START, task
@@ -66,7 +66,7 @@ def api(engine: str) -> Iterator[Api]:
 
 def behind(api: Api) -> Table:
     """The table that the door reads."""
-    table: Table = api.door.house.submitter.store.table
+    table: Table = api.door.house.submitter.repository.table
     return table
 
 
@@ -83,8 +83,8 @@ def one(owner: str, n: int, created_at: int, **changed: Any) -> Task:
         "due_at": None,
         "due_shard": None,
         "created_at": created_at,
-        "listed": owner,
-        "listed_status": listed_as("finished", owner),
+        "owner_key": owner,
+        "owner_status_key": owner_status_key("finished", owner),
     }
     return replace(task(), **values | changed)
 
@@ -102,7 +102,7 @@ def put(table: Table, tasks: list[Task]) -> None:
 
 
 def _marshalled(each: Task) -> dict[str, Any]:
-    return {name: SERIALIZER.serialize(value) for name, value in to_row(each).items()}
+    return {name: SERIALIZER.serialize(value) for name, value in to_item(each).items()}
 
 
 def bytes_of(value: Mapping[str, Any]) -> int:
@@ -194,7 +194,9 @@ def test_a_list_costs_what_its_pages_show_and_nothing_for_the_others(
     crowded: Table, status: str | None
 ) -> None:
     with metered(crowded) as meter:
-        found = [each for page in pages(Store(crowded), status=status) for each in page.tasks]
+        found = [
+            each for page in pages(TaskRepository(crowded), status=status) for each in page.tasks
+        ]
 
     assert len({each.task_id for each in found}) == len(found) == OWN
     assert {each.owner for each in found} == {"owner"}
@@ -215,11 +217,13 @@ def test_a_list_costs_what_its_pages_show_and_nothing_for_the_others(
     assert abs(meter.index_units - index) <= 0.5 * (walked + 1)  # half a unit a page, for rounding
 
 
-def pages(store: Store, *, status: str | None = None, limit: int = 100) -> Iterator[Page]:
+def pages(
+    repository: TaskRepository, *, status: str | None = None, limit: int = 100
+) -> Iterator[Page]:
     """All pages of `owner`'s list, one after the other."""
-    after: Place | None = None
+    after: ListPosition | None = None
     while True:
-        page = store.page("owner", status=status, limit=limit, after=after)
+        page = repository.list("owner", status=status, limit=limit, after=after)
         yield page
         if page.last is None:
             return
@@ -229,8 +233,8 @@ def pages(store: Store, *, status: str | None = None, limit: int = 100) -> Itera
 # What it shows
 
 
-def listed(store: Store, **said: Any) -> list[str]:
-    return [each.task_id for page in pages(store, **said) for each in page.tasks]
+def listed(repository: TaskRepository, **said: Any) -> list[str]:
+    return [each.task_id for page in pages(repository, **said) for each in page.tasks]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 29, 30, 31, 100])
@@ -238,70 +242,76 @@ def test_tasks_of_the_same_millisecond_are_listed_once_each(table: Table, limit:
     own = [one("owner", n, START) for n in range(30)]
     put(table, [*own, *(one("owner2", n, START) for n in range(30))])
 
-    found = listed(Store(table), limit=limit)
+    found = listed(TaskRepository(table), limit=limit)
 
     assert sorted(found) == sorted(each.task_id for each in own)
-    assert found == listed(Store(table))
+    assert found == listed(TaskRepository(table))
 
 
 @pytest.mark.parametrize("limit", [1, 3, 10])
 def test_what_is_ordered_or_deleted_meanwhile_moves_nothing_on_later_pages(
     table: Table, limit: int
 ) -> None:
-    store = Store(table)
+    repository = TaskRepository(table)
     before = [one("owner", n, START + n // 2) for n in range(30)]
     put(table, before)
     newer = count(100)
     found: list[str] = []
 
-    for page in pages(store, limit=limit):
+    for page in pages(repository, limit=limit):
         found += [each.task_id for each in page.tasks]
         n = next(newer)
         put(table, [one("owner", n, START + n)])
         for seen in page.tasks[-1:]:  # the very task that the cursor names is gone
-            store.apply(transitions.delete(seen, At(START, f"stamp{n}")))
+            repository.apply(transitions.delete(seen, WriteStamp(START, f"stamp{n}")))
 
     assert Counter(found) == Counter(each.task_id for each in before)
 
 
 def test_a_list_by_status_follows_the_tasks(table: Table) -> None:
-    store, owner = Store(table), "owner"
-    made = one(owner, 1, START, state="submitting", listed_status=listed_as("not_started", owner))
+    repository, owner = TaskRepository(table), "owner"
+    made = one(
+        owner, 1, START, state="submitting", owner_status_key=owner_status_key("not_started", owner)
+    )
     put(table, [made])
 
     def where() -> set[str]:
         statuses = ("not_started", "running", "finished", "failed")
-        return {status for status in statuses if listed(store, status=status)}
+        return {status for status in statuses if listed(repository, status=status)}
 
-    def at(n: int) -> At:
-        return At(START + n, f"stamp{n}")
+    def at(n: int) -> WriteStamp:
+        return WriteStamp(START + n, f"stamp{n}")
 
     assert where() == {"not_started"}
-    bound = store.bind(
-        transitions.bind(made, at(1), poyo_id="A", due_at=START, how="answer"), "A"
+    bound = repository.confirm_submission(
+        transitions.confirm_submission(made, at(1), poyo_id="A", due_at=START, how="answer"), "A"
     ).task
     assert where() == {"running"}
-    failed = store.apply(transitions.fail(bound, at(2), reason="timed_out", detail="")).task
+    failed = repository.apply(transitions.fail(bound, at(2), reason="timed_out", detail="")).task
     assert where() == {"failed"}
-    revived = store.apply(transitions.revive(failed, at(3), due_at=START)).task
+    revived = repository.apply(transitions.reopen(failed, at(3), due_at=START)).task
     assert where() == {"running"}
-    done = store.apply(transitions.finish(revived, at(4), files=[], charged=Decimal(2))).task
+    done = repository.apply(
+        transitions.finish(revived, at(4), files=[], charged_credits=Decimal(2))
+    ).task
     assert where() == {"finished"}
-    assert listed(store) == [made.task_id]
-    store.apply(transitions.delete(done, at(5)))
+    assert listed(repository) == [made.task_id]
+    repository.apply(transitions.delete(done, at(5)))
     assert where() == set()
-    assert listed(store) == []
+    assert listed(repository) == []
 
 
 def test_a_deleted_open_task_comes_back_to_no_list_when_it_ends(table: Table) -> None:
-    store = Store(table)
+    repository = TaskRepository(table)
     made = one("owner", 1, START, state="running", poyo_id="A", due_shard=shard_of("x"))
     put(table, [made])
 
-    gone = store.apply(transitions.delete(made, At(START, "stamp"))).task
-    store.apply(transitions.finish(gone, At(START, "stamp2"), files=[], charged=Decimal(2)))
+    gone = repository.apply(transitions.delete(made, WriteStamp(START, "write_token"))).task
+    repository.apply(
+        transitions.finish(gone, WriteStamp(START, "stamp2"), files=[], charged_credits=Decimal(2))
+    )
 
-    assert listed(store) == listed(store, status="finished") == []
+    assert listed(repository) == listed(repository, status="finished") == []
 
 
 # At the door
@@ -319,15 +329,18 @@ def test_a_made_up_cursor_is_a_place_in_ones_own_list_and_nothing_else(api: Api)
     put(behind(api), [*own, *theirs])
     newest_first = [each.task_id for each in reversed(own)]
 
-    places: dict[Place, set[tuple[str, ...]]] = {
-        Place(START + 3, theirs[3].task_id): {tuple(newest_first[2:]), tuple(newest_first[3:])},
-        Place(START + 3, own[3].task_id): {tuple(newest_first[3:])},
-        Place(0, own[3].task_id): {()},
-        Place(2**53 - 1, derive_task_id("nobody", "x")): {tuple(newest_first)},
-        Place(START + 2, "a" * 26): {tuple(newest_first[3:]), tuple(newest_first[4:])},
+    places: dict[ListPosition, set[tuple[str, ...]]] = {
+        ListPosition(START + 3, theirs[3].task_id): {
+            tuple(newest_first[2:]),
+            tuple(newest_first[3:]),
+        },
+        ListPosition(START + 3, own[3].task_id): {tuple(newest_first[3:])},
+        ListPosition(0, own[3].task_id): {()},
+        ListPosition(2**53 - 1, derive_task_id("nobody", "x")): {tuple(newest_first)},
+        ListPosition(START + 2, "a" * 26): {tuple(newest_first[3:]), tuple(newest_first[4:])},
     }
     for place, expected in places.items():
-        found, _ = shown(api, f"?cursor={pagination.written(place)}")
+        found, _ = shown(api, f"?cursor={pagination.encode_cursor(place)}")
         assert tuple(found) in expected, place
 
 
@@ -359,9 +372,9 @@ def test_a_page_that_no_answer_can_carry_is_cut_and_continues_exactly() -> None:
             found += [each["task_id"] for each in cut["tasks"]]
             sizes.append(len(json.dumps(cut, ensure_ascii=False).encode()))
             left = whole[len(found) :]
-            place = pagination.read(cut["next_cursor"]) if cut["next_cursor"] else None
+            place = pagination.decode_cursor(cut["next_cursor"]) if cut["next_cursor"] else None
             last = whole[len(found) - 1]
-            assert place == (Place(last.created_at, last.task_id) if left else None)
+            assert place == (ListPosition(last.created_at, last.task_id) if left else None)
 
     assert found == [each.task_id for each in whole]
     assert max(sizes) <= 1.01 * MOST

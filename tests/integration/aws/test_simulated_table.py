@@ -12,22 +12,30 @@ from typing import Any, Protocol
 import pytest
 
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_repository import Store
-from imagetasks.errors import StoreUnavailable
+from imagetasks.aws.task_repository import TaskRepository
+from imagetasks.errors import DatabaseUnavailable
 from imagetasks.tasks import failure_reasons, transitions
 from imagetasks.tasks.conditional_write import (
-    Clause,
+    AttributeTest,
     Condition,
-    Put,
-    Refused,
-    Row,
-    Update,
+    ConditionFailed,
+    Item,
+    PutItem,
+    UpdateItem,
     absent,
     equals,
     one_of,
 )
-from imagetasks.tasks.task import KeptFile, Task, from_row, listed_as, poyo_key, row_key, to_row
-from imagetasks.tasks.transitions import At, Change
+from imagetasks.tasks.task import (
+    StoredImage,
+    Task,
+    from_item,
+    owner_status_key,
+    poyo_pk,
+    task_pk,
+    to_item,
+)
+from imagetasks.tasks.transitions import TransitionWrite, WriteStamp
 from tests.simulation.table_state import Rows
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import aws
@@ -35,32 +43,32 @@ from tests.support.fakes import START, task
 
 OPERATIONS = 1200
 TASKS = tuple(task(f"key{n}", due_shard="0") for n in range(3))
-KEYS = (*(row_key(each.task_id) for each in TASKS), poyo_key("A"), poyo_key("B"), "account")
+KEYS = (*(task_pk(each.task_id) for each in TASKS), poyo_pk("A"), poyo_pk("B"), "account")
 NEEDED = {each.name for each in fields(Task) if each.default is MISSING}
 STATES: tuple[dict[str, Any], ...] = (
     {"state": "submitting"},
     {"state": "pending", "not_before": START},
-    {"state": "unknown", "hints": ("A",)},
+    {"state": "unknown", "candidate_poyo_ids": ("A",)},
     {"state": "running", "poyo_id": "A"},
     {"state": "failed", "reason": "unconfirmed"},
     {"state": "failed", "reason": "timed_out", "poyo_id": "B"},
 )
 UNCONDITIONAL = {"get", "due", "anew", "rows", "walk", "page"}
-LISTS = {"listed": ("owner", "p"), "listed_status": ("not_started#owner", "running#owner")}
+LISTS = {"by_owner": ("owner", "p"), "by_owner_status": ("not_started#owner", "running#owner")}
 IDS = ("A", "B", "C")
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/x/0", content_type="image/png", bytes=9, width=3, height=4, sha256="0" * 64
 )
 VALUES: dict[str, tuple[Any, ...]] = {
     "state": ("submitting", "pending", "running", "failed", ""),
     "reason": ("unconfirmed", "timed_out", "rejected"),
     "attempt": (1, 2, Decimal("2.50"), -7),
-    "hints": (["A"], ["A", "B"], []),
+    "candidate_poyo_ids": (["A"], ["A", "B"], []),
     "due_at": (START, START + 1, START + 60_000),
     "due_shard": ("0", "1"),
     "created_at": (START, START, START + 1, START + 60_000),  # several at one instant
-    "listed": LISTS["listed"],
-    "listed_status": LISTS["listed_status"],
+    "owner_key": LISTS["by_owner"],
+    "owner_status_key": LISTS["by_owner_status"],
     "deleted_at": (START,),
     "detail": ("", "grün", "x" * 300),
     "input": ({"prompt": "p", "nested": {"deep": [1, Decimal("1.5"), {"x": None}]}}, {}),
@@ -72,15 +80,15 @@ class Engine(Protocol):
     """What `Table` and its simulation have in common."""
 
     def get(self, pk: str) -> dict[str, Any]: ...
-    def put(self, put: Put) -> None: ...
-    def update(self, update: Update) -> dict[str, Any]: ...
-    def touch(self, update: Update) -> None: ...
-    def transact(self, writes: list[Put | Update]) -> None: ...
-    def due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]: ...
-    def page(
-        self, index: str, value: str, *, limit: int, after: Row | None
+    def put(self, put: PutItem) -> None: ...
+    def update(self, update: UpdateItem) -> dict[str, Any]: ...
+    def update_blind(self, update: UpdateItem) -> None: ...
+    def transact_write(self, writes: list[PutItem | UpdateItem]) -> None: ...
+    def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]: ...
+    def query_page(
+        self, index: str, value: str, *, limit: int, after: Item | None
     ) -> list[dict[str, Any]]: ...
-    def rows(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]: ...
+    def batch_get(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]: ...
 
 
 Operation = Callable[[Engine], Any]
@@ -116,7 +124,7 @@ class Chance:
         often = (self._transition,) * 5
         other = (self._transact, self._write, self._write, self._due, self._anew, self._anew)
         reads = (self._rows_of, self._walk, self._walk, self._page)
-        missing = [each for each in TASKS if not self._rows.get(row_key(each.task_id))]
+        missing = [each for each in TASKS if not self._rows.get(task_pk(each.task_id))]
         if missing:
             return self._create(missing[0])
         kinds = (*often, *other, *reads)
@@ -126,73 +134,81 @@ class Chance:
         if self._random.random() < 0.2:
             return self._create(self._random.choice(TASKS))
         change = self._change()
-        if change.name == "bind":
+        if change.name == "confirm_submission":
             poyo_id = change.update.values["poyo_id"]
-            return "bind", lambda engine: engine.transact([change.update, _owner(change, poyo_id)])
+            return "confirm_submission", lambda engine: engine.transact_write(
+                [change.update, _owner(change, poyo_id)]
+            )
         return change.name, lambda engine: engine.update(change.update)
 
     def _create(self, fresh: Task) -> tuple[str, Operation]:
-        put = Put(row=to_row(fresh), condition=Condition((absent("pk"),)))
+        put = PutItem(item=to_item(fresh), condition=Condition((absent("pk"),)))
         return "T0", lambda engine: engine.put(put)
 
     def _anew(self) -> tuple[str, Operation]:
         """A task in some state, whatever was there."""
         stands = replace(self._random.choice(TASKS), **self._random.choice(STATES))
-        put = Put(row=to_row(stands), condition=Condition())
+        put = PutItem(item=to_item(stands), condition=Condition())
         return "anew", lambda engine: engine.put(put)
 
-    def _change(self) -> Change:
+    def _change(self) -> TransitionWrite:
         """A transition of a task as it stands, or as it stood at the beginning."""
         choose = self._random.choice
         now = self._known(choose(TASKS))
         self._stamps += 1
-        at = At(START + self._stamps, f"{self._stamps:024x}")
+        at = WriteStamp(START + self._stamps, f"{self._stamps:024x}")
         due_at = START + self._random.randrange(100_000)
         return choose(
             (
-                lambda: transitions.bind(now, at, poyo_id=choose(IDS), due_at=due_at, how="answer"),
+                lambda: transitions.confirm_submission(
+                    now, at, poyo_id=choose(IDS), due_at=due_at, how="answer"
+                ),
                 lambda: transitions.defer(now, at, not_before=due_at, due_at=due_at, detail="d"),
-                lambda: transitions.doubt(now, at, due_at=due_at, detail="d"),
+                lambda: transitions.mark_unknown(now, at, due_at=due_at, detail="d"),
                 lambda: transitions.retry(now, at, due_at=due_at),
-                lambda: transitions.finish(now, at, files=[asdict(KEPT)], charged=Decimal("2.50")),
+                lambda: transitions.finish(
+                    now, at, files=[asdict(KEPT)], charged_credits=Decimal("2.50")
+                ),
                 lambda: transitions.fail(
                     now, at, reason=choose(tuple(failure_reasons.REASONS)), detail="d"
                 ),
-                lambda: transitions.move(now, at, due_at=due_at, hints=choose((None, ["A"]))),
-                lambda: transitions.move(now, at, due_at=None),
-                lambda: transitions.revive(now, at, due_at=due_at, copies=1),
+                lambda: transitions.reschedule(
+                    now, at, due_at=due_at, candidate_poyo_ids=choose((None, ["A"]))
+                ),
+                lambda: transitions.reschedule(now, at, due_at=None),
+                lambda: transitions.reopen(now, at, due_at=due_at, copy_attempts=1),
                 lambda: transitions.delete(now, at),
             )
         )()
 
     def _known(self, fresh: Task) -> Task:
-        row = self._rows.get(row_key(fresh.task_id))
+        row = self._rows.get(task_pk(fresh.task_id))
         whole = set(row) >= NEEDED
-        return from_row(row) if whole and self._random.random() < 0.8 else fresh
+        return from_item(row) if whole and self._random.random() < 0.8 else fresh
 
     def _transact(self) -> tuple[str, Operation]:
         first, second = self._random.sample(KEYS, 2)
         writes = [self._put_or_update(first), self._put_or_update(second)]
-        return "transact", lambda engine: engine.transact(writes)
+        return "transact", lambda engine: engine.transact_write(writes)
 
     def _write(self) -> tuple[str, Operation]:
         pk = self._random.choice(KEYS)
-        kind = self._random.choice(("get", "put", "update", "touch"))
+        kind = self._random.choice(("get", "put", "update", "update_blind"))
         if kind == "get":
             return kind, lambda engine: engine.get(pk)
         if kind == "put":
-            put = Put(row=self._row(pk), condition=self._condition(pk))
+            put = PutItem(item=self._row(pk), condition=self._condition(pk))
             return kind, lambda engine: engine.put(put)
         update = self._update(pk)
         return kind, lambda engine: getattr(engine, kind)(update)
 
     def _due(self) -> tuple[str, Operation]:
         shard, now = self._random.choice(("0", "1")), START + self._random.randrange(100_000)
-        return "due", lambda engine: _ordered(engine.due(shard, now=now, limit=100))
+        return "due", lambda engine: _ordered(engine.query_due(shard, now=now, limit=100))
 
     def _rows_of(self) -> tuple[str, Operation]:
         pks = self._random.sample((*KEYS, "task#nobody"), self._random.randint(1, len(KEYS)))
-        return "rows", lambda engine: engine.rows(pks)
+        return "rows", lambda engine: engine.batch_get(pks)
 
     def _walk(self) -> tuple[str, Operation]:
         """A whole list, some at a time."""
@@ -206,11 +222,13 @@ class Chance:
         value, limit = self._random.choice(LISTS[index]), 100
         instant = self._random.choice((START - 1, START + 7, START + 90_000))
         after = {"pk": self._random.choice(KEYS), "created_at": instant}
-        return "page", lambda engine: _listed(engine.page(index, value, limit=limit, after=after))
+        return "page", lambda engine: _listed(
+            engine.query_page(index, value, limit=limit, after=after)
+        )
 
-    def _put_or_update(self, pk: str) -> Put | Update:
+    def _put_or_update(self, pk: str) -> PutItem | UpdateItem:
         if self._random.random() < 0.4:
-            return Put(row=self._row(pk), condition=self._condition(pk))
+            return PutItem(item=self._row(pk), condition=self._condition(pk))
         return self._update(pk)
 
     def _row(self, pk: str) -> dict[str, Any]:
@@ -218,31 +236,31 @@ class Chance:
         row = {name: self._value(name) for name in names}
         return {"pk": pk, "history": [{"at": START, "event": "e"}]} | row
 
-    def _update(self, pk: str) -> Update:
+    def _update(self, pk: str) -> UpdateItem:
         names = self._random.sample(tuple(VALUES), 4)
         added = {"sent": self._random.choice((1, -2))} if "sent" not in names else {}
         history = "history" in self._rows.get(pk)  # a line needs something to be appended to
         line = {"at": START, "event": "more"} if history else None
-        return Update(
+        return UpdateItem(
             pk=pk,
             condition=self._condition(pk),
             values={name: self._value(name) for name in names[:2]},
             added=added if self._random.random() < 0.5 else {},
             removed=tuple(names[2:]),
-            line=line,
+            history_entry=line,
         )
 
     def _condition(self, pk: str) -> Condition:
         """Clauses of which each is as likely true as not."""
         some = [self._clause(pk) for _ in range(self._random.randrange(3))]
-        either: list[tuple[Clause, ...]] = [
+        either: list[tuple[AttributeTest, ...]] = [
             (self._clause(pk),) for _ in range(self._random.randrange(3))
         ]
         if either and self._random.random() < 0.5:
             either[0] = (*either[0], self._clause(pk))
         return Condition(tuple(some), tuple(either))
 
-    def _clause(self, pk: str) -> Clause:
+    def _clause(self, pk: str) -> AttributeTest:
         row = self._rows.get(pk)
         name = self._random.choice((*VALUES, "pk"))
         kind = self._random.choice(("absent", "equals", "one_of"))
@@ -258,10 +276,10 @@ class Chance:
         return self._random.choice(VALUES[name])
 
 
-def _owner(change: Change, poyo_id: str) -> Put:
+def _owner(change: TransitionWrite, poyo_id: str) -> PutItem:
     """The row that claims a PoYo id, as the store writes it."""
     free = Condition(either=((absent("pk"),), (equals("task_id", change.task_id),)))
-    return Put(row={"pk": poyo_key(poyo_id), "task_id": change.task_id}, condition=free)
+    return PutItem(item={"pk": poyo_pk(poyo_id), "task_id": change.task_id}, condition=free)
 
 
 def _ordered(entries: list[dict[str, Any]]) -> list[tuple[Any, str]]:
@@ -282,8 +300,8 @@ def _listed(keys: list[dict[str, Any]]) -> list[tuple[Any, str]]:
 def _walked(engine: Engine, index: str, value: str, limit: int) -> list[tuple[Any, str]]:
     """Page after page to the end: each row once, whatever was created at the same instant."""
     keys: list[dict[str, Any]] = []
-    after: Row | None = None
-    while page := engine.page(index, value, limit=limit, after=after):
+    after: Item | None = None
+    while page := engine.query_page(index, value, limit=limit, after=after):
         keys += page
         after = {"pk": page[-1]["pk"], "created_at": page[-1]["created_at"]}
         assert len(page) <= limit
@@ -295,9 +313,9 @@ def _outcome(operation: Operation, engine: Engine) -> tuple[str, Any]:
     """What came of it: a value, a refusal with the row in the way, or an engine that would not."""
     try:
         return "done", operation(engine)
-    except Refused as refused:
-        return "refused", (refused.row, refused.which)
-    except StoreUnavailable:
+    except ConditionFailed as refused:
+        return "refused", (refused.item, refused.which)
+    except DatabaseUnavailable:
         return "invalid", None
 
 
@@ -314,10 +332,10 @@ def test_the_simulated_table_does_what_the_engine_does(
     for n in range(OPERATIONS):
         kind, operation = chance.operation()
         there = _outcome(operation, real)
-        here = _outcome(operation, rows)
+        env = _outcome(operation, rows)
 
-        assert here == there, f"operation {n}: {kind}"
-        seen[kind, here[0]] += 1
+        assert env == there, f"operation {n}: {kind}"
+        seen[kind, env[0]] += 1
         if n % 100 == 0:
             assert [rows.get(pk) for pk in KEYS] == [real.get(pk) for pk in KEYS]
 
@@ -331,21 +349,24 @@ def test_the_simulated_table_does_what_the_engine_does(
 def test_a_list_shows_each_task_once_however_many_were_created_at_one_instant(
     request: pytest.FixtureRequest, engine: str, limit: int
 ) -> None:
-    store = Store(request.getfixturevalue(engine))
+    repository = TaskRepository(request.getfixturevalue(engine))
     states = ("submitting", "running")
     made = [
-        replace(task(f"key{n}", created_at=START + n // 4), state=states[n % 2], stamp=f"{n}")
+        replace(task(f"key{n}", created_at=START + n // 4), state=states[n % 2], write_token=f"{n}")
         for n in range(12)
     ]
     for each in made:
-        store.create(replace(each, listed_status=listed_as(each.status, each.owner)))
-    for other in (task("strange", owner="stranger", listed="stranger"), task("gone", listed=None)):
-        store.create(replace(other, listed_status=None))
+        repository.create(replace(each, owner_status_key=owner_status_key(each.status, each.owner)))
+    for other in (
+        task("strange", owner="stranger", owner_key="stranger"),
+        task("gone", owner_key=None),
+    ):
+        repository.create(replace(other, owner_status_key=None))
 
     for status in (None, "running"):
         shown, after = list[Task](), None
         while True:
-            page = store.page("owner", status=status, limit=limit, after=after)
+            page = repository.list("owner", status=status, limit=limit, after=after)
             shown += page.tasks
             if (after := page.last) is None:
                 break

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from imagetasks.aws.task_queue import Doorbell
+from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.errors import QueueUnavailable
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from tests.support.environment import Cloud, aws
 
-RING = Ring(task_id="t", by="callback", poyo_id="ABC")
+RING = TaskMessage(task_id="t", source="callback", poyo_id="ABC")
 
 
 @pytest.fixture
@@ -22,10 +22,10 @@ def cloud() -> Iterator[Cloud]:
 
 
 def test_a_ring_is_heard_as_it_was_rung(cloud: Cloud) -> None:
-    Doorbell(cloud.client("sqs"), cloud.queue_url).ring(RING)
+    TaskQueue(cloud.client("sqs"), cloud.queue_url).send(RING)
 
-    [heard] = cloud.rings()
-    assert Ring(**heard) == RING
+    [heard] = cloud.messages()
+    assert TaskMessage(**heard) == RING
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,13 @@ def test_a_delay_is_whole_seconds_within_what_the_queue_allows(
         "provide-client-params.sqs.SendMessage", lambda params, **_: asked.append(params)
     )
 
-    Doorbell(client, cloud.queue_url).ring(RING, delay_s=delay_s)
+    TaskQueue(client, cloud.queue_url).send(RING, delay_s=delay_s)
 
     assert [each["DelaySeconds"] for each in asked] == [seconds]
 
 
 def test_a_queue_that_is_away_says_so(cloud: Cloud) -> None:
-    gone = Doorbell(cloud.client("sqs"), cloud.queue_url + "-gone")
+    gone = TaskQueue(cloud.client("sqs"), cloud.queue_url + "-gone")
 
     with pytest.raises(QueueUnavailable):
-        gone.ring(RING)
+        gone.send(RING)

@@ -67,7 +67,7 @@ OF_A_TASK = [each for each in ROUTES if "<task_id>" in each[1]]
 
 def address(rule: str, task_id: str = derive_task_id("owner", "key")) -> str:
     """An address that this rule takes."""
-    parts = {"task_id": task_id, "n": "0", "mac": signed_urls.file_mac("a1" * 20, 0)}
+    parts = {"task_id": task_id, "n": "0", "mac": signed_urls.file_token("a1" * 20, 0)}
     return re.sub(r"<(\w+)>", lambda found: {**parts, "model": "gpt-image-2"}[found[1]], rule)
 
 
@@ -125,7 +125,7 @@ STRANGERS: list[dict[str, str]] = [
 def test_a_stranger_gets_in_nowhere(api: Api, method: str, rule: str) -> None:
     api.finished()
     house = api.door.house
-    made = calls(house.submitter.store.table.client, house.images.client)
+    made = calls(house.submitter.repository.table.client, house.images.client)
     body = json.dumps(BODIES.get(rule, ORDER)) if method == "POST" else None
     kind = "authentication_error" if rule.startswith(POYOS) else "unauthorized"
 
@@ -152,7 +152,7 @@ def test_what_is_public_asks_for_no_key(api: Api, method: str, rule: str) -> Non
 def test_nobody_acts_for_what_is_no_name(api: Api, method: str, rule: str) -> None:
     api.finished()
     house = api.door.house
-    made = calls(house.submitter.store.table.client, house.images.client)
+    made = calls(house.submitter.repository.table.client, house.images.client)
 
     kind = "validation_error" if rule.startswith(POYOS) else "invalid_owner"
 
@@ -166,7 +166,7 @@ def test_nobody_acts_for_what_is_no_name(api: Api, method: str, rule: str) -> No
 @pytest.mark.parametrize(("method", "rule"), [each for each in OF_A_TASK if each in KEYED])
 def test_another_owners_task_is_like_none_at_all(api: Api, method: str, rule: str) -> None:
     api.finished()
-    theirs = {"owner": "stranger", "key": "theirs", "listed": "stranger"}
+    theirs = {"owner": "stranger", "key": "theirs", "owner_key": "stranger"}
     api.put(**theirs)
 
     for said in ({"key": STRANGER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}):
@@ -308,9 +308,9 @@ def test_keys_that_are_missing_are_said_before_anything_is_written(
         "API_SECRET_ARN",
         "CALLBACK_SECRET_ARN",
         "POYO_BASE_URL",
-        "CALLBACK_HOSTS",
-        "FIRST_LOOK_SECONDS",
-        "SUBMITS_PER_10S",
+        "NOTIFICATION_HOSTS",
+        "FIRST_POLL_SECONDS",
+        "POYO_SUBMITS_PER_10S",
     ],
 )
 def test_a_missing_variable_is_named_at_once(cloud: Cloud, variable: str) -> None:
@@ -339,7 +339,7 @@ def test_a_refusal_keeps_nothing_of_the_request_that_got_it(api: Api) -> None:
 
 def test_no_log_line_tells_a_secret(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
     made = api.finished(key="finished")
-    link = signed_urls.file_path(made.link_key, made.task_id, 0)
+    link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
     callback = {"callback_url": f"https://{PROMPT}.example/", "metadata": {PROMPT: PROMPT}}
     with logged() as log:
         api.create(idempotency_key="canary-idempotency")
@@ -373,4 +373,4 @@ def test_an_error_that_nobody_foresaw_is_a_problem_too(api: Api) -> None:
     assert said["retryable"]
     assert (poyos.status, poyos.json["error"]["type"]) == (500, "server_error")
     assert "spoilt" not in answer.body + poyos.body
-    assert log.getvalue().count("api_failed") >= 2
+    assert log.getvalue().count("api_unexpected_error") >= 2

@@ -10,19 +10,19 @@ import pytest
 from imagetasks.api import problems
 from imagetasks.api.problem_details import POYO_STATUSES, Problem
 from imagetasks.errors import (
+    DatabaseUnavailable,
+    IdempotencyKeyReused,
     ImageTasksError,
     InvalidOrder,
     InvalidParameter,
-    KeyReused,
-    PoyoRefused,
+    InvalidUpload,
+    PoyoRejected,
     PoyoUnavailable,
     QueueUnavailable,
     SecretInvalid,
     SecretUnavailable,
-    StoreUnavailable,
-    SubmitUnknown,
+    SubmitOutcomeUnknown,
     TaskNotFound,
-    UploadInvalid,
 )
 from imagetasks.poyo import compat
 
@@ -32,7 +32,7 @@ WRONG = [{"pointer": "/input/size", "detail": "must be auto"}]
 def table() -> dict[str, Problem]:
     """Every problem there is by its code, those of PoYo's refusals with its name before it."""
     ours = [each for each in vars(problems).values() if isinstance(each, Problem)]
-    poyos = {f"poyo {each.code}": each for each in problems.REFUSED_BY_POYO}
+    poyos = {f"poyo {each.code}": each for each in problems.SUBMISSION_PROBLEMS}
     assert len({each.code for each in ours}) == len(ours)
     return {each.code: each for each in ours} | poyos
 
@@ -83,7 +83,7 @@ def test_every_problem_is_said_as_poyo_would(name: str) -> None:
 
 
 def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
-    problem = problems.problem_of(InvalidOrder(WRONG))
+    problem = problems.problem_for(InvalidOrder(WRONG))
     ours, _ = said(problem)
     poyos = json.loads(str(problem.response("/api/generate/submit").body))
 
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
     [
         (InvalidOrder(WRONG), "invalid_order", WRONG),
         (
-            UploadInvalid("id", "no such upload"),
+            InvalidUpload("id", "no such upload"),
             "invalid_order",
             [{"pointer": "/input/image_urls", "detail": "no such upload"}],
         ),
@@ -105,7 +105,7 @@ def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
             "invalid_parameter",
             [{"parameter": "limit", "detail": "must be 1 to 100"}],
         ),
-        (KeyReused("task"), "idempotency_key_reused", []),
+        (IdempotencyKeyReused("task"), "idempotency_key_reused", []),
         (TaskNotFound("task"), "no_such_task", []),
         (SecretInvalid("missing"), "not_configured", []),
     ],
@@ -113,7 +113,7 @@ def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
 def test_each_error_is_told_as_what_it_is(
     error: ImageTasksError, code: str, wrong: list[dict[str, str]]
 ) -> None:
-    problem = problems.problem_of(error)
+    problem = problems.problem_for(error)
 
     assert (problem.code, list(problem.errors)) == (code, wrong)
     assert problem.charged is False
@@ -122,23 +122,23 @@ def test_each_error_is_told_as_what_it_is(
 @pytest.mark.parametrize(
     "error",
     [
-        StoreUnavailable("x"),
+        DatabaseUnavailable("x"),
         SecretUnavailable("x"),
         SecretInvalid("x"),
         QueueUnavailable("x"),
         PoyoUnavailable("x"),
-        PoyoRefused("rejected", "x"),
-        SubmitUnknown("x"),
+        PoyoRejected("rejected", "x"),
+        SubmitOutcomeUnknown("x"),
         ImageTasksError("x"),
     ],
     ids=lambda error: type(error).__name__,
 )
 def test_every_trouble_of_ours_is_worth_another_try(error: ImageTasksError) -> None:
-    assert problems.problem_of(error).status == 503
-    assert problems.problem_of(error).retryable
+    assert problems.problem_for(error).status == 503
+    assert problems.problem_for(error).retryable
 
 
 def test_an_error_tells_nothing_of_what_caused_it() -> None:
-    for error in (StoreUnavailable("canary"), SecretInvalid("canary"), TaskNotFound("canary")):
-        body, headers = said(problems.problem_of(error))
+    for error in (DatabaseUnavailable("canary"), SecretInvalid("canary"), TaskNotFound("canary")):
+        body, headers = said(problems.problem_for(error))
         assert "canary" not in json.dumps([body, headers])

@@ -65,7 +65,7 @@ def test_a_number_that_names_no_file_finds_none(api: Api, n: str) -> None:
 @pytest.mark.parametrize("n", NOT_NUMBERS)
 def test_a_link_with_such_a_number_opens_nothing(api: Api, n: str) -> None:
     made = api.finished(2)
-    macs = [signed_urls.file_mac(made.link_key, number) for number in (0, 1, 2)]
+    macs = [signed_urls.file_token(made.file_url_key, number) for number in (0, 1, 2)]
 
     for mac in macs:
         problem(api.read(f"/files/{made.task_id}/{n}/{mac}", key=None), 404, "no_such_task")
@@ -74,11 +74,11 @@ def test_a_link_with_such_a_number_opens_nothing(api: Api, n: str) -> None:
 def forged(link: str) -> dict[str, str]:
     """Links that are almost the right one."""
     start, n, mac = re.split(r"/(?=[^/]+(?:/[^/]+)?$)", link)
-    other = signed_urls.file_mac("b2" * 20, 0)
+    other = signed_urls.file_token("b2" * 20, 0)
     return {
         "another number": f"{start}/1/{mac}",
         "the mac of another task": f"{start}/{n}/{other}",
-        "the mac of a callback": f"{start}/{n}/{signed_urls.mac('a1' * 20, start)}",
+        "the mac of a callback": f"{start}/{n}/{signed_urls.callback_token('a1' * 20, start)}",
         "the last character changed": f"{start}/{n}/{mac[:-1]}{'B' if mac[-1] != 'B' else 'C'}",
         "one character less": f"{start}/{n}/{mac[:-1]}",
         "one character more": f"{start}/{n}/{mac}A",
@@ -92,8 +92,8 @@ def forged(link: str) -> dict[str, str]:
 @pytest.mark.parametrize("forgery", forged("/files/x/0/AAA"))
 def test_a_link_that_is_almost_right_opens_nothing(api: Api, forgery: str) -> None:
     made = api.finished(2)
-    api.finished(2, key="other", link_key="c3" * 20)
-    link = signed_urls.file_path(made.link_key, made.task_id, 0)
+    api.finished(2, key="other", file_url_key="c3" * 20)
+    link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
 
     none = api.read(forged(link)[forgery], key=None)
     nobodys = api.read(f"/files/{derive_task_id('nobody', 'key')}/0/AAA", key=None)
@@ -103,7 +103,7 @@ def test_a_link_that_is_almost_right_opens_nothing(api: Api, forgery: str) -> No
 
 
 def test_a_task_without_a_link_key_has_no_links(api: Api) -> None:
-    made = api.finished(link_key="")
+    made = api.finished(file_url_key="")
 
     path = signed_urls.file_path("", made.task_id, 0)
 
@@ -114,15 +114,15 @@ def test_a_task_that_is_not_finished_has_no_file(api: Api) -> None:
     made = api.put(state="running")
 
     problem(api.read(f"/v1/tasks/{made.task_id}/files/0"), 404, "no_such_file")
-    path = signed_urls.file_path(made.link_key, made.task_id, 0)
+    path = signed_urls.file_path(made.file_url_key, made.task_id, 0)
     problem(api.read(path, key=None), 404, "no_such_task")
 
 
 def test_a_link_costs_one_read_and_asks_s3_for_nothing(api: Api) -> None:
     made = api.finished()
-    seen = calls(api.door.house.submitter.store.table.client, api.door.house.images.client)
+    seen = calls(api.door.house.submitter.repository.table.client, api.door.house.images.client)
 
-    api.read(signed_urls.file_path(made.link_key, made.task_id, 0), key=None)
+    api.read(signed_urls.file_path(made.file_url_key, made.task_id, 0), key=None)
 
     assert seen == ["DynamoDB.GetItem"]
 

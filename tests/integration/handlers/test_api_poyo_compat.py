@@ -71,11 +71,11 @@ def test_with_a_key_it_is_ordered_once_whichever_way_it_comes(api: Api) -> None:
 
 
 def test_a_finished_task_has_poyos_fields_and_our_links(api: Api) -> None:
-    made = api.finished(charged=Decimal("8.48"), progress=Decimal(100), created_at=START)
+    made = api.finished(charged_credits=Decimal("8.48"), progress=Decimal(100), created_at=START)
 
     said = data(api.read(f"/api/generate/status/{made.task_id}"))
 
-    path = signed_urls.file_path(made.link_key, made.task_id, 0)
+    path = signed_urls.file_path(made.file_url_key, made.task_id, 0)
     assert said == {
         "task_id": made.task_id,
         "status": "finished",

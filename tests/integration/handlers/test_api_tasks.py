@@ -36,14 +36,14 @@ def api() -> Iterator[Api]:
 
 
 def test_a_task_is_read_as_it_stands_with_links_that_need_no_key(api: Api) -> None:
-    made = api.finished(2, charged=Decimal("8.48"), finished_at=START)
+    made = api.finished(2, charged_credits=Decimal("8.48"), finished_at=START)
 
     answer = api.read(f"/v1/tasks/{made.task_id}")
 
     assert answer.status == 200
     assert "retry-after" not in answer.headers
     first, second = answer.json["files"]
-    mac = signed_urls.file_mac(made.link_key, 1)
+    mac = signed_urls.file_token(made.file_url_key, 1)
     assert second["file_url"] == f"https://img.example/files/{made.task_id}/1/{mac}"
     assert first["file_url"] != second["file_url"].replace("/1/", "/0/")
     assert (first["width"], first["height"], first["bytes"]) == (4, 3, 7)
@@ -77,7 +77,7 @@ def test_a_failed_task_says_why(api: Api, reason: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_what_cannot_be_a_task_is_not_even_looked_for(api: Api, method: str, task_id: str) -> None:
-    made = calls(api.door.house.submitter.store.table.client)
+    made = calls(api.door.house.submitter.repository.table.client)
 
     problem(api.ask(method, f"/v1/tasks/{task_id}"), 404, "no_such_task")
     assert made == []
@@ -223,7 +223,7 @@ def test_a_list_by_status_has_that_one_alone(api: Api) -> None:
     shown: dict[str, list[str]] = {}
     for n, (state, status) in enumerate(STATES.items()):
         made = api.put(
-            key=state, state=state, created_at=START + n, listed_status=f"{status}#owner"
+            key=state, state=state, created_at=START + n, owner_status_key=f"{status}#owner"
         )
         shown.setdefault(status, []).insert(0, made.task_id)
 
@@ -243,7 +243,7 @@ def delete(api: Api, task_id: str, **said: Any) -> int:
 def test_a_deleted_task_is_nowhere_any_more(api: Api) -> None:
     made = api.finished()
     path = f"/v1/tasks/{made.task_id}"
-    link = signed_urls.file_path(made.link_key, made.task_id, 0)
+    link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
     assert api.read(link, key=None).status == 302
 
     assert delete(api, made.task_id) == 204
@@ -258,7 +258,7 @@ def test_deleting_again_is_no_mistake(api: Api) -> None:
     made = api.finished()
 
     assert [delete(api, made.task_id) for _ in range(3)] == [204, 204, 204]
-    assert [ring["by"] for ring in api.cloud.rings()] == ["delete"]
+    assert [ring["source"] for ring in api.cloud.messages()] == ["delete"]
 
 
 def test_nobody_deletes_what_is_not_theirs(api: Api) -> None:
@@ -276,12 +276,12 @@ def test_what_a_tombstone_keeps_is_money_and_the_key(api: Api) -> None:
     task_id = api.create(ORDER | {"metadata": {"album": "secret"}}).json["task_id"]
     delete(api, task_id)
 
-    [row] = [row for row in api.cloud.rows() if row["pk"]["S"] == f"task#{task_id}"]
+    [row] = [row for row in api.cloud.items() if row["pk"]["S"] == f"task#{task_id}"]
     said = json.dumps(row)
     assert PROMPT not in said
     assert "secret" not in said
-    assert row["estimate"] == {"N": "2"}
-    assert not {"link_key", "listed", "listed_status"} & set(row)
+    assert row["estimated_credits"] == {"N": "2"}
+    assert not {"file_url_key", "owner_key", "owner_status_key"} & set(row)
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])

@@ -99,7 +99,7 @@ def test_an_upload_is_ordered_with_and_poyo_gets_a_link_to_it(api: Api) -> None:
     assert "upload://" not in link
     assert other == "https://example.com/a.png"
     assert requests.get(link, timeout=5).content == png()
-    assert "X-Amz" not in json.dumps(api.cloud.rows())
+    assert "X-Amz" not in json.dumps(api.cloud.items())
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])
@@ -115,7 +115,7 @@ def test_an_upload_that_is_no_picture_is_refused_before_anything_is_paid(
 
     assert answer.status == (422 if path == "/v1/tasks" else 400)
     assert about in answer.body
-    assert (api.poyo.requests, api.cloud.rows()) == ([], [])
+    assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
 def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
@@ -124,7 +124,7 @@ def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
     [wrong] = said["errors"]
     assert wrong["pointer"] == "/input/image_urls"
     assert wrong["detail"].startswith("no such upload of yours")
-    assert (api.poyo.requests, api.cloud.rows()) == ([], [])
+    assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,15 @@ from openapi_schema_validator import OAS31Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from imagetasks.api import order_request
-from imagetasks.api.schemas import show
+from imagetasks.api.schemas import task_body
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo import models
-from imagetasks.poyo.rate_limit import QUOTA_KEY
-from imagetasks.tasks.task import KeptFile, derive_task_id
+from imagetasks.poyo.rate_limit import WINDOW_PK
+from imagetasks.tasks.task import StoredImage, derive_task_id
 from local.processes import ROOT
 from openapi import document, schemas
 from openapi.operations import OPERATIONS, Operation
-from tests.support.environment import Cloud, World, aws, properties
+from tests.support.environment import Cloud, TestEnvironment, aws, properties
 from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import Answer, bearer, called, event, opened
 from tests.support.scripted_server import answering, origin
@@ -38,7 +38,7 @@ from tests.support.scripted_server import answering, origin
 DOCUMENT: dict[str, Any] = json.loads(document.FILE.read_text())
 IDS = [operation.id for operation in OPERATIONS]
 ORDER: dict[str, Any] = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 # PoYo as it may answer a submit; the first answers a question after the balance, too.
@@ -183,7 +183,7 @@ def test_every_body_has_an_example(operation: Operation) -> None:
     ids=str,
 )
 def test_the_schemas_can_be_failed(spoilt: dict[str, Any]) -> None:
-    good: dict[str, Any] = dict(show(task(state="running"), origin="https://img.example"))
+    good: dict[str, Any] = dict(task_body(task(state="running"), origin="https://img.example"))
 
     assert wrong(good, {"$ref": "#/components/schemas/Task"}) == []
     assert wrong(good | spoilt, {"$ref": "#/components/schemas/Task"}) != []
@@ -313,9 +313,9 @@ def scene() -> Iterator[Scene]:
 
 
 def usual(scene: Scene, operation: Operation) -> Wish:
-    kept = task(state="finished", owner="owner", files=(KEPT,), link_key="k", listed="owner")
-    World(scene.cloud).put(kept)
-    mac = show(kept, origin="")["files"][0]["file_url"].rpartition("/")[2]
+    kept = task(state="finished", owner="owner", files=(KEPT,), file_url_key="k", owner_key="owner")
+    TestEnvironment(scene.cloud).put(kept)
+    mac = task_body(kept, origin="")["files"][0]["file_url"].rpartition("/")[2]
     parts = {"task_id": kept.task_id, "n": "0", "mac": mac, "model": "gpt-image-2"}
     body: object = {"content_type": "image/png"} if operation.id == "createUpload" else ORDER
     headers = {} if operation.public else bearer()
@@ -332,7 +332,7 @@ def spoilt(**changes: Any) -> Callable[[Scene, Wish], list[Answer]]:
     def send(scene: Scene, wish: Wish) -> list[Answer]:
         made = {key: each(wish) for key, each in changes.items()}
         scene.cloud.client("dynamodb").delete_item(  # no breaker: each refusal is the first one
-            TableName=scene.cloud.table_name, Key={"pk": {"S": QUOTA_KEY}}
+            TableName=scene.cloud.table_name, Key={"pk": {"S": WINDOW_PK}}
         )
         return [replace(wish, **made).sent(scene.doors[name])]
 
@@ -453,7 +453,7 @@ def test_every_answer_that_is_promised_is_given_and_no_other(
 def test_a_quote_is_refused_the_callback_that_an_order_is_refused(scene: Scene) -> None:
     nowhere = {**ORDER, "callback_url": "http://10.0.0.1/"}
     for operation in OPERATIONS:
-        if operation.takes is order_request.TaskRequest:
+        if operation.takes is order_request.CreateTaskRequest:
             answer = replace(usual(scene, operation), body=nowhere).sent(scene.door)
             assert answer.status in (400, 422), operation.id
 

@@ -72,8 +72,8 @@ def test_a_user_is_not_named_in_what_is_shown(api: Api) -> None:
 
 
 def test_a_file_link_works_for_whoever_has_it(api: Api) -> None:
-    made = api.finished(owner="owner/ada", listed="owner/ada")
-    link = signed_urls.file_path(made.link_key, made.task_id, 0)
+    made = api.finished(owner="owner/ada", owner_key="owner/ada")
+    link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
 
     for caller in ({"key": None}, {"key": STRANGER_KEY}, {"x_owner": "other"}):
         assert api.ask("GET", link, **caller).status == 302

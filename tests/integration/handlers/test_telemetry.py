@@ -11,7 +11,7 @@ import pytest
 
 from imagetasks import telemetry
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.task import KeptFile, Task, derive_task_id
+from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from tests.support.environment import CALLBACK_KEY, aws, template
 from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import called, event, logged, opened
@@ -22,13 +22,13 @@ MOVED = {"task_id", "transition", "won", "state", "reason", "attempt", "poyo_id"
 CODE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
 PAGES = sorted(set(re.findall(r'telemetry\.page\(\s*"(\w+)"', CODE)))
 # Loud in the log, which then holds the only record of an id; it heals, or ends as UnconfirmedAlarm.
-HEALS = {"bell_dumb"}
+HEALS = {"enqueue_failed"}
 
 
 @pytest.fixture(autouse=True)
 def no_request() -> None:
     """As after a cold start: nothing that an earlier request left with the logger."""
-    telemetry.requested({})
+    telemetry.bind_request({})
 
 
 def lines(text: str) -> list[dict[str, Any]]:
@@ -37,7 +37,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 def ended(**changed: Any) -> Task:
     """A finished task that is full of what may not be said."""
-    kept = KeptFile(
+    kept = StoredImage(
         key="images/canary-key",
         content_type="image/png",
         bytes=7,
@@ -47,13 +47,13 @@ def ended(**changed: Any) -> Task:
     )
     usual: dict[str, Any] = {"state": "finished", "poyo_id": "POYO1", "files": (kept, kept)}
     usual |= {"attempt": 2, "updated_at": task().created_at + 5853}
-    usual |= {"notify_url": "https://canary.example/?canary=1", "detail": "canary-detail"}
+    usual |= {"notification_url": "https://canary.example/?canary=1", "detail": "canary-detail"}
     return task(**usual | changed)
 
 
 def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
     with logged() as log:
-        telemetry.moved("finish", True, ended())
+        telemetry.log_transition("finish", True, ended())
 
     [line] = lines(log.getvalue())
     assert {name: line[name] for name in line.keys() - ALWAYS} == {
@@ -70,8 +70,17 @@ def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
 
 def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
     with logged() as log:
-        for transition in ("submit", "bind", "defer", "doubt", "fail", "finish", "move", "delete"):
-            telemetry.moved(transition, True, ended(reason="upstream"))
+        for transition in (
+            "submit",
+            "confirm_submission",
+            "defer",
+            "mark_unknown",
+            "fail",
+            "finish",
+            "reschedule",
+            "delete",
+        ):
+            telemetry.log_transition(transition, True, ended(reason="upstream"))
 
     said = log.getvalue()
     assert len(lines(said)) == 8
@@ -87,7 +96,7 @@ def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
         ("finish", False, None, None),
         ("fail", True, "result_expired", "FailedResultExpired"),
         ("fail", False, "upstream", None),
-        ("move", True, None, None),
+        ("reschedule", True, None, None),
     ],
 )
 def test_who_ends_a_task_counts_it_once(
@@ -97,7 +106,7 @@ def test_who_ends_a_task_counts_it_once(
     reason: str | None,
     metric: str | None,
 ) -> None:
-    telemetry.moved(transition, won, ended(reason=reason))
+    telemetry.log_transition(transition, won, ended(reason=reason))
 
     counted = [
         each["Name"]
@@ -112,12 +121,12 @@ def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> No
         try:
             signed_urls.callback_path("k1", "key", 7)  # type: ignore[arg-type]  # a defect
         except AttributeError as error:
-            telemetry.page("api_failed", error=type(error).__name__)
+            telemetry.alarm("api_unexpected_error", error=type(error).__name__)
         try:
             json.loads("canary")
         except ValueError:
-            telemetry.page("api_failed")
-        telemetry.page("api_failed")
+            telemetry.alarm("api_unexpected_error")
+        telemetry.alarm("api_unexpected_error")
 
     ours, others, none = lines(log.getvalue())
     assert re.fullmatch(r"(signed_urls\.py:\d+ ?)+", ours["where"])
@@ -128,12 +137,12 @@ def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> No
 
 def test_the_request_is_named_as_in_the_access_log_until_the_next_one() -> None:
     with logged() as log:
-        telemetry.requested({"requestContext": {"requestId": "first"}})
-        telemetry.note("one")
-        telemetry.requested({"requestContext": {"requestId": "second"}})
-        telemetry.note("two")
-        telemetry.requested({})
-        telemetry.note("three")
+        telemetry.bind_request({"requestContext": {"requestId": "first"}})
+        telemetry.info("one")
+        telemetry.bind_request({"requestContext": {"requestId": "second"}})
+        telemetry.info("two")
+        telemetry.bind_request({})
+        telemetry.info("three")
 
     assert [line.get("request_id") for line in lines(log.getvalue())] == ["first", "second", None]
     access = template()["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
@@ -153,13 +162,13 @@ def test_an_error_nobody_foresaw_at_the_callbacks_door_is_ours_to_answer_and_to_
     assert (answer.status, answer.json["code"]) == (500, "internal")
     assert answer.headers["content-type"] == "application/problem+json"
     assert (line["message"], line["error"], line["level"]) == (
-        "not_rung",
+        "callback_not_enqueued",
         "AttributeError",
         "ERROR",
     )
     assert re.fullmatch(r"webhook\.py:\d+ request\.py:\d+", line["where"])
     assert line["request_id"] == "request"
-    assert "NotRung" in capsys.readouterr().out
+    assert "CallbackNotEnqueued" in capsys.readouterr().out
     assert path.rpartition("/")[2] not in log.getvalue()
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
 from tests.fixtures.images import png
-from tests.support.environment import Cloud, World, aws
+from tests.support.environment import Cloud, TestEnvironment, aws
 from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT, task
 from tests.support.lambdas import Context, logged, opened
 from tests.support.scripted_server import Origin, answering, origin
@@ -42,7 +42,7 @@ def door(cloud: Cloud, files: Origin) -> Iterator[ModuleType]:
     }
     with (
         origin(answering("200 OK", json.dumps({"code": 200, "data": body}).encode())) as poyo,
-        opened("worker", cloud, POYO_BASE_URL=poyo.url, FILE_HOSTS=files.url) as made,
+        opened("worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=files.url) as made,
     ):
         yield made
 
@@ -62,7 +62,7 @@ def message(body: str, number: int = 0) -> dict[str, Any]:
 
 
 def bell(mine: Task, **said: Any) -> str:
-    return json.dumps({"task_id": mine.task_id, "by": "callback", "poyo_id": None} | said)
+    return json.dumps({"task_id": mine.task_id, "source": "callback", "poyo_id": None} | said)
 
 
 def rung(door: ModuleType, *bodies: str) -> list[str]:
@@ -73,7 +73,7 @@ def rung(door: ModuleType, *bodies: str) -> list[str]:
 
 
 def running(cloud: Cloud, key: str = "key") -> Task:
-    return World(cloud).put(task(key, state="running", poyo_id=POYO_ID))
+    return TestEnvironment(cloud).put(task(key, state="running", poyo_id=POYO_ID))
 
 
 def test_a_bell_brings_the_image_home(cloud: Cloud, door: ModuleType, files: Origin) -> None:
@@ -81,7 +81,7 @@ def test_a_bell_brings_the_image_home(cloud: Cloud, door: ModuleType, files: Ori
 
     assert rung(door, bell(mine)) == []
 
-    after = World(cloud).read(mine)
+    after = TestEnvironment(cloud).read(mine)
     assert after.state == "finished"
     stored = cloud.client("s3").get_object(Bucket=cloud.bucket, Key=after.files[0].key)
     assert stored["Body"].read() == PNG
@@ -90,13 +90,13 @@ def test_a_bell_brings_the_image_home(cloud: Cloud, door: ModuleType, files: Ori
 
 def test_a_bell_of_an_older_or_newer_version_is_heard(cloud: Cloud, door: ModuleType) -> None:
     mine = running(cloud)
-    without_hint = json.dumps({"task_id": mine.task_id, "by": "sweep"})
+    without_hint = json.dumps({"task_id": mine.task_id, "source": "sweep"})
     with_more = bell(mine, since="2027")
 
     assert rung(door, without_hint, with_more) == []
 
 
-POISON = ["", "{", "[]", "null", "7", '"x"', "{}", '{"task_id":"x"}', '{"by":"x"}']
+POISON = ["", "{", "[]", "null", "7", '"x"', "{}", '{"task_id":"x"}', '{"source":"x"}']
 
 
 @pytest.mark.parametrize("body", POISON, ids=range(len(POISON)))
@@ -104,11 +104,11 @@ def test_a_bell_that_cannot_be_read_fails_alone(cloud: Cloud, door: ModuleType, 
     mine = running(cloud)
 
     assert rung(door, body, bell(mine), body) == ["message-0", "message-2"]
-    assert World(cloud).read(mine).state == "finished"
+    assert TestEnvironment(cloud).read(mine).state == "finished"
 
 
 def test_a_bell_for_nobody_is_done_with(door: ModuleType) -> None:
-    assert rung(door, json.dumps({"task_id": "nobody", "by": "callback", "poyo_id": "X"})) == []
+    assert rung(door, json.dumps({"task_id": "nobody", "source": "callback", "poyo_id": "X"})) == []
 
 
 def test_our_own_trouble_brings_the_bell_back_and_pages(cloud: Cloud, files: Origin) -> None:
@@ -116,8 +116,8 @@ def test_our_own_trouble_brings_the_bell_back_and_pages(cloud: Cloud, files: Ori
     with opened("worker", cloud, TABLE_NAME="no-such-table") as away, logged() as log:
         assert rung(away, bell(mine), bell(mine)) == ["message-0", "message-1"]
 
-    assert "look_failed" in log.getvalue()
-    assert "StoreUnavailable" in log.getvalue()
+    assert "reconcile_failed" in log.getvalue()
+    assert "DatabaseUnavailable" in log.getvalue()
 
 
 def test_trouble_at_poyo_is_acknowledged(cloud: Cloud) -> None:
@@ -128,7 +128,7 @@ def test_trouble_at_poyo_is_acknowledged(cloud: Cloud) -> None:
     ):
         assert rung(door, bell(mine)) == []
 
-    assert World(cloud).read(mine).looks == 1
+    assert TestEnvironment(cloud).read(mine).polls == 1
 
 
 def test_no_log_line_tells_a_secret(
@@ -147,11 +147,11 @@ def test_no_log_line_tells_a_secret(
 @pytest.mark.parametrize("body", POISON, ids=range(len(POISON)))
 def test_what_is_no_ring_raises(body: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
-        Ring.read(body)
+        TaskMessage.from_json(body)
 
 
 @pytest.mark.parametrize("poyo_id", [None, POYO_ID])
 def test_a_ring_is_read_as_it_was_rung(poyo_id: str | None) -> None:
-    said = json.dumps({"task_id": "t", "by": "sweep", "poyo_id": poyo_id})
+    said = json.dumps({"task_id": "t", "source": "sweep", "poyo_id": poyo_id})
 
-    assert Ring.read(said) == Ring(task_id="t", by="sweep", poyo_id=poyo_id)
+    assert TaskMessage.from_json(said) == TaskMessage(task_id="t", source="sweep", poyo_id=poyo_id)

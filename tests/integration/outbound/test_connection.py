@@ -10,8 +10,8 @@ from typing import Any
 import certifi
 import pytest
 
-from imagetasks.errors import Unreachable
-from imagetasks.outbound.connection import RESOLVE_S, connection, host_header, resolve
+from imagetasks.errors import HostUnreachable
+from imagetasks.outbound.connection import RESOLVE_S, host_header, open_connection, resolve
 from imagetasks.outbound.url_policy import Target
 from tests.support.certificates import server_context
 from tests.support.connection_audit import watching
@@ -33,13 +33,13 @@ def plenty() -> float:
 
 def seconds_of(attempt: Callable[[], object]) -> float:
     began = time.monotonic()
-    with pytest.raises(Unreachable):
+    with pytest.raises(HostUnreachable):
         attempt()
     return time.monotonic() - began
 
 
 def connected(target: Target, connect_s: float, left_s: Callable[[], float] = plenty) -> None:
-    with connection(target, connect_s=connect_s, left_s=left_s):
+    with open_connection(target, connect_s=connect_s, left_s=left_s):
         pass
 
 
@@ -65,7 +65,7 @@ def test_a_name_has_addresses_or_is_unresolved() -> None:
     assert resolve("127.0.0.1", 443) == ["127.0.0.1"]
     assert "127.0.0.1" in resolve("localhost", 443)
     for name in ("no-such-host.invalid", "a" * 64 + ".example"):
-        with pytest.raises(Unreachable, match="unresolved"):
+        with pytest.raises(HostUnreachable, match="unresolved"):
             resolve(name, 443)
 
 
@@ -100,12 +100,12 @@ def test_tls_wants_the_name_although_the_address_is_connected_to(
         target = Target("https", NAME, server.port, "/x.png", ("127.0.0.1",))
         with watching(("127.0.0.1", server.port)) as seen:
             if name == NAME:
-                with connection(target, connect_s=1.0, left_s=plenty) as standing:
+                with open_connection(target, connect_s=1.0, left_s=plenty) as standing:
                     standing.request("GET", "/x.png", headers={"Host": host_header(target)})
                     assert standing.getresponse().status == 200
                 assert standing.is_closed
             else:
-                with pytest.raises(Unreachable):
+                with pytest.raises(HostUnreachable):
                     connected(target, 1.0)
 
     assert seen.connects == [("127.0.0.1", server.port)]
@@ -116,7 +116,7 @@ def test_tls_wants_the_name_although_the_address_is_connected_to(
 
 def test_a_certificate_that_nobody_vouches_for_is_none(tmp_path: Path) -> None:
     context, _ = server_context(tmp_path, NAME)
-    with origin(answering("200 OK"), tls=context) as server, pytest.raises(Unreachable):
+    with origin(answering("200 OK"), tls=context) as server, pytest.raises(HostUnreachable):
         connected(Target("https", NAME, server.port, "/", ("127.0.0.1",)), 1.0)
 
     assert server.requests == []
@@ -125,7 +125,7 @@ def test_a_certificate_that_nobody_vouches_for_is_none(tmp_path: Path) -> None:
 def test_a_connection_ends_with_its_block_whatever_happens_there() -> None:
     with origin(answering("200 OK")) as server:
         target = Target("http", "files.example", server.port, "/", ("127.0.0.1",))
-        block = connection(target, connect_s=1.0, left_s=plenty)
+        block = open_connection(target, connect_s=1.0, left_s=plenty)
         standing = block.__enter__()
         assert not standing.is_closed
         assert not block.__exit__(ValueError, ValueError("ours"), None)
@@ -164,7 +164,7 @@ def test_all_addresses_together_get_no_more_than_what_is_left() -> None:
 @pytest.mark.parametrize("left_s", [0.0, -1.0])
 def test_who_comes_too_late_does_not_connect(left_s: float) -> None:
     target = Target("https", NAME, 443, "/", ("93.184.216.34",))
-    with watching() as seen, pytest.raises(Unreachable, match="too_late"):
+    with watching() as seen, pytest.raises(HostUnreachable, match="too_late"):
         connected(target, 1.0, lambda: left_s)
 
     assert seen.connects == []

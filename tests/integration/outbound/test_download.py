@@ -12,8 +12,8 @@ import certifi
 import pytest
 
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
-from imagetasks.outbound.download import Bounds, Downloads
-from imagetasks.outbound.url_policy import Target, public
+from imagetasks.outbound.download import DownloadLimits, ImageDownloader
+from imagetasks.outbound.url_policy import Target, is_public_address
 from tests.fixtures.images import GOOD, HEIGHT, HTML, NOT_PICTURES, SVG, WIDTH, png, png_of
 from tests.fixtures.urls import FORBIDDEN, NOT_PUBLIC, PUBLIC
 from tests.support.certificates import server_context
@@ -35,7 +35,7 @@ LISTED = ("cdn.doculator.org", "*.poyo.ai", "https://files.example:8443")
 URL = "https://cdn.doculator.org/images/x/x.png?size=1"
 PNG = png()
 OK = b"HTTP/1.1 200 OK\r\n"
-TIGHT = Bounds(
+TIGHT = DownloadLimits(
     connect_s=1.0,
     read_s=0.5,
     total_s=1.5,
@@ -59,7 +59,7 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def fetched(downloads: Downloads, url: str) -> bytes:
+def fetched(downloads: ImageDownloader, url: str) -> bytes:
     with downloads.fetch(url) as found:
         content = found.file.read()
         assert found.bytes == len(content)
@@ -67,8 +67,8 @@ def fetched(downloads: Downloads, url: str) -> bytes:
         return content
 
 
-def local(server: Origin, bounds: Bounds = TIGHT) -> Downloads:
-    return Downloads(hosts=(server.url, *LISTED), bounds=bounds, resolve=Names(["8.8.8.8"]))
+def local(server: Origin, bounds: DownloadLimits = TIGHT) -> ImageDownloader:
+    return ImageDownloader(hosts=(server.url, *LISTED), bounds=bounds, resolve=Names(["8.8.8.8"]))
 
 
 # Where we may connect to
@@ -78,7 +78,7 @@ def local(server: Origin, bounds: Bounds = TIGHT) -> Downloads:
 def test_an_address_that_is_not_listed_is_neither_resolved_nor_connected_to(url: str) -> None:
     names = Names(["8.8.8.8"])
     with watching() as seen, pytest.raises(DownloadForbidden):
-        fetched(Downloads(hosts=LISTED, resolve=names), url)
+        fetched(ImageDownloader(hosts=LISTED, resolve=names), url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
@@ -89,30 +89,30 @@ def test_an_address_that_is_not_listed_is_neither_resolved_nor_connected_to(url:
 def test_a_redirect_leads_nowhere_that_the_first_address_might_not(url: str) -> None:
     answer = f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
     with origin(raw(answer.encode()), answering("200 OK", PNG)) as server:
-        here = ("127.0.0.1", server.port)
-        with watching(here) as seen, contextlib.suppress(DownloadFailed):
+        env = ("127.0.0.1", server.port)
+        with watching(env) as seen, contextlib.suppress(DownloadFailed):
             fetched(local(server), f"{server.url}/x.png")
 
-    assert set(seen.connects) <= {here}
+    assert set(seen.connects) <= {env}
 
 
 @pytest.mark.parametrize("address", NOT_PUBLIC)
 def test_a_listed_name_that_leads_inside_is_not_connected_to(address: str) -> None:
     for answer in ([address], ["8.8.8.8", address], [address, "8.8.8.8"]):
         with watching() as seen, pytest.raises(DownloadForbidden):
-            fetched(Downloads(hosts=LISTED, resolve=Names(answer)), URL)
+            fetched(ImageDownloader(hosts=LISTED, resolve=Names(answer)), URL)
         assert seen.connects == []
-    assert not public(address)
+    assert not is_public_address(address)
 
 
 @pytest.mark.parametrize("address", PUBLIC)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
-    assert public(address)
+    assert is_public_address(address)
 
 
 def test_a_name_without_addresses_is_not_connected_to() -> None:
     with watching() as seen, pytest.raises(DownloadForbidden):
-        fetched(Downloads(hosts=LISTED, resolve=Names([])), URL)
+        fetched(ImageDownloader(hosts=LISTED, resolve=Names([])), URL)
 
     assert seen.connects == []
 
@@ -132,7 +132,7 @@ def test_a_name_without_addresses_is_not_connected_to() -> None:
 def test_a_rebinding_name_is_asked_once_and_the_checked_address_is_connected_to(url: str) -> None:
     names = Names(["93.184.216.34"], ["127.0.0.1"])
     with watching() as seen, pytest.raises(DownloadFailed) as failed:
-        fetched(Downloads(hosts=LISTED, resolve=names), url)
+        fetched(ImageDownloader(hosts=LISTED, resolve=names), url)
 
     assert not isinstance(failed.value, DownloadForbidden)
     assert len(names.asked) == 1
@@ -143,7 +143,7 @@ def test_a_rebinding_name_is_asked_once_and_the_checked_address_is_connected_to(
 def test_an_address_that_does_not_answer_gives_way_to_the_next_and_to_no_third() -> None:
     names = Names(["93.184.216.34", "93.184.216.35", "93.184.216.36"])
     with watching() as seen, pytest.raises(DownloadFailed, match="unreachable"):
-        fetched(Downloads(hosts=LISTED, resolve=names), URL)
+        fetched(ImageDownloader(hosts=LISTED, resolve=names), URL)
 
     assert [address for address, _ in seen.connects] == ["93.184.216.34", "93.184.216.35"]
 
@@ -151,7 +151,8 @@ def test_an_address_that_does_not_answer_gives_way_to_the_next_and_to_no_third()
 def test_a_bare_address_on_the_list_is_still_not_public() -> None:
     with watching() as seen, pytest.raises(DownloadForbidden):
         fetched(
-            Downloads(hosts=("127.0.0.1",), resolve=lambda host, port: [host]), "https://127.0.0.1/"
+            ImageDownloader(hosts=("127.0.0.1",), resolve=lambda host, port: [host]),
+            "https://127.0.0.1/",
         )
 
     assert seen.connects == []
@@ -159,7 +160,9 @@ def test_a_bare_address_on_the_list_is_still_not_public() -> None:
 
 def test_a_whole_origin_is_taken_as_it_is_listed_and_not_resolved() -> None:
     names = Names([])
-    target = Downloads(hosts=LISTED, resolve=names).check("https://files.example:8443/a?b#c")
+    target = ImageDownloader(hosts=LISTED, resolve=names).resolve_target(
+        "https://files.example:8443/a?b#c"
+    )
 
     assert target == Target("https", "files.example", 8443, "/a?b", ("files.example",))
     assert names.asked == []
@@ -167,15 +170,17 @@ def test_a_whole_origin_is_taken_as_it_is_listed_and_not_resolved() -> None:
 
 def test_a_name_that_nobody_knows_is_tried_again_later() -> None:
     with pytest.raises(DownloadFailed, match="unresolved") as failed:
-        fetched(Downloads(hosts=("no-such-host.invalid",)), "https://no-such-host.invalid/x.png")
+        fetched(
+            ImageDownloader(hosts=("no-such-host.invalid",)), "https://no-such-host.invalid/x.png"
+        )
 
     assert not isinstance(failed.value, DownloadForbidden)
 
 
 def test_the_list_of_hosts_is_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FILE_HOSTS", " CDN.doculator.org, ,*.poyo.ai,")
+    monkeypatch.setenv("DOWNLOAD_HOSTS", " CDN.doculator.org, ,*.poyo.ai,")
 
-    assert Downloads.from_env().hosts == ("cdn.doculator.org", "*.poyo.ai")
+    assert ImageDownloader.from_env().hosts == ("cdn.doculator.org", "*.poyo.ai")
 
 
 @pytest.mark.parametrize("name", ["localhost", "other.example"])
@@ -185,13 +190,13 @@ def test_a_server_that_proves_to_be_another_gives_no_picture(
     context, authority = server_context(tmp_path, name)
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
     with origin(answering("200 OK", PNG), tls=context) as server:
-        here = f"https://localhost:{server.port}"
-        downloads = Downloads(hosts=(here,), bounds=TIGHT)
+        env = f"https://localhost:{server.port}"
+        downloads = ImageDownloader(hosts=(env,), bounds=TIGHT)
         if name == "localhost":
-            assert fetched(downloads, f"{here}/x.png") == PNG
+            assert fetched(downloads, f"{env}/x.png") == PNG
         else:
             with pytest.raises(DownloadFailed, match="unreachable"):
-                fetched(downloads, f"{here}/x.png")
+                fetched(downloads, f"{env}/x.png")
 
     assert len(server.requests) == (name == "localhost")
 
@@ -345,7 +350,7 @@ def test_redirects_share_one_deadline() -> None:
 
         return behave
 
-    bounds = Bounds(connect_s=1, read_s=1, total_s=0.6)
+    bounds = DownloadLimits(connect_s=1, read_s=1, total_s=0.6)
     with (
         origin(slowly("/a"), slowly("/b"), slowly("/c"), slowly("/d")) as server,
         pytest.raises(DownloadFailed, match="unreachable"),
@@ -410,7 +415,7 @@ def test_memory_stays_bounded_on_a_picture_of_60_megabytes() -> None:
             send(piece)
         send(tail)
 
-    bounds = Bounds()
+    bounds = DownloadLimits()
     with origin(heavy) as server:
         tracemalloc.start()
         try:

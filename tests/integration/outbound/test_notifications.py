@@ -9,11 +9,11 @@ from pathlib import Path
 import certifi
 import pytest
 
-from imagetasks.errors import DeliveryFailed, DeliveryForbidden
-from imagetasks.outbound.notifications import LINES, Deliveries, status
+from imagetasks.errors import NotificationFailed, NotificationForbidden
+from imagetasks.outbound.notifications import LINES, NotificationSender, status
 from imagetasks.outbound.url_policy import Target
-from imagetasks.poyo.client import signed
-from imagetasks.poyo.signature import sign
+from imagetasks.poyo.client import verify
+from imagetasks.poyo.signature import headers
 from tests.fixtures.urls import FORBIDDEN, NAMES_OF_STRANGERS, NOT_PUBLIC
 from tests.support.certificates import server_context
 from tests.support.connection_audit import watching
@@ -53,24 +53,24 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def local(server: Origin) -> Deliveries:
+def local(server: Origin) -> NotificationSender:
     """Nobody but `server` may be called, and everybody whom a redirect of its might name."""
-    return Deliveries(
+    return NotificationSender(
         hosts=(server.url, *EVERYBODY), connect_s=0.8, total_s=TOTAL_S, resolve=Names(["8.8.8.8"])
     )
 
 
-def deliver(deliveries: Deliveries, url: str, body: bytes = BODY) -> None:
-    deliveries.post(url, body, headers=sign(KEY, "task", 1783680000))
+def deliver(deliveries: NotificationSender, url: str, body: bytes = BODY) -> None:
+    deliveries.send(url, body, headers=headers(KEY, "task", 1783680000))
 
 
 def failure(server: Origin, body: bytes = BODY) -> str:
     """The code of the failure; more than a second and a bit is too long for it."""
     began = time.monotonic()
-    with pytest.raises(DeliveryFailed) as failed:
+    with pytest.raises(NotificationFailed) as failed:
         deliver(local(server), f"{server.url}/hook", body)
     assert time.monotonic() - began < TOTAL_S + 0.5
-    assert type(failed.value) is DeliveryFailed
+    assert type(failed.value) is NotificationFailed
     return failed.value.code
 
 
@@ -78,7 +78,7 @@ def failure(server: Origin, body: bytes = BODY) -> str:
 
 
 def test_the_published_check_vector_is_what_we_sign() -> None:
-    assert sign(KEY, "TESTTASK00000001", 1783680000) == {
+    assert headers(KEY, "TESTTASK00000001", 1783680000) == {
         "X-Webhook-Timestamp": "1783680000",
         "X-Webhook-Signature": VECTOR,
     }
@@ -86,11 +86,11 @@ def test_the_published_check_vector_is_what_we_sign() -> None:
 
 @pytest.mark.parametrize("key", [KEY, "", "ключ"])
 def test_what_we_sign_is_what_a_receiver_of_poyos_callbacks_accepts(key: str) -> None:
-    headers = {name.lower(): value for name, value in sign(key, "task", 1).items()}
+    signed = {name.lower(): value for name, value in headers(key, "task", 1).items()}
 
-    assert signed(key, "task", headers)
-    assert not signed(key, "another", headers)
-    assert not signed(f"{key}x", "task", headers)
+    assert verify(key, "task", signed)
+    assert not verify(key, "another", signed)
+    assert not verify(f"{key}x", "task", signed)
 
 
 # Whom we may call
@@ -99,8 +99,8 @@ def test_what_we_sign_is_what_a_receiver_of_poyos_callbacks_accepts(key: str) ->
 @pytest.mark.parametrize("url", FORBIDDEN)
 def test_an_address_that_is_not_listed_is_neither_resolved_nor_connected_to(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(DeliveryForbidden):
-        deliver(Deliveries(hosts=LISTED, resolve=names), url)
+    with watching() as seen, pytest.raises(NotificationForbidden):
+        deliver(NotificationSender(hosts=LISTED, resolve=names), url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
@@ -108,8 +108,8 @@ def test_an_address_that_is_not_listed_is_neither_resolved_nor_connected_to(url:
 @pytest.mark.parametrize("url", [url for url in FORBIDDEN if url not in NAMES_OF_STRANGERS])
 def test_who_may_call_everybody_may_still_not_call_what_is_no_public_name(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(DeliveryForbidden):
-        deliver(Deliveries(hosts=EVERYBODY, resolve=names), url)
+    with watching() as seen, pytest.raises(NotificationForbidden):
+        deliver(NotificationSender(hosts=EVERYBODY, resolve=names), url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
@@ -117,8 +117,8 @@ def test_who_may_call_everybody_may_still_not_call_what_is_no_public_name(url: s
 @pytest.mark.parametrize("url", NAMES_OF_STRANGERS)
 def test_who_may_call_everybody_calls_a_stranger_at_the_address_that_was_checked(url: str) -> None:
     names = Names(["93.184.216.34"], ["127.0.0.1"])
-    with watching() as seen, pytest.raises(DeliveryFailed, match="unreachable"):
-        deliver(Deliveries(hosts=EVERYBODY, resolve=names), url)
+    with watching() as seen, pytest.raises(NotificationFailed, match="unreachable"):
+        deliver(NotificationSender(hosts=EVERYBODY, resolve=names), url)
 
     assert len(names.asked) == 1
     assert seen.connects == [("93.184.216.34", 443)]
@@ -128,16 +128,16 @@ def test_who_may_call_everybody_calls_a_stranger_at_the_address_that_was_checked
 @pytest.mark.parametrize("hosts", [("*",), ("*.example.com",), ("hooks.example.com",)])
 def test_a_name_that_leads_inside_is_not_connected_to(hosts: tuple[str], address: str) -> None:
     for answer in ([address], ["8.8.8.8", address], [address, "8.8.8.8"], []):
-        with watching() as seen, pytest.raises(DeliveryForbidden):
-            deliver(Deliveries(hosts=hosts, resolve=Names(answer)), URL)
+        with watching() as seen, pytest.raises(NotificationForbidden):
+            deliver(NotificationSender(hosts=hosts, resolve=Names(answer)), URL)
         assert seen.connects == []
 
 
 @pytest.mark.parametrize("url", [URL, "http://127.0.0.1:9000/", "https://files.example:8443/"])
 def test_without_a_list_nobody_is_called(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(DeliveryForbidden):
-        deliver(Deliveries(hosts=(), resolve=names), url)
+    with watching() as seen, pytest.raises(NotificationForbidden):
+        deliver(NotificationSender(hosts=(), resolve=names), url)
 
     assert (names.asked, seen.connects) == ([], [])
 
@@ -153,26 +153,26 @@ def test_without_a_list_nobody_is_called(url: str) -> None:
 def test_the_list_is_read_from_the_environment(
     text: str, hosts: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CALLBACK_HOSTS", text)
+    monkeypatch.setenv("NOTIFICATION_HOSTS", text)
 
-    assert Deliveries.from_env().hosts == hosts
+    assert NotificationSender.from_env().hosts == hosts
 
 
 def test_a_list_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CALLBACK_HOSTS", raising=False)
-    with pytest.raises(KeyError, match="CALLBACK_HOSTS"):
-        Deliveries.from_env()
+    monkeypatch.delenv("NOTIFICATION_HOSTS", raising=False)
+    with pytest.raises(KeyError, match="NOTIFICATION_HOSTS"):
+        NotificationSender.from_env()
 
 
 @pytest.mark.parametrize("url", FORBIDDEN)
 def test_what_is_accepted_is_what_may_be_called_unless_its_name_leads_inside(url: str) -> None:
     names = Names(["8.8.8.8"])
     with watching() as seen:
-        accepted = Deliveries(hosts=EVERYBODY, resolve=names).accepts(url)
+        accepted = NotificationSender(hosts=EVERYBODY, resolve=names).allows(url)
 
         assert accepted == (url in NAMES_OF_STRANGERS)
-        assert not Deliveries(hosts=LISTED, resolve=names).accepts(url)
-        assert not Deliveries(hosts=(), resolve=names).accepts(url)
+        assert not NotificationSender(hosts=LISTED, resolve=names).allows(url)
+        assert not NotificationSender(hosts=(), resolve=names).allows(url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
@@ -181,15 +181,17 @@ def test_what_is_accepted_is_what_may_be_called_unless_its_name_leads_inside(url
     "url", [URL, "https://a.poyo.ai", "https://files.example:8443/x", "HTTPS://Hooks.Example.COM/"]
 )
 def test_what_is_listed_is_accepted(url: str) -> None:
-    assert Deliveries(hosts=("hooks.example.com", *LISTED)).accepts(url)
+    assert NotificationSender(hosts=("hooks.example.com", *LISTED)).allows(url)
 
 
 def test_an_address_can_be_checked_without_calling_it() -> None:
     names = Names(["93.184.216.34"])
     with watching() as seen:
-        target = Deliveries(hosts=("*.example.com",), resolve=names).check(f"{URL}#part")
-        with pytest.raises(DeliveryForbidden, match="host_not_listed"):
-            Deliveries(hosts=("*.example.org",), resolve=names).check(URL)
+        target = NotificationSender(hosts=("*.example.com",), resolve=names).resolve_target(
+            f"{URL}#part"
+        )
+        with pytest.raises(NotificationForbidden, match="host_not_listed"):
+            NotificationSender(hosts=("*.example.org",), resolve=names).resolve_target(URL)
 
     path = "/done?task=1"
     assert target == Target("https", "hooks.example.com", 443, path, ("93.184.216.34",))
@@ -197,10 +199,10 @@ def test_an_address_can_be_checked_without_calling_it() -> None:
 
 
 def test_a_name_that_nobody_knows_is_called_again_later() -> None:
-    with pytest.raises(DeliveryFailed, match="unresolved") as failed:
-        deliver(Deliveries(hosts=("*",)), "https://no-such-host.invalid/")
+    with pytest.raises(NotificationFailed, match="unresolved") as failed:
+        deliver(NotificationSender(hosts=("*",)), "https://no-such-host.invalid/")
 
-    assert not isinstance(failed.value, DeliveryForbidden)
+    assert not isinstance(failed.value, NotificationForbidden)
     assert failed.value.code == "unresolved"
 
 
@@ -210,12 +212,12 @@ def test_a_name_that_nobody_knows_is_called_again_later() -> None:
 def test_a_redirect_leads_nowhere(url: str) -> None:
     answer = f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
     with origin(raw(answer.encode())) as server:
-        here = ("127.0.0.1", server.port)
+        env = ("127.0.0.1", server.port)
         deliveries = local(server)
-        with watching(here) as seen, pytest.raises(DeliveryFailed, match="http_302"):
+        with watching(env) as seen, pytest.raises(NotificationFailed, match="http_302"):
             deliver(deliveries, f"{server.url}/hook")
 
-    assert seen.connects == [here]
+    assert seen.connects == [env]
     assert len(server.requests) == 1
 
 
@@ -226,13 +228,13 @@ def test_a_server_that_proves_to_be_another_hears_nothing(
     context, authority = server_context(tmp_path, name)
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
     with origin(answering("200 OK"), tls=context) as server:
-        here = f"https://localhost:{server.port}"
-        deliveries = Deliveries(hosts=(here,), total_s=TOTAL_S)
+        env = f"https://localhost:{server.port}"
+        deliveries = NotificationSender(hosts=(env,), total_s=TOTAL_S)
         if name == "localhost":
-            deliver(deliveries, f"{here}/hook")
+            deliver(deliveries, f"{env}/hook")
         else:
-            with pytest.raises(DeliveryFailed, match="unreachable"):
-                deliver(deliveries, f"{here}/hook")
+            with pytest.raises(NotificationFailed, match="unreachable"):
+                deliver(deliveries, f"{env}/hook")
 
     assert len(server.requests) == (name == "localhost")
 
@@ -267,7 +269,7 @@ def test_a_delivery_is_one_post_of_the_body_and_its_signature(body: bytes) -> No
         b"Content-Type: application/json",
         b"User-Agent: imagetasks/1",
         b"X-Webhook-Timestamp: 1783680000",
-        b"X-Webhook-Signature: " + sign(KEY, "task", 1783680000)["X-Webhook-Signature"].encode(),
+        b"X-Webhook-Signature: " + headers(KEY, "task", 1783680000)["X-Webhook-Signature"].encode(),
     }
 
 
@@ -366,7 +368,7 @@ def test_of_an_answer_without_a_status_little_is_read() -> None:
         for read in range(100_000):
             yield b"HTTP/1.1 100 Continue\r\n" if read % 2 == 0 else b"\r\n"
 
-    with pytest.raises(DeliveryFailed, match="no_answer"):
+    with pytest.raises(NotificationFailed, match="no_answer"):
         status(lines())
 
     assert read <= LINES
@@ -374,8 +376,8 @@ def test_of_an_answer_without_a_status_little_is_read() -> None:
 
 def test_a_server_that_is_not_there_took_nothing() -> None:
     url = f"http://127.0.0.1:{closed_port()}"
-    with pytest.raises(DeliveryFailed) as failed:
-        deliver(Deliveries(hosts=(url,)), f"{url}/hook")
+    with pytest.raises(NotificationFailed) as failed:
+        deliver(NotificationSender(hosts=(url,)), f"{url}/hook")
 
     assert failed.value.code == "unreachable"
 
@@ -404,8 +406,8 @@ def test_resolving_is_a_part_of_the_time_that_there_is() -> None:
         time.sleep(0.2)
         return ["93.184.216.34"]
 
-    with watching() as seen, pytest.raises(DeliveryFailed, match="too_late"):
-        deliver(Deliveries(hosts=("*",), total_s=0.1, resolve=slowly), URL)
+    with watching() as seen, pytest.raises(NotificationFailed, match="too_late"):
+        deliver(NotificationSender(hosts=("*",), total_s=0.1, resolve=slowly), URL)
 
     assert seen.connects == []
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from imagetasks.errors import AnswerLost, NotSent
+from imagetasks.errors import RequestNotSent, ResponseLost
 from imagetasks.poyo import transport
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.reply import HttpResponse
 from tests.support.certificates import server_context
 from tests.support.scripted_server import (
     Behaviour,
@@ -31,7 +31,7 @@ READ_S = 0.6
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
-def post(url: str, read_s: float = READ_S) -> Reply:
+def post(url: str, read_s: float = READ_S) -> HttpResponse:
     return transport.send("POST", url, headers=HEADERS, body=BODY, read_s=read_s)
 
 
@@ -57,7 +57,7 @@ def test_a_request_arrives_whole_and_so_does_its_answer() -> None:
     with origin(answering("202 Accepted", b'{"code":200}')) as server:
         answer = post(f"{server.url}/api/generate/submit?x=1")
 
-    assert answer == Reply(202, b'{"code":200}')
+    assert answer == HttpResponse(202, b'{"code":200}')
     [request] = server.requests
     assert request.startswith(b"POST /api/generate/submit?x=1 HTTP/1.1\r\n")
     assert b"Authorization: Bearer sk-real\r\n" in request
@@ -70,7 +70,7 @@ def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> No
     with origin(answering(status, b"why", Retry_After="0", WWW_Authenticate="Basic")) as server:
         answer = post(server.url)
 
-    assert answer == Reply(int(status[:3]), b"why")
+    assert answer == HttpResponse(int(status[:3]), b"why")
     assert len(server.requests) == 1
 
 
@@ -87,12 +87,12 @@ def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> No
     ],
 )
 def test_without_a_connection_nothing_was_sent(url: str) -> None:
-    with pytest.raises(NotSent):
+    with pytest.raises(RequestNotSent):
         post(url.format(port=closed_port()))
 
 
 def test_a_connection_that_never_stands_sent_nothing() -> None:
-    with listening_but_deaf() as url, pytest.raises(NotSent):
+    with listening_but_deaf() as url, pytest.raises(RequestNotSent):
         post(url)
 
 
@@ -102,14 +102,14 @@ def test_a_connection_that_never_stands_sent_nothing() -> None:
     ids=["not TLS", "an alert", "reset"],
 )
 def test_a_tls_handshake_that_fails_sent_nothing(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server, pytest.raises(NotSent):
+    with origin(behaviour) as server, pytest.raises(RequestNotSent):
         post(server.url.replace("http:", "https:"))
 
     assert all(b"sk-real" not in request for request in server.requests)
 
 
 def test_a_tls_server_that_nobody_vouches_for_is_told_nothing(tls: ssl.SSLContext) -> None:
-    with origin(answering("200 OK", b"{}"), tls=tls) as server, pytest.raises(NotSent):
+    with origin(answering("200 OK", b"{}"), tls=tls) as server, pytest.raises(RequestNotSent):
         post(server.url)
 
     assert server.requests == []
@@ -148,7 +148,7 @@ LOST: dict[str, Behaviour] = {
 
 @pytest.mark.parametrize("behaviour", LOST.values(), ids=LOST)
 def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server, pytest.raises(AnswerLost):
+    with origin(behaviour) as server, pytest.raises(ResponseLost):
         post(server.url)
 
     assert len(server.requests) == 1
@@ -168,7 +168,7 @@ def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: 
 def test_an_answer_that_dribbles_is_lost_when_its_time_is_over(behaviour: Behaviour) -> None:
     began = time.monotonic()
     with origin(behaviour) as server:
-        with pytest.raises(AnswerLost):
+        with pytest.raises(ResponseLost):
             post(server.url)
         took_s = time.monotonic() - began
 
@@ -197,7 +197,7 @@ def test_a_redirect_is_an_answer_that_is_not_followed(status: int, location: str
         where = location.format(elsewhere=elsewhere.url).encode("latin-1")
         answer = b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, where)
         with origin(raw(answer)) as server:
-            assert post(server.url) == Reply(status, b"")
+            assert post(server.url) == HttpResponse(status, b"")
 
     assert len(server.requests) == 1
     assert elsewhere.connections == 0
@@ -205,7 +205,7 @@ def test_a_redirect_is_an_answer_that_is_not_followed(status: int, location: str
 
 def test_a_redirect_without_end_is_cut_off_like_any_answer() -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n"
-    with origin(endless(head, b" " * 65536)) as server, pytest.raises(AnswerLost):
+    with origin(endless(head, b" " * 65536)) as server, pytest.raises(ResponseLost):
         post(server.url)
 
     assert len(server.requests) == 1

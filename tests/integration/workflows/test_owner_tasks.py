@@ -10,17 +10,17 @@ from typing import cast
 import pytest
 
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_queue import Doorbell
-from imagetasks.errors import QueueUnavailable, StoreUnavailable, TaskNotFound
+from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.errors import DatabaseUnavailable, QueueUnavailable, TaskNotFound
 from imagetasks.tasks import signed_urls, transitions
-from imagetasks.tasks.message import Ring
-from imagetasks.tasks.task import KeptFile, Task, derive_task_id
-from imagetasks.workflows.owner_tasks import LOOK_EVERY_S, Reader
-from tests.support.environment import World, world
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import StoredImage, Task, derive_task_id
+from imagetasks.workflows.owner_tasks import POLL_TASK_S, OwnerTasks
+from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import PROMPT, START, task
 from tests.support.lambdas import calls
 
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
@@ -29,72 +29,76 @@ KEPT = KeptFile(
 class Waiting:
     """A reader whose seconds pass at once; `meanwhile` happens after so many of them."""
 
-    world: World
+    env: TestEnvironment
     slept: list[float] = field(default_factory=list)
     meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
 
     @property
-    def reader(self) -> Reader:
-        here = self.world
-        return Reader(store=here.store, doorbell=here.doorbell, pace=here.pace, sleep=self.sleep)
+    def reader(self) -> OwnerTasks:
+        env = self.env
+        return OwnerTasks(
+            repository=env.repository, queue=env.queue, clock=env.clock, sleep=self.sleep
+        )
 
     def sleep(self, seconds: float) -> None:
         assert seconds > 0
         self.slept.append(seconds)
-        self.world.clock.forward(seconds)
+        self.env.time.forward(seconds)
         self.meanwhile.pop(len(self.slept), lambda: None)()
 
 
 @pytest.fixture
-def here() -> Iterator[Waiting]:
-    with world() as made:
+def waiting() -> Iterator[Waiting]:
+    with new_environment() as made:
         yield Waiting(made)
 
 
-def change(here: Waiting, **changed: object) -> Callable[[], object]:
-    return lambda: here.world.put(replace(task(), **changed))  # type: ignore[arg-type]
+def change(waiting: Waiting, **changed: object) -> Callable[[], object]:
+    return lambda: waiting.env.put(replace(task(), **changed))  # type: ignore[arg-type]
 
 
-def test_a_task_is_its_owners(here: Waiting) -> None:
-    made = here.world.put(task(owner="owner/ada"))
+def test_a_task_is_its_owners(waiting: Waiting) -> None:
+    made = waiting.env.put(task(owner="owner/ada"))
 
-    assert here.reader.task("owner/ada", made.task_id) == made
+    assert waiting.reader.get("owner/ada", made.task_id) == made
     for other in ("owner", "owner/", "owner/Ada", "ada", "stranger", ""):
         with pytest.raises(TaskNotFound):
-            here.reader.task(other, made.task_id)
+            waiting.reader.get(other, made.task_id)
 
 
-def test_what_cannot_be_a_task_is_not_looked_for(here: Waiting) -> None:
-    made = calls(here.world.cloud.client("dynamodb"))
+def test_what_cannot_be_a_task_is_not_looked_for(waiting: Waiting) -> None:
+    made = calls(waiting.env.cloud.client("dynamodb"))
 
     for text in ("", "x", "A" * 26, "a" * 27, "task#" + "a" * 21, "é" * 26, "a" * 25 + "\n"):
-        for ask in (here.reader.task, here.reader.delete):
+        for ask in (waiting.reader.get, waiting.reader.delete):
             with pytest.raises(TaskNotFound):
                 ask("owner", text)
         with pytest.raises(TaskNotFound):
-            here.reader.shared(text, "0", "A" * 43)
+            waiting.reader.shared_file(text, "0", "A" * 43)
     assert made == []
 
 
 # Waiting
 
 
-def test_who_does_not_wait_gets_the_task_as_it_stands(here: Waiting) -> None:
-    made = here.world.put(task())
+def test_who_does_not_wait_gets_the_task_as_it_stands(waiting: Waiting) -> None:
+    made = waiting.env.put(task())
 
-    assert here.reader.awaited("owner", made.task_id, wait_s=0) == made
-    assert here.slept == []
+    assert waiting.reader.wait_for_change("owner", made.task_id, wait_s=0) == made
+    assert waiting.slept == []
 
 
 @pytest.mark.parametrize("wait_s", [1, 2, 7, 20])
-def test_who_waits_in_vain_waits_as_long_as_asked_and_no_longer(here: Waiting, wait_s: int) -> None:
-    made = here.world.put(task())
+def test_who_waits_in_vain_waits_as_long_as_asked_and_no_longer(
+    waiting: Waiting, wait_s: int
+) -> None:
+    made = waiting.env.put(task())
 
-    found = here.reader.awaited("owner", made.task_id, wait_s=wait_s)
+    found = waiting.reader.wait_for_change("owner", made.task_id, wait_s=wait_s)
 
     assert found == made
-    assert sum(here.slept) == wait_s
-    assert max(here.slept) <= LOOK_EVERY_S
+    assert sum(waiting.slept) == wait_s
+    assert max(waiting.slept) <= POLL_TASK_S
 
 
 @pytest.mark.parametrize(
@@ -107,48 +111,48 @@ def test_who_waits_in_vain_waits_as_long_as_asked_and_no_longer(here: Waiting, w
         ("unknown", "failed"),
     ],
 )
-def test_waiting_ends_with_the_status(here: Waiting, before: str, after: str) -> None:
-    made = here.world.put(task(state=before))
-    here.meanwhile[3] = change(here, state=after)
+def test_waiting_ends_with_the_status(waiting: Waiting, before: str, after: str) -> None:
+    made = waiting.env.put(task(state=before))
+    waiting.meanwhile[3] = change(waiting, state=after)
 
-    found = here.reader.awaited("owner", made.task_id, wait_s=20)
+    found = waiting.reader.wait_for_change("owner", made.task_id, wait_s=20)
 
-    assert (found.state, len(here.slept)) == (after, 3)
+    assert (found.state, len(waiting.slept)) == (after, 3)
 
 
-def test_a_state_that_nobody_is_shown_is_no_change(here: Waiting) -> None:
-    made = here.world.put(task(state="submitting"))
-    here.meanwhile[2] = change(here, state="pending")
+def test_a_state_that_nobody_is_shown_is_no_change(waiting: Waiting) -> None:
+    made = waiting.env.put(task(state="submitting"))
+    waiting.meanwhile[2] = change(waiting, state="pending")
 
-    found = here.reader.awaited("owner", made.task_id, wait_s=5)
+    found = waiting.reader.wait_for_change("owner", made.task_id, wait_s=5)
 
-    assert (found.state, sum(here.slept)) == ("pending", 5)
+    assert (found.state, sum(waiting.slept)) == ("pending", 5)
 
 
 @pytest.mark.parametrize("state", ["finished", "failed"])
-def test_nobody_waits_for_an_ended_task(here: Waiting, state: str) -> None:
-    made = here.world.put(task(state=state, reason="upstream"))
+def test_nobody_waits_for_an_ended_task(waiting: Waiting, state: str) -> None:
+    made = waiting.env.put(task(state=state, reason="upstream"))
 
-    here.reader.awaited("owner", made.task_id, wait_s=20)
+    waiting.reader.wait_for_change("owner", made.task_id, wait_s=20)
 
-    assert here.slept == []
+    assert waiting.slept == []
 
 
-def test_a_task_that_is_deleted_meanwhile_is_gone_at_once(here: Waiting) -> None:
-    made = here.world.put(task(state="running"))
-    here.meanwhile[2] = lambda: here.reader.delete("owner", made.task_id)
+def test_a_task_that_is_deleted_meanwhile_is_gone_at_once(waiting: Waiting) -> None:
+    made = waiting.env.put(task(state="running"))
+    waiting.meanwhile[2] = lambda: waiting.reader.delete("owner", made.task_id)
 
     with pytest.raises(TaskNotFound):
-        here.reader.awaited("owner", made.task_id, wait_s=20)
+        waiting.reader.wait_for_change("owner", made.task_id, wait_s=20)
 
-    assert len(here.slept) == 2
+    assert len(waiting.slept) == 2
 
 
-def test_waiting_costs_a_read_a_second(here: Waiting) -> None:
-    made = here.world.put(task())
-    seen = calls(here.world.cloud.client("dynamodb"))
+def test_waiting_costs_a_read_a_second(waiting: Waiting) -> None:
+    made = waiting.env.put(task())
+    seen = calls(waiting.env.cloud.client("dynamodb"))
 
-    here.reader.awaited("owner", made.task_id, wait_s=10)
+    waiting.reader.wait_for_change("owner", made.task_id, wait_s=10)
 
     assert seen == ["DynamoDB.GetItem"] * 11
 
@@ -156,104 +160,112 @@ def test_waiting_costs_a_read_a_second(here: Waiting) -> None:
 # Links
 
 
-def test_a_link_shows_the_file_that_it_was_made_for(here: Waiting) -> None:
+def test_a_link_shows_the_file_that_it_was_made_for(waiting: Waiting) -> None:
     files = tuple(replace(KEPT, key=f"images/t/{n}") for n in range(3))
-    made = here.world.put(task(state="finished", files=files))
+    made = waiting.env.put(task(state="finished", files=files))
 
     for n, kept in enumerate(files):
-        mac = signed_urls.file_mac(made.link_key, n)
-        assert here.reader.shared(made.task_id, str(n), mac) == kept
+        mac = signed_urls.file_token(made.file_url_key, n)
+        assert waiting.reader.shared_file(made.task_id, str(n), mac) == kept
         for other in ({0, 1, 2, 3} - {n}, ("00", f"0{n}", f"{n} ", "-1", "٠", "x", "9" * 5000)):
             for text in map(str, other):
                 with pytest.raises(TaskNotFound):
-                    here.reader.shared(made.task_id, text, mac)
+                    waiting.reader.shared_file(made.task_id, text, mac)
 
 
 # Deleting
 
 
-def deleted(here: Waiting, made: Task) -> Task:
-    here.reader.delete("owner", made.task_id)
-    return here.world.read(made)
+def deleted(waiting: Waiting, made: Task) -> Task:
+    waiting.reader.delete("owner", made.task_id)
+    return waiting.env.read(made)
 
 
-def test_a_tombstone_keeps_money_and_key_and_nothing_that_was_said(here: Waiting) -> None:
-    before = here.world.put(
+def test_a_tombstone_keeps_money_and_key_and_nothing_that_was_said(waiting: Waiting) -> None:
+    before = waiting.env.put(
         task(
             state="finished",
             files=(KEPT,),
-            charged=Decimal(2),
+            charged_credits=Decimal(2),
             detail=PROMPT,
-            notify_url="https://shop.example",
-            notices=0,
-            notice_at=START,
+            notification_url="https://shop.example",
+            notification_attempts=0,
+            next_notification_at=START,
         )
     )
 
-    after = deleted(here, before)
+    after = deleted(waiting, before)
 
     assert after.deleted_at == START
     assert after.fingerprint == before.fingerprint
-    assert (after.estimate, after.charged) == (before.estimate, Decimal(2))
+    assert (after.estimated_credits, after.charged_credits) == (
+        before.estimated_credits,
+        Decimal(2),
+    )
     assert (dict(after.input), dict(after.metadata), after.detail) == ({}, {}, None)
-    assert (after.link_key, after.listed, after.listed_status) == ("", None, None)
-    assert (after.notify_url, after.notices, after.notice_at) == (None, None, None)
+    assert (after.file_url_key, after.owner_key, after.owner_status_key) == ("", None, None)
+    assert (after.notification_url, after.notification_attempts, after.next_notification_at) == (
+        None,
+        None,
+        None,
+    )
     assert PROMPT not in repr(after)
-    assert here.world.due(after), "its images are taken away at the next look"
-    [rung] = here.world.cloud.rings()
-    assert (rung["task_id"], rung["by"]) == (after.task_id, "delete")
+    assert waiting.env.due(after), "its images are taken away at the next look"
+    [rung] = waiting.env.cloud.messages()
+    assert (rung["task_id"], rung["source"]) == (after.task_id, "delete")
 
 
-def test_the_second_deletion_changes_nothing_and_rings_nobody(here: Waiting) -> None:
-    made = here.world.put(task())
-    first = deleted(here, made)
-    here.world.cloud.rings()
-    here.world.clock.forward(60)
+def test_the_second_deletion_changes_nothing_and_rings_nobody(waiting: Waiting) -> None:
+    made = waiting.env.put(task())
+    first = deleted(waiting, made)
+    waiting.env.cloud.messages()
+    waiting.env.time.forward(60)
 
-    assert deleted(here, made) == first
-    assert here.world.cloud.rings() == []
+    assert deleted(waiting, made) == first
+    assert waiting.env.cloud.messages() == []
 
 
-def test_a_task_that_moves_meanwhile_is_deleted_all_the_same(here: Waiting) -> None:
-    made = here.world.put(task(state="running"))
-    read = here.world.store.read(made.task_id)
-    here.world.put(replace(made, state="finished", files=(KEPT,), stamp="1" * 24))
+def test_a_task_that_moves_meanwhile_is_deleted_all_the_same(waiting: Waiting) -> None:
+    made = waiting.env.put(task(state="running"))
+    read = waiting.env.repository.get(made.task_id)
+    waiting.env.put(replace(made, state="finished", files=(KEPT,), write_token="1" * 24))
 
-    here.world.store.apply(transitions.delete(read, here.world.pace.at()))
+    waiting.env.repository.apply(transitions.delete(read, waiting.env.clock.stamp()))
 
-    after = here.world.read(made)
+    after = waiting.env.read(made)
     assert (after.state, after.deleted_at) == ("finished", START)
 
 
-def test_a_bell_that_is_dumb_does_not_undo_a_deletion(here: Waiting) -> None:
-    made = here.world.put(task())
-    dumb = replace(here.reader, doorbell=cast(Doorbell, Dumb()))
+def test_a_bell_that_is_dumb_does_not_undo_a_deletion(waiting: Waiting) -> None:
+    made = waiting.env.put(task())
+    dumb = replace(waiting.reader, queue=cast(TaskQueue, Dumb()))
 
     dumb.delete("owner", made.task_id)
 
-    assert here.world.read(made).deleted_at == START
-    assert here.world.due(here.world.read(made)), "the sweep finds it"
+    assert waiting.env.read(made).deleted_at == START
+    assert waiting.env.due(waiting.env.read(made)), "the sweep finds it"
 
 
 class Dumb:
     """A queue that is away."""
 
-    def ring(self, ring: Ring, *, delay_s: float = 0) -> None:
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         raise QueueUnavailable
 
 
-def test_a_table_that_is_away_is_said_to_be(here: Waiting) -> None:
+def test_a_table_that_is_away_is_said_to_be(waiting: Waiting) -> None:
     away = replace(
-        here.reader,
-        store=replace(
-            here.world.store, table=Table(here.world.cloud.client("dynamodb"), "no-such-table")
+        waiting.reader,
+        repository=replace(
+            waiting.env.repository,
+            table=Table(waiting.env.cloud.client("dynamodb"), "no-such-table"),
         ),
     )
     task_id = derive_task_id("owner", "key")
 
-    with pytest.raises(StoreUnavailable):
-        away.task("owner", task_id)
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(DatabaseUnavailable):
+        away.get("owner", task_id)
+    with pytest.raises(DatabaseUnavailable):
         away.delete("owner", task_id)
-    with pytest.raises(StoreUnavailable):
-        away.page("owner", status=None, limit=10, after=None)
+    with pytest.raises(DatabaseUnavailable):
+        away.list("owner", status=None, limit=10, after=None)

@@ -8,24 +8,24 @@ from typing import Any
 
 import pytest
 
-from imagetasks.aws.task_repository import Outcome, Store
+from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.errors import (
-    AnswerLost,
-    KeyReused,
-    NotSent,
+    DatabaseUnavailable,
+    IdempotencyKeyReused,
     QueueUnavailable,
+    RequestNotSent,
+    ResponseLost,
     SecretInvalid,
-    StoreUnavailable,
 )
 from imagetasks.limits import Limits
-from imagetasks.poyo.reply import Reply
+from imagetasks.poyo.reply import HttpResponse
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import derive_task_id
-from imagetasks.tasks.transitions import Change
+from imagetasks.tasks.transitions import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from tests.fixtures import poyo_responses
-from tests.support.environment import CALLBACK_KEY, World, order, world
+from tests.support.environment import CALLBACK_KEY, TestEnvironment, new_environment, order
 from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT, START, accepted, poyo, reply
 from tests.support.lambdas import logged
 
@@ -33,55 +33,55 @@ LIMITS = Limits()
 
 
 @pytest.fixture
-def here() -> Iterator[World]:
-    with world() as made:
+def env() -> Iterator[TestEnvironment]:
+    with new_environment() as made:
         made.upstream.answers("POST", accepted())
         yield made
 
 
 @dataclass(frozen=True)
-class Away(Store):
+class Away(TaskRepository):
     """A store whose table goes away once PoYo has answered."""
 
-    fails: frozenset[str] = frozenset({"bind", "apply"})
+    fails: frozenset[str] = frozenset({"confirm_submission", "apply"})
 
-    def bind(self, change: Change, poyo_id: str) -> Outcome:
-        if "bind" in self.fails:
-            raise StoreUnavailable("away")
-        return super().bind(change, poyo_id)
+    def confirm_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
+        if "confirm_submission" in self.fails:
+            raise DatabaseUnavailable("away")
+        return super().confirm_submission(change, poyo_id)
 
-    def apply(self, change: Change) -> Outcome:
+    def apply(self, change: TransitionWrite) -> WriteResult:
         if "apply" in self.fails:
-            raise StoreUnavailable("away")
+            raise DatabaseUnavailable("away")
         return super().apply(change)
 
 
 class Dumb:
     """A bell that cannot be rung."""
 
-    def ring(self, ring: Ring, *, delay_s: float = 0) -> None:
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         raise QueueUnavailable("dumb")
 
 
-def submitting(here: World, **replaced: Any) -> Submitter:
-    return replace(here.submitter, **replaced)
+def submitting(env: TestEnvironment, **replaced: Any) -> Submitter:
+    return replace(env.submitter, **replaced)
 
 
-def test_an_accepted_order_runs_under_poyos_id(here: World) -> None:
-    made, replayed = here.submitter.submit(order())
+def test_an_accepted_order_runs_under_poyos_id(env: TestEnvironment) -> None:
+    made, replayed = env.submitter.submit(order())
 
     assert not replayed
-    assert made == here.read(made)
+    assert made == env.read(made)
     assert (made.state, made.poyo_id, made.attempt) == ("running", POYO_ID, 1)
-    assert made.due_at == START + LIMITS.first_look_s * 1000
+    assert made.due_at == START + LIMITS.first_poll_s * 1000
     assert [line["event"] for line in made.history] == ["accepted", "submitted"]
-    assert here.due(made)
+    assert env.due(made)
 
 
-def test_the_post_carries_our_id_and_a_callback_that_opens_the_door(here: World) -> None:
-    made, _ = here.submitter.submit(order())
+def test_the_post_carries_our_id_and_a_callback_that_opens_the_door(env: TestEnvironment) -> None:
+    made, _ = env.submitter.submit(order())
 
-    [sent] = here.upstream.sent
+    [sent] = env.upstream.sent
     path = signed_urls.callback_path("k1", CALLBACK_KEY, made.task_id)
     assert sent.content == {
         "model": "gpt-image-2",
@@ -91,134 +91,136 @@ def test_the_post_carries_our_id_and_a_callback_that_opens_the_door(here: World)
     assert sent.headers["Idempotency-Key"] == made.task_id
 
 
-def test_the_row_is_there_before_poyo_hears_of_it(here: World) -> None:
+def test_the_row_is_there_before_poyo_hears_of_it(env: TestEnvironment) -> None:
     seen: list[str] = []
 
-    def asked() -> Reply:
-        row = here.store.read(derive_task_id("owner", "key"))
+    def asked() -> HttpResponse:
+        row = env.repository.get(derive_task_id("owner", "key"))
         seen.append(row.state)
-        assert here.due(row)
+        assert env.due(row)
         return accepted()
 
-    here.upstream.answers("POST", asked)
-    here.submitter.submit(order())
+    env.upstream.answers("POST", asked)
+    env.submitter.submit(order())
 
     assert seen == ["submitting"]
 
 
-OUTCOMES: dict[str, tuple[Reply | Exception, str, str | None]] = {
+OUTCOMES: dict[str, tuple[HttpResponse | Exception, str, str | None]] = {
     **{
-        f"accepted: {name}": (Reply(200, b), "running", None)
+        f"accepted: {name}": (HttpResponse(200, b), "running", None)
         for name, b in poyo_responses.ACCEPTED.items()
     },
     **{
-        f"refused: {n}": (Reply(s, b), "failed", r)
+        f"refused: {n}": (HttpResponse(s, b), "failed", r)
         for n, (s, b, r) in poyo_responses.REFUSED.items()
     },
     **{
-        f"later: {n}": (Reply(s, b), "pending", None)
+        f"later: {n}": (HttpResponse(s, b), "pending", None)
         for n, (s, b, _) in poyo_responses.LATER.items()
     },
     **{
-        f"ambiguous: {n}": (Reply(s, b), "unknown", None)
+        f"ambiguous: {n}": (HttpResponse(s, b), "unknown", None)
         for n, (s, b) in poyo_responses.AMBIGUOUS.items()
     },
-    "not sent": (NotSent("ConnectTimeout"), "pending", None),
-    "answer lost": (AnswerLost("ReadTimeout"), "unknown", None),
+    "not sent": (RequestNotSent("ConnectTimeout"), "pending", None),
+    "answer lost": (ResponseLost("ReadTimeout"), "unknown", None),
 }
 
 
 @pytest.mark.parametrize(("answer", "state", "reason"), OUTCOMES.values(), ids=OUTCOMES)
 def test_each_outcome_of_the_one_post(
-    here: World, answer: Reply | Exception, state: str, reason: str | None
+    env: TestEnvironment, answer: HttpResponse | Exception, state: str, reason: str | None
 ) -> None:
-    here.upstream.answers("POST", answer, accepted("NEVER"))
+    env.upstream.answers("POST", answer, accepted("NEVER"))
 
-    made, _ = here.submitter.submit(order())
-    again, replayed = here.submitter.submit(order())
+    made, _ = env.submitter.submit(order())
+    again, replayed = env.submitter.submit(order())
 
     assert (made.state, made.reason) == (state, reason)
     assert replayed
-    assert again == made == here.read(made)
-    assert here.upstream.count("POST") == 1
-    assert here.due(made) is (state != "failed")
+    assert again == made == env.read(made)
+    assert env.upstream.count("POST") == 1
+    assert env.due(made) is (state != "failed")
 
 
-def test_what_poyo_would_not_take_yet_waits_as_long_as_it_asks(here: World) -> None:
+def test_what_poyo_would_not_take_yet_waits_as_long_as_it_asks(env: TestEnvironment) -> None:
     said = {"code": 429, "error": {"message": "Please try again in 20 seconds."}}
-    here.upstream.answers("POST", reply(said, 429))
+    env.upstream.answers("POST", reply(said, 429))
 
-    made, _ = here.submitter.submit(order())
+    made, _ = env.submitter.submit(order())
 
     assert made.not_before is not None
     assert 20_000 <= made.not_before - START <= 30_000
-    assert made.due_at == made.not_before + LIMITS.backup_s * 1000
-    assert here.cloud.rings() == [{"delayed": True}]
+    assert made.due_at == made.not_before + LIMITS.sweep_fallback_s * 1000
+    assert env.cloud.messages() == [{"delayed": True}]
 
 
-def test_a_wait_that_poyo_asks_for_has_a_bound(here: World) -> None:
+def test_a_wait_that_poyo_asks_for_has_a_bound(env: TestEnvironment) -> None:
     said = {"code": 429, "error": {"message": "try again in 9999 seconds"}}
-    here.upstream.answers("POST", reply(said, 429))
+    env.upstream.answers("POST", reply(said, 429))
 
-    made, _ = here.submitter.submit(order())
+    made, _ = env.submitter.submit(order())
 
     assert made.not_before == START + LIMITS.submit_backoff_s[1] * 1000
 
 
-def test_an_ambiguous_submit_is_given_an_hour(here: World) -> None:
-    here.upstream.answers("POST", AnswerLost("ReadTimeout"))
+def test_an_ambiguous_submit_is_given_an_hour(env: TestEnvironment) -> None:
+    env.upstream.answers("POST", ResponseLost("ReadTimeout"))
 
-    made, _ = here.submitter.submit(order())
+    made, _ = env.submitter.submit(order())
 
     assert made.due_at == START + LIMITS.unconfirmed_after_s * 1000
     assert made.detail == "answer lost: ReadTimeout"
-    assert here.cloud.rings() == []
+    assert env.cloud.messages() == []
 
 
-def test_the_same_key_with_another_body_is_refused(here: World) -> None:
-    here.submitter.submit(order())
+def test_the_same_key_with_another_body_is_refused(env: TestEnvironment) -> None:
+    env.submitter.submit(order())
 
     for other in (
         order(input={"prompt": "another"}),
         order(model="gpt-image-2-edit"),
         order(metadata={"a": "b"}),
     ):
-        with pytest.raises(KeyReused):
-            here.submitter.submit(other)
-    assert here.upstream.count("POST") == 1
+        with pytest.raises(IdempotencyKeyReused):
+            env.submitter.submit(other)
+    assert env.upstream.count("POST") == 1
 
 
-def test_another_owner_with_the_same_key_has_another_task(here: World) -> None:
-    here.upstream.answers("POST", accepted("ONE"), accepted("TWO"))
+def test_another_owner_with_the_same_key_has_another_task(env: TestEnvironment) -> None:
+    env.upstream.answers("POST", accepted("ONE"), accepted("TWO"))
 
-    mine, _ = here.submitter.submit(order())
-    theirs, replayed = here.submitter.submit(order(owner="stranger", input={"prompt": "theirs"}))
+    mine, _ = env.submitter.submit(order())
+    theirs, replayed = env.submitter.submit(order(owner="stranger", input={"prompt": "theirs"}))
 
     assert not replayed
     assert mine.task_id != theirs.task_id
 
 
-def test_without_keys_nothing_is_written(here: World) -> None:
+def test_without_keys_nothing_is_written(env: TestEnvironment) -> None:
     def missing() -> str:
         raise SecretInvalid("poyo_api_key")
 
-    keyless = replace(poyo(here.upstream), key=missing)
+    keyless = replace(poyo(env.upstream), key=missing)
 
     with pytest.raises(SecretInvalid):
-        submitting(here, poyo=keyless).submit(order())
-    assert here.cloud.rows() == []
+        submitting(env, poyo=keyless).submit(order())
+    assert env.cloud.items() == []
 
 
-def test_an_id_that_could_not_be_written_goes_to_the_bell(here: World) -> None:
-    made, _ = submitting(here, store=Away(here.table)).submit(order())
+def test_an_id_that_could_not_be_written_goes_to_the_bell(env: TestEnvironment) -> None:
+    made, _ = submitting(env, repository=Away(env.table)).submit(order())
 
     assert made.state == "submitting"
-    assert here.cloud.rings() == [{"task_id": made.task_id, "by": "submit", "poyo_id": POYO_ID}]
+    assert env.cloud.messages() == [
+        {"task_id": made.task_id, "source": "submit", "poyo_id": POYO_ID}
+    ]
 
 
-def test_an_id_that_no_bell_takes_either_goes_to_the_log(here: World) -> None:
+def test_an_id_that_no_bell_takes_either_goes_to_the_log(env: TestEnvironment) -> None:
     with logged() as log:
-        made, _ = submitting(here, store=Away(here.table), doorbell=Dumb()).submit(order())
+        made, _ = submitting(env, repository=Away(env.table), queue=Dumb()).submit(order())
 
     assert made.state == "submitting"
     assert POYO_ID in log.getvalue()
@@ -226,70 +228,81 @@ def test_an_id_that_no_bell_takes_either_goes_to_the_log(here: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [AnswerLost("x"), NotSent("x"), Reply(429, b""), Reply(400, b""), Reply(500, b"")]
+    "answer",
+    [
+        ResponseLost("x"),
+        RequestNotSent("x"),
+        HttpResponse(429, b""),
+        HttpResponse(400, b""),
+        HttpResponse(500, b""),
+    ],
 )
-def test_after_the_post_nothing_raises(here: World, answer: Reply | Exception) -> None:
-    here.upstream.answers("POST", answer)
-    deaf = submitting(here, store=Away(here.table), doorbell=Dumb())
+def test_after_the_post_nothing_raises(
+    env: TestEnvironment, answer: HttpResponse | Exception
+) -> None:
+    env.upstream.answers("POST", answer)
+    deaf = submitting(env, repository=Away(env.table), queue=Dumb())
 
     made, replayed = deaf.submit(order())
 
     assert (made.state, replayed) == ("submitting", False)
-    assert here.due(made)
+    assert env.due(made)
 
 
-def test_an_id_that_another_task_owns_is_not_taken(here: World) -> None:
-    first, _ = here.submitter.submit(order("first"))
+def test_an_id_that_another_task_owns_is_not_taken(env: TestEnvironment) -> None:
+    first, _ = env.submitter.submit(order("first"))
     with logged() as log:
-        second, _ = here.submitter.submit(order("second"))
+        second, _ = env.submitter.submit(order("second"))
 
     assert (second.state, second.poyo_id) == ("unknown", None)
-    assert here.read(first).poyo_id == POYO_ID
-    assert "poyo_id_taken" in log.getvalue()
+    assert env.read(first).poyo_id == POYO_ID
+    assert "poyo_id_conflict" in log.getvalue()
 
 
-def test_a_callback_that_bound_the_task_first_is_no_loss(here: World) -> None:
-    def asked() -> Reply:
-        early = here.store.read(derive_task_id("owner", "key"))
-        here.upstream.answers("GET", reply({"code": 200, "data": {"status": "running"}}))
-        here.look(early, by="callback", poyo_id=POYO_ID)
+def test_a_callback_that_bound_the_task_first_is_no_loss(env: TestEnvironment) -> None:
+    def asked() -> HttpResponse:
+        early = env.repository.get(derive_task_id("owner", "key"))
+        env.upstream.answers("GET", reply({"code": 200, "data": {"status": "running"}}))
+        env.reconcile(early, source="callback", poyo_id=POYO_ID)
         return accepted()
 
-    here.upstream.answers("POST", asked)
+    env.upstream.answers("POST", asked)
     with logged() as log:
-        made, _ = here.submitter.submit(order())
+        made, _ = env.submitter.submit(order())
 
     assert (made.state, made.poyo_id) == ("running", POYO_ID)
-    assert "paid_without_task" not in log.getvalue()
+    assert "duplicate_poyo_task" not in log.getvalue()
     assert [line["event"] for line in made.history] == ["accepted", "submitted"]
 
 
-def test_two_ids_for_one_task_page_the_operator(here: World) -> None:
-    def asked() -> Reply:
-        early = here.store.read(derive_task_id("owner", "key"))
-        here.upstream.answers("GET", reply({"code": 200, "data": {"status": "running"}}))
-        here.look(early, by="callback", poyo_id="FIRST")
+def test_two_ids_for_one_task_page_the_operator(env: TestEnvironment) -> None:
+    def asked() -> HttpResponse:
+        early = env.repository.get(derive_task_id("owner", "key"))
+        env.upstream.answers("GET", reply({"code": 200, "data": {"status": "running"}}))
+        env.reconcile(early, source="callback", poyo_id="FIRST")
         return accepted("SECOND")
 
-    here.upstream.answers("POST", asked)
+    env.upstream.answers("POST", asked)
     with logged() as log:
-        made, _ = here.submitter.submit(order())
+        made, _ = env.submitter.submit(order())
 
     assert made.poyo_id == "FIRST"
-    assert "paid_without_task" in log.getvalue()
+    assert "duplicate_poyo_task" in log.getvalue()
 
 
 @pytest.mark.parametrize(
     ("status", "reason"),
     [(401, "unavailable"), (403, "unavailable"), (402, "insufficient_credits")],
 )
-def test_a_refused_account_pages_the_operator(here: World, status: int, reason: str) -> None:
-    here.upstream.answers("POST", Reply(status, b""))
+def test_a_refused_account_pages_the_operator(
+    env: TestEnvironment, status: int, reason: str
+) -> None:
+    env.upstream.answers("POST", HttpResponse(status, b""))
     with logged() as log:
-        made, _ = here.submitter.submit(order())
+        made, _ = env.submitter.submit(order())
 
     assert made.reason == reason
-    assert "account_refused" in log.getvalue()
+    assert "poyo_account_rejected" in log.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -300,35 +313,38 @@ def test_a_refused_account_pages_the_operator(here: World, status: int, reason: 
         reply({"code": 401, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 401),
         reply({"code": 429, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 429),
         reply({"code": 500, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 500),
-        AnswerLost("x"),
-        NotSent("x"),
+        ResponseLost("x"),
+        RequestNotSent("x"),
     ],
 )
 @pytest.mark.parametrize("away", [False, True])
 def test_no_log_line_of_a_submit_tells_a_secret(
-    here: World, answer: Reply | Exception, away: bool, capsys: pytest.CaptureFixture[str]
+    env: TestEnvironment,
+    answer: HttpResponse | Exception,
+    away: bool,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    here.upstream.answers("POST", answer)
-    used = submitting(here, store=Away(here.table), doorbell=Dumb()) if away else here.submitter
+    env.upstream.answers("POST", answer)
+    used = submitting(env, repository=Away(env.table), queue=Dumb()) if away else env.submitter
     with logged() as log:
         made, _ = used.submit(order())
 
     said = log.getvalue() + capsys.readouterr().out
-    mac = signed_urls.mac(CALLBACK_KEY, made.task_id)
+    mac = signed_urls.callback_token(CALLBACK_KEY, made.task_id)
     assert made.task_id in said
     for canary in (PROMPT, POYO_KEY, CALLBACK_KEY, mac, "https://", "/callbacks/"):
         assert canary not in said
 
 
-def test_the_same_order_at_once_is_one_post(here: World) -> None:
+def test_the_same_order_at_once_is_one_post(env: TestEnvironment) -> None:
     seen: list[bool] = []
 
-    def asked() -> Reply:
-        seen.append(here.submitter.submit(order())[1])
+    def asked() -> HttpResponse:
+        seen.append(env.submitter.submit(order())[1])
         return accepted()
 
-    here.upstream.answers("POST", asked)
-    here.submitter.submit(order())
+    env.upstream.answers("POST", asked)
+    env.submitter.submit(order())
 
     assert seen == [True]
-    assert here.upstream.count("POST") == 1
+    assert env.upstream.count("POST") == 1

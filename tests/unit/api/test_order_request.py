@@ -23,7 +23,7 @@ GOOD: dict[str, Any] = {"prompt": "A lighthouse"}
 URL = "https://example.com/a.png"
 
 
-def parsed(body: object) -> order_request.TaskRequest:
+def parsed(body: object) -> order_request.CreateTaskRequest:
     return order_request.parse(body if isinstance(body, bytes) else json.dumps(body).encode())
 
 
@@ -52,7 +52,7 @@ def test_a_full_order_is_passed_on_as_it_is() -> None:
 
     assert order_request.poyo_input(request) == GOOD | full
     assert request.metadata == {"a": "b"}
-    assert models.estimate(order_request.poyo_input(request)) == Decimal("64.16")
+    assert models.estimate_credits(order_request.poyo_input(request)) == Decimal("64.16")
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,10 @@ def test_what_poyo_takes_is_taken(model: str, wish: dict[str, object]) -> None:
     request = parsed(body)
 
     assert request.input.model_dump(exclude_unset=True) == body["input"]
-    assert models.estimate(order_request.poyo_input(request)) in models.CREDITS.values()
+    assert (
+        models.estimate_credits(order_request.poyo_input(request))
+        in models.CREDITS_PER_IMAGE.values()
+    )
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -378,7 +381,7 @@ def test_a_limit_is_kept_to_the_hundredth_of_a_credit(
     quality: str, resolution: str, size: str
 ) -> None:
     wish = {"quality": quality, "resolution": resolution, "size": size}
-    price = models.estimate(wish)
+    price = models.estimate_credits(wish)
 
     assert parsed(of(**wish) | {"max_credits": float(price)}).max_credits == float(price)
     problems = wrong(of(**wish) | {"max_credits": float(price - Decimal("0.01"))})
@@ -443,7 +446,7 @@ def check_that_poyo_takes_it(body: dict[str, Any]) -> None:
         pytest.fail(f"PoYo refuses {wish}: {refused}")
     known = {**theirs.input, "image_urls": theirs.input["image_urls"] or None}
     assert {name: value for name, value in known.items() if value is not None} == wish
-    assert theirs.credits == models.estimate(wish)
+    assert theirs.credits == models.estimate_credits(wish)
 
 
 def test_whatever_we_take_poyo_takes_for_the_same_price() -> None:

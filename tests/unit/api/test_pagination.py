@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import LONGEST, Place
+from imagetasks.api.pagination import MAX_CURSOR_CHARS, ListPosition
 from imagetasks.tasks.task import derive_task_id, is_task_id
 
 TASK_ID = derive_task_id("owner", "key")
-PLACE = Place(1_790_000_000_000, TASK_ID)
+PLACE = ListPosition(1_790_000_000_000, TASK_ID)
 TASK_IDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz234567", min_size=26, max_size=26)
-PLACES = st.builds(Place, st.integers(0, 2**53 - 1), TASK_IDS)
+PLACES = st.builds(ListPosition, st.integers(0, 2**53 - 1), TASK_IDS)
 
 
 def packed(said: object) -> str:
@@ -25,11 +25,11 @@ def packed(said: object) -> str:
 
 
 @given(PLACES)
-def test_what_we_wrote_is_read_back(place: Place) -> None:
-    written = pagination.written(place)
+def test_what_we_wrote_is_read_back(place: ListPosition) -> None:
+    written = pagination.encode_cursor(place)
 
-    assert pagination.read(written) == place
-    assert len(written) <= LONGEST
+    assert pagination.decode_cursor(written) == place
+    assert len(written) <= MAX_CURSOR_CHARS
     assert set(written) <= set(string.ascii_letters + string.digits + "-_")
 
 
@@ -63,7 +63,7 @@ def test_what_we_wrote_is_read_back(place: Place) -> None:
 )
 def test_what_stands_for_no_place_is_no_cursor(said: object) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
-        pagination.read(packed(said))
+        pagination.decode_cursor(packed(said))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_what_stands_for_no_place_is_no_cursor(said: object) -> None:
         "\ud83d",
         " ",
         "a" * 1_000_000,
-        "W" * LONGEST,
+        "W" * MAX_CURSOR_CHARS,
         packed("[" * 30),
         base64.urlsafe_b64encode(b"[" * 100).decode(),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
@@ -88,18 +88,18 @@ def test_what_stands_for_no_place_is_no_cursor(said: object) -> None:
 )
 def test_what_is_not_even_readable_is_no_cursor(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
-        pagination.read(text)
+        pagination.decode_cursor(text)
 
 
 @pytest.mark.parametrize("spelt", ["{}=", "{}==", " {}", "{}\n", "-{}", "{0}{0}"])
 def test_a_cursor_is_spelt_in_one_way_only(spelt: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
-        pagination.read(spelt.format(pagination.written(PLACE)))
+        pagination.decode_cursor(spelt.format(pagination.encode_cursor(PLACE)))
 
 
 def is_a_place_or_refused(text: str) -> None:
     try:
-        place = pagination.read(text)
+        place = pagination.decode_cursor(text)
     except ValueError:
         return
     assert type(place.created_at) is int
@@ -107,16 +107,16 @@ def is_a_place_or_refused(text: str) -> None:
     assert is_task_id(place.task_id)
 
 
-@given(st.text(max_size=LONGEST + 10) | st.binary(max_size=120).map(repr).map(packed))
+@given(st.text(max_size=MAX_CURSOR_CHARS + 10) | st.binary(max_size=120).map(repr).map(packed))
 def test_whatever_is_sent_is_a_place_or_is_refused(text: str) -> None:
     is_a_place_or_refused(text)
 
 
 @given(PLACES, st.integers(0, 80), st.integers(0, 255))
 def test_a_tampered_cursor_is_another_place_or_is_refused(
-    place: Place, where: int, other: int
+    place: ListPosition, where: int, other: int
 ) -> None:
-    written = bytearray(pagination.written(place).encode())
+    written = bytearray(pagination.encode_cursor(place).encode())
     written[where % len(written)] = other
 
     is_a_place_or_refused(written.decode("latin-1"))

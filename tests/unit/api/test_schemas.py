@@ -7,14 +7,14 @@ from decimal import Decimal
 
 import pytest
 
-from imagetasks.api.schemas import instant, quote, show, warnings
+from imagetasks.api.schemas import quote, rfc3339, task_body, warnings
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import KeptFile
+from imagetasks.tasks.task import StoredImage
 from tests.support.fakes import POYO_ID, START, task
 
 ORIGIN = "https://img.example"
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
@@ -28,30 +28,32 @@ KEPT = KeptFile(
     ],
 )
 def test_instants_are_utc_to_the_millisecond(ms: int, said: str) -> None:
-    assert instant(ms) == said
+    assert rfc3339(ms) == said
 
 
 def test_a_finished_task_shows_its_files_and_what_was_charged() -> None:
-    made = task(state="finished", files=(KEPT, KEPT), charged=Decimal("8.48"), finished_at=START)
+    made = task(
+        state="finished", files=(KEPT, KEPT), charged_credits=Decimal("8.48"), finished_at=START
+    )
 
-    shown = show(made, origin=ORIGIN)
+    shown = task_body(made, origin=ORIGIN)
 
     assert shown["status"] == "finished"
     assert shown["credits"] == {"estimated": 2, "charged": 8.48}
     assert [file["file_url"] for file in shown["files"]] == [
-        ORIGIN + signed_urls.file_path(made.link_key, made.task_id, n) for n in (0, 1)
+        ORIGIN + signed_urls.file_path(made.file_url_key, made.task_id, n) for n in (0, 1)
     ]
     assert "key" not in shown["files"][0]
-    assert shown["finished_at"] == instant(START)
+    assert shown["finished_at"] == rfc3339(START)
     json.dumps(shown)
 
 
 def test_neither_the_key_of_the_links_nor_a_callers_callback_is_shown() -> None:
-    made = task(state="finished", files=(KEPT,), notify_url="https://shop.example/")
+    made = task(state="finished", files=(KEPT,), notification_url="https://shop.example/")
 
-    said = json.dumps(show(made, origin=ORIGIN))
+    said = json.dumps(task_body(made, origin=ORIGIN))
 
-    assert made.link_key not in said
+    assert made.file_url_key not in said
     assert "shop.example" not in said
 
 
@@ -79,7 +81,9 @@ def test_what_is_billed_otherwise_than_asked_is_warned_of(
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_failed_task_says_why_in_our_words(reason: str) -> None:
-    shown = show(task(state="failed", reason=reason, detail="raw words of PoYo"), origin=ORIGIN)
+    shown = task_body(
+        task(state="failed", reason=reason, detail="raw words of PoYo"), origin=ORIGIN
+    )
 
     assert shown["error"] == {
         "code": reason,
@@ -94,7 +98,7 @@ def test_a_failed_task_says_why_in_our_words(reason: str) -> None:
     [(None, 0), (Decimal("33.3333"), 33.3333), (Decimal(100), 100), (Decimal("40.0"), 40)],
 )
 def test_progress_is_a_plain_number(progress: Decimal | None, shown: float) -> None:
-    found = show(task(progress=progress), origin=ORIGIN)["progress"]
+    found = task_body(task(progress=progress), origin=ORIGIN)["progress"]
 
     assert (found, type(found)) == (shown, type(shown))
 
@@ -103,17 +107,17 @@ def test_nothing_inward_is_shown() -> None:
     inward = task(
         state="running",
         poyo_id=POYO_ID,
-        hints=("HINT",),
+        candidate_poyo_ids=("HINT",),
         detail="raw words of PoYo",
-        stamp="s" * 24,
+        write_token="s" * 24,
         owner="canary-owner",
     )
 
-    said = json.dumps(show(inward, origin=ORIGIN))
+    said = json.dumps(task_body(inward, origin=ORIGIN))
 
     for secret in (POYO_ID, "HINT", "raw words", "s" * 24, "canary-owner", "f" * 64, "due"):
         assert secret not in said
 
 
 def test_a_reason_of_a_newer_version_is_no_error_of_ours() -> None:
-    assert show(task(state="failed", reason="unheard_of"), origin=ORIGIN)["error"] is None
+    assert task_body(task(state="failed", reason="unheard_of"), origin=ORIGIN)["error"] is None

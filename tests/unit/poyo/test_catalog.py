@@ -13,8 +13,15 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from imagetasks.api import order_request
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo import catalog
-from imagetasks.poyo.models import CREDITS, CUSTOM_SIZE, MODELS, RATIOS, billed_resolution, estimate
-from imagetasks.tasks.image_reference import public_https
+from imagetasks.poyo.models import (
+    CREDITS_PER_IMAGE,
+    CUSTOM_SIZE,
+    MODELS,
+    RATIOS,
+    billed_resolution,
+    estimate_credits,
+)
+from imagetasks.tasks.image_reference import is_fetchable_url
 
 HTTPS = "https://images.example.com/a.png"
 UPLOAD = f"upload://{'a' * 26}"
@@ -23,7 +30,7 @@ PROMPT = "A lighthouse"
 
 def schema(model: str) -> dict[str, Any]:
     """As a client reads it."""
-    found: dict[str, Any] = json.loads(json.dumps(catalog.item(model)))["input_schema"]
+    found: dict[str, Any] = json.loads(json.dumps(catalog.model_entry(model)))["input_schema"]
     return found
 
 
@@ -42,7 +49,7 @@ def accepted(model: str, wish: object) -> bool:
 
 
 def test_there_is_an_item_for_every_model() -> None:
-    page = catalog.page({})
+    page = catalog.list_models({})
 
     assert [item["model_id"] for item in page["items"]] == list(MODELS)
     assert (page["schema_version"], page["next_cursor"], page["has_more"]) == ("1.0", None, False)
@@ -50,17 +57,17 @@ def test_there_is_an_item_for_every_model() -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_schemas_of_a_model_are_schemas(model: str) -> None:
-    item = json.loads(json.dumps(catalog.item(model)))
+    item = json.loads(json.dumps(catalog.model_entry(model)))
 
     Draft202012Validator.check_schema(item["input_schema"])
     Draft202012Validator.check_schema(item["output_schema"])
-    assert set(item["input_schema"]["properties"]) == set(order_request.Input.model_fields)
+    assert set(item["input_schema"]["properties"]) == set(order_request.ImageInput.model_fields)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_defaults_are_those_of_an_order(model: str) -> None:
     said = {k: v["default"] for k, v in schema(model)["properties"].items() if "default" in v}
-    fields = order_request.Input.model_fields
+    fields = order_request.ImageInput.model_fields
 
     assert said == {name: fields[name].default for name in ("quality", "size", "resolution")}
 
@@ -69,18 +76,18 @@ def test_the_defaults_are_those_of_an_order(model: str) -> None:
 def test_the_examples_may_be_ordered(model: str) -> None:
     pictures = {"image_urls": [HTTPS]} if MODELS[model].images_min else {}
 
-    assert catalog.item(model)["examples"]
-    for each in catalog.item(model)["examples"]:
+    assert catalog.model_entry(model)["examples"]
+    for each in catalog.model_entry(model)["examples"]:
         assert accepted(model, {**each, **pictures})
 
 
 def test_the_prices_are_the_tables() -> None:
-    said = catalog.item("gpt-image-2")["billing"]["credits"]
+    said = catalog.model_entry("gpt-image-2")["billing"]["credits"]
 
     told = {(quality, size): price for quality, row in said.items() for size, price in row.items()}
-    assert told == {key: float(price) for key, price in CREDITS.items()}
+    assert told == {key: float(price) for key, price in CREDITS_PER_IMAGE.items()}
     wish = {"quality": "high", "size": "16:9", "resolution": "4K"}
-    assert told["high", billed_resolution(wish)] == float(estimate(wish))
+    assert told["high", billed_resolution(wish)] == float(estimate_credits(wish))
 
 
 RATIO_WISHES: list[dict[str, object]] = [{"prompt": PROMPT, "size": ratio} for ratio in RATIOS]
@@ -175,7 +182,7 @@ paths = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=8)
 def test_an_address_that_may_be_ordered_is_never_hidden(host: str, path: str) -> None:
     url = f"https://{host}.example/{path}"
 
-    if public_https(url):
+    if is_fetchable_url(url):
         assert promised("gpt-image-2", {"prompt": PROMPT, "image_urls": [url]})
 
 
@@ -199,7 +206,7 @@ def test_an_address_that_may_be_ordered_is_never_hidden(host: str, path: str) ->
 def test_a_page_has_what_was_asked_for(
     asked: dict[str, str], found: list[str], cursor: str | None
 ) -> None:
-    page = catalog.page(asked)
+    page = catalog.list_models(asked)
 
     assert [item["model_id"] for item in page["items"]] == found
     assert (page["next_cursor"], page["has_more"]) == (cursor, cursor is not None)
@@ -212,9 +219,9 @@ def test_a_page_has_what_was_asked_for(
 )
 def test_a_limit_or_cursor_that_is_no_number_is_refused(asked: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"whole number|one model"):
-        catalog.page(asked)
+        catalog.list_models(asked)
 
 
 def test_a_model_that_is_not_sold_has_no_item() -> None:
     with pytest.raises(KeyError):
-        catalog.item("gpt-image-9")
+        catalog.model_entry("gpt-image-9")

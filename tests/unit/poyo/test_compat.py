@@ -11,18 +11,18 @@ import pytest
 
 from imagetasks.poyo import compat
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import KeptFile, State
+from imagetasks.tasks.task import State, StoredImage
 from tests.support.fakes import START, task
 
 ORIGIN = "https://img.example"
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/t/0", content_type="image/webp", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
 
 def shown(**facts: Any) -> Any:
     """A task as it goes over the wire."""
-    return json.loads(json.dumps(compat.shown(task(**facts), origin=ORIGIN)))
+    return json.loads(json.dumps(compat.task_body(task(**facts), origin=ORIGIN)))
 
 
 def test_a_task_that_runs_has_every_key_and_no_money_yet() -> None:
@@ -40,14 +40,14 @@ def test_a_task_that_runs_has_every_key_and_no_money_yet() -> None:
 def test_progress_and_credits_are_floats_as_poyos_are(
     progress: Decimal | None, told: float
 ) -> None:
-    said = shown(state=State.FINISHED, progress=progress, charged=Decimal(2))
+    said = shown(state=State.FINISHED, progress=progress, charged_credits=Decimal(2))
 
     assert (said["progress"], said["credits_amount"]) == (told, 2.0)
     assert {type(said["progress"]), type(said["credits_amount"])} == {float}
 
 
 def test_a_file_has_our_link_and_a_name_that_says_what_it_is() -> None:
-    [file] = shown(state=State.FINISHED, files=(KEPT,), link_key="k")["files"]
+    [file] = shown(state=State.FINISHED, files=(KEPT,), file_url_key="k")["files"]
 
     link = re.escape(f"{ORIGIN}/files/{task().task_id}/0/") + "[A-Za-z0-9_-]{43}"
     assert re.fullmatch(link, file.pop("file_url"))
@@ -71,7 +71,10 @@ def test_a_failure_is_told_in_our_words_and_its_money_as_far_as_it_is_known(name
 
 
 def test_a_failure_that_was_charged_says_so() -> None:
-    assert shown(state=State.FAILED, reason="bad_result", charged=Decimal(2))["credits_amount"] == 2
+    assert (
+        shown(state=State.FAILED, reason="bad_result", charged_credits=Decimal(2))["credits_amount"]
+        == 2
+    )
 
 
 def test_a_reason_of_a_newer_version_is_a_failure_all_the_same() -> None:
@@ -95,7 +98,7 @@ def test_a_state_of_a_newer_version_is_shown_as_running() -> None:
     ],
 )
 def test_a_submit_is_answered_with_what_poyo_answers(state: State, status: str) -> None:
-    assert compat.accepted(task(state=state)) == {
+    assert compat.submit_body(task(state=state)) == {
         "code": 200,
         "data": {
             "task_id": task().task_id,
@@ -118,7 +121,7 @@ def test_created_time_is_utc_to_the_second_and_does_not_say_so(ms: int, told: st
 
 
 def test_the_balance_names_nobody() -> None:
-    assert compat.balance(Decimal("9765.25")) == {
+    assert compat.balance_body(Decimal("9765.25")) == {
         "code": 200,
         "data": {"email": "", "credits_amount": 9765.25},
     }
@@ -129,7 +132,7 @@ def test_the_balance_names_nobody() -> None:
     [
         (400, "invalid_order", "validation_error"),
         (400, "moderated", "content_moderation_error"),
-        (400, compat.NO_PICTURE, "file_format_error"),
+        (400, compat.INVALID_IMAGE, "file_format_error"),
         (401, "unauthorized", "authentication_error"),
         (402, "insufficient_credits", "insufficient_credits_error"),
         (404, "no_such_task", "resource_not_found_error"),

@@ -4,7 +4,13 @@ from decimal import Decimal
 
 import pytest
 
-from imagetasks.poyo.models import CREDITS, MODELS, billed_resolution, estimate, size_problem
+from imagetasks.poyo.models import (
+    CREDITS_PER_IMAGE,
+    MODELS,
+    billed_resolution,
+    estimate_credits,
+    size_error,
+)
 
 RULES = MODELS["gpt-image-2"]
 
@@ -54,11 +60,11 @@ def test_the_published_prices(
     for resolution, price in (("1K", credits_1k), ("2K", credits_2k), ("4K", credits_4k)):
         order = {"quality": quality, "size": "16:9", "resolution": resolution}
 
-        assert estimate(order) == Decimal(price)
+        assert estimate_credits(order) == Decimal(price)
 
 
 def test_an_order_without_words_is_the_cheapest() -> None:
-    assert estimate({}) == min(CREDITS.values())
+    assert estimate_credits({}) == min(CREDITS_PER_IMAGE.values())
 
 
 def test_every_model_has_a_price_for_all_it_offers() -> None:
@@ -66,13 +72,13 @@ def test_every_model_has_a_price_for_all_it_offers() -> None:
         for quality in rules.qualities:
             for resolution in rules.resolutions:
                 order = {"quality": quality, "size": "16:9", "resolution": resolution}
-                assert estimate(order) > 0
+                assert estimate_credits(order) > 0
 
 
 @pytest.mark.parametrize("size", ["auto", *RULES.ratios])
 @pytest.mark.parametrize("resolution", RULES.resolutions)
 def test_named_sizes_are_taken_at_every_resolution(size: str, resolution: str) -> None:
-    assert size_problem(size, resolution, RULES) is None
+    assert size_error(size, resolution, RULES) is None
 
 
 @pytest.mark.parametrize(
@@ -80,8 +86,8 @@ def test_named_sizes_are_taken_at_every_resolution(size: str, resolution: str) -
     ["1024x1024", "3840x2160", "2160x3840", "3840x1280", "1280x3840", "1024x640", "640x1024"],
 )
 def test_custom_sizes_within_all_bounds_are_taken(size: str) -> None:
-    assert size_problem(size, "2K", RULES) is None
-    assert size_problem(size, "4K", RULES) is None
+    assert size_error(size, "2K", RULES) is None
+    assert size_error(size, "4K", RULES) is None
 
 
 @pytest.mark.parametrize(
@@ -110,7 +116,7 @@ def test_custom_sizes_within_all_bounds_are_taken(size: str) -> None:
     ],
 )
 def test_every_other_size_is_refused_with_a_reason(size: str, resolution: str, about: str) -> None:
-    problem = size_problem(size, resolution, RULES)
+    problem = size_error(size, resolution, RULES)
 
     assert problem is not None
     assert about in problem

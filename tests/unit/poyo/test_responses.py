@@ -6,23 +6,23 @@ from decimal import Decimal
 import pytest
 
 from imagetasks.errors import (
-    AnswerLost,
-    NotSent,
-    PoyoMissing,
-    PoyoRefused,
+    PoyoRejected,
+    PoyoTaskNotFound,
     PoyoUnavailable,
-    SubmitUnknown,
+    RequestNotSent,
+    ResponseLost,
+    SubmitOutcomeUnknown,
 )
 from imagetasks.poyo.client import (
-    DETAIL_LENGTH,
-    moderation,
-    read_callback_id,
-    read_status,
-    read_submit,
-    signed,
+    MAX_DETAIL_CHARS,
+    is_moderation_error,
+    parse_callback_id,
+    parse_status,
+    parse_submit,
+    verify,
 )
-from imagetasks.poyo.reply import Reply
-from imagetasks.tasks.task import MOST_FILES
+from imagetasks.poyo.reply import HttpResponse
+from imagetasks.tasks.task import MAX_FILES
 from tests.fixtures import poyo_callbacks, poyo_responses
 from tests.support.fakes import POYO_ID, POYO_KEY, Upstream, accepted, finished, poyo, reply, told
 
@@ -33,20 +33,20 @@ URL = "https://api.example/callbacks/poyo/k1/t/m"
 
 @pytest.mark.parametrize("body", poyo_responses.ACCEPTED.values(), ids=poyo_responses.ACCEPTED)
 def test_an_accepted_submit_gives_the_id(body: bytes) -> None:
-    assert read_submit(Reply(200, body)) == poyo_responses.ID
+    assert parse_submit(HttpResponse(200, body)) == poyo_responses.ID
 
 
 @pytest.mark.parametrize("found", ["A", "task-unified-1757156493-imcg5zqt", "a.b_c:d-e", "A" * 128])
 def test_every_documented_form_of_an_id_is_taken(found: str) -> None:
-    assert read_submit(accepted(found)) == found
+    assert parse_submit(accepted(found)) == found
 
 
 @pytest.mark.parametrize(
     ("status", "body", "reason"), poyo_responses.REFUSED.values(), ids=poyo_responses.REFUSED
 )
 def test_a_refused_submit_ends_with_a_reason(status: int, body: bytes, reason: str) -> None:
-    with pytest.raises(PoyoRefused) as refused:
-        read_submit(Reply(status, body))
+    with pytest.raises(PoyoRejected) as refused:
+        parse_submit(HttpResponse(status, body))
 
     assert refused.value.reason == reason
 
@@ -56,7 +56,7 @@ def test_a_refused_submit_ends_with_a_reason(status: int, body: bytes, reason: s
 )
 def test_a_rate_limit_created_nothing(status: int, body: bytes, wait_s: float | None) -> None:
     with pytest.raises(PoyoUnavailable) as later:
-        read_submit(Reply(status, body))
+        parse_submit(HttpResponse(status, body))
 
     assert later.value.wait_s == wait_s
 
@@ -65,15 +65,15 @@ def test_a_rate_limit_created_nothing(status: int, body: bytes, wait_s: float | 
     ("status", "body"), poyo_responses.AMBIGUOUS.values(), ids=poyo_responses.AMBIGUOUS
 )
 def test_every_other_answer_to_a_submit_is_ambiguous(status: int, body: bytes) -> None:
-    with pytest.raises(SubmitUnknown):
-        read_submit(Reply(status, body))
+    with pytest.raises(SubmitOutcomeUnknown):
+        parse_submit(HttpResponse(status, body))
 
 
 @pytest.mark.parametrize("said", poyo_responses.TOLD.values(), ids=poyo_responses.TOLD)
 def test_a_status_is_read_whatever_is_missing(said: poyo_responses.Told) -> None:
     body, status, progress, urls, charged, error, moderated = said
 
-    report = read_status(Reply(200, body))
+    report = parse_status(HttpResponse(200, body))
 
     assert report.status == status
     assert report.progress == progress
@@ -85,7 +85,7 @@ def test_a_status_is_read_whatever_is_missing(said: poyo_responses.Told) -> None
 
 @pytest.mark.parametrize(("word", "status"), poyo_responses.WORDS.items())
 def test_every_word_for_a_status_is_one_of_four(word: str, status: str) -> None:
-    assert read_status(told(word)).status == status
+    assert parse_status(told(word)).status == status
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_every_word_for_a_status_is_one_of_four(word: str, status: str) -> None:
 )
 def test_an_answer_that_says_nothing_is_trouble(status: int, body: bytes, ours: bool) -> None:
     with pytest.raises(PoyoUnavailable) as trouble:
-        read_status(Reply(status, body))
+        parse_status(HttpResponse(status, body))
 
     assert trouble.value.ours is ours
 
@@ -102,23 +102,23 @@ def test_an_answer_that_says_nothing_is_trouble(status: int, body: bytes, ours: 
     ("status", "body"), poyo_responses.MISSING.values(), ids=poyo_responses.MISSING
 )
 def test_an_id_poyo_does_not_know_is_missing(status: int, body: bytes) -> None:
-    with pytest.raises(PoyoMissing):
-        read_status(Reply(status, body))
+    with pytest.raises(PoyoTaskNotFound):
+        parse_status(HttpResponse(status, body))
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 500])
 def test_a_raw_error_text_is_kept_short(status: int) -> None:
     said = reply({"code": status, "error": {"message": "x" * 10_000}}, status)
 
-    with pytest.raises((PoyoRefused, SubmitUnknown)) as raised:
-        read_submit(said)
+    with pytest.raises((PoyoRejected, SubmitOutcomeUnknown)) as raised:
+        parse_submit(said)
 
-    assert len(str(raised.value)) <= DETAIL_LENGTH
-    assert len(read_status(told("failed", error_message="x" * 10_000)).error) == DETAIL_LENGTH
+    assert len(str(raised.value)) <= MAX_DETAIL_CHARS
+    assert len(parse_status(told("failed", error_message="x" * 10_000)).error) == MAX_DETAIL_CHARS
 
 
 def test_half_a_character_is_never_passed_on() -> None:
-    report = read_status(told("failed", error_message="a \ud83d b"))
+    report = parse_status(told("failed", error_message="a \ud83d b"))
 
     assert report.error.encode() == b"a ? b"
 
@@ -139,7 +139,7 @@ def test_half_a_character_is_never_passed_on() -> None:
     ],
 )
 def test_a_moderation_text_is_told_from_a_fault(text: str, moderated: bool) -> None:
-    assert moderation(text) is moderated
+    assert is_moderation_error(text) is moderated
 
 
 @pytest.mark.parametrize(
@@ -148,13 +148,13 @@ def test_a_moderation_text_is_told_from_a_fault(text: str, moderated: bool) -> N
     ids=list(poyo_callbacks.ODD),
 )
 def test_a_callback_gives_at_most_an_id(body: bytes, read: str | None) -> None:
-    assert read_callback_id(body) == read
+    assert parse_callback_id(body) == read
 
 
 def test_the_published_check_vector_of_the_signature_holds() -> None:
     headers = {"x-webhook-timestamp": "1783680000", "x-webhook-signature": VECTOR}
 
-    assert signed(VECTOR_KEY, "TESTTASK00000001", headers)
+    assert verify(VECTOR_KEY, "TESTTASK00000001", headers)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_the_published_check_vector_of_the_signature_holds() -> None:
 def test_no_other_signature_holds(key: str, task_id: str, headers: dict[str, str]) -> None:
     right = {"x-webhook-timestamp": "1783680000", "x-webhook-signature": VECTOR}
 
-    assert not signed(key, task_id, right | headers)
+    assert not verify(key, task_id, right | headers)
 
 
 def test_a_submit_is_one_post_with_our_id_in_it() -> None:
@@ -197,7 +197,8 @@ def test_a_submit_is_one_post_with_our_id_in_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failure", "meaning"), [(NotSent("x"), PoyoUnavailable), (AnswerLost("x"), SubmitUnknown)]
+    ("failure", "meaning"),
+    [(RequestNotSent("x"), PoyoUnavailable), (ResponseLost("x"), SubmitOutcomeUnknown)],
 )
 def test_a_submit_that_failed_on_the_wire_is_never_repeated(
     failure: Exception, meaning: type[Exception]
@@ -211,7 +212,7 @@ def test_a_submit_that_failed_on_the_wire_is_never_repeated(
     assert upstream.count("POST") == 1
 
 
-@pytest.mark.parametrize("failure", [NotSent("x"), AnswerLost("x")])
+@pytest.mark.parametrize("failure", [RequestNotSent("x"), ResponseLost("x")])
 def test_a_status_that_failed_on_the_wire_is_trouble_of_the_moment(failure: Exception) -> None:
     upstream = Upstream()
     upstream.answers("GET", failure)
@@ -228,7 +229,7 @@ def test_a_key_that_was_rotated_meanwhile_is_no_refusal(status: int) -> None:
     answer = reply({"code": 401, "error": {"message": "Invalid API key"}}, status)
     upstream.answers("POST", answer)
     upstream.answers("GET", answer)
-    account = poyo(upstream, renewed=lambda _: True)
+    account = poyo(upstream, refresh_key=lambda _: True)
 
     with pytest.raises(PoyoUnavailable):
         account.submit(model="m", order={}, callback_url=URL, idempotency_key="id")
@@ -243,8 +244,10 @@ def test_no_other_answer_asks_for_a_new_key() -> None:
         raise AssertionError
 
     upstream = Upstream()
-    upstream.answers("GET", told("running", progress=1), Reply(500, b""), Reply(403, b""))
-    account = poyo(upstream, renewed=never)
+    upstream.answers(
+        "GET", told("running", progress=1), HttpResponse(500, b""), HttpResponse(403, b"")
+    )
+    account = poyo(upstream, refresh_key=never)
 
     assert account.status(POYO_ID).progress == Decimal(1)
     for _ in range(2):
@@ -257,13 +260,13 @@ def test_every_sample_of_an_answer_is_read_the_same_with_and_without_its_wrappin
         said = json.loads(body)
         inner = said.get("data", said)
 
-        bare = read_status(Reply(200, json.dumps(inner).encode()))
-        wrapped = read_status(Reply(200, json.dumps({"code": 0, "data": inner}).encode()))
+        bare = parse_status(HttpResponse(200, json.dumps(inner).encode()))
+        wrapped = parse_status(HttpResponse(200, json.dumps({"code": 0, "data": inner}).encode()))
 
         assert bare == wrapped
 
 
 def test_no_more_files_are_taken_than_can_be_erased() -> None:
-    urls = [f"https://cdn.doculator.org/{n}.png" for n in range(MOST_FILES + 1)]
+    urls = [f"https://cdn.doculator.org/{n}.png" for n in range(MAX_FILES + 1)]
 
-    assert read_status(finished(*urls)).file_urls == tuple(urls[:MOST_FILES])
+    assert parse_status(finished(*urls)).file_urls == tuple(urls[:MAX_FILES])

@@ -9,12 +9,12 @@ from typing import BinaryIO, cast
 import pytest
 from PIL import Image
 
-from imagetasks.tasks.image_format import MAX_PIXELS, recognise
+from imagetasks.tasks.image_format import MAX_PIXELS, identify
 from tests.fixtures.images import GOOD, HEIGHT, NOT_PICTURES, WIDTH, jpeg, png, png_of
 
 
 def read(content: bytes) -> tuple[str, int, int]:
-    found = recognise(cast(BinaryIO, io.BytesIO(content)))
+    found = identify(cast(BinaryIO, io.BytesIO(content)))
     return found.content_type, found.width, found.height
 
 
@@ -75,4 +75,4 @@ def test_where_the_file_stands_does_not_matter() -> None:
     file = cast(BinaryIO, io.BytesIO(png()))
     file.seek(17)
 
-    assert recognise(file).width == WIDTH
+    assert identify(file).width == WIDTH

@@ -12,14 +12,14 @@ from imagetasks.tasks.task import derive_task_id
 
 KEYS = {"k1": "first-key", "k2": "second-key", "empty": ""}
 TASK_ID = derive_task_id("owner", "key")
-MAC = signed_urls.mac("first-key", TASK_ID)
+MAC = signed_urls.callback_token("first-key", TASK_ID)
 
 
 def test_the_path_that_is_handed_out_opens() -> None:
     path = signed_urls.callback_path("k1", KEYS["k1"], TASK_ID)
 
     assert path == f"/callbacks/poyo/k1/{TASK_ID}/{MAC}"
-    assert signed_urls.opens(KEYS, "k1", TASK_ID, MAC)
+    assert signed_urls.verify_callback(KEYS, "k1", TASK_ID, MAC)
 
 
 def test_a_mac_is_43_characters_of_a_url() -> None:
@@ -32,7 +32,7 @@ def test_no_character_of_the_mac_can_be_another(position: int) -> None:
     for other in string.ascii_letters + string.digits + "-_":
         forged = MAC[:position] + other + MAC[position + 1 :]
 
-        assert signed_urls.opens(KEYS, "k1", TASK_ID, forged) is (forged == MAC)
+        assert signed_urls.verify_callback(KEYS, "k1", TASK_ID, forged) is (forged == MAC)
 
 
 @pytest.mark.parametrize(
@@ -55,26 +55,26 @@ def test_no_character_of_the_mac_can_be_another(position: int) -> None:
         ("k1", TASK_ID, "A" * 10_000),
         ("k1", TASK_ID + "\0", MAC),
         ("k1", f"{TASK_ID}/", MAC),
-        ("empty", TASK_ID, signed_urls.mac("", TASK_ID)),
-        ("k3", TASK_ID, signed_urls.mac("", TASK_ID)),
+        ("empty", TASK_ID, signed_urls.callback_token("", TASK_ID)),
+        ("k3", TASK_ID, signed_urls.callback_token("", TASK_ID)),
     ],
 )
 def test_nothing_else_opens(kid: str, task_id: str, presented: str) -> None:
-    assert not signed_urls.opens(KEYS, kid, task_id, presented)
+    assert not signed_urls.verify_callback(KEYS, kid, task_id, presented)
 
 
 def test_while_keys_rotate_both_open_and_afterwards_one() -> None:
-    older = signed_urls.mac("first-key", TASK_ID)
-    newer = signed_urls.mac("second-key", TASK_ID)
+    older = signed_urls.callback_token("first-key", TASK_ID)
+    newer = signed_urls.callback_token("second-key", TASK_ID)
 
-    assert signed_urls.opens(KEYS, "k1", TASK_ID, older)
-    assert signed_urls.opens(KEYS, "k2", TASK_ID, newer)
-    assert not signed_urls.opens({"k2": "second-key"}, "k1", TASK_ID, older)
+    assert signed_urls.verify_callback(KEYS, "k1", TASK_ID, older)
+    assert signed_urls.verify_callback(KEYS, "k2", TASK_ID, newer)
+    assert not signed_urls.verify_callback({"k2": "second-key"}, "k1", TASK_ID, older)
 
 
 def test_a_mac_made_for_another_purpose_does_not_open() -> None:
     bare = hmac.digest(b"first-key", TASK_ID.encode(), hashlib.sha256)
 
-    assert not signed_urls.opens(
+    assert not signed_urls.verify_callback(
         KEYS, "k1", TASK_ID, base64.urlsafe_b64encode(bare).decode().rstrip("=")
     )

@@ -9,50 +9,50 @@ import pytest
 
 from imagetasks.tasks.task import (
     SHARDS,
-    KeptFile,
     State,
+    StoredImage,
     derive_task_id,
     fingerprint,
-    from_row,
+    from_item,
     shard_of,
-    to_row,
+    to_item,
 )
 from tests.support.fakes import START, task
 
-KEPT = KeptFile(
+KEPT = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 FULL = task(
     poyo_id="ABC",
-    hints=("H1", "H2"),
+    candidate_poyo_ids=("H1", "H2"),
     progress=Decimal("33.3333"),
     files=(KEPT,),
     reason="upstream",
     detail="Server exception",
-    charged=Decimal("8.48"),
+    charged_credits=Decimal("8.48"),
     not_before=START,
-    bound_at=START,
+    confirmed_at=START,
     result_seen_at=START,
     finished_at=START,
-    looks=3,
-    copies=2,
-    bad_copies=1,
+    polls=3,
+    copy_attempts=2,
+    invalid_results=1,
 )
 
 
 @pytest.mark.parametrize("original", [task(), FULL])
 def test_what_is_written_is_what_is_read(original: object) -> None:
-    assert from_row(to_row(original)) == original  # type: ignore[arg-type]
+    assert from_item(to_item(original)) == original  # type: ignore[arg-type]
 
 
 def test_what_is_absent_is_not_in_the_row() -> None:
-    ended = to_row(task(due_at=None, due_shard=None))
+    ended = to_item(task(due_at=None, due_shard=None))
 
-    assert not {"due_at", "due_shard", "poyo_id", "hints", "not_before"} & set(ended)
+    assert not {"due_at", "due_shard", "poyo_id", "candidate_poyo_ids", "not_before"} & set(ended)
 
 
 def test_numbers_come_back_from_the_table_as_integers_and_money_as_money() -> None:
-    row = to_row(FULL)
+    row = to_item(FULL)
     stored = row | {
         "attempt": Decimal(1),
         "created_at": Decimal(START),
@@ -60,20 +60,20 @@ def test_numbers_come_back_from_the_table_as_integers_and_money_as_money() -> No
         "files": [row["files"][0] | {"bytes": Decimal(7), "width": Decimal(4)}],
     }
 
-    found = from_row(stored)
+    found = from_item(stored)
 
     assert type(found.attempt) is int
     assert type(found.created_at) is int
     assert type(found.history[0]["at"]) is int
     assert type(found.files[0].bytes) is int
-    assert found.charged == Decimal("8.48")
+    assert found.charged_credits == Decimal("8.48")
 
 
 def test_what_a_newer_version_wrote_does_not_disturb() -> None:
-    row = to_row(FULL) | {"colour": "green"}
+    row = to_item(FULL) | {"colour": "green"}
     row["files"][0]["blurhash"] = "x"
 
-    assert from_row(row) == FULL
+    assert from_item(row) == FULL
 
 
 def test_a_state_of_a_newer_version_is_shown_as_running_and_not_ended() -> None:

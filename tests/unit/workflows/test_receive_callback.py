@@ -9,36 +9,36 @@ from typing import Any, cast
 
 import pytest
 
-from imagetasks.aws.secrets import CallbackKeys, Secret
+from imagetasks.aws.secrets import CachedSecret, CallbackKeys
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.message import Ring
+from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import derive_task_id
-from imagetasks.workflows.receive_callback import Callback, hear
+from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from tests.fixtures import poyo_callbacks
-from tests.support.fakes import Clock, SecretsClient
+from tests.support.fakes import ManualClock, SecretsClient
 
 TASK_ID = derive_task_id("owner", "key")
-MAC = signed_urls.mac("one", TASK_ID)
+MAC = signed_urls.callback_token("one", TASK_ID)
 WEBHOOK_KEY = "whsec_test_0123456789abcdef"
 
 
 class Bell:
     def __init__(self) -> None:
-        self.rings: list[Ring] = []
+        self.rings: list[TaskMessage] = []
 
-    def ring(self, ring: Ring, *, delay_s: float = 0) -> None:
-        self.rings.append(ring)
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
+        self.rings.append(message)
 
 
 def keys(**further: str) -> CallbackKeys:
     client: Any = SecretsClient({"current": "k1", "k1": "one", "k2": "two"} | further)
-    return CallbackKeys(Secret(client, "arn", Clock().seconds))
+    return CallbackKeys(CachedSecret(client, "arn", ManualClock().seconds))
 
 
 def heard(bell: Bell, known: CallbackKeys, **changed: Any) -> bool:
     values = {"kid": "k1", "task_id": TASK_ID, "mac": MAC, "headers": {}, "body": b"{}"}
-    return hear(Callback(**values | changed), keys=known, doorbell=cast(Any, bell))
+    return receive_callback(CallbackRequest(**values | changed), keys=known, queue=cast(Any, bell))
 
 
 def signature(key: str, poyo_id: str, stamp: str) -> dict[str, str]:
@@ -54,7 +54,9 @@ def signature(key: str, poyo_id: str, stamp: str) -> dict[str, str]:
     [(body, read) for body, _, read in poyo_callbacks.ODD.values()],
     ids=poyo_callbacks.ODD,
 )
-@pytest.mark.parametrize("key", [{}, {"poyo_webhook_key": WEBHOOK_KEY}], ids=["unsigned", "signed"])
+@pytest.mark.parametrize(
+    "key", [{}, {"poyo_callback_signing_key": WEBHOOK_KEY}], ids=["unsigned", "signed"]
+)
 def test_the_right_url_rings_once_whatever_the_body_is(
     body: bytes, poyo_id: str | None, key: dict[str, str]
 ) -> None:
@@ -62,7 +64,7 @@ def test_the_right_url_rings_once_whatever_the_body_is(
     headers = signature(WEBHOOK_KEY, poyo_callbacks.ID, "1783680000")
 
     assert heard(bell, keys(**key), body=body, headers=headers)
-    assert bell.rings == [Ring(task_id=TASK_ID, by="callback", poyo_id=poyo_id)]
+    assert bell.rings == [TaskMessage(task_id=TASK_ID, source="callback", poyo_id=poyo_id)]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +76,7 @@ def test_the_right_url_rings_once_whatever_the_body_is(
         {"kid": "k2"},
         {"kid": "k9"},
         {"kid": "current"},
-        {"kid": "poyo_webhook_key"},
+        {"kid": "poyo_callback_signing_key"},
     ],
 )
 def test_a_wrong_url_rings_nothing(changed: dict[str, str]) -> None:
@@ -88,7 +90,7 @@ def test_an_older_key_still_opens_while_keys_rotate() -> None:
     bell = Bell()
 
     assert heard(bell, keys(current="k2"))
-    assert heard(bell, keys(current="k2"), kid="k2", mac=signed_urls.mac("two", TASK_ID))
+    assert heard(bell, keys(current="k2"), kid="k2", mac=signed_urls.callback_token("two", TASK_ID))
     assert len(bell.rings) == 2
 
 
@@ -112,7 +114,10 @@ def test_a_signature_counts_when_its_key_is_configured_and_its_age_never(
 ) -> None:
     bell = Bell()
 
-    assert heard(bell, keys(poyo_webhook_key=WEBHOOK_KEY), headers=headers, body=BODY) is rings
+    assert (
+        heard(bell, keys(poyo_callback_signing_key=WEBHOOK_KEY), headers=headers, body=BODY)
+        is rings
+    )
     assert len(bell.rings) == rings
     assert heard(Bell(), keys(), headers=headers, body=BODY)
 
@@ -123,12 +128,12 @@ def test_poyos_published_vector_rings() -> None:
         "x-webhook-signature": "qqzOEP5mSb02XNuqZNFOUhvhuj+hSHI3GW7s2UaOpCU=",
     }
 
-    assert heard(Bell(), keys(poyo_webhook_key=WEBHOOK_KEY), headers=headers, body=BODY)
+    assert heard(Bell(), keys(poyo_callback_signing_key=WEBHOOK_KEY), headers=headers, body=BODY)
 
 
 def test_a_bell_that_is_dumb_is_told_to_poyo() -> None:
     class Dumb(Bell):
-        def ring(self, ring: Ring, *, delay_s: float = 0) -> None:
+        def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
             raise QueueUnavailable("dumb")
 
     with pytest.raises(QueueUnavailable):

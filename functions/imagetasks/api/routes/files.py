@@ -8,25 +8,27 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
 from imagetasks.api import problems
-from imagetasks.api.dependencies import House
-from imagetasks.api.problem_details import Refusal
-from imagetasks.api.response import redirected
+from imagetasks.api.dependencies import ApiDependencies
+from imagetasks.api.problem_details import ProblemError
+from imagetasks.api.response import redirect
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FileRoutes:
     """`/v1/tasks/…/files` and `/files`."""
 
-    house: House
+    house: ApiDependencies
 
     def read(self, event: Event, task_id: str, n: str) -> Response[str]:
         """The way to an image of the caller's own task."""
-        task = self.house.reader.task(self.house.owner(event), task_id)
+        task = self.house.reader.get(self.house.owner(event), task_id)
         named = {str(number): kept for number, kept in enumerate(task.files)}
         if n not in named:
-            raise Refusal(problems.NO_FILE)
-        return redirected(self.house.images.link(named[n]))
+            raise ProblemError(problems.FILE_NOT_FOUND)
+        return redirect(self.house.images.presigned_url(named[n]))
 
     def shared(self, _: Event, task_id: str, n: str, mac: str) -> Response[str]:
         """The same for whoever has the link: it works in `<img src>`."""
-        return redirected(self.house.images.link(self.house.reader.shared(task_id, n, mac)))
+        return redirect(
+            self.house.images.presigned_url(self.house.reader.shared_file(task_id, n, mac))
+        )
