@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from local.chaos import attackers, customers, drain, evidence, invariants, report
-from local.chaos.boot import WEATHER, rules, scratch, system
+from local.chaos import attackers, customers, drain, invariants, observations, report
 from local.chaos.killer import Havoc
 from local.chaos.run import MODES, Options, Placed, Run
 from local.chaos.scenarios import DOUBLE, PLAIN, mix
+from local.chaos.system_under_test import WEATHER, rules, scratch, system
 from local.processes import ROOT
 from local.progress import StepFailed, say, step
 from local.system import System
@@ -56,7 +56,7 @@ def chaos(options: Options, logs: Path, *, say: Callable[[str], None] = say) -> 
             changed = attackers.try_all(run)
             for placed in run.orders:
                 drain.read(run, placed)
-            seen = evidence.gather(run)
+            seen = observations.gather(run)
         for session in run.sessions:
             session.close()
     judged = invariants.judge(run, seen, changed)

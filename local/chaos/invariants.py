@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from local.chaos.evidence import Evidence
+from local.chaos.observations import Evidence
 from local.chaos.run import Answer, Kill, Placed, Run
 from local.chaos.scenarios import DOUBLE, FAULTY, FINISHED, PLAIN
 

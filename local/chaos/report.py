@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from local.chaos.evidence import Evidence
 from local.chaos.invariants import MOST_EXTRA_LOOKS, Verdict
+from local.chaos.observations import Evidence
 from local.chaos.run import Placed, Run
 
 SHOWN = 20  # offenders of one promise

@@ -11,7 +11,7 @@ from decimal import Decimal
 from local.poyo_simulator.clock import Clock
 from local.poyo_simulator.server import serve_until
 from local.poyo_simulator.settings import Settings
-from local.poyo_simulator.world import World
+from local.poyo_simulator.simulator import World
 
 
 def main() -> int:

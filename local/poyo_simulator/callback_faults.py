@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from local.poyo_simulator.rules import Use
+from local.poyo_simulator.fault_rules import Use
 from local.poyo_simulator.tasks import FAILED, FINISHED, new_id
 
 

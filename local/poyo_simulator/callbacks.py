@@ -12,8 +12,8 @@ import aiohttp
 
 from local.poyo_simulator.callback_faults import CALLBACK_FAULTS, Letter
 from local.poyo_simulator.clock import Clock
-from local.poyo_simulator.journal import Journal
-from local.poyo_simulator.rules import Use
+from local.poyo_simulator.event_log import Journal
+from local.poyo_simulator.fault_rules import Use
 from local.poyo_simulator.settings import Settings
 from local.poyo_simulator.tasks import Task
 

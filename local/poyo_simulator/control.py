@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from local.poyo_simulator.fault_rules import read_rules
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.responses import PoyoError, bad_request, read_json
-from local.poyo_simulator.rules import read_rules
 from local.poyo_simulator.settings import UnfitError, changed, number
+from local.poyo_simulator.simulator import WORLD, World
+from local.poyo_simulator.task_details import task_view
 from local.poyo_simulator.tasks import Task
-from local.poyo_simulator.views import task_view
-from local.poyo_simulator.world import WORLD, World
 
 routes = web.RouteTableDef()
 

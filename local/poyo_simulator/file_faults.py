@@ -12,7 +12,7 @@ from itertools import chain, repeat
 
 from aiohttp import web
 
-from local.poyo_simulator.rules import Use
+from local.poyo_simulator.fault_rules import Use
 
 Effect = Callable[[web.Request, bytes, Use], Awaitable[web.StreamResponse | None]]
 PIECE_S = 0.05

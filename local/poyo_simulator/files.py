@@ -2,10 +2,10 @@
 
 from aiohttp import web
 
+from local.poyo_simulator.fault_rules import Use
 from local.poyo_simulator.file_faults import FILE_FAULTS, gone
-from local.poyo_simulator.rules import Use
+from local.poyo_simulator.simulator import WORLD
 from local.poyo_simulator.tasks import Task
-from local.poyo_simulator.world import WORLD
 
 
 async def head(_request: web.Request) -> web.Response:

@@ -11,8 +11,8 @@ from functools import cached_property
 
 from PIL import Image, ImageDraw, ImageFont
 
+from local.poyo_simulator.fault_rules import without_marks
 from local.poyo_simulator.orders import Order
-from local.poyo_simulator.rules import without_marks
 from local.poyo_simulator.seeded_random import dice
 from local.poyo_simulator.tasks import Task
 

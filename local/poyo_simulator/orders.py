@@ -13,8 +13,8 @@ from local.poyo_simulator.billing import (
     custom_trouble,
     dimensions,
 )
+from local.poyo_simulator.fault_rules import Rule, marked
 from local.poyo_simulator.responses import PoyoError, invalid
-from local.poyo_simulator.rules import Rule, marked
 
 LONGEST_PROMPT = 20_000
 LONGEST_URL = 2_048

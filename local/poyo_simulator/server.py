@@ -8,9 +8,9 @@ from aiohttp import web
 
 from local.poyo_simulator import catalog, control, files
 from local.poyo_simulator.account import balance, check_key
+from local.poyo_simulator.simulator import WORLD, World
 from local.poyo_simulator.status import status
 from local.poyo_simulator.submit import submit
-from local.poyo_simulator.world import WORLD, World
 
 HOST = "127.0.0.1"
 

@@ -4,8 +4,8 @@ from aiohttp import web
 
 from local.poyo_simulator.account import check_key
 from local.poyo_simulator.responses import Answer, PoyoError
+from local.poyo_simulator.simulator import WORLD, World
 from local.poyo_simulator.status_faults import STATUS_FAULTS, Reading, not_found
-from local.poyo_simulator.world import WORLD, World
 
 
 async def status(request: web.Request) -> web.Response:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from local.poyo_simulator.account import too_many, wrong_key
+from local.poyo_simulator.fault_rules import Use
 from local.poyo_simulator.responses import Answer, PoyoError, invalid, success
-from local.poyo_simulator.rules import Use
 
 
 @dataclass

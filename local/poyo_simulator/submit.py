@@ -10,9 +10,9 @@ from local.poyo_simulator.account import check_key
 from local.poyo_simulator.clock import naive
 from local.poyo_simulator.orders import Order, read_order
 from local.poyo_simulator.responses import Answer, PoyoError, read_json, success
+from local.poyo_simulator.simulator import WORLD, World
 from local.poyo_simulator.submit_faults import SUBMIT_FAULTS, Steps
 from local.poyo_simulator.tasks import Task
-from local.poyo_simulator.world import WORLD, World
 
 
 @dataclass

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 
-from local.poyo_simulator.rules import Use
+from local.poyo_simulator.fault_rules import Use
 from local.poyo_simulator.tasks import Book, Task
 
 MODERATED = {

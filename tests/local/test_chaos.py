@@ -9,12 +9,12 @@ import pytest
 
 from imagetasks.tasks import failure_reasons
 from local.chaos.__main__ import chaos
-from local.chaos.evidence import Evidence, leaks
 from local.chaos.invariants import SOFT, judge
+from local.chaos.observations import Evidence, leaks
 from local.chaos.run import Answer, Kill, Options, Placed, Run
 from local.chaos.scenarios import FAULTY, FINISHED, PLAIN, mix
+from local.poyo_simulator.fault_rules import marked
 from local.poyo_simulator.faults import FAULTS
-from local.poyo_simulator.rules import marked
 from local.system import System
 
 

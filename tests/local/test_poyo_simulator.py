@@ -13,7 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
-from local.poyo_simulator.background import in_background
+from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.images import Gallery
 from local.poyo_simulator.orders import read_order
 from local.poyo_simulator.settings import Settings

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local.poyo_simulator.background import in_background
+from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.callbacks import sign
 from local.poyo_simulator.listener import Listener, Rung
 from local.poyo_simulator.settings import Settings

@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 import requests
 
-from local.poyo_simulator.background import in_background
+from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.callback_faults import CALLBACK_FAULTS
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.file_faults import FILE_FAULTS

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.poyo_simulator.background import in_background
+from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.faults import FAULTS
 from tests.local.test_poyo_simulator import AT_ONCE, NOBODY, Poyo
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from local.poyo_simulator.clock import Clock
 from local.poyo_simulator.server import serving
 from local.poyo_simulator.settings import Settings
-from local.poyo_simulator.world import World
+from local.poyo_simulator.simulator import World
 
 
 @contextmanager

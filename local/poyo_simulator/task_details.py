@@ -2,8 +2,8 @@
 
 from dataclasses import asdict
 
+from local.poyo_simulator.simulator import World
 from local.poyo_simulator.tasks import FINISHED, Task
-from local.poyo_simulator.world import World
 
 
 async def task_view(world: World, task: Task) -> dict[str, object]:

@@ -9,10 +9,10 @@ from aiohttp import web
 from local.poyo_simulator.account import Account
 from local.poyo_simulator.callbacks import Callbacks, Crew
 from local.poyo_simulator.clock import Clock
+from local.poyo_simulator.event_log import Journal
+from local.poyo_simulator.fault_rules import Rules
 from local.poyo_simulator.images import Gallery
-from local.poyo_simulator.journal import Journal
 from local.poyo_simulator.orders import Order
-from local.poyo_simulator.rules import Rules
 from local.poyo_simulator.seeded_random import dice
 from local.poyo_simulator.settings import Settings
 from local.poyo_simulator.task_faults import TASK_FAULTS
