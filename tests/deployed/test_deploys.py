@@ -2,7 +2,7 @@
 
 Three things the emulated cloud does otherwise, so that nothing here speaks of them: it has no CodeDeploy, so
 every switch is at once (that canaries are asked for, and what takes them back, is read from the
-template by test_template.py); it gives SAM the defaults of the template's parameters, so a release is
+template by test_template_versions.py); it gives SAM the defaults of the template's parameters, so a release is
 named by the default of `ReleaseSha` in a copy of what was built; and it does not roll back by alarms.
 """
 

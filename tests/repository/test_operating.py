@@ -1,4 +1,4 @@
-"""Every alarm listens to something the code says, and every alarm is explained."""
+"""Every alarm uses a metric that the code emits, and docs/operating.md explains every alarm and output."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ ALARMS = re.findall(
 )
 
 
-def test_there_are_alarms() -> None:
+def test_template_defines_alarms() -> None:
     assert len(ALARMS) >= 10
 
 
-@pytest.mark.parametrize(("name", "body"), ALARMS)
-def test_each_alarm_has_a_paragraph_that_says_what_to_do(name: str, body: str) -> None:
+@pytest.mark.parametrize(("name", "body"), ALARMS, ids=[name for name, _ in ALARMS])
+def test_operating_page_explains_each_alarm(name: str, body: str) -> None:
     found = re.search(rf"^### {name}\n(.+?)\n\n", PAGE, re.DOTALL | re.MULTILINE)
 
     assert found
     assert len(found[1]) > 80
 
 
-@pytest.mark.parametrize(("name", "body"), ALARMS)
-def test_each_alarm_on_a_metric_of_ours_has_one_that_is_emitted(name: str, body: str) -> None:
+@pytest.mark.parametrize(("name", "body"), ALARMS, ids=[name for name, _ in ALARMS])
+def test_each_alarm_on_a_metric_of_the_stack_uses_one_that_is_emitted(name: str, body: str) -> None:
     metric = re.search(r"MetricName: (\w+)", body)
 
     assert metric
@@ -41,18 +41,18 @@ def test_each_alarm_on_a_metric_of_ours_has_one_that_is_emitted(name: str, body:
 
 
 def _emitted() -> set[str]:
-    """Metric names that the code can emit: pages, gauges, and a failure for each reason."""
+    """Metric names that the code can emit: alarms, values, and one for each result of a task."""
     code = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
-    named = re.findall(r'(?:page|gauge|count)\(\s*"(\w+)"', code)
+    named = re.findall(r'(?:alarm|put_metric|count_metric)\(\s*"(\w+)"', code)
     named += ["finished", *(f"failed_{reason}" for reason in REASONS)]
     return {"".join(word.capitalize() for word in name.split("_")) for name in named}
 
 
-def test_no_paragraph_explains_an_alarm_that_is_not_there() -> None:
+def test_operating_page_explains_no_alarm_that_does_not_exist() -> None:
     assert set(re.findall(r"^### (\w+Alarm)$", PAGE, re.MULTILINE)) == {name for name, _ in ALARMS}
 
 
-def test_each_output_is_named_on_the_page() -> None:
+def test_operating_page_lists_each_output() -> None:
     outputs = re.findall(r"^  (\w+):$", TEMPLATE.partition("\nOutputs:\n")[2], re.MULTILINE)
 
     assert len(outputs) > 10

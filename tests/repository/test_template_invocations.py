@@ -1,0 +1,75 @@
+"""Every caller invokes an alias, and the HTTP API's routes, throttles and access log are as intended."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from local.routes import routes
+from tests.support.translated_template import Table, properties, resolved, resources, statements
+
+
+def test_http_api_invokes_aliases() -> None:
+    called = {function for _, function in routes(properties("HttpApi")["Body"])}
+
+    assert called == {"ApiFunctionAliaslive", "WebhookFunctionAliaslive"}
+
+
+def test_each_route_may_invoke_its_own_alias_only() -> None:
+    permissions = [each["Properties"] for each in resources("AWS::Lambda::Permission").values()]
+    allowed = [(_route(each["SourceArn"]), each["FunctionName"]["Ref"]) for each in permissions]
+    expected = {
+        (re.sub(r"\{\w+\}", "*", "*" if key == "$default" else key.replace(" ", "")), function)
+        for key, function in routes(properties("HttpApi")["Body"])
+    }
+
+    assert set(allowed) == expected
+    assert len(allowed) == len(expected)
+    assert {each["Principal"] for each in permissions} == {"apigateway.amazonaws.com"}
+
+
+def _route(source: Table) -> str:
+    return str(source["Fn::Sub"][0]).partition("${__Stage__}/")[2]
+
+
+def test_queue_and_schedule_invoke_aliases() -> None:
+    [mapping] = resources("AWS::Lambda::EventSourceMapping").values()
+    [schedule] = resources("AWS::Scheduler::Schedule").values()
+    [invoke] = resources("AWS::Lambda::EventInvokeConfig").values()
+    role = properties("SweepFunctionEveryMinuteRole")
+
+    assert mapping["Properties"]["FunctionName"] == {"Ref": "WorkerFunctionAliaslive"}
+    assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert schedule["Properties"]["Target"]["Arn"] == {"Ref": "SweepFunctionAliaslive"}
+    assert invoke["Properties"]["Qualifier"] == "live"
+    assert statements(role)[0]["Resource"] == {"Ref": "SweepFunctionAliaslive"}
+
+
+def test_throttled_routes_exist() -> None:
+    stage = properties("HttpApiApiGatewayDefaultStage")
+    keys = {key for key, _ in routes(properties("HttpApi")["Body"])}
+    every = [stage["DefaultRouteSettings"], *stage["RouteSettings"].values()]
+
+    assert set(stage["RouteSettings"]) == {"POST /callbacks/poyo/{kid}/{task_id}/{mac}", "$default"}
+    assert set(stage["RouteSettings"]) <= keys
+    assert all({"ThrottlingRateLimit", "ThrottlingBurstLimit"} == set(each) for each in every)
+    assert stage["DefaultRouteSettings"]["ThrottlingRateLimit"] == {"Ref": "RequestsPerSecond"}
+
+
+def test_access_log_is_json_and_contains_no_path() -> None:
+    """A path may be a signed URL."""
+    log_format = properties("HttpApiApiGatewayDefaultStage")["AccessLogSettings"]["Format"]
+
+    assert json.loads(log_format)["route"] == "$context.routeKey"
+    assert not re.search(r"\$context\.(path|protocol|authorizer)|querystring|header", log_format)
+
+
+@pytest.mark.parametrize("count", ["0", "7"])
+def test_reserved_concurrency_is_set_only_if_the_parameter_is_not_zero(count: str) -> None:
+    for name in ("ApiFunction", "WebhookFunction"):
+        value = {"reserved": properties(name)["ReservedConcurrentExecutions"]}
+        assert resolved(value, ReservedConcurrency=count).get("reserved") == (
+            None if count == "0" else count
+        )
