@@ -74,7 +74,7 @@ def _simulated(tree: Path) -> str | None:
         said = _run(tree, [sys.executable, "-m", "tests.simulation", *wanted])
     except subprocess.TimeoutExpired:
         return None
-    found = re.search(r"^seed (\d+): BROKEN ([^:({]*)", said.stdout, re.MULTILINE)
+    found = re.search(r"^seed (\d+): VIOLATED ([^:({]*)", said.stdout, re.MULTILINE)
     return f"seed {found[1]}: {found[2].strip()}" if found else None
 
 

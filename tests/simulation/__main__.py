@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds 2000`, or `--seed 7` for one and its story."""
+"""`python -m tests.simulation --seeds 2000`, or `--seed 7` for run_one and its story."""
 
 from __future__ import annotations
 
@@ -11,53 +11,55 @@ from functools import partial
 from multiprocessing import Pool
 
 from tests.simulation import report
-from tests.simulation.run import Result, play
+from tests.simulation.run import Result, run_seed
 
-ENOUGH = 2000  # from so many seeds on, what was not reached is a failure
+COVERAGE_SEEDS = 2000  # from so many seeds on, what was not reached is a failure
 
 
 def main() -> int:
-    """Play the seeds asked for; 1 when a promise was broken or something was never reached."""
-    asked = _arguments()
-    if asked.seed is not None:
-        result = play(asked.seed, lies=asked.lies, telling=True)
-        report.story(result)
-        return int(result.broken is not None)
+    """Play the seeds arguments for; 1 when a promise was violated or something was never reached."""
+    arguments = _arguments()
+    if arguments.seed is not None:
+        result = run_seed(arguments.seed, upstream_denies=arguments.upstream_denies, tracing=True)
+        report.print_trace(result)
+        return int(result.violation is not None)
     began = time.monotonic()
-    seeds = range(asked.first, asked.first + asked.seeds)
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
     counts: Counter[tuple[str, str]] = Counter()
-    lifecycles, broken = 0, []
-    for result in _played(seeds, lies=asked.lies, jobs=asked.jobs):
+    lifecycles, violated = 0, []
+    for result in _results(seeds, upstream_denies=arguments.upstream_denies, jobs=arguments.jobs):
         counts += result.counts
         lifecycles += result.lifecycles
-        if result.broken:
-            broken.append(result)
-            report.broken(result)
-            if len(broken) >= asked.most:
+        if result.violation:
+            violated.append(result)
+            report.print_violation(result)
+            if len(violated) >= arguments.most:
                 break
-    missing = report.coverage(counts)
+    missing = report.print_coverage(counts)
     seconds = time.monotonic() - began
-    report.summary(len(seeds), lifecycles, seconds, len(broken))
-    return int(bool(broken) or (bool(missing) and asked.seeds >= ENOUGH))
+    report.print_summary(len(seeds), lifecycles, seconds, len(violated))
+    return int(bool(violated) or (bool(missing) and arguments.seeds >= COVERAGE_SEEDS))
 
 
-def _played(seeds: range, *, lies: bool, jobs: int) -> Iterable[Result]:
-    one = partial(play, lies=lies)
+def _results(seeds: range, *, upstream_denies: bool, jobs: int) -> Iterable[Result]:
+    run_one = partial(run_seed, upstream_denies=upstream_denies)
     if jobs == 1:
-        yield from map(one, seeds)
+        yield from map(run_one, seeds)
         return
     with Pool(jobs) as pool:  # left early it does not wait for what is still being played
-        yield from pool.imap(one, seeds, chunksize=5)
+        yield from pool.imap(run_one, seeds, chunksize=5)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--seeds", type=int, default=300, help="how many (300)")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first of them (0)")
-    parser.add_argument("--seed", type=int, help="play only this one and print its story")
+    parser.add_argument("--seed", type=int, help="run_seed only this run_one and print its story")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes (1)")
     parser.add_argument("--most", type=int, default=5, help="stop after so many failures (5)")
-    parser.add_argument("--lies", action="store_true", help="PoYo also denies what it has made")
+    parser.add_argument(
+        "--upstream-denies", action="store_true", help="PoYo also denies what it has made"
+    )
     return parser.parse_args()
 
 

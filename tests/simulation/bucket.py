@@ -15,12 +15,12 @@ from botocore.exceptions import ClientError
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from imagetasks.outbound.download import DownloadedImage
 from imagetasks.tasks.image_format import identify
-from tests.simulation import answers
-from tests.simulation.scheduler import World
+from tests.simulation import upstream_responses
+from tests.simulation.scheduler import Simulator
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredObject:
     """An object as it was put."""
 
     body: bytes
@@ -31,22 +31,22 @@ class Stored:
 class SimulatedBucket:
     """`head_object`, `put_object` and `delete_objects` of boto3's S3 client; a put is all or nothing."""
 
-    def __init__(self, world: World) -> None:
-        self.objects: dict[str, Stored] = {}
-        self._world = world
+    def __init__(self, simulator: Simulator) -> None:
+        self.objects: dict[str, StoredObject] = {}
+        self._simulator = simulator
 
     def head_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803
         """What is known of an object."""
 
-        def act() -> Stored:
-            fault = self._world.fault("bucket.head")
+        def act() -> StoredObject:
+            fault = self._simulator.fault("bucket.head")
             if fault == "unavailable":
-                raise refusal("503", 503)
+                raise aws_error("503", 503)
             if Key not in self.objects:  # without ListBucket S3 may call it forbidden
-                raise refusal("403", 403) if fault == "forbidden" else refusal("404", 404)
+                raise aws_error("403", 403) if fault == "forbidden" else aws_error("404", 404)
             return self.objects[Key]
 
-        found = self._world.effect("bucket.head", act)
+        found = self._simulator.effect("bucket.head", act)
         return {
             "ContentType": found.content_type,
             "ContentLength": len(found.body),
@@ -55,99 +55,101 @@ class SimulatedBucket:
 
     def put_object(self, **arguments: Any) -> None:
         """Write an object, only where there is none if it says so."""
-        self._world.effect("bucket.put", lambda: self._put(**arguments), slow=5)
+        self._simulator.effect("bucket.put", lambda: self._put(**arguments), latency_factor=5)
 
     def delete_objects(self, *, Bucket: str, Delete: Any) -> Any:  # noqa: N803
         """Delete what is there of the objects named; an answer that names errors is a 200."""
         keys = [each["Key"] for each in Delete["Objects"]]
-        return self._world.effect("bucket.delete", lambda: self._delete(keys))
+        return self._simulator.effect("bucket.delete", lambda: self._delete(keys))
 
     def _delete(self, keys: list[str]) -> Any:
-        fault = self._world.fault("bucket.delete")
+        fault = self._simulator.fault("bucket.delete")
         if fault == "unavailable":
-            raise refusal("SlowDown", 503)
+            raise aws_error("SlowDown", 503)
         for key in keys[1:] if fault == "partial" else keys:
             self.objects.pop(key, None)
-        if fault == "lost":
-            raise refusal("RequestTimeout", 500)
+        if fault == "response_lost":
+            raise aws_error("RequestTimeout", 500)
         errors = [{"Key": keys[0], "Code": "InternalError", "Message": "simulated"}]
         return {"ResponseMetadata": {"HTTPStatusCode": 200}} | (
             {"Errors": errors} if fault == "partial" else {}
         )
 
     def _put(self, *, Key: str, Body: Any, **arguments: Any) -> None:  # noqa: N803
-        fault = self._world.fault("bucket.put")
+        fault = self._simulator.fault("bucket.put")
         if fault == "unavailable":
-            raise refusal("SlowDown", 503)
+            raise aws_error("SlowDown", 503)
         if fault == "conflict":
-            raise refusal("ConditionalRequestConflict", 409)
+            raise aws_error("ConditionalRequestConflict", 409)
         body = Body.read()
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
         assert arguments["ChecksumSHA256"] == digest, "S3 refuses what does not match its checksum"
         assert arguments["ContentLength"] == len(body)
         self._write(Key, body, arguments)
-        if fault == "lost":
-            raise refusal("RequestTimeout", 500)
-        if fault == "repeated":  # the SDK did not see the answer and puts it again
-            self._world.sleep(self._world.chance.uniform(50, 3000))
+        if fault == "response_lost":
+            raise aws_error("RequestTimeout", 500)
+        if fault == "retried":  # the SDK did not see the answer and puts it again
+            self._simulator.sleep(self._simulator.rng.uniform(50, 3000))
             self._write(Key, body, arguments)
 
     def _write(self, key: str, body: bytes, arguments: dict[str, Any]) -> None:
         if arguments.get("IfNoneMatch") == "*" and key in self.objects:
-            raise refusal("PreconditionFailed", 412)
-        self.objects[key] = Stored(body, arguments["ContentType"], dict(arguments["Metadata"]))
+            raise aws_error("PreconditionFailed", 412)
+        self.objects[key] = StoredObject(
+            body, arguments["ContentType"], dict(arguments["Metadata"])
+        )
 
 
 class SimulatedDownloads:
-    """The file host seen through Downloads; `serve` gives the bytes at a URL, None when gone."""
+    """The file host seen through Downloads; `file_at` gives the bytes at a URL, None when gone."""
 
     def __init__(
         self,
-        world: World,
-        serve: Callable[[str], bytes | None],
-        spoilt: Callable[[str], None],
+        simulator: Simulator,
+        file_at: Callable[[str], bytes | None],
+        on_invalid: Callable[[str], None],
     ) -> None:
-        self._world = world
-        self._serve = serve
-        self._spoilt = spoilt
+        self._simulator = simulator
+        self._file_at = file_at
+        self._on_invalid = on_invalid
 
     @contextmanager
     def fetch(self, url: str) -> Iterator[DownloadedImage]:
         """The picture at `url`."""
-        body = self._world.effect(
+        body = self._simulator.effect(
             "file.fetch",
-            lambda: self._fetched(url),
-            slow=20,
-            show=lambda body: f"{len(body)} bytes",
+            lambda: self._fetch(url),
+            latency_factor=20,
+            describe=lambda body: f"{len(body)} bytes",
         )
         file = io.BytesIO(body)
         try:
             picture = identify(file)
         except ValueError as error:
-            self._spoilt(url)
+            self._on_invalid(url)
             raise NotAnImage("not_an_image", str(error)) from error
         file.seek(0)
         yield DownloadedImage(file, len(body), hashlib.sha256(body).hexdigest(), picture)
 
-    def _fetched(self, url: str) -> bytes:
-        fault = self._world.fault("file.fetch")
-        if fault in ("not_listed", "private_address"):
-            raise DownloadForbidden(f"address_{fault}", "files.invalid")
+    def _fetch(self, url: str) -> bytes:
+        fault = self._simulator.fault("file.fetch")
+        if fault in ("host_not_listed", "address_not_public"):
+            raise DownloadForbidden(fault, "files.invalid")
         if fault == "html":
             return b"<!doctype html><title>sorry</title>"
-        served = self._serve(url)
+        served = self._file_at(url)
         if served is None:
             raise DownloadFailed("http_404", gone=True)
         if fault == "truncated":
             return served[:-7]
-        if fault == "encoded_anew":
-            return answers.picture(f"{url} encoded anew")
+        if fault == "re_encoded":
+            return upstream_responses.png(f"{url} re-encoded")
         if fault:
             raise DownloadFailed(fault, gone=fault == "http_403")
         return served
 
 
-def refusal(code: str, status: int) -> ClientError:
+def aws_error(code: str, status: int) -> ClientError:
     """An error response of AWS."""
     response: Any = {
         "Error": {"Code": code, "Message": "simulated"},

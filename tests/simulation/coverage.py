@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from tests.simulation.faults import FAULTS, LEAKS, STRANGERS
+from tests.simulation.faults import FAULTS, INVALID_CALLBACKS, LEAKED_URL_BODIES
 
 EFFECTS = {
     "submit": (
@@ -13,14 +13,14 @@ EFFECTS = {
         "table.put quota",
         "table.update quota",
         "poyo.POST",
-        "table.transact",
+        "table.transact_write",
         "table.get",
         "table.update defer",
-        "table.update doubt",
+        "table.update mark_unknown",
         "table.update fail",
         "queue.send",
     ),
-    "look": (
+    "reconcile": (
         "table.get",
         "secrets.get",
         "poyo.GET",
@@ -31,46 +31,46 @@ EFFECTS = {
         "file.fetch",
         "bucket.put",
         "bucket.delete",
-        "deliver.post",
-        "table.transact",
+        "notification.post",
+        "table.transact_write",
         "table.update defer",
-        "table.update doubt",
+        "table.update mark_unknown",
         "table.update retry",
         "table.update finish",
         "table.update fail",
-        "table.update move",
-        "table.update revive",
+        "table.update reschedule",
+        "table.update reopen",
         "queue.send",
     ),
-    "read": ("table.get",),
-    "list": ("table.page", "table.rows"),
+    "get": ("table.get",),
+    "list": ("table.query_page", "table.batch_get"),
     "delete": ("table.get", "table.update delete", "queue.send"),
     "sweep": ("table.query_due", "table.update_blind", "queue.send"),
-    "hear": ("secrets.get", "queue.send"),
+    "receive_callback": ("secrets.get", "queue.send"),
 }
-"""Every effect that a verb has."""
+"""Every effect that a operation has."""
 POINTS = tuple(
-    f"{verb} {effect} {side}"
-    for verb, effects in EFFECTS.items()
+    f"{operation} {effect} {side}"
+    for operation, effects in EFFECTS.items()
     for effect in effects
     for side in ("before", "after")
 )
 TRANSITIONS = tuple(
     f"{name} {result}"
     for name in (
-        "T0 submit",
-        "T1 bind",
-        "T2 defer",
-        "T3 doubt",
-        "T4 retry",
-        "T5 finish",
-        "T6 fail",
-        "T7 move",
-        "T7 claim",
-        "T8 revive",
-        "T9 delete",
+        "submit",
+        "confirm_submission",
+        "defer",
+        "mark_unknown",
+        "retry",
+        "finish",
+        "fail",
+        "reschedule",
+        "claim",
+        "reopen",
+        "delete",
     )
-    for result in ("won", "lost")
+    for result in ("applied", "not_applied")
 )
 STATES = ("submitting", "pending", "unknown", "running", "finished", "failed")
 EVENTS = (
@@ -80,17 +80,17 @@ EVENTS = (
     "two_sweeps",
     "dead_letter",
     "key_reused",
-    "image_owed",
-    "told",
-    "told_once_more",
-    "given_up",
+    "image_recoverable",
+    "notified",
+    "notified_again",
+    "notification_abandoned",
     "list_walked",
-    "list_of_pages",
-    "order_of_deleted",
-    "deleted_and_settled",
+    "list_of_several_pages",
+    "deleted_task_ordered_again",
+    "deleted_task_charged",
     *(f"deleted {state}" for state in STATES),
-    *(f"stranger {kind}" for kind in STRANGERS),
-    *(f"leak {kind}" for kind in LEAKS),
+    *(f"invalid_callback {kind}" for kind in INVALID_CALLBACKS),
+    *(f"leaked_url {kind}" for kind in LEAKED_URL_BODIES),
 )
 REASONS = (
     "rejected",
@@ -103,7 +103,7 @@ REASONS = (
     "bad_result",
     "result_expired",
 )
-WANTED = {
+REQUIRED = {
     "transition": TRANSITIONS,
     "reason": REASONS,
     "crash": POINTS,
@@ -112,17 +112,19 @@ WANTED = {
 }
 
 
-def uncovered(counts: Counter[tuple[str, str]]) -> list[str]:
+def not_reached(counts: Counter[tuple[str, str]]) -> list[str]:
     """What was never reached."""
     return [
         f"{what}: {name}"
-        for what, names in WANTED.items()
+        for what, names in REQUIRED.items()
         for name in names
         if not counts[what, name]
     ]
 
 
-def unexpected(counts: Counter[tuple[str, str]]) -> list[str]:
-    """Effects that a verb has and `EFFECTS` does not know of."""
-    known = {f"{verb} {effect}" for verb, effects in EFFECTS.items() for effect in effects}
+def unlisted_effects(counts: Counter[tuple[str, str]]) -> list[str]:
+    """Effects that a operation has and `EFFECTS` does not know of."""
+    known = {
+        f"{operation} {effect}" for operation, effects in EFFECTS.items() for effect in effects
+    }
     return sorted({name for what, name in counts if what == "effect" and name not in known})

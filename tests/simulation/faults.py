@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "table.read": ("unavailable",),
-    "table.write": ("unavailable", "lost", "repeated", "throttled", "conflict"),
-    "queue.send": ("refused", "lost", "doubled", "late"),
-    "queue.deliver": ("twice", "undeleted", "late"),
-    "secrets.get": ("unavailable", "not_json", "emptied"),
+    "table.write": ("unavailable", "response_lost", "retried", "throttled", "conflict"),
+    "queue.send": ("rejected", "response_lost", "duplicated", "delayed"),
+    "queue.deliver": ("twice", "not_deleted", "delayed"),
+    "secrets.get": ("unavailable", "not_json", "empty"),
     "bucket.head": ("unavailable", "forbidden"),
-    "bucket.put": ("unavailable", "lost", "repeated", "conflict"),
-    "bucket.delete": ("unavailable", "partial", "lost"),
-    "deliver.post": ("unreachable", "refused", "too_slow", "answer_lost", "not_allowed"),
+    "bucket.put": ("unavailable", "response_lost", "retried", "conflict"),
+    "bucket.delete": ("unavailable", "partial", "response_lost"),
+    "notification.post": ("unreachable", "http_503", "too_slow", "response_lost", "not_allowed"),
     "file.fetch": (
         "unresolved",
         "unreachable",
@@ -21,27 +21,27 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "too_slow",
         "http_500",
         "http_403",
-        "encoded_anew",
+        "re_encoded",
         "html",
         "truncated",
-        "not_listed",
-        "private_address",
+        "host_not_listed",
+        "address_not_public",
     ),
     "poyo.submit": (
         "not_sent",
         "request_lost",
-        "answer_lost",
-        "answer_late",
+        "response_lost",
+        "response_delayed",
         "busy_429",
         "busy_429_with_wait",
         "busy_429_in_200",
         "invalid_400",
         "invalid_400_in_200",
         "moderated_400",
-        "unauthorised_401",
-        "empty_402",
+        "unauthorized_401",
+        "no_credits_402",
         "forbidden_403",
-        "no_model_404",
+        "model_not_found_404",
         "unprocessable_422",
         "timeout_408",
         "timeout_408_created",
@@ -56,23 +56,23 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
     ),
     "poyo.status": (
         "not_sent",
-        "answer_lost",
-        "unknown_404",
+        "response_lost",
+        "not_found_404",
         "busy_429",
-        "unauthorised_401",
+        "unauthorized_401",
         "error_500",
         "html_502",
         "garbage_200",
         "error_500_in_200",
-        "behind",
+        "stale",
         "no_files",
     ),
-    "poyo.work": ("instant", "slow", "a_day", "stuck", "exception", "moderated", "two_files"),
+    "poyo.work": ("instant", "slow", "about_a_day", "stuck", "exception", "moderated", "two_files"),
     "poyo.callback": (
         "lost",
-        "doubled",
-        "late",
-        "last_minute",
+        "duplicated",
+        "delayed",
+        "at_deadline",
         "truncated",
         "garbled",
         "stale_signature",
@@ -80,8 +80,8 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
 }
 """Everything that may go wrong, by the wire on which it does."""
 
-LIES = ("busy_429_created", "invalid_400_created", "moderated_400_created")
+DENIED_CREATIONS = ("busy_429_created", "invalid_400_created", "moderated_400_created")
 """PoYo says that nothing was created and has created it: no client of it can be right then."""
 
-STRANGERS = ("wrong_mac", "unknown_kid", "mac_of_another_task", "malformed", "retired_kid")
-LEAKS = ("id_nobody_has", "id_of_another_task", "no_body", "nested_body", "not_utf8")
+INVALID_CALLBACKS = ("wrong_mac", "unknown_kid", "mac_of_another_task", "malformed", "retired_kid")
+LEAKED_URL_BODIES = ("unknown_id", "id_of_another_task", "no_body", "nested_body", "not_utf8")

@@ -1,4 +1,4 @@
-"""The four functions as their platform runs them: on some instance, against the clock."""
+"""Invokes the four Lambda functions as the platform does: in a sandbox, with a timeout."""
 
 from __future__ import annotations
 
@@ -23,157 +23,173 @@ from imagetasks.tasks.task import Task
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from imagetasks.workflows.submit import Order
 from imagetasks.workflows.sweep import sweep
-from tests.simulation.process import Broken, End, Process
+from tests.simulation.process import InvariantViolated, OnEnd, Process, ProcessResult
 from tests.simulation.queue import Message
-from tests.simulation.sandbox import Instance, Wires
-from tests.simulation.scheduler import World
+from tests.simulation.sandbox import ExternalServices, Sandbox
+from tests.simulation.scheduler import Simulator
 
 Errors = tuple[type[Exception], ...]
-Ended = Callable[[Process, End], None]
-# What each function may raise while its wires fail: the platform, PoYo or the client tries again.
+# What each function may raise while external services fail: Lambda, PoYo or the client retries.
 SECRETS: Errors = (SecretInvalid, SecretUnavailable)
 API: Errors = (IdempotencyKeyReused, DatabaseUnavailable, *SECRETS)
-READING: Errors = (TaskNotFound, DatabaseUnavailable)
-OURS: Errors = (IdempotencyKeyReused, TaskNotFound)  # answers, whatever the weather
+OWNER_REQUEST: Errors = (TaskNotFound, DatabaseUnavailable)
+CLIENT_ERRORS: Errors = (IdempotencyKeyReused, TaskNotFound)  # responses that need no fault
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
-WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, *SECRETS, ClientError)  # the bucket's own
+WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, *SECRETS, ClientError)  # ClientError: S3
 SWEEP: Errors = (DatabaseUnavailable, QueueUnavailable)
 TIMEOUTS_S = {"api": 25, "webhook": 10, "worker": 60, "sweep": 50}  # as in template.yaml
 
 
 class Functions:
-    """Starts a function on a free instance, as Lambda does, and says how it ended."""
+    """Invokes a function in an idle or a new sandbox, as Lambda does, and reports how it ended."""
 
-    def __init__(self, world: World, wires: Wires) -> None:
-        self._world = world
-        self._wires = wires
-        self._idle: dict[str, list[Instance]] = {kind: [] for kind in TIMEOUTS_S}
-        self._made = 0
+    def __init__(self, simulator: Simulator, services: ExternalServices) -> None:
+        self._simulator = simulator
+        self._services = services
+        self._idle: dict[str, list[Sandbox]] = {kind: [] for kind in TIMEOUTS_S}
+        self._created = 0
 
-    def api(self, order: Order, ended: Ended) -> None:
+    def submit(self, order: Order, on_end: OnEnd) -> None:
         """A request to place an order."""
-        work: Callable[[Instance], Any] = lambda each: _Placed(*each.submitter.submit(order))  # noqa: E731
+
+        def work(sandbox: Sandbox) -> _Placement:
+            return _Placement(*sandbox.submitter.submit(order))
+
         subject = f"{order.owner}/{order.idempotency_key}"
-        self._start("api", "submit", subject, work, API, ended)
+        self._start("api", "submit", subject, work, API, on_end)
 
-    def read(self, owner: str, task_id: str, wait_s: int, ended: Ended) -> None:
-        """A request for a task, to be answered when its status changes or the wait is over."""
-        work: Callable[[Instance], Any] = lambda each: each.reader.wait_for_change(  # noqa: E731
-            owner, task_id, wait_s=wait_s
-        )
-        self._start("api", "read", task_id[:6], work, READING, ended)
+    def get(self, owner: str, task_id: str, wait_s: int, on_end: OnEnd) -> None:
+        """A request for a task: the response comes when its status changes or `wait_s` is over."""
 
-    def page(
-        self, owner: str, status: str | None, limit: int, after: ListPosition | None, ended: Ended
+        def work(sandbox: Sandbox) -> Task:
+            return sandbox.reader.wait_for_change(owner, task_id, wait_s=wait_s)
+
+        self._start("api", "get", task_id[:6], work, OWNER_REQUEST, on_end)
+
+    def list_page(
+        self,
+        owner: str,
+        status: str | None,
+        limit: int,
+        after: ListPosition | None,
+        on_end: OnEnd,
     ) -> None:
         """A request for a page of the owner's list."""
-        work: Callable[[Instance], Any] = lambda each: each.reader.list(  # noqa: E731
-            owner, status=status, limit=limit, after=after
-        )
-        self._start("api", "list", f"{owner} {status or ''}", work, READING, ended)
 
-    def delete(self, owner: str, task_id: str, ended: Ended) -> None:
+        def work(sandbox: Sandbox) -> Page:
+            return sandbox.reader.list(owner, status=status, limit=limit, after=after)
+
+        self._start("api", "list", f"{owner} {status or ''}", work, OWNER_REQUEST, on_end)
+
+    def delete(self, owner: str, task_id: str, on_end: OnEnd) -> None:
         """A request to delete a task."""
 
-        def work(each: Instance) -> bool:
-            each.reader.delete(owner, task_id)
+        def work(sandbox: Sandbox) -> bool:
+            sandbox.reader.delete(owner, task_id)
             return True
 
-        self._start("api", "delete", task_id[:6], work, READING, ended)
+        self._start("api", "delete", task_id[:6], work, OWNER_REQUEST, on_end)
 
-    def webhook(self, callback: CallbackRequest, ended: Ended) -> None:
-        """A request to the callback route."""
+    def webhook(self, callback: CallbackRequest, on_end: OnEnd) -> None:
+        """A request to the callback URL."""
 
-        def work(each: Instance) -> bool:
-            return receive_callback(callback, keys=each.callback_keys, queue=each.queue)
+        def work(sandbox: Sandbox) -> bool:
+            return receive_callback(callback, keys=sandbox.callback_keys, queue=sandbox.queue)
 
-        self._start("webhook", "hear", callback.task_id[:6], work, WEBHOOK, ended)
+        self._start("webhook", "receive_callback", callback.task_id[:6], work, WEBHOOK, on_end)
 
     def worker(self, message: Message, done: Callable[[bool], None]) -> None:
-        """A message from the queue, which is deleted when nothing went wrong."""
-        ring = TaskMessage.from_json(message.body)
-        subject = f"{ring.task_id[:6]} rung by {ring.source} {ring.poyo_id or ''}"
-        work: Callable[[Instance], None] = lambda each: each.reconciler.reconcile(ring)  # noqa: E731
-        over: Ended = lambda _, end: done(not end.killed and not end.error)  # noqa: E731
-        self._start("worker", "look", subject, work, WORKER, over)
+        """A message from the queue; `done(True)` deletes it, otherwise SQS delivers it again."""
+        task_message = TaskMessage.from_json(message.body)
+        subject = (
+            f"{task_message.task_id[:6]} from {task_message.source} {task_message.poyo_id or ''}"
+        )
+
+        def work(sandbox: Sandbox) -> None:
+            sandbox.reconciler.reconcile(task_message)
+
+        def on_end(_: Process, result: ProcessResult) -> None:
+            done(not result.killed and not result.error)
+
+        self._start("worker", "reconcile", subject, work, WORKER, on_end)
 
     def sweep(self) -> None:
-        """The schedule."""
-        begin = self._world.now
+        """An event of the schedule."""
+        begin = self._simulator.now
 
-        def work(each: Instance) -> str:
+        def work(sandbox: Sandbox) -> str:
             swept = sweep(
-                repository=each.repository,
-                queue=each.queue,
-                clock=each.clock,
-                time_left_s=lambda: 40 - (self._world.now - begin) / 1000,
+                repository=sandbox.repository,
+                queue=sandbox.queue,
+                clock=sandbox.clock,
+                time_left_s=lambda: 40 - (self._simulator.now - begin) / 1000,
             )
-            return f"rang {swept.enqueued}"
+            return f"enqueued {swept.enqueued}"
 
-        self._start("sweep", "sweep", "", work, SWEEP, lambda _, end: None)
+        self._start("sweep", "sweep", "", work, SWEEP, lambda _, result: None)
 
     def _start(
         self,
         kind: str,
-        verb: str,
+        operation: str,
         subject: str,
-        work: Callable[[Instance], Any],
+        work: Callable[[Sandbox], Any],
         allowed: Errors,
-        ended: Ended,
+        on_end: OnEnd,
     ) -> None:
-        instance, settled = self._instance(kind), self._world.settled
-        self._world.tell(instance.name, f"{verb} begins", subject)
+        sandbox, caches_expired = self._sandbox(kind), self._simulator.caches_expired
+        self._simulator.record(sandbox.name, f"{operation} begins", subject)
 
-        def over(process: Process, end: End) -> None:
-            self._world.tell(instance.name, f"{verb} ends", _said(end))
-            expected = allowed if not settled else OURS if kind == "api" else ()
-            if end.error and not isinstance(end.error, expected):
-                raise Broken(f"{verb} raised {end.error!r}") from end.error
-            if not end.killed:
-                self._idle[kind].append(instance)
-            ended(process, end)
+        def finish(process: Process, result: ProcessResult) -> None:
+            self._simulator.record(sandbox.name, f"{operation} ends", _result_text(result))
+            expected = allowed if not caches_expired else CLIENT_ERRORS if kind == "api" else ()
+            if result.error and not isinstance(result.error, expected):
+                raise InvariantViolated(f"{operation} raised {result.error!r}") from result.error
+            if not result.killed:
+                self._idle[kind].append(sandbox)
+            on_end(process, result)
 
         timeout_s = TIMEOUTS_S[kind]
-        self._world.spawn(
-            instance.name, verb, lambda: work(instance), timeout_s=timeout_s, ended=over
+        self._simulator.spawn(
+            sandbox.name, operation, lambda: work(sandbox), timeout_s=timeout_s, on_end=finish
         )
 
-    def _instance(self, kind: str) -> Instance:
+    def _sandbox(self, kind: str) -> Sandbox:
         idle = self._idle[kind]
-        if idle and self._world.chance.random() < 0.8:
-            instance = idle.pop(self._world.chance.randrange(len(idle)))
-            instance.wake()
-            return instance
-        self._made += 1
-        return Instance(f"{kind}#{self._made}", self._world, self._wires)
+        if idle and self._simulator.rng.random() < 0.8:
+            sandbox = idle.pop(self._simulator.rng.randrange(len(idle)))
+            sandbox.resume()
+            return sandbox
+        self._created += 1
+        return Sandbox(f"{kind}#{self._created}", self._simulator, self._services)
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
-    """What the client is told."""
+class _Placement:
+    """The response to an order."""
 
     task: Task
     replayed: bool
 
     @property
     def deleted_before(self) -> bool:
-        """Whether the key stands for a task that was deleted."""
+        """Whether the idempotency key belongs to a task that was deleted."""
         return self.replayed and self.task.deleted_at is not None
 
     def __str__(self) -> str:
         return f"{self.task.state}{', replayed' if self.replayed else ''}"
 
 
-def _said(end: End) -> str:
-    if end.killed:
+def _result_text(result: ProcessResult) -> str:
+    if result.killed:
         return "killed"
-    return type(end.error).__name__ if end.error else _briefly(end.value)
+    return type(result.error).__name__ if result.error else _summary(result.value)
 
 
-def _briefly(value: Any) -> str:
-    """An answer in the story: of tasks only how they stand."""
+def _summary(value: Any) -> str:
+    """A response as the trace shows it: of a task only its state."""
     if isinstance(value, Task):
         return value.state
     if isinstance(value, Page):
-        return f"{len(value.tasks)} tasks{', more behind' if value.last else ''}"
+        return f"{len(value.tasks)} tasks{', more pages' if value.last else ''}"
     return str(value)

@@ -8,86 +8,90 @@ from typing import Any
 from imagetasks.api import pagination
 from imagetasks.api.pagination import ListPosition
 from tests.simulation.functions import Functions
-from tests.simulation.invariants import Promises
-from tests.simulation.process import Broken, End, Process
-from tests.simulation.scheduler import World
+from tests.simulation.invariants import Invariants
+from tests.simulation.process import InvariantViolated, Process, ProcessResult
+from tests.simulation.scheduler import Simulator
 
 STATUSES = (None, None, None, "not_started", "running", "finished", "failed")
-MOST_TRIES = 6  # at one page
-MOST_PAGES = 40
+MAX_ATTEMPTS = 6  # at one page
+MAX_PAGES = 40
 
 
-class Browser:
+class ListReader:
     """One walk through a list, from its newest task to its oldest."""
 
-    def __init__(self, world: World, functions: Functions, promises: Promises) -> None:
-        self._world = world
+    def __init__(self, simulator: Simulator, functions: Functions, invariants: Invariants) -> None:
+        self._simulator = simulator
         self._functions = functions
-        self._promises = promises
-        self._owner = world.chance.choice(("owner0", "owner1"))
-        self._status = world.chance.choice(STATUSES)
-        self._limit = world.chance.choice((1, 1, 2, 3, 100))
+        self._invariants = invariants
+        self._owner = simulator.rng.choice(("owner0", "owner1"))
+        self._status = simulator.rng.choice(STATUSES)
+        self._limit = simulator.rng.choice((1, 1, 2, 3, 100))
         self._seen: Counter[str] = Counter()
-        self._owed: set[str] = set()
-        self._tries = self._pages = 0
+        self._expected: set[str] = set()
+        self._attempts = self._pages = 0
 
     def begin(self) -> None:
         """Ask for the first page; all that the list knows of by now has to be shown."""
-        lag_ms = self._world.plan.index_lag_ms
-        known = self._promises.created.items()
-        self._owed = {
+        lag_ms = self._simulator.scenario.index_lag_ms
+        known = self._invariants.created.items()
+        self._expected = {
             task_id
             for task_id, (owner, at) in known
-            if owner == self._owner and at <= self._world.now - lag_ms
+            if owner == self._owner and at <= self._simulator.now - lag_ms
         }
-        self._ask(None)
+        self._request(None)
 
-    def _ask(self, after: str | None) -> None:
-        asked_at = self._world.now
+    def _request(self, after: str | None) -> None:
+        requested_at = self._simulator.now
 
-        def answered(process: Process, end: End) -> None:
-            if end.value is None:
-                self._again(after)
+        def on_end(process: Process, result: ProcessResult) -> None:
+            if result.value is None:
+                self._retry(after)
                 return
-            self._tries = 0
-            self._check(end.value.tasks, asked_at)
-            self._turn(end.value.last)
+            self._attempts = 0
+            self._check(result.value.tasks, requested_at)
+            self._next_page(result.value.last)
 
-        place = pagination.decode_cursor(after) if after else None
-        self._functions.page(self._owner, self._status, self._limit, place, answered)
+        position = pagination.decode_cursor(after) if after else None
+        self._functions.list_page(self._owner, self._status, self._limit, position, on_end)
 
-    def _again(self, after: str | None) -> None:
-        self._tries += 1
-        if self._tries < MOST_TRIES:
-            self._world.after(self._world.chance.choice((0.2, 5, 300)), lambda: self._ask(after))
+    def _retry(self, after: str | None) -> None:
+        self._attempts += 1
+        if self._attempts < MAX_ATTEMPTS:
+            self._simulator.after(
+                self._simulator.rng.choice((0.2, 5, 300)), lambda: self._request(after)
+            )
 
-    def _check(self, tasks: tuple[Any, ...], asked_at: int) -> None:
+    def _check(self, tasks: tuple[Any, ...], requested_at: int) -> None:
         for task in tasks:
             self._seen[task.task_id] += 1
-            self._promises.deleting.shown(task.task_id, asked_at)
+            self._invariants.deletions.check_shown(task.task_id, requested_at)
             if task.owner != self._owner:
-                raise Broken(f"a list is its owner's: {task.task_id}")
+                raise InvariantViolated(f"a list is its owner's: {task.task_id}")
             if self._seen[task.task_id] > 1:
-                raise Broken(f"a list shows each task once: {task.task_id}")
+                raise InvariantViolated(f"a list shows each task once: {task.task_id}")
         if len(tasks) > self._limit:
-            raise Broken(f"a page has its limit: {len(tasks)} of {self._limit}")
+            raise InvariantViolated(f"a page has its limit: {len(tasks)} of {self._limit}")
 
-    def _turn(self, last: ListPosition | None) -> None:
+    def _next_page(self, last: ListPosition | None) -> None:
         self._pages += 1
-        if self._pages > MOST_PAGES:
-            raise Broken("a list has an end")
+        if self._pages > MAX_PAGES:
+            raise InvariantViolated("a list has an end")
         if last is None:
-            self._end()
+            self._finish()
             return
         after = pagination.encode_cursor(last)
-        self._world.after(self._world.chance.choice((0, 0.5, 20, 600)), lambda: self._ask(after))
+        self._simulator.after(
+            self._simulator.rng.choice((0, 0.5, 20, 600)), lambda: self._request(after)
+        )
 
-    def _end(self) -> None:
+    def _finish(self) -> None:
         """Every task that was there at the first page and still is has been shown."""
-        self._world.counts["event", "list_walked"] += 1
-        self._world.counts["event", "list_of_pages"] += self._pages > 1
+        self._simulator.counts["event", "list_walked"] += 1
+        self._simulator.counts["event", "list_of_several_pages"] += self._pages > 1
         if self._status is not None:
             return  # one that changes its status meanwhile may be missed, or be met on its way
-        missed = self._owed - set(self._seen) - set(self._promises.deleting.states)
+        missed = self._expected - set(self._seen) - set(self._invariants.deletions.states)
         if missed:
-            raise Broken(f"a list shows every task: {sorted(missed)}")
+            raise InvariantViolated(f"a list shows every task: {sorted(missed)}")

@@ -1,4 +1,4 @@
-"""A run of a function, and the ways it can end."""
+"""One invocation of a function, and how it ended."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 class Killed(BaseException):
-    """The process is gone; nothing of it happens any more."""
+    """The process was killed: none of its remaining code runs."""
 
 
-class Broken(BaseException):
-    """A promise does not hold: the message says which, and of what."""
+class InvariantViolated(BaseException):
+    """An invariant does not hold; the message names it and what violates it."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """How a process ended: with a value, with an error, or killed (neither)."""
+class ProcessResult:
+    """How a process ended: with a value, with an error, or killed (neither of the two)."""
 
     killed: bool = False
     value: Any = None
@@ -25,36 +25,40 @@ class End:
 
 
 class Process:
-    """One run of one function: `actor` says whose, `verb` what it does."""
+    """One invocation of one function: `actor` names the sandbox, `operation` what it does."""
 
-    def __init__(self, actor: str, verb: str, deadline: int, work: Callable[[], Any]) -> None:
+    def __init__(self, actor: str, operation: str, deadline: int, work: Callable[[], Any]) -> None:
         self.actor = actor
-        self.verb = verb
+        self.operation = operation
         self.deadline = deadline
         self.effects: list[str] = []
         self.failures: set[str] = set()
-        self.created: set[str] = set()  # tasks whose row it wrote
-        self.claims: list[tuple[str, str]] = []  # tries at callers it won: task and status
-        self.told: set[str] = set()  # tasks whose caller took what it posted
-        self.survived = False
+        self.created: set[str] = set()  # ids of the tasks whose item this process wrote first
+        self.notification_claims: list[tuple[str, str]] = []  # attempts claimed: task id, status
+        self.notified: set[str] = set()  # ids of the tasks whose receiver accepted its notification
+        self.completed = False
         self.run: Any = None
         self._work = work
 
-    def main(self, ended: Callable[[End], None]) -> None:
-        """Work to the end, whatever end it is."""
+    def main(self, on_end: Callable[[ProcessResult], None]) -> None:
+        """Run the work and report how it ended."""
         try:
-            end = End(value=self._work())
+            result = ProcessResult(value=self._work())
         except Killed:
-            end = End(killed=True)
-        except Exception as error:  # noqa: BLE001 - whoever started it judges
-            end = End(error=error)
-        self.survived = not end.killed
-        ended(end)
+            result = ProcessResult(killed=True)
+        except Exception as error:  # noqa: BLE001 - the code that started the process judges it
+            result = ProcessResult(error=error)
+        self.completed = not result.killed
+        on_end(result)
+
+
+OnEnd = Callable[[Process, ProcessResult], None]
+"""Called once when a process has ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the story: when (ms since its beginning), who, what, and how it went."""
+class TraceLine:
+    """One line of the trace: when (ms since the start), which actor, what, and with what outcome."""
 
     at: int
     actor: str

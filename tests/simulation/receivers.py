@@ -7,40 +7,44 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from imagetasks.errors import NotificationFailed, NotificationForbidden
-from tests.simulation.scheduler import World
+from tests.simulation.scheduler import Simulator
 
-HOOKS = "https://caller.invalid/CANARY-hook/"
-MOST_MS = 10_000  # that a receiver is waited for
+NOTIFICATION_URLS = "https://caller.invalid/CANARY-notification/"
+TIMEOUT_MS = 10_000  # that a receiver is waited for
 
-Said = Callable[[str, Any, Mapping[str, str]], None]
+OnNotification = Callable[[str, Any, Mapping[str, str]], None]
 
 
-class SimulatedDeliveries:
-    """`post` of Deliveries; `posting` sees every try, `taken` those that a receiver took."""
+class SimulatedReceivers:
+    """`post` of Deliveries; `on_attempt` sees every try, `on_accepted` those that a receiver took."""
 
-    def __init__(self, world: World, posting: Said, taken: Said) -> None:
-        self._world = world
-        self._posting = posting
-        self._taken = taken
+    def __init__(
+        self, simulator: Simulator, on_attempt: OnNotification, on_accepted: OnNotification
+    ) -> None:
+        self._simulator = simulator
+        self._on_attempt = on_attempt
+        self._on_accepted = on_accepted
 
     def send(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
         """Send `body` once."""
-        said = json.loads(body)
-        self._posting(url, said, headers)
-        self._world.effect("deliver.post", lambda: self._post(url, said, headers), slow=2)
+        content = json.loads(body)
+        self._on_attempt(url, content, headers)
+        self._simulator.effect(
+            "notification.post", lambda: self._post(url, content, headers), latency_factor=2
+        )
 
-    def _post(self, url: str, said: Any, headers: Mapping[str, str]) -> None:
-        fault = self._world.fault("deliver.post")
+    def _post(self, url: str, content: Any, headers: Mapping[str, str]) -> None:
+        fault = self._simulator.fault("notification.post")
         if fault == "not_allowed":
             raise NotificationForbidden("address_private")
         if fault == "unreachable":
             raise NotificationFailed("unreachable")
-        if fault == "refused":
+        if fault == "http_503":
             raise NotificationFailed("http_503")
         if fault == "too_slow":
-            self._world.sleep(MOST_MS)
+            self._simulator.sleep(TIMEOUT_MS)
             raise NotificationFailed("too_slow")
-        self._taken(url, said, headers)
-        if fault == "answer_lost":
-            self._world.sleep(self._world.chance.uniform(0, MOST_MS))
+        self._on_accepted(url, content, headers)
+        if fault == "response_lost":
+            self._simulator.sleep(self._simulator.rng.uniform(0, TIMEOUT_MS))
             raise NotificationFailed("no_answer")

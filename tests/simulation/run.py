@@ -15,26 +15,26 @@ from typing import Any, TextIO, cast
 
 from imagetasks import telemetry
 from imagetasks.workflows.receive_callback import CallbackRequest
-from tests.simulation.attackers import Visitors
+from tests.simulation.attackers import Attackers
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
-from tests.simulation.callbacks import Announcer
+from tests.simulation.callbacks import CallbackSender
 from tests.simulation.clients import Client
 from tests.simulation.coverage import POINTS
 from tests.simulation.functions import Functions
-from tests.simulation.invariants import Promises
-from tests.simulation.list_readers import Browser
-from tests.simulation.process import Broken, Line
+from tests.simulation.invariants import Invariants
+from tests.simulation.list_readers import ListReader
+from tests.simulation.process import InvariantViolated, TraceLine
 from tests.simulation.queue import Message, SimulatedQueue
-from tests.simulation.receivers import SimulatedDeliveries
-from tests.simulation.sandbox import Wires
-from tests.simulation.scenario import draw
-from tests.simulation.scheduler import BEGIN_MS, HOUR_MS, MINUTE_MS, World
+from tests.simulation.receivers import SimulatedReceivers
+from tests.simulation.sandbox import ExternalServices
+from tests.simulation.scenario import random_scenario
+from tests.simulation.scheduler import BEGIN_MS, HOUR_MS, MINUTE_MS, Simulator
 from tests.simulation.secrets import SimulatedSecrets
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import SimulatedPoyo
 from tests.simulation.upstream_ledger import Ledger
 
-LONGEST_CALM_MS = 5 * 24 * HOUR_MS
+MAX_FAULT_FREE_MS = 5 * 24 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,157 +42,180 @@ class Result:
     """What a seed came to; `broken` names the promise that did not hold."""
 
     seed: int
-    broken: str | None
+    violation: str | None
     lifecycles: int
     counts: Counter[tuple[str, str]]
-    story: list[Line]
+    trace: list[TraceLine]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the whole story."""
-        return hashlib.sha256(repr(self.story).encode()).hexdigest()
+        """SHA-256 of the whole trace."""
+        return hashlib.sha256(repr(self.trace).encode()).hexdigest()
 
 
-def play(seed: int, *, lies: bool = False, telling: bool = False) -> Result:
+def run_seed(seed: int, *, upstream_denies: bool = False, tracing: bool = False) -> Result:
     """Play one seed; everything in it follows from the number."""
-    chance = random.Random(f"imagetasks {seed}")  # noqa: S311 - a story, not a secret
-    world = World(plan=draw(chance, POINTS, lies=lies), chance=chance, telling=telling)
-    stage = _Stage(world)
-    broken = None
-    with _listening(stage.overheard):
+    rng = random.Random(f"imagetasks {seed}")  # noqa: S311 - a trace, not a secret
+    simulator = Simulator(
+        scenario=random_scenario(rng, POINTS, upstream_denies=upstream_denies),
+        rng=rng,
+        tracing=tracing,
+    )
+    simulation = _Simulation(simulator)
+    violation = None
+    with _captured_logs(simulation.check_log_line):
         try:
-            stage.play()
-        except Broken as promise:
-            broken = str(promise)
-    tasks = sum(pk.startswith("task#") for pk in stage.table.kept.all)
-    return Result(seed=seed, broken=broken, lifecycles=tasks, counts=world.counts, story=world.told)
+            simulation.run()
+        except InvariantViolated as error:
+            violation = str(error)
+    tasks = sum(pk.startswith("task#") for pk in simulation.table.memory.items)
+    return Result(
+        seed=seed,
+        violation=violation,
+        lifecycles=tasks,
+        counts=simulator.counts,
+        trace=simulator.trace,
+    )
 
 
-class _Stage:
-    """All wires, functions, clients and visitors of one world."""
+class _Simulation:
+    """All services, functions, clients and attackers of one simulator."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.bucket = SimulatedBucket(world)
-        self.queue = SimulatedQueue(world)
-        self.secrets = SimulatedSecrets(world)
-        self.announcer = Announcer(world, self._knock)
-        self.ledger = Ledger(world, self.announcer)
-        self.promises = Promises(world, self.ledger, self.bucket, self.secrets)
-        self.table = SimulatedTable(world, self.promises.written)
-        self.promises.rows = self.table.kept.all
-        self.poyo = SimulatedPoyo(world, self.ledger, self.secrets, self.promises.posted)
-        downloads = SimulatedDownloads(world, self.ledger.serve, self.ledger.spoilt)
-        telling = self.promises.telling
-        wires = Wires(
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self.bucket = SimulatedBucket(simulator)
+        self.queue = SimulatedQueue(simulator)
+        self.secrets = SimulatedSecrets(simulator)
+        self.callbacks = CallbackSender(simulator, self._send_callback)
+        self.ledger = Ledger(simulator, self.callbacks)
+        self.invariants = Invariants(simulator, self.ledger, self.bucket, self.secrets)
+        self.table = SimulatedTable(simulator, self.invariants.check_write)
+        self.invariants.items = self.table.memory.items
+        self.poyo = SimulatedPoyo(
+            simulator, self.ledger, self.secrets, self.invariants.check_submit
+        )
+        downloads = SimulatedDownloads(
+            simulator, self.ledger.file_at, self.ledger.count_invalid_result
+        )
+        notifications = self.invariants.notifications
+        services = ExternalServices(
             table=self.table,
             queue=self.queue,
             bucket=self.bucket,
             downloads=downloads,
-            deliveries=SimulatedDeliveries(world, telling.posting, telling.taken),
+            receivers=SimulatedReceivers(
+                simulator, notifications.check_attempt, notifications.on_accepted
+            ),
             secrets=self.secrets,
             poyo=self.poyo,
         )
-        self.functions = Functions(world, wires)
+        self.functions = Functions(simulator, services)
         self.queue.deliver = self._deliver
-        self.visitors = Visitors(world, self.functions, self.ledger, self.secrets)
+        self.attackers = Attackers(simulator, self.functions, self.ledger, self.secrets)
 
-    def play(self) -> None:
+    def run(self) -> None:
         """Chaos first, then calm until nothing is left to do."""
-        world, plan = self.world, self.world.plan
-        self._invite()
-        world.run(BEGIN_MS + plan.chaos_ms)
-        world.calm_at = world.now
-        world.tell("world", "is calm from here on")
+        simulator, scenario = self.simulator, self.simulator.scenario
+        self._schedule_actors()
+        simulator.run(BEGIN_MS + scenario.chaos_ms)
+        simulator.fault_free_since = simulator.now
+        simulator.record("simulator", "is calm from here on")
         self.queue.redrive()
-        limit = world.now + LONGEST_CALM_MS
-        while not self._quiet() and world.now < limit:
-            world.run(min(limit, world.next_at() or limit))
-        self.promises.end()
+        limit = simulator.now + MAX_FAULT_FREE_MS
+        while not self._is_idle() and simulator.now < limit:
+            simulator.run(min(limit, simulator.next_at() or limit))
+        self.invariants.check_end()
 
-    def _invite(self) -> None:
+    def _schedule_actors(self) -> None:
         """Everything that will happen by itself."""
-        world, plan, chance = self.world, self.world.plan, self.world.chance
-        for n in range(plan.orders):
+        simulator, scenario, rng = self.simulator, self.simulator.scenario, self.simulator.rng
+        for n in range(scenario.orders):
             name = f"owner{n % 2}/key{n // 2}"
-            client = Client(world, self.functions, self.promises, name)
-            world.at(self._some_time(0.02 if plan.at_once else 0.7), client.begin)
-        for _ in range(plan.browsers):
-            world.at(self._some_time(), Browser(world, self.functions, self.promises).begin)
-        for _ in range(plan.strangers):
-            world.at(self._some_time(), self.visitors.stranger)
-            world.at(self._some_time(), self.visitors.leak)
-        for _ in range(plan.rotations):
-            rotate = partial(self.secrets.rotate_poyo, overlap_s=chance.choice((0, 2, 900)))
-            world.at(self._some_time(), rotate)
-            world.at(self._some_time(), self.secrets.rotate_callback)
-        if chance.random() < 0.5:
-            world.at(self._some_time(), self.queue.redrive)
-        world.at(BEGIN_MS + MINUTE_MS, self._minute)
+            client = Client(simulator, self.functions, self.invariants, name)
+            simulator.at(self._random_time(0.02 if scenario.orders_at_once else 0.7), client.begin)
+        for _ in range(scenario.list_readers):
+            simulator.at(
+                self._random_time(), ListReader(simulator, self.functions, self.invariants).begin
+            )
+        for _ in range(scenario.attacks):
+            simulator.at(self._random_time(), self.attackers.send_invalid_callback)
+            simulator.at(self._random_time(), self.attackers.use_leaked_url)
+        for _ in range(scenario.rotations):
+            rotate = partial(self.secrets.rotate_poyo, overlap_s=rng.choice((0, 2, 900)))
+            simulator.at(self._random_time(), rotate)
+            simulator.at(self._random_time(), self.secrets.rotate_callback)
+        if rng.random() < 0.5:
+            simulator.at(self._random_time(), self.queue.redrive)
+        simulator.at(BEGIN_MS + MINUTE_MS, self._on_minute)
 
-    def _some_time(self, share: float = 1.0) -> int:
-        return BEGIN_MS + self.world.chance.randrange(round(self.world.plan.chaos_ms * share) + 1)
+    def _random_time(self, share: float = 1.0) -> int:
+        return BEGIN_MS + self.simulator.rng.randrange(
+            round(self.simulator.scenario.chaos_ms * share) + 1
+        )
 
-    def _minute(self) -> None:
+    def _on_minute(self) -> None:
         """The schedule rings every minute; now and then not at all, now and then twice."""
-        world = self.world
+        simulator = self.simulator
         due_at = self.table.next_due()
-        awake_at = world.now + MINUTE_MS
-        if due_at is None or due_at > world.now + world.plan.skew_ms:
+        awake_at = simulator.now + MINUTE_MS
+        if due_at is None or due_at > simulator.now + simulator.scenario.skew_ms:
             # A sweep would find nothing before that, nor before something else happens.
-            due_at = due_at or world.now + HOUR_MS
-            idle_ms = min(due_at - world.plan.skew_ms, world.next_at() or due_at) - world.now
+            due_at = due_at or simulator.now + HOUR_MS
+            idle_ms = (
+                min(due_at - simulator.scenario.skew_ms, simulator.next_at() or due_at)
+                - simulator.now
+            )
             awake_at += max(0, idle_ms // MINUTE_MS) * MINUTE_MS
         else:
             times = 1
-            if not world.calm and world.chance.random() < 0.1:
-                times = world.chance.choice((0, 2))
-                world.counts["event", "two_sweeps" if times else "sweep_skipped"] += 1
+            if not simulator.fault_free and simulator.rng.random() < 0.1:
+                times = simulator.rng.choice((0, 2))
+                simulator.counts["event", "two_sweeps" if times else "sweep_skipped"] += 1
             for _ in range(times):
                 self.functions.sweep()
-        world.at(awake_at, self._minute)
+        simulator.at(awake_at, self._on_minute)
 
-    def _quiet(self) -> bool:
+    def _is_idle(self) -> bool:
         """Nothing is to happen but the next minute, and nothing is on the to-do list."""
-        return self.world.pending == 1 and self.table.next_due() is None
+        return self.simulator.pending == 1 and self.table.next_due() is None
 
-    def _knock(
-        self, actor: str, callback: CallbackRequest, answered: Callable[[bool], None]
+    def _send_callback(
+        self, actor: str, callback: CallbackRequest, on_response: Callable[[bool], None]
     ) -> None:
-        self.world.tell(actor, "calls back")
-        self.functions.webhook(callback, lambda _, end: answered(end.value is True))
+        self.simulator.record(actor, "calls back")
+        self.functions.webhook(callback, lambda _, result: on_response(result.value is True))
 
     def _deliver(self, message: Message, done: Callable[[bool], None]) -> None:
         if message.receives == 1 and not message.redriven:
-            self.promises.rung(str(json.loads(message.body)["task_id"]))
+            self.invariants.on_enqueued(str(json.loads(message.body)["task_id"]))
         self.functions.worker(message, done)
 
-    def overheard(self, text: str) -> None:
+    def check_log_line(self, text: str) -> None:
         """A log line: no prompt, key, capability or URL may be in it."""
         secrets = ("CANARY", "https://", "/callbacks/", *self.poyo.macs)
         found = next((each for each in secrets if each in text), None)
         if found:
-            raise Broken(f"nothing secret is logged: {found} in {text.strip()[:300]}")
+            raise InvariantViolated(f"nothing secret is logged: {found} in {text.strip()[:300]}")
 
 
-class _Ear:
+class _LogStream:
     """A stream that hands on what is written to it."""
 
-    def __init__(self, hear: Callable[[str], None]) -> None:
-        self.write = hear
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.write = on_line
 
     def flush(self) -> None:
         """Nothing is kept back."""
 
 
 @contextmanager
-def _listening(hear: Callable[[str], None]) -> Iterator[None]:
+def _captured_logs(on_line: Callable[[str], None]) -> Iterator[None]:
     """What the real logger and the metrics write goes to `hear` instead of to the terminal."""
     handler = cast("logging.StreamHandler[Any]", telemetry.log.registered_handler)
-    ear = _Ear(hear)
-    before = handler.setStream(ear)
+    stream = _LogStream(on_line)
+    before = handler.setStream(stream)
     try:
-        with redirect_stdout(cast("TextIO", ear)):
+        with redirect_stdout(cast("TextIO", stream)):
             yield
     finally:
         handler.setStream(before)

@@ -1,4 +1,4 @@
-"""A sandbox of a function: the real verbs, wired to simulated wires, with a clock of its own."""
+"""A Lambda sandbox: the real workflows with simulated external services and a clock of its own."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from imagetasks.outbound.download import ImageDownloader
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.tasks.task import Task
-from imagetasks.tasks.transitions import TRANSITIONS, TransitionWrite
+from imagetasks.tasks.transitions import TransitionWrite
 from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.reconcile import TaskReconciler
@@ -27,104 +27,110 @@ from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
 from tests.simulation.queue import SimulatedQueue
-from tests.simulation.receivers import SimulatedDeliveries
-from tests.simulation.scheduler import World
+from tests.simulation.receivers import SimulatedReceivers
+from tests.simulation.scheduler import Simulator
 from tests.simulation.secrets import SimulatedSecrets
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import ORIGIN, SimulatedPoyo
 
 
 @dataclass(frozen=True, slots=True)
-class CountingStore(TaskRepository):
-    """The real store, which counts the transitions that were won and lost."""
+class CountingRepository(TaskRepository):
+    """The real repository; it also counts which transitions were applied and which were not."""
 
-    world: World
+    simulator: Simulator
 
     def create(self, task: Task) -> WriteResult:
-        """T0."""
+        """Create the item of a new task."""
         return self._counted("submit", TaskRepository.create(self, task))
 
     def apply(self, change: TransitionWrite) -> WriteResult:
-        """T2 to T9."""
+        """Apply any transition but `submit`, `confirm_submission` and `claim`."""
         return self._counted(change.name, TaskRepository.apply(self, change))
 
     def confirm_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
-        """T1."""
+        """Write PoYo's id into the task."""
         return self._counted(change.name, TaskRepository.confirm_submission(self, change, poyo_id))
 
     def claim(self, due: DueTask, *, until: int) -> bool:
-        """T7 as the sweep does it."""
-        won = TaskRepository.claim(self, due, until=until)
-        self.world.counts["transition", f"T7 claim {'won' if won else 'lost'}"] += 1
-        return won
+        """Move `due_at` for the sweep."""
+        applied = TaskRepository.claim(self, due, until=until)
+        self.simulator.counts["transition", f"claim {_applied(applied)}"] += 1
+        return applied
 
     def _counted(self, name: str, outcome: WriteResult) -> WriteResult:
-        number = TRANSITIONS[name].number if name in TRANSITIONS else "T0"
-        result = "won" if outcome.applied else "lost"
-        self.world.counts["transition", f"{number} {name} {result}"] += 1
-        self.world.tell(self.world.process.actor, f"{number} {name}", result)
+        result = _applied(outcome.applied)
+        self.simulator.counts["transition", f"{name} {result}"] += 1
+        self.simulator.record(self.simulator.process.actor, name, result)
         return outcome
 
 
+def _applied(applied: bool) -> str:
+    return "applied" if applied else "not_applied"
+
+
 @dataclass(frozen=True, slots=True)
-class Wires:
-    """Everything outside of our code."""
+class ExternalServices:
+    """Every external service that our code calls."""
 
     table: SimulatedTable
     queue: SimulatedQueue
     bucket: SimulatedBucket
     downloads: SimulatedDownloads
-    deliveries: SimulatedDeliveries
+    receivers: SimulatedReceivers
     secrets: SimulatedSecrets
     poyo: SimulatedPoyo
 
 
-class Instance:
-    """One sandbox of one function; a killed one is never used again."""
+class Sandbox:
+    """One sandbox of one function; a killed sandbox is never reused."""
 
-    def __init__(self, name: str, world: World, wires: Wires) -> None:
-        self._world = world
+    def __init__(self, name: str, simulator: Simulator, services: ExternalServices) -> None:
+        self._simulator = simulator
         self._skew_ms = 0
         self._set_clock()
-        chance = random.Random(world.chance.getrandbits(64))  # noqa: S311 - a story, not a secret
+        rng = random.Random(simulator.rng.getrandbits(64))  # noqa: S311 - seeded, not secret
         self.name = name
-        self.clock = Clock(now_ms=lambda: world.now + self._skew_ms, rng=chance, limits=Limits())
-        self.repository = CountingStore(cast(Table, wires.table), world)
-        self.queue = TaskQueue(cast(Any, wires.queue), "queue")
-        seconds: Callable[[], float] = lambda: world.now / 1000  # noqa: E731
+        self.clock = Clock(now_ms=lambda: simulator.now + self._skew_ms, rng=rng, limits=Limits())
+        self.repository = CountingRepository(cast(Table, services.table), simulator)
+        self.queue = TaskQueue(cast(Any, services.queue), "queue")
+        seconds: Callable[[], float] = lambda: simulator.now / 1000  # noqa: E731
         self.callback_keys = CallbackKeys(
-            CachedSecret(cast(Any, wires.secrets), "callback", seconds)
+            CachedSecret(cast(Any, services.secrets), "callback", seconds)
         )
-        keys = ApiKeys(CachedSecret(cast(Any, wires.secrets), "api", seconds))
+        keys = ApiKeys(CachedSecret(cast(Any, services.secrets), "api", seconds))
         poyo = PoyoClient(
-            send=wires.poyo.send, base_url=ORIGIN, key=keys.poyo_key, refresh_key=keys.refresh_key
+            send=services.poyo.send,
+            base_url=ORIGIN,
+            key=keys.poyo_key,
+            refresh_key=keys.refresh_key,
         )
         self.submitter = Submitter(
             repository=self.repository,
             poyo=poyo,
             queue=self.queue,
             callback_keys=self.callback_keys,
-            uploads=UploadBucket(cast(Any, wires.bucket), "bucket"),
+            uploads=UploadBucket(cast(Any, services.bucket), "bucket"),
             clock=self.clock,
         )
         self.reader = OwnerTasks(
             repository=self.repository,
             queue=self.queue,
             clock=self.clock,
-            sleep=lambda seconds: world.sleep(seconds * 1000),
+            sleep=lambda seconds: simulator.sleep(seconds * 1000),
         )
-        images = ImageBucket(cast(Any, wires.bucket), "bucket")
+        images = ImageBucket(cast(Any, services.bucket), "bucket")
         updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
         self.reconciler = TaskReconciler(
             repository=self.repository,
             poyo=poyo,
             images=images,
-            downloads=cast(ImageDownloader, wires.downloads),
+            downloads=cast(ImageDownloader, services.downloads),
             queue=self.queue,
             submitter=self.submitter,
             notifier=CallerNotifier(
                 images=images,
-                deliveries=cast(NotificationSender, wires.deliveries),
+                deliveries=cast(NotificationSender, services.receivers),
                 keys=keys,
                 updater=updater,
                 clock=self.clock,
@@ -133,10 +139,10 @@ class Instance:
             clock=self.clock,
         )
 
-    def wake(self) -> None:
-        """It thaws for its next run; now and then its clock is set in between."""
-        if self._world.chance.random() < 0.1:
+    def resume(self) -> None:
+        """Prepare for the next invocation; in one of ten cases the clock was corrected in between."""
+        if self._simulator.rng.random() < 0.1:
             self._set_clock()
 
     def _set_clock(self) -> None:
-        self._skew_ms = round(self._world.chance.uniform(-1, 1) * self._world.plan.skew_ms)
+        self._skew_ms = round(self._simulator.rng.uniform(-1, 1) * self._simulator.scenario.skew_ms)

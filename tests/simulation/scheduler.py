@@ -16,27 +16,27 @@ from typing import Any
 import greenlet  # type: ignore[import-untyped]
 
 from tests.simulation.faults import FAULTS
-from tests.simulation.process import Broken, End, Killed, Line, Process
-from tests.simulation.scenario import Plan
+from tests.simulation.process import InvariantViolated, Killed, OnEnd, Process, TraceLine
+from tests.simulation.scenario import Scenario
 
-BEGIN_MS = 1_800_000_000_000  # the simulated world begins on 15 January 2027
+BEGIN_MS = 1_800_000_000_000  # the simulated simulator begins on 15 January 2027
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
-MOST_AIMED = 3  # deaths at the one point that a seed aims at
-MOST_EVENTS = 200_000  # a run that needs more than this is running in circles
+MAX_TARGETED_CRASHES = 3  # deaths at the one point that a seed aims at
+MAX_EVENTS = 200_000  # a run that needs more than this is running in circles
 
 
 @dataclass(eq=False)
-class World:
-    """Time, chance, and everything that is going on."""
+class Simulator:
+    """Time, randomness, and everything that is going on."""
 
-    plan: Plan
-    chance: random.Random
+    scenario: Scenario
+    rng: random.Random
     now: int = BEGIN_MS
-    calm_at: int | None = None  # from here on no wire fails
-    told: list[Line] = field(default_factory=list)
+    fault_free_since: int | None = None  # from here on no wire fails
+    trace: list[TraceLine] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    telling: bool = True
+    tracing: bool = True
     _heap: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     _events: int = 0
     _hub: Any = field(default_factory=greenlet.getcurrent)
@@ -56,14 +56,16 @@ class World:
         return self._heap[0][0] if self._heap else None
 
     @property
-    def calm(self) -> bool:
+    def fault_free(self) -> bool:
         """Whether the faults are over."""
-        return self.calm_at is not None
+        return self.fault_free_since is not None
 
     @property
-    def settled(self) -> bool:
+    def caches_expired(self) -> bool:
         """Whether they are so long over that no secret read while they lasted is still believed."""
-        return self.calm_at is not None and self.now - self.calm_at > 6 * MINUTE_MS
+        return (
+            self.fault_free_since is not None and self.now - self.fault_free_since > 6 * MINUTE_MS
+        )
 
     @property
     def pending(self) -> int:
@@ -75,22 +77,22 @@ class World:
         while self._heap and self._heap[0][0] <= until:
             self.now, _, action = heapq.heappop(self._heap)
             action()
-            if self._events > MOST_EVENTS:
-                raise Broken(f"it runs in circles: {MOST_EVENTS} events")
+            if self._events > MAX_EVENTS:
+                raise InvariantViolated(f"it runs in circles: {MAX_EVENTS} events")
 
     def spawn(
         self,
         actor: str,
-        verb: str,
+        operation: str,
         work: Callable[[], Any],
         *,
         timeout_s: float,
-        ended: Callable[[Process, End], None],
+        on_end: OnEnd,
     ) -> None:
         """Start a process; after `timeout_s` seconds its platform kills it."""
-        process = Process(actor, verb, self.now + round(timeout_s * 1000), work)
+        process = Process(actor, operation, self.now + round(timeout_s * 1000), work)
         process.run = greenlet.greenlet(
-            lambda: process.main(lambda end: ended(process, end)), self._hub
+            lambda: process.main(lambda result: on_end(process, result)), self._hub
         )
         self.at(self.now, lambda: self._resume(process))
 
@@ -108,49 +110,49 @@ class World:
         what: str,
         act: Callable[[], T],
         *,
-        slow: float = 1.0,
-        show: Callable[[T], str] = lambda _: "",
+        latency_factor: float = 1.0,
+        describe: Callable[[T], str] = lambda _: "",
     ) -> T:
         """Have `act` happen at one instant; it may sleep, fail and be cut off before or after.
 
-        `slow` stretches its way there and back; `show` says in the story what came back.
+        `latency_factor` stretches its way there and back; `show` says in the story what came back.
         """
         process = self.process
         process.effects.append(what)
-        point = f"{process.verb} {what}"
+        point = f"{process.operation} {what}"
         self.counts["effect", point] += 1
-        self._cut(f"{point} before", slow)
+        self._crash_point(f"{point} before", latency_factor)
         try:
             result = act()
         except Killed:
             self.counts["crash", f"{point} after"] += 1
-            self.tell(process.actor, what, "done, and the process died")
+            self.record(process.actor, what, "done, and the process died")
             raise
         except Exception as error:
             process.failures.add(what)
-            self.tell(process.actor, what, _named(error))
-            self._cut(f"{point} after", slow)
+            self.record(process.actor, what, _error_name(error))
+            self._crash_point(f"{point} after", latency_factor)
             raise
-        if self.telling:
-            self.tell(process.actor, what, show(result))
-        self._cut(f"{point} after", slow)
+        if self.tracing:
+            self.record(process.actor, what, describe(result))
+        self._crash_point(f"{point} after", latency_factor)
         return result
 
     def fault(self, family: str) -> str | None:
-        """Which fault of `family` strikes now, if any; none does once the world is calm."""
-        if self.calm:
+        """Which fault of `family` strikes now, if any; none does once the simulator is calm."""
+        if self.fault_free:
             return None
-        kind = self.plan.outage(family, self.now - BEGIN_MS)
-        if kind is None and self.chance.random() < self.plan.rates[family]:
-            kind = self.chance.choice(self.plan.kinds.get(family, FAULTS[family]))
+        kind = self.scenario.outage(family, self.now - BEGIN_MS)
+        if kind is None and self.rng.random() < self.scenario.fault_rates[family]:
+            kind = self.rng.choice(self.scenario.fault_kinds.get(family, FAULTS[family]))
         if kind:
             self.counts["fault", f"{family} {kind}"] += 1
         return kind
 
-    def tell(self, actor: str, what: str, outcome: str = "") -> None:
+    def record(self, actor: str, what: str, outcome: str = "") -> None:
         """Add a line to the story."""
-        if self.telling:
-            self.told.append(Line(self.now - BEGIN_MS, actor, what, outcome))
+        if self.tracing:
+            self.trace.append(TraceLine(self.now - BEGIN_MS, actor, what, outcome))
 
     @property
     def process(self) -> Process:
@@ -158,27 +160,30 @@ class World:
         assert self._current is not None, "an effect outside of any process"
         return self._current
 
-    def _cut(self, point: str, slow: float) -> None:
+    def _crash_point(self, point: str, latency_factor: float) -> None:
         """The way of a request or an answer, on which the process may die."""
         try:
-            self._travel(slow)
-            self._survive(point)
+            self._delay(latency_factor)
+            self._maybe_crash(point)
         except Killed:
             self.counts["crash", point] += 1
-            self.tell(self.process.actor, "killed", point)
+            self.record(self.process.actor, "killed", point)
             raise
 
-    def _travel(self, slow: float) -> None:
-        low, high = (1, 30) if self.calm else self.plan.tempo_ms
-        self.sleep(self.chance.uniform(low, high) * slow)
+    def _delay(self, latency_factor: float) -> None:
+        low, high = (1, 30) if self.fault_free else self.scenario.latency_ms
+        self.sleep(self.rng.uniform(low, high) * latency_factor)
 
-    def _survive(self, point: str) -> None:
+    def _maybe_crash(self, point: str) -> None:
         """Raises Killed where the seed has it so."""
-        if self.calm:
+        if self.fault_free:
             return
-        aimed = point == self.plan.target and self.counts["crash", point] < MOST_AIMED
-        rate = 0.5 if aimed else self.plan.kill_rate
-        if rate and self.chance.random() < rate:
+        targeted = (
+            point == self.scenario.crash_point
+            and self.counts["crash", point] < MAX_TARGETED_CRASHES
+        )
+        rate = 0.5 if targeted else self.scenario.crash_rate
+        if rate and self.rng.random() < rate:
             raise Killed
 
     def _resume(self, process: Process) -> None:
@@ -187,7 +192,7 @@ class World:
         self._current = None
 
 
-def _named(error: Exception) -> str:
+def _error_name(error: Exception) -> str:
     response: Any = getattr(error, "response", None)
     code = f" {response['Error']['Code']}" if isinstance(response, dict) else ""
     return f"{type(error).__name__}{code}"

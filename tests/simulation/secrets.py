@@ -5,67 +5,75 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.simulation.bucket import refusal
-from tests.simulation.scheduler import World
+from tests.simulation.bucket import aws_error
+from tests.simulation.scheduler import Simulator
 
-WEBHOOK_KEY = "CANARY-webhook-key"
-NOTIFY_KEYS = {"owner0": "CANARY-notify-key"}  # the other owner's callbacks are not signed
+SIGNING_KEY = "CANARY-webhook-key"
+NOTIFICATION_KEYS = {
+    "owner0": "CANARY-notification-key"
+}  # the other owner's callbacks are not signed
 OVERLAP_MS = 48 * 3_600_000  # a retired key opens nothing; tasks in flight need theirs till then
 
 
 class SimulatedSecrets:
     """`get_secret_value` of boto3's Secrets Manager client, and the operator behind it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, simulator: Simulator) -> None:
         self.poyo_keys = ["sk-CANARY-1"]
         self.accepted = {"sk-CANARY-1"}
         self.kids = ["k1"]
         self.retired = "k0"
         self.changed_at = 0
         self.failed = 0
-        self._world = world
+        self._simulator = simulator
 
     def get_secret_value(self, *, SecretId: str) -> Any:  # noqa: N803
         """The secret as it stands."""
 
         def act() -> str:
-            fault = self._world.fault("secrets.get")
+            fault = self._simulator.fault("secrets.get")
             self.failed += fault is not None
             if fault == "unavailable":
-                raise refusal("InternalServiceError", 500)
+                raise aws_error("InternalServiceError", 500)
             if fault:
                 return "{" if fault == "not_json" else "{}"
             return json.dumps(self._api() if SecretId == "api" else self._callback())
 
-        return {"SecretString": self._world.effect("secrets.get", act)}
+        return {"SecretString": self._simulator.effect("secrets.get", act)}
 
     def rotate_poyo(self, *, overlap_s: float) -> None:
         """A new API key; PoYo takes the old one `overlap_s` seconds longer."""
         old, new = self.poyo_keys[-1], f"sk-CANARY-{len(self.poyo_keys) + 1}"
         self.poyo_keys.append(new)
         self.accepted.add(new)
-        self.changed_at = self._world.now
-        self._world.counts["event", "api_key_rotated"] += 1
-        self._world.tell("operator", "rotates PoYo's key", f"the old one lives {overlap_s} s more")
-        self._world.after(overlap_s, lambda: self.accepted.discard(old))
+        self.changed_at = self._simulator.now
+        self._simulator.counts["event", "api_key_rotated"] += 1
+        self._simulator.record(
+            "operator", "rotates PoYo's key", f"the old one lives {overlap_s} s more"
+        )
+        self._simulator.after(overlap_s, lambda: self.accepted.discard(old))
 
     def rotate_callback(self) -> None:
         """A new key for callback URLs; the one before it goes on opening doors for two days."""
         old, new = self.kids[-1], f"k{len(self.kids) + 1}"
         self.kids.append(new)
-        self._world.counts["event", "callback_key_rotated"] += 1
-        self._world.tell("operator", "rotates the callback key", f"{old} to {new}")
-        self._world.at(self._world.now + OVERLAP_MS, lambda: self._retire(old))
+        self._simulator.counts["event", "callback_key_rotated"] += 1
+        self._simulator.record("operator", "rotates the callback key", f"{old} to {new}")
+        self._simulator.at(self._simulator.now + OVERLAP_MS, lambda: self._retire(old))
 
     def _retire(self, kid: str) -> None:
         self.retired = kid
-        self._world.tell("operator", "retires a callback key", kid)
+        self._simulator.record("operator", "retires a callback key", kid)
 
     def _api(self) -> dict[str, Any]:
-        return {"poyo_api_key": self.poyo_keys[-1], "notification_signing_keys": NOTIFY_KEYS}
+        return {"poyo_api_key": self.poyo_keys[-1], "notification_signing_keys": NOTIFICATION_KEYS}
 
     def _callback(self) -> dict[str, Any]:
         live = self.kids[self.kids.index(self.retired) + 1 :] if self.retired != "k0" else self.kids
         keys = {kid: f"CANARY-callback-key-{kid}" for kid in live}
-        signing = {"poyo_callback_signing_key": WEBHOOK_KEY} if self._world.plan.signed else {}
+        signing = (
+            {"poyo_callback_signing_key": SIGNING_KEY}
+            if self._simulator.scenario.signed_callbacks
+            else {}
+        )
         return {"current": self.kids[-1]} | keys | signing

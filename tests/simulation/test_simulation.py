@@ -1,4 +1,4 @@
-"""300 seeds of the simulation, and that a seed always tells the same story."""
+"""300 seeds of the simulation, and that a seed always tells the same trace."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.run import play
+from tests.simulation.run import run_seed
 
 ROOT = Path(__file__).parents[2]
 CHUNK = 15
 
 
 @pytest.mark.parametrize("first", range(0, 300, CHUNK))
-def test_every_promise_holds(first: int) -> None:
+def test_every_invariant_holds(first: int) -> None:
     for seed in range(first, first + CHUNK):
-        result = play(seed)
+        result = run_seed(seed)
 
-        assert result.broken is None, f"make simulate SEED={seed}: {result.broken}"
+        assert result.violation is None, f"make simulate SEED={seed}: {result.violation}"
 
 
-def test_the_rest_holds_although_poyo_denies_what_it_made() -> None:
+def test_invariants_hold_when_poyo_denies_tasks_that_it_created() -> None:
     for seed in range(30):
-        result = play(seed, lies=True)
+        result = run_seed(seed, upstream_denies=True)
 
-        assert result.broken is None, f"seed {seed} with lies: {result.broken}"
+        assert result.violation is None, f"seed {seed} with lies: {result.violation}"
 
 
 @pytest.mark.parametrize("seed", [7, 42])
-def test_a_seed_tells_the_same_story_in_every_process(seed: int) -> None:
-    program = f"from tests.simulation.run import play; print(play({seed}, telling=True).digest)"
-    here = play(seed, telling=True).digest
+def test_seed_gives_the_same_trace_in_every_process(seed: int) -> None:
+    program = (
+        f"from tests.simulation.run import run_seed; print(run_seed({seed}, tracing=True).digest)"
+    )
+    expected = run_seed(seed, tracing=True).digest
 
     there = subprocess.run(
         [sys.executable, "-c", program],
@@ -44,18 +46,20 @@ def test_a_seed_tells_the_same_story_in_every_process(seed: int) -> None:
         check=True,
     )
 
-    assert there.stdout.strip() == here
+    assert there.stdout.strip() == expected
 
 
-def test_telling_a_story_does_not_change_it() -> None:
-    silent, told = play(42), play(42, telling=True)
+def test_tracing_does_not_change_a_run() -> None:
+    untraced, traced = run_seed(42), run_seed(42, tracing=True)
 
-    assert silent.counts == told.counts
-    assert told.story
+    assert untraced.counts == traced.counts
+    assert traced.trace
 
 
-def test_no_story_tells_a_secret() -> None:
-    story = "\n".join(str(line) for seed in range(20) for line in play(seed, telling=True).story)
+def test_no_trace_contains_a_secret() -> None:
+    trace = "\n".join(
+        str(line) for seed in range(20) for line in run_seed(seed, tracing=True).trace
+    )
 
-    assert "CANARY" not in story
-    assert "https://" not in story
+    assert "CANARY" not in trace
+    assert "https://" not in trace

@@ -10,11 +10,11 @@ from typing import Any
 
 from imagetasks.errors import RequestNotSent, ResponseLost
 from imagetasks.poyo.reply import HttpResponse
-from tests.simulation import answers
-from tests.simulation.faults import LIES
-from tests.simulation.scheduler import World
+from tests.simulation import upstream_responses
+from tests.simulation.faults import DENIED_CREATIONS
+from tests.simulation.scheduler import Simulator
 from tests.simulation.secrets import SimulatedSecrets
-from tests.simulation.upstream_ledger import FAILURES, Ledger, Made, Post
+from tests.simulation.upstream_ledger import FAILURES, Ledger, PoyoTask, Submit
 
 ORIGIN = "https://poyo.invalid"
 ESTIMATE = Decimal(2)
@@ -24,11 +24,11 @@ ESTIMATE = Decimal(2)
 class SimulatedPoyo:
     """PoYo's account and its wire; `send` is what `imagetasks.wire.send` is in production."""
 
-    world: World
+    simulator: Simulator
     ledger: Ledger
     secrets: SimulatedSecrets
-    posted: Callable[[str, str], None]
-    refused_at: int = 0  # the last 401
+    check_submit: Callable[[str, str], None]
+    rejected_at: int = 0  # the last 401
     macs: set[str] = field(default_factory=set)
 
     def send(
@@ -45,7 +45,9 @@ class SimulatedPoyo:
             what: Callable[[], HttpResponse] = lambda: self._submit(headers, body or b"", read_s)  # noqa: E731
         else:
             what = lambda: self._status(headers, url.rpartition("/")[2], read_s)  # noqa: E731
-        return self.world.effect(f"poyo.{method}", what, show=lambda reply: f"HTTP {reply.status}")
+        return self.simulator.effect(
+            f"poyo.{method}", what, describe=lambda reply: f"HTTP {reply.status}"
+        )
 
     # The paid door
 
@@ -57,113 +59,127 @@ class SimulatedPoyo:
         order = str(said["input"]["prompt"]).removeprefix("CANARY-prompt ")
         task_id = headers["Idempotency-Key"]
         self.macs.add(str(said["callback_url"]).rpartition("/")[2])
-        self.posted(order, task_id)
-        self.ledger.outdated.discard(order)
+        self.check_submit(order, task_id)
+        self.ledger.outdated_key_orders.discard(order)
         if fault == "request_lost":
-            return self._lost(order, read_s)
+            return self._request_lost(order, read_s)
         key = headers["Authorization"].removeprefix("Bearer ")
         echo = {"prompt": said["input"]["prompt"], "key": key, "url": said["callback_url"]}
         if key not in self.secrets.accepted:
-            if key != self.secrets.poyo_keys[-1] and not self._refused_lately():
-                self.ledger.outdated.add(order)
-            fault = "unauthorised_401"
-        if fault == "unauthorised_401":
-            self.refused_at = self.world.now
-        if fault and fault in LIES:
-            self.ledger.make(order, task_id, said["callback_url"], lied=True)
-            return self._refused(order, fault.removesuffix("_created"), echo)
+            if key != self.secrets.poyo_keys[-1] and not self._rejected_lately():
+                self.ledger.outdated_key_orders.add(order)
+            fault = "unauthorized_401"
+        if fault == "unauthorized_401":
+            self.rejected_at = self.simulator.now
+        if fault and fault in DENIED_CREATIONS:
+            self.ledger.create_task(order, task_id, said["callback_url"], creation_denied=True)
+            return self._rejection(order, fault.removesuffix("_created"), echo)
         if fault and fault.endswith("_created"):
-            self.ledger.make(order, task_id, said["callback_url"])
-            return self._unclear(order, fault.removesuffix("_created"), echo)
-        if fault and fault not in ("answer_lost", "answer_late"):
-            return self._refused(order, fault, echo)
-        made = self.ledger.make(order, task_id, said["callback_url"])
-        self._note(order, "made")
-        if fault == "answer_lost":
-            self.world.sleep(self.world.chance.uniform(0, read_s * 1000))
+            self.ledger.create_task(order, task_id, said["callback_url"])
+            return self._unclear_response(order, fault.removesuffix("_created"), echo)
+        if fault and fault not in ("response_lost", "response_delayed"):
+            return self._rejection(order, fault, echo)
+        task = self.ledger.create_task(order, task_id, said["callback_url"])
+        self._note(order, "created")
+        if fault == "response_lost":
+            self.simulator.sleep(self.simulator.rng.uniform(0, read_s * 1000))
             raise ResponseLost("RemoteDisconnected")
-        self._answer_after(read_s, late=fault == "answer_late")
-        made.told = self.world.process
-        return answers.accepted(made.poyo_id, self.world.chance)
+        self._delay_response(read_s, delayed=fault == "response_delayed")
+        task.answered = self.simulator.process
+        return upstream_responses.submit_response(task.poyo_id, self.simulator.rng)
 
     def _submit_fault(self) -> str | None:
-        if self.world.plan.lies and not self.world.calm and self.world.chance.random() < 0.3:
-            kind = self.world.chance.choice(LIES)
-            self.world.counts["lie", kind] += 1
+        if (
+            self.simulator.scenario.upstream_denies
+            and not self.simulator.fault_free
+            and self.simulator.rng.random() < 0.3
+        ):
+            kind = self.simulator.rng.choice(DENIED_CREATIONS)
+            self.simulator.counts["denied_creation", kind] += 1
             return kind
-        return self.world.fault("poyo.submit")
+        return self.simulator.fault("poyo.submit")
 
-    def _lost(self, order: str, read_s: float) -> HttpResponse:
+    def _request_lost(self, order: str, read_s: float) -> HttpResponse:
         self._note(order, "unclear")
-        self.world.sleep(read_s * 1000)
+        self.simulator.sleep(read_s * 1000)
         raise ResponseLost("ReadTimeout")
 
-    def _unclear(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
+    def _unclear_response(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
         self._note(order, "unclear")
-        known = kind in answers.TROUBLE or kind.endswith("_in_200") or kind == "html_502"
-        return answers.trouble(kind, echo) if known else answers.garbage(kind)
+        known = kind in upstream_responses.ERRORS or kind.endswith("_in_200") or kind == "html_502"
+        return (
+            upstream_responses.error_response(kind, echo)
+            if known
+            else upstream_responses.unusable_response(kind)
+        )
 
-    def _refused(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
-        """Nothing was made: some may be sent again, some never, 408 and 5xx do not say so."""
-        later = kind.startswith(("busy_429", "unauthorised_401"))
+    def _rejection(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
+        """Nothing was task: some may be sent again, some never, 408 and 5xx do not say so."""
+        later = kind.startswith(("busy_429", "unauthorized_401"))
         unclear = kind.startswith(("timeout_408", "error_500", "html_502"))
-        outcome = "later" if later else "unclear" if unclear else "refused"
+        outcome = "retryable" if later else "unclear" if unclear else "rejected"
         self._note(order, outcome)
-        return answers.trouble(kind, echo)
+        return upstream_responses.error_response(kind, echo)
 
-    def _answer_after(self, read_s: float, *, late: bool) -> None:
+    def _delay_response(self, read_s: float, *, delayed: bool) -> None:
         """The answer takes its time; past `read_s` nobody is there to hear it."""
-        slow = (8_000, 16_000) if late else (20, 400) if self.world.calm else (20, 4000)
-        takes = self.world.chance.uniform(*slow)
-        self.world.sleep(min(takes, read_s * 1000))
+        slow = (
+            (8_000, 16_000) if delayed else (20, 400) if self.simulator.fault_free else (20, 4000)
+        )
+        takes = self.simulator.rng.uniform(*slow)
+        self.simulator.sleep(min(takes, read_s * 1000))
         if takes > read_s * 1000:
             raise ResponseLost("ReadTimeout")
 
     def _note(self, order: str, outcome: str) -> None:
-        self.ledger.posts.append(Post(order, outcome))
+        self.ledger.submits.append(Submit(order, outcome))
 
     # The free door
 
     def _status(self, headers: Mapping[str, str], poyo_id: str, read_s: float) -> HttpResponse:
-        fault = self.world.fault("poyo.status")
+        fault = self.simulator.fault("poyo.status")
         if fault == "not_sent":
             raise RequestNotSent("ConnectTimeoutError")
-        self.world.sleep(self.world.chance.uniform(5, 300))
-        if fault == "answer_lost":
+        self.simulator.sleep(self.simulator.rng.uniform(5, 300))
+        if fault == "response_lost":
             raise ResponseLost("ReadTimeout")
         key = headers["Authorization"].removeprefix("Bearer ")
-        made = self.ledger.find(poyo_id)
+        task = self.ledger.find(poyo_id)
         if key not in self.secrets.accepted:
-            self.refused_at = self.world.now
-            return answers.trouble("unauthorised_401", {"key": key})
-        if fault == "unauthorised_401":
-            self.refused_at = self.world.now
-        if made is None or self.world.now < made.known_at or fault == "unknown_404":
-            if made:
-                made.not_found_count += 1
-            return answers.trouble("unknown_404", {})
+            self.rejected_at = self.simulator.now
+            return upstream_responses.error_response("unauthorized_401", {"key": key})
+        if fault == "unauthorized_401":
+            self.rejected_at = self.simulator.now
+        if task is None or self.simulator.now < task.visible_at or fault == "not_found_404":
+            if task:
+                task.not_found_count += 1
+            return upstream_responses.error_response("not_found_404", {})
         if fault == "garbage_200":
-            return answers.garbage(fault)
-        if fault and fault not in ("behind", "no_files"):
-            return answers.trouble(fault, {"key": key, "url": made.callback_url})
-        data = self._data(made, fault)
-        return HttpResponse(200, answers.state(data, wrapped=self.world.chance.random() < 0.8))
+            return upstream_responses.unusable_response(fault)
+        if fault and fault not in ("stale", "no_files"):
+            return upstream_responses.error_response(fault, {"key": key, "url": task.callback_url})
+        data = self._data(task, fault)
+        return HttpResponse(
+            200, upstream_responses.task_body(data, wrapped=self.simulator.rng.random() < 0.8)
+        )
 
-    def _refused_lately(self) -> bool:
+    def _rejected_lately(self) -> bool:
         """Whether somebody may have read the key again for a 401 a moment ago, and waits a little
         before doing it once more."""
-        return self.world.now - self.refused_at < 6000
+        return self.simulator.now - self.rejected_at < 6000
 
-    def _data(self, made: Made, fault: str | None) -> dict[str, Any]:
+    def _data(self, task: PoyoTask, fault: str | None) -> dict[str, Any]:
         """The task object as of now, or as of some time ago."""
-        chance = self.world.chance
-        if fault == "behind" or not made.ended(self.world.now):
-            return answers.running(made.poyo_id, chance.randint(0, 9900) / 100, chance)
-        if made.end in FAILURES:
-            return answers.failed(made.poyo_id, FAILURES[made.end], chance)
+        rng = self.simulator.rng
+        if fault == "stale" or not task.ended(self.simulator.now):
+            return upstream_responses.running_task(task.poyo_id, rng.randint(0, 9900) / 100, rng)
+        if task.result in FAILURES:
+            return upstream_responses.failed_task(task.poyo_id, FAILURES[task.result], rng)
         if fault == "no_files":
-            made.spoilt += 1
-        data = answers.finished(made.poyo_id, () if fault == "no_files" else made.urls, chance)
+            task.invalid_results += 1
+        data = upstream_responses.finished_task(
+            task.poyo_id, () if fault == "no_files" else task.urls, rng
+        )
         said = data.get("credits_amount")
-        made.meter.add(ESTIMATE if said is None else Decimal(str(said)))
+        task.reported_credits.add(ESTIMATE if said is None else Decimal(str(said)))
         return data

@@ -36,7 +36,7 @@ from imagetasks.tasks.task import (
     to_item,
 )
 from imagetasks.tasks.transitions import TransitionWrite, WriteStamp
-from tests.simulation.table_state import Rows
+from tests.simulation.table_state import InMemoryTable
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import aws
 from tests.support.fakes import START, task
@@ -114,7 +114,7 @@ def on_moto() -> Iterator[Table]:
 class Chance:
     """Draws operations that are about as often allowed as refused."""
 
-    def __init__(self, seed: int, rows: Rows) -> None:
+    def __init__(self, seed: int, rows: InMemoryTable) -> None:
         self._random = random.Random(seed)  # noqa: S311 - the same operations every time
         self._rows = rows
         self._stamps = 0
@@ -325,7 +325,7 @@ def _outcome(operation: Operation, engine: Engine) -> tuple[str, Any]:
 def test_the_simulated_table_does_what_the_engine_does(
     request: pytest.FixtureRequest, engine: str, seed: int
 ) -> None:
-    real, rows = request.getfixturevalue(engine), Rows()
+    real, rows = request.getfixturevalue(engine), InMemoryTable()
     chance = Chance(seed, rows)
     seen: Counter[tuple[str, str]] = Counter()
 

@@ -14,16 +14,16 @@ HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></ht
 FINISHED = ("finished", "finished", "finished", "completed", "success")
 FAILED = ("failed", "failed", "error", "cancelled")
 RUNNING = ("running", "processing", "not_started", "queued", "pending", "rendering")
-TROUBLE = {
+ERRORS = {
     "busy_429": (429, "rate_limit_error", "Too many requests"),
     "busy_429_with_wait": (429, "rate_limit_error", "Rate limited, try again in 37 seconds"),
     "invalid_400": (400, "validation_error", "size is not supported"),
     "moderated_400": (400, "content_moderation_error", "Your prompt was flagged: {prompt}"),
-    "unauthorised_401": (401, "authentication_error", "Invalid API key {key}"),
-    "empty_402": (402, "insufficient_credits_error", "Not enough credits for {prompt}"),
+    "unauthorized_401": (401, "authentication_error", "Invalid API key {key}"),
+    "no_credits_402": (402, "insufficient_credits_error", "Not enough credits for {prompt}"),
     "forbidden_403": (403, "permission_denied_error", "{key} may not call {url}"),
-    "no_model_404": (404, "resource_not_found_error", "Unknown model"),
-    "unknown_404": (404, "resource_not_found_error", "Task not found"),
+    "model_not_found_404": (404, "resource_not_found_error", "Unknown model"),
+    "not_found_404": (404, "resource_not_found_error", "Task not found"),
     "unprocessable_422": (422, "validation_error", "callback_url {url} is not usable"),
     "timeout_408": (408, "timeout", "Request timeout"),
     "error_500": (500, "server_error", "Server exception while posting to {url}"),
@@ -31,17 +31,17 @@ TROUBLE = {
 """Status, type and message; PoYo is careless and repeats what it was sent."""
 
 
-def trouble(kind: str, echo: dict[str, str]) -> HttpResponse:
+def error_response(kind: str, echo: dict[str, str]) -> HttpResponse:
     """An error answer; `..._in_200` is one that arrives on HTTP 200, `html_502` is a proxy's."""
     if kind == "html_502":
         return HttpResponse(502, HTML)
-    status, name, message = TROUBLE[kind.removesuffix("_in_200")]
+    status, name, message = ERRORS[kind.removesuffix("_in_200")]
     error = {"message": message.format(**echo), "type": name}
     body = json.dumps({"code": status, "error": error}).encode()
     return HttpResponse(200 if kind.endswith("_in_200") else status, body)
 
 
-def garbage(kind: str) -> HttpResponse:
+def unusable_response(kind: str) -> HttpResponse:
     """HTTP 200 with something in it that says nothing."""
     bodies = {
         "garbage_200": b'{"code":200,"data":{"task_i',
@@ -51,47 +51,45 @@ def garbage(kind: str) -> HttpResponse:
     return HttpResponse(200, bodies[kind])
 
 
-def accepted(poyo_id: str, chance: random.Random) -> HttpResponse:
+def submit_response(poyo_id: str, rng: random.Random) -> HttpResponse:
     """PoYo took the order."""
     data = {"task_id": poyo_id, "status": "not_started", "created_time": "2026-08-07T07:41:33"}
-    return HttpResponse(
-        200, json.dumps({"code": chance.choice((200, 200, 0)), "data": data}).encode()
-    )
+    return HttpResponse(200, json.dumps({"code": rng.choice((200, 200, 0)), "data": data}).encode())
 
 
-def state(data: dict[str, Any], *, wrapped: bool) -> bytes:
+def task_body(data: dict[str, Any], *, wrapped: bool) -> bytes:
     """A task object, as `data` or bare."""
     return json.dumps({"code": 200, "data": data} if wrapped else data).encode()
 
 
-def running(poyo_id: str, progress: float, chance: random.Random) -> dict[str, Any]:
+def running_task(poyo_id: str, progress: float, rng: random.Random) -> dict[str, Any]:
     """A task that PoYo is still at."""
-    data: dict[str, Any] = {"task_id": poyo_id, "status": chance.choice(RUNNING), "files": []}
-    if chance.random() < 0.7:
-        data["progress"] = chance.choice((progress, round(progress), None))
+    data: dict[str, Any] = {"task_id": poyo_id, "status": rng.choice(RUNNING), "files": []}
+    if rng.random() < 0.7:
+        data["progress"] = rng.choice((progress, round(progress), None))
     return data
 
 
-def failed(poyo_id: str, message: str, chance: random.Random) -> dict[str, Any]:
+def failed_task(poyo_id: str, message: str, rng: random.Random) -> dict[str, Any]:
     """A task that PoYo could not do: HTTP 200 and code 200 all the same."""
-    status = chance.choice(FAILED)
+    status = rng.choice(FAILED)
     return {"task_id": poyo_id, "status": status, "files": [], "error_message": message}
 
 
-def finished(poyo_id: str, urls: tuple[str, ...], chance: random.Random) -> dict[str, Any]:
+def finished_task(poyo_id: str, urls: tuple[str, ...], rng: random.Random) -> dict[str, Any]:
     """A task that PoYo has done; keys that are only sometimes there are sometimes missing."""
     files = [{"file_url": url, "file_type": "image"} for url in urls]
     data: dict[str, Any] = {
         "task_id": poyo_id,
-        "status": chance.choice(FINISHED),
+        "status": rng.choice(FINISHED),
         "files": files,
         "error_message": None,
     }
-    if chance.random() < 0.7:
-        data |= {"progress": 100.0, "credits_amount": chance.choice((2.0, "2", None, 2.5))}
+    if rng.random() < 0.7:
+        data |= {"progress": 100.0, "credits_amount": rng.choice((2.0, "2", None, 2.5))}
     return data
 
 
-def picture(name: str) -> bytes:
+def png(name: str) -> bytes:
     """The bytes of a PNG that is like no other."""
     return PNG_HEAD + struct.pack(">II", 1024, 1024) + name.encode() + PNG_TAIL
