@@ -1,1 +1,1 @@
-"""Commands for whoever runs a deployed stack."""
+"""Commands for the operator of a deployed stack."""

@@ -1,10 +1,10 @@
-"""Looks a deployed stack over and says of each part: ok, or what is wrong and what to do next.
+"""Checks every part of a deployed stack. Prints ok, or the problem and what to do next.
 
 python -m cli.doctor                          the stack imagetasks
 python -m cli.doctor --stack imagetasks-prod
 
-It changes nothing, prints no key, and exits 0 only when all is well. From outside it asks PoYo's
-balance and /health, and calls back once with a forged URL, which must be refused.
+It changes nothing, prints no key, and exits 0 only if every check passes. It also sends requests from
+outside: it reads PoYo's balance and /health, and sends one forged callback, which must be rejected.
 """
 
 from __future__ import annotations
@@ -18,135 +18,142 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import findings
-from cli.findings import PAGE, Finding, Findings
-from cli.stack import Stack, Values, Wrong, asking
+from cli.findings import OPERATING, Finding, Findings
+from cli.stack import CommandError, Stack, Values, argument_parser
 from imagetasks.poyo.reply import HttpResponse
 
 FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
-QUEUES = {
+ALARM_BY_DEAD_LETTER_QUEUE = {
     "TaskDeadLetterQueueUrl": "DeadLettersAlarm",
     "FailedInvocationQueueUrl": "FailedInvocationsAlarm",
 }
-COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
-SWEPT_WITHIN_S = 300
-PATIENCE_S = (5, 35)  # to connect, and a little over the gateway's own 30 s
-FORGED = f"/callbacks/poyo/k1/{'a' * 26}/forged-by-the-doctor"  # of no task, and under no key
-SPOILT = (ValueError, TypeError, KeyError, RecursionError)  # a secret whose text is not repeated
+MESSAGE_COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+SWEEP_WINDOW_S = 300
+TIMEOUT_S = (5, 35)  # connect, read; API Gateway itself answers within 30 s
+FORGED_CALLBACK = (
+    f"/callbacks/poyo/k1/{'a' * 26}/forged-by-the-doctor"  # no such task, invalid token
+)
+# Raised for a secret with an unexpected shape. The errors' own texts may quote a key: never print them.
+MALFORMED_SECRET = (ValueError, TypeError, KeyError, RecursionError)
 
 
-def complete(stack: Stack) -> Findings:
-    """The stack as CloudFormation sees it."""
+def check_stack(stack: Stack) -> Findings:
+    """CloudFormation's status of the stack and of each resource."""
     resources = {name: each["ResourceStatus"] for name, each in stack.resources.items()}
-    yield findings.standing(stack.name, stack.status, resources)
+    yield findings.stack_status(stack.name, stack.status, resources)
 
 
-def functions(stack: Stack) -> Findings:
-    """What runs is the alias `live`, with the settings of the version that was published last."""
+def check_functions(stack: Stack) -> Findings:
+    """Whether the alias `live` of each function has the settings that were deployed last."""
     client = stack.client("lambda")
     for name in FUNCTIONS:
         function = stack.output(f"{name}Name")
         latest = _settings(client.get_function_configuration(FunctionName=function))
-        live = client.get_function_configuration(FunctionName=function, Qualifier="live")
-        yield findings.settled(name, latest, _settings(live))
+        live = _settings(client.get_function_configuration(FunctionName=function, Qualifier="live"))
+        yield findings.function_settings(name, latest, live)
         if name == "ApiFunction":
-            used = str(_settings(live).get("PUBLIC_URL", ""))
-            yield findings.public(stack.parameter("PublicUrl"), used)
+            used = str(live.get("PUBLIC_URL", ""))
+            yield findings.public_url(stack.parameter("PublicUrl"), used)
 
 
-def keys(stack: Stack) -> Findings:
-    """The shape of both secrets."""
+def _settings(configuration: Values) -> Values:
+    return dict(configuration.get("Environment", {}).get("Variables", {}))
+
+
+def check_keys(stack: Stack) -> Findings:
+    """The contents of both secrets."""
     yield from _secret(stack, "ApiSecretArn", findings.api_keys)
     yield from _secret(stack, "CallbackSecretArn", findings.callback_keys)
 
 
-def _secret(stack: Stack, output: str, judge: Callable[[Values], Findings]) -> Findings:
+def _secret(stack: Stack, output: str, check: Callable[[Values], Findings]) -> Findings:
     try:
         values = stack.secret(output)
-    except SPOILT:
-        todo = "put an earlier version of it back (AWSPREVIOUS), then run this again"
-        yield Finding("keys", f"the secret {output} is no JSON object", todo)
+    except MALFORMED_SECRET:
+        todo = "restore an earlier version of the secret (AWSPREVIOUS), then run this again"
+        yield Finding("keys", f"the secret {output} is not a JSON object", todo)
     else:
-        yield from judge(values)
+        yield from check(values)
 
 
-def account(stack: Stack) -> Findings:
-    """PoYo's key, tried at PoYo."""
+def check_poyo(stack: Stack) -> Findings:
+    """Whether PoYo accepts the stored key. Without a key check_keys has reported it already."""
     try:
         key = findings.poyo_key(stack.secret("ApiSecretArn"))
-    except SPOILT:
+    except MALFORMED_SECRET:
         key = ""
-    if key:  # else it has been said already
+    if key:
         url = f"{stack.parameter('PoyoBaseUrl')}/api/user/balance"
-        yield findings.balance(asked("GET", url, {"Authorization": f"Bearer {key}"}))
+        yield findings.balance(fetch("GET", url, {"Authorization": f"Bearer {key}"}))
 
 
-def doors(stack: Stack) -> Findings:
-    """The API from outside, by its own address and by yours, and the callbacks' door."""
-    own, yours = stack.api_url(), stack.parameter("PublicUrl")
-    for name, url in (("ApiUrl", own), ("PublicUrl", yours)):
+def check_api(stack: Stack) -> Findings:
+    """The API from outside, at its own URL and at PublicUrl, and the callback route."""
+    api_url, public_url = stack.api_url(), stack.parameter("PublicUrl")
+    for name, url in (("ApiUrl", api_url), ("PublicUrl", public_url)):
         if url:
-            yield findings.health(name, asked("GET", f"{url}/health"))
-    yield findings.callback(asked("POST", (yours or own) + FORGED))
+            yield findings.health(name, fetch("GET", f"{url}/health"))
+    yield findings.callback(fetch("POST", (public_url or api_url) + FORGED_CALLBACK))
 
 
-def asked(method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse | str:
-    """The answer, or the kind of failure when there was none."""
+def fetch(method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse | str:
+    """The response, or the name of the exception if there was none."""
     try:
-        answer = requests.request(
+        response = requests.request(
             method,
             url,
             headers={"User-Agent": "imagetasks/1", **(headers or {})},
-            auth=lambda request: request,  # or a .netrc would put its own key there
-            timeout=PATIENCE_S,
+            auth=lambda request: request,  # keeps requests from sending credentials of a .netrc
+            timeout=TIMEOUT_S,
             allow_redirects=False,
         )
     except requests.RequestException as error:
         return type(error).__name__
-    return HttpResponse(answer.status_code, answer.content)
+    return HttpResponse(response.status_code, response.content)
 
 
-def sweep(stack: Stack) -> Findings:
-    """Whether stuck tasks are looked for, and were lately."""
+def check_sweep(stack: Stack) -> Findings:
+    """Whether the sweep's schedule is enabled and a sweep has completed recently."""
     name = stack.resource("SweepFunctionEveryMinute")
     state = stack.client("scheduler").get_schedule(Name=name)["State"]
     if state != "ENABLED":
         todo = f"enable {name} in EventBridge Scheduler, or deploy again"
         yield Finding("sweep", f"its schedule is {state}", todo)
-    found = (
+    pages = (
         stack.client("logs")
         .get_paginator("filter_log_events")
         .paginate(
             logGroupName=stack.resource("SweepLogs"),
-            filterPattern='"swept"',
-            startTime=int((time.time() - SWEPT_WITHIN_S) * 1000),
+            filterPattern='"sweep_completed"',
+            startTime=int((time.time() - SWEEP_WINDOW_S) * 1000),
         )
     )
-    yield findings.swept(any(page["events"] for page in found))
+    yield findings.sweep_ran(any(page["events"] for page in pages))
 
 
-def queue(stack: Stack) -> Findings:
-    """Whether bells are heard, and which could not be."""
+def check_queue(stack: Stack) -> Findings:
+    """Whether the worker reads the task queue, and whether the dead-letter queues are empty."""
     mapping = stack.resource("WorkerFunctionTaskMessages")
     state = stack.client("lambda").get_event_source_mapping(UUID=mapping)["State"]
     if state == "Enabled":
-        yield Finding("queue", "the worker reads it")
+        yield Finding("queue", "the worker reads the task queue")
     else:
         todo = f"aws lambda update-event-source-mapping --enabled --uuid {mapping}"
-        yield Finding("queue", f"the worker's reading of it is {state}", todo)
-    for output, alarm in QUEUES.items():
-        count = _messages(stack, output)
-        said = f"{output.removesuffix('Url')}: {count or 'empty'}"
-        yield Finding("queue", said, f"see {alarm} in {PAGE}" if count else "")
+        yield Finding("queue", f"the worker's event source mapping is {state}", todo)
+    for output, alarm in ALARM_BY_DEAD_LETTER_QUEUE.items():
+        count = _message_count(stack, output)
+        message = f"{output.removesuffix('Url')}: {count or 'empty'}"
+        yield Finding("queue", message, f"see {alarm} in {OPERATING}" if count else "")
 
 
-def _messages(stack: Stack, output: str) -> int:
+def _message_count(stack: Stack, output: str) -> int:
     sqs, url = stack.client("sqs"), stack.output(output)
-    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=COUNTS)["Attributes"]
-    return sum(int(found.get(name, 0)) for name in COUNTS)
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=MESSAGE_COUNTS)["Attributes"]
+    return sum(int(counts.get(name, 0)) for name in MESSAGE_COUNTS)
 
 
-def alarms(stack: Stack) -> Findings:
-    """The alarms, and whether anybody hears them."""
+def check_alarms(stack: Stack) -> Findings:
+    """The alarms' states, and whether a confirmed subscription receives their mails."""
     names = {
         each["PhysicalResourceId"]: name
         for name, each in stack.resources.items()
@@ -156,71 +163,81 @@ def alarms(stack: Stack) -> Findings:
     topic = stack.resource("AlarmTopic") if stack.parameter("AlarmEmail") else ""
     yield from findings.alarms(names, found["MetricAlarms"], topic)
     if topic:
-        answer = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)
-        yield findings.mail(answer["Subscriptions"])
+        listing = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)
+        yield findings.alarm_subscription(listing["Subscriptions"])
     else:
-        yield Finding("alarms", "nobody is mailed, since AlarmEmail is empty")
+        yield Finding("alarms", "no mail is sent, because AlarmEmail is empty")
 
 
-def table(stack: Stack) -> Findings:
-    """What every task lives in."""
+def check_table(stack: Stack) -> Findings:
+    """Point-in-time recovery of the table that holds the tasks."""
     name = stack.output("TasksTableName")
-    said = stack.client("dynamodb").describe_continuous_backups(TableName=name)
-    backups = said["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
-    yield findings.recoverable(backups, name)
+    described = stack.client("dynamodb").describe_continuous_backups(TableName=name)
+    backups = described["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+    yield findings.table_recovery(backups, name)
 
 
-def bucket(stack: Stack) -> Findings:
-    """What every image lives in."""
+def check_bucket(stack: Stack) -> Findings:
+    """Whether the bucket that holds the images blocks public access."""
     s3, name = stack.client("s3"), stack.output("ImagesBucketName")
     status = s3.get_bucket_policy_status(Bucket=name)["PolicyStatus"]
-    yield findings.closed(_blocks(s3, name), status, name)
+    yield findings.bucket_private(_public_access_block(s3, name), status, name)
 
 
-def _blocks(s3: Any, name: str) -> Values:
+def _public_access_block(s3: Any, name: str) -> Values:
     try:
-        answer = s3.get_public_access_block(Bucket=name)
+        response = s3.get_public_access_block(Bucket=name)
     except ClientError as error:
         if error.response["Error"]["Code"] != "NoSuchPublicAccessBlockConfiguration":
             raise
         return {}
-    return dict(answer["PublicAccessBlockConfiguration"])
+    return dict(response["PublicAccessBlockConfiguration"])
 
 
-CHECKS = (complete, functions, keys, account, doors, sweep, queue, alarms, table, bucket)
+CHECKS = (
+    check_stack,
+    check_functions,
+    check_keys,
+    check_poyo,
+    check_api,
+    check_sweep,
+    check_queue,
+    check_alarms,
+    check_table,
+    check_bucket,
+)
 
 
-def examine(stack: Stack) -> Findings:
-    """Every finding; a check that cannot be made is one, too."""
+def run_checks(stack: Stack) -> Findings:
+    """All findings. A check that fails with an error becomes a finding, and the next one runs."""
     for check in CHECKS:
+        name = check.__name__.removeprefix("check_")
         try:
             yield from check(stack)
         except ClientError as error:
-            code, what = error.response["Error"]["Code"], error.operation_name
-            todo = "may these credentials ask that? is the thing still there? then deploy again"
-            yield Finding(check.__name__, f"not known: {what} answers {code}", todo)
-        except (BotoCoreError, Wrong) as error:
-            yield Finding(check.__name__, f"not known: {error}", "mend that, then run this again")
+            code, operation = error.response["Error"]["Code"], error.operation_name
+            todo = (
+                "check the credentials' permissions and that the resource exists; then deploy again"
+            )
+            yield Finding(name, f"unknown: {operation} failed with {code}", todo)
+        except (BotoCoreError, CommandError) as error:
+            yield Finding(name, f"unknown: {error}", "correct that, then run this again")
 
 
 def main() -> int:
-    """0 when all is well, 1 when anything is not."""
-    options = asking("doctor", __doc__).parse_args()
+    """Print the findings. Returns 0 if every check passes, 1 otherwise."""
+    options = argument_parser("doctor", __doc__).parse_args()
     try:
         stack = Stack(options.stack, options.region)
     except (ClientError, BotoCoreError) as error:
-        print(Finding("stack", str(error), "is it deployed, in this region and this account?"))
+        print(Finding("stack", str(error), "check the stack's name, the region and the account"))
         return 1
-    well = True
-    for finding in examine(stack):
+    healthy = True
+    for finding in run_checks(stack):
         print(finding, flush=True)
-        well = well and not finding.todo
-    print("all is well" if well else "not all is well: see above")
-    return 0 if well else 1
-
-
-def _settings(configuration: Values) -> Values:
-    return dict(configuration.get("Environment", {}).get("Variables", {}))
+        healthy = healthy and not finding.todo
+    print("all checks passed" if healthy else "some checks failed: see above")
+    return 0 if healthy else 1
 
 
 if __name__ == "__main__":

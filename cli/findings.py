@@ -1,4 +1,4 @@
-"""What the doctor makes of what it found: values go in, findings come out, nobody is asked."""
+"""Turns what the doctor has read into findings. Pure functions: no network, no AWS."""
 
 from __future__ import annotations
 
@@ -12,89 +12,90 @@ from pathlib import Path
 
 from cli.stack import Values
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))  # the functions' own modules
+sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))  # makes imagetasks importable
 
 from imagetasks.errors import PoyoUnavailable
 from imagetasks.poyo import client
 from imagetasks.poyo.reply import HttpResponse
 
-GOOD_STATUS = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
-HASH = re.compile(r"[0-9a-f]{64}")
-KEY = re.compile(r"[!-~]{8,}")
-FEW_CREDITS = Decimal(200)  # about a dollar, or a hundred of the cheapest images
-PAGE = "docs/operating.md"
-RELEASE = f"deploy with a ReleaseSha: see Deploying a new version in {PAGE}"
+HEALTHY_STATUSES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
+SHA_256 = re.compile(r"[0-9a-f]{64}")
+POYO_KEY = re.compile(r"[!-~]{8,}")
+LOW_BALANCE = Decimal(200)  # credits: about one US dollar, or a hundred of the cheapest images
+OPERATING = "docs/operating.md"
+DEPLOY_RELEASE = f"deploy with a ReleaseSha: see Deploying a new version in {OPERATING}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How one thing stands; `todo` is what to do next, and empty when all is well."""
+    """The result of one check. `todo` is the next step for the operator, empty if all is well."""
 
-    about: str
-    says: str
+    check: str
+    message: str
     todo: str = ""
-    grave: bool = True
+    failed: bool = True  # with a `todo`: False makes it a warning
 
     def __str__(self) -> str:
-        label = ("WRONG" if self.grave else "warn") if self.todo else "ok"
-        further = f"\n{'':<18} -> {self.todo}" if self.todo else ""
-        return f"{label:<6} {self.about:<10} {self.says}{further}"
+        label = ("FAIL" if self.failed else "warn") if self.todo else "ok"
+        next_step = f"\n{'':<18} -> {self.todo}" if self.todo else ""
+        return f"{label:<6} {self.check:<10} {self.message}{next_step}"
 
 
 Findings = Iterator[Finding]
 
 
-def standing(name: str, status: str, resources: Mapping[str, str]) -> Finding:
-    """The stack by CloudFormation's words for it and for each of its resources."""
-    open_still = [each for each, said in resources.items() if not said.endswith("_COMPLETE")]
-    if status in GOOD_STATUS and not open_still:
+def stack_status(name: str, status: str, resources: Mapping[str, str]) -> Finding:
+    """Whether the stack and each resource (logical id to status) are completely deployed."""
+    incomplete = [each for each, state in resources.items() if not state.endswith("_COMPLETE")]
+    if status in HEALTHY_STATUSES and not incomplete:
         return Finding("stack", f"{name} is {status}, {len(resources)} resources")
-    todo = "look at its events in CloudFormation, then deploy again"
-    return Finding("stack", f"{name} is {status}{listed(open_still)}", todo)
+    todo = "read the stack's events in CloudFormation, then deploy again"
+    return Finding("stack", f"{name} is {status}{join(incomplete)}", todo)
 
 
-def settled(name: str, deployed: Values, used: Values) -> Finding:
-    """Whether a function runs with what was deployed; which settings differ, not what they are."""
-    differing = [key for key in {**deployed, **used} if deployed.get(key) != used.get(key)]
+def function_settings(name: str, deployed: Values, live: Values) -> Finding:
+    """Whether `live` has the deployed settings. Names the differing settings, never their values."""
+    differing = [key for key in {**deployed, **live} if deployed.get(key) != live.get(key)]
     if not differing:
-        return Finding("functions", f"{name} runs as it was deployed")
-    return Finding("functions", f"`live` of {name} has another{listed(differing)}", RELEASE)
+        return Finding("functions", f"{name} runs with the deployed settings")
+    return Finding("functions", f"`live` of {name} has another{join(differing)}", DEPLOY_RELEASE)
 
 
-def public(parameter: str, used: str) -> Finding:
-    """Whether callbacks are ordered to where the parameter says."""
+def public_url(parameter: str, used: str) -> Finding:
+    """Whether the API builds callback URLs with the PublicUrl that was deployed."""
     if parameter == used:
-        return Finding("public", f"PublicUrl is {parameter or 'empty: the address of API Gateway'}")
-    said = f"PublicUrl is {parameter or 'empty'}, the API goes by {used or 'its own address'}"
-    return Finding("public", said, RELEASE)
+        return Finding("public", f"PublicUrl is {parameter or 'empty: the URL of API Gateway'}")
+    message = f"PublicUrl is {parameter or 'empty'}, but the API uses {used or 'its own URL'}"
+    return Finding("public", message, DEPLOY_RELEASE)
 
 
 def poyo_key(values: Values) -> str:
-    """PoYo's key without the quotes of a careless paste; empty when there is none."""
+    """PoYo's key without quotes that were pasted with it; empty if there is no valid one."""
     key = str(values.get("poyo_api_key") or "").strip().strip("\"'").strip()
-    return key if KEY.fullmatch(key) else ""
+    return key if POYO_KEY.fullmatch(key) else ""
 
 
 def api_keys(values: Values) -> Findings:
-    """PoYo's key, and the hashes of the callers' keys."""
+    """Whether the secret holds PoYo's key and valid hashes of the callers' keys."""
     if poyo_key(values):
-        yield Finding("keys", "PoYo's key is there")
+        yield Finding("keys", "PoYo's key is stored")
     else:
-        yield Finding("keys", "there is no PoYo key", "python -m cli.keys poyo")
-    kept = values.get("server_keys")
-    named = kept if isinstance(kept, dict) else {}
-    spoilt = sum(not _hashed(each) for each in named.values())
-    if spoilt:
+        yield Finding("keys", "no PoYo key is stored", "python -m cli.keys poyo")
+    stored = values.get("server_keys")
+    server_keys = stored if isinstance(stored, dict) else {}
+    invalid = sum(not _is_hashed(each) for each in server_keys.values())
+    if invalid:
         todo = "`python -m cli.keys server list`, then `server remove` and `server add` each"
-        yield Finding("keys", f"server keys: {spoilt} of {len(named)} are no SHA-256", todo)
-    elif named:
-        yield Finding("keys", f"server keys: {len(named)}")
+        message = f"server keys: {invalid} of {len(server_keys)} are not SHA-256 hashes"
+        yield Finding("keys", message, todo)
+    elif server_keys:
+        yield Finding("keys", f"server keys: {len(server_keys)}")
     else:
         yield Finding("keys", "no caller has a key", "python -m cli.keys server add NAME")
 
 
 def callback_keys(values: Values) -> Findings:
-    """What callback URLs are made with. Names are not repeated: one may be a key, misplaced."""
+    """Whether `current` names a callback key. Prints no names: one may be a misplaced key."""
     settings = ("current", "poyo_callback_signing_key")
     keys = {name: key for name, key in values.items() if name not in settings}
     current = values.get("current")
@@ -105,112 +106,126 @@ def callback_keys(values: Values) -> Findings:
         yield Finding("keys", "`current` names none of the callback keys", todo)
 
 
-def balance(reply: HttpResponse | str) -> Finding:
-    """What PoYo says of the account."""
-    if isinstance(reply, str):
-        return Finding("poyo", f"no answer: {reply}", "is PoyoBaseUrl right? is PoYo up?")
-    if client.is_unauthorized(reply):
-        return Finding("poyo", "PoYo refuses our key", "`python -m cli.keys poyo` with a valid one")
+def balance(response: HttpResponse | str) -> Finding:
+    """Whether PoYo accepts the key and the account has credits left."""
+    if isinstance(response, str):
+        return Finding("poyo", f"no response: {response}", "check PoyoBaseUrl and PoYo's status")
+    if client.is_unauthorized(response):
+        todo = "`python -m cli.keys poyo` with a valid one"
+        return Finding("poyo", "PoYo rejects the stored key", todo)
     try:
-        left = client.parse_balance(reply)
+        credits_left = client.parse_balance(response)
     except PoyoUnavailable:
-        todo = "is PoyoBaseUrl right? is PoYo up? does the account stand?"
-        return Finding("poyo", f"PoYo answers {reply.status} and tells no balance", todo)
-    if left < FEW_CREDITS:
-        return Finding("poyo", f"{left:.0f} credits are left", "top up the account", left <= 0)
-    return Finding("poyo", f"the key works, {left:.0f} credits are left")
+        todo = "check PoyoBaseUrl, PoYo's status and the account"
+        return Finding("poyo", f"PoYo responds {response.status} without a balance", todo)
+    if credits_left < LOW_BALANCE:
+        message, empty = f"{credits_left:.0f} credits are left", credits_left <= 0
+        return Finding("poyo", message, "top up the account", failed=empty)
+    return Finding("poyo", f"the key works, {credits_left:.0f} credits are left")
 
 
-def health(name: str, reply: HttpResponse | str) -> Finding:
-    """Whether it is our function that answers there."""
-    if not isinstance(reply, str) and (reply.status, _json(reply).get("status")) == (200, "ok"):
-        return Finding("api", f"{name} answers")
+def health(name: str, response: HttpResponse | str) -> Finding:
+    """Whether /health at the URL is answered by our own function."""
+    body = {} if isinstance(response, str) else _json_object(response)
+    if not isinstance(response, str) and (response.status, body.get("status")) == (200, "ok"):
+        return Finding("api", f"{name} responds")
     todo = {
-        "ApiUrl": "errors in the log of ApiFunction? is the account at its Lambda limit?",
-        "PublicUrl": "does its name lead to ApiUrl, with all paths? is its certificate valid?",
+        "ApiUrl": "look for errors in the log of ApiFunction; check the account's Lambda limit",
+        "PublicUrl": "check that its name leads to ApiUrl with all paths, and its certificate",
     }[name]
-    return Finding("api", f"{name}: {_said(reply)}", todo)
+    return Finding("api", f"{name}: {_describe(response)}", todo)
 
 
-def callback(reply: HttpResponse | str) -> Finding:
-    """Whether a forged callback is refused by us, and not by somebody in front of us."""
-    said = {} if isinstance(reply, str) else _json(reply)
-    if not isinstance(reply, str) and (reply.status, said.get("code")) == (404, "not_found"):
-        return Finding("callbacks", "the door is there and refuses a forged one")
-    if said.get("code") in ("unavailable", "internal"):
-        todo = "`not_rung` in the log of WebhookFunction names the error; can it read its secret?"
+def callback(response: HttpResponse | str) -> Finding:
+    """Whether our own function rejects a forged callback, and not a proxy or firewall before it."""
+    body = {} if isinstance(response, str) else _json_object(response)
+    if not isinstance(response, str) and (response.status, body.get("code")) == (404, "not_found"):
+        return Finding("callbacks", "the callback route is reachable and rejects a forged callback")
+    if body.get("code") in ("unavailable", "internal"):
+        todo = (
+            "read the error of `callback_not_enqueued` in the log of WebhookFunction;"
+            " check that it can read its secret"
+        )
     else:
         todo = "PoYo must reach POST /callbacks/…, past every firewall and login in front of it"
-    return Finding("callbacks", f"it is not we who refuse a forged one: {_said(reply)}", todo)
+    message = f"a forged callback is not rejected by WebhookFunction: {_describe(response)}"
+    return Finding("callbacks", message, todo)
 
 
-def swept(ran: bool) -> Finding:
-    """Whether the sweep did lately what its schedule wants."""
+def sweep_ran(ran: bool) -> Finding:
+    """Whether a sweep has completed within the last five minutes."""
     if ran:
-        return Finding("sweep", "it ran within five minutes")
-    todo = f"just deployed? wait a minute; else see SweepNotRunningAlarm in {PAGE}"
+        return Finding("sweep", "it ran within the last five minutes")
+    todo = f"just deployed? wait a minute; otherwise see SweepNotRunningAlarm in {OPERATING}"
     return Finding("sweep", "it has not run for five minutes", todo)
 
 
 def alarms(names: Mapping[str, str], found: Sequence[Values], topic: str) -> Findings:
-    """Each alarm by its name in the template: there, switched on, told to `topic`, and quiet."""
+    """Whether each alarm exists, is enabled, notifies `topic` and is not in ALARM.
+
+    `names` maps the physical names to the logical ids. Without a `topic` notifying is not checked.
+    """
     known = {names[each["AlarmName"]]: each for each in found if each["AlarmName"] in names}
-    gone = [name for name in names.values() if name not in known]
-    off = [name for name, each in known.items() if not each["ActionsEnabled"]]
-    dumb = [name for name, each in known.items() if topic and topic not in each["AlarmActions"]]
-    loud = [name for name, each in known.items() if each["StateValue"] == "ALARM"]
-    for wrong, which, todo in (
-        ("are gone", gone, "deploy again"),
-        ("are switched off", off, "aws cloudwatch enable-alarm-actions --alarm-names …"),
-        ("tell nobody", dumb, "deploy again: AlarmEmail is set"),
-        ("went off", loud, f"each has its paragraph in {PAGE}"),
+    missing = [name for name in names.values() if name not in known]
+    disabled = [name for name, each in known.items() if not each["ActionsEnabled"]]
+    silent = [name for name, each in known.items() if topic and topic not in each["AlarmActions"]]
+    active = [name for name, each in known.items() if each["StateValue"] == "ALARM"]
+    for problem, which, todo in (
+        ("missing", missing, "deploy again"),
+        ("disabled", disabled, "aws cloudwatch enable-alarm-actions --alarm-names …"),
+        ("without a notification", silent, "deploy again: AlarmEmail is set"),
+        ("in ALARM", active, f"each has its paragraph in {OPERATING}"),
     ):
         if which:
-            yield Finding("alarms", f"{wrong}:{listed(which)}", todo)
-    if not (gone or loud):
-        yield Finding("alarms", f"all {len(known)} are there and quiet")
+            yield Finding("alarms", f"{problem}:{join(which)}", todo)
+    if not (missing or active):
+        yield Finding("alarms", f"all {len(known)} exist, none is in ALARM")
 
 
-def mail(subscriptions: Sequence[Values]) -> Finding:
-    """Whether somebody has said yes to being mailed."""
+def alarm_subscription(subscriptions: Sequence[Values]) -> Finding:
+    """Whether the owner of AlarmEmail has confirmed the subscription."""
     if any(each["SubscriptionArn"].startswith("arn:") for each in subscriptions):
-        return Finding("alarms", "somebody is mailed")
+        return Finding("alarms", "the mail subscription is confirmed")
     todo = "follow the link in the mail that AWS sent to AlarmEmail"
-    return Finding("alarms", "nobody has agreed to be mailed", todo)
+    return Finding("alarms", "the mail subscription is not confirmed", todo)
 
 
-def recoverable(backups: Values, table: str) -> Finding:
-    """Whether the table can be had back after an accident."""
+def table_recovery(backups: Values, table: str) -> Finding:
+    """Whether the table can be restored to any earlier second."""
     if backups.get("PointInTimeRecoveryStatus") == "ENABLED":
-        return Finding("table", "it can be had back as it was at any second")
+        return Finding("table", "point-in-time recovery is on")
     return Finding("table", "point-in-time recovery is off", f"switch it on for {table}")
 
 
-def closed(blocks: Values, status: Values, bucket: str) -> Finding:
-    """Whether strangers can read the bucket, or could after one more mistake."""
+def bucket_private(blocks: Values, status: Values, bucket: str) -> Finding:
+    """Whether the bucket is private and stays private if a policy or ACL is misconfigured."""
     if status.get("IsPublic") or len(blocks) < 4 or not all(blocks.values()):
         todo = f"block all public access to {bucket}"
         return Finding("bucket", "it is, or could become, public", todo)
-    return Finding("bucket", "strangers cannot read it")
+    return Finding("bucket", "public access is blocked")
 
 
-def listed(names: Sequence[str]) -> str:
-    """Names behind what is said of them."""
+def join(names: Sequence[str]) -> str:
+    """The sorted names, each with a space before it."""
     return "".join(f" {name}" for name in sorted(names))
 
 
-def _hashed(kept: object) -> bool:
-    each = kept if isinstance(kept, list) else [kept]
-    return bool(each) and all(isinstance(one, str) and HASH.fullmatch(one) for one in each)
+def _is_hashed(stored: object) -> bool:
+    hashes = stored if isinstance(stored, list) else [stored]
+    return bool(hashes) and all(isinstance(one, str) and SHA_256.fullmatch(one) for one in hashes)
 
 
-def _json(reply: HttpResponse) -> Values:
+def _json_object(response: HttpResponse) -> Values:
     try:
-        said = json.loads(reply.body)
+        body = json.loads(response.body)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
-def _said(reply: HttpResponse | str) -> str:
-    return f"no answer, {reply}" if isinstance(reply, str) else f"the answer is {reply.status}"
+def _describe(response: HttpResponse | str) -> str:
+    return (
+        f"no response, {response}"
+        if isinstance(response, str)
+        else f"the response is {response.status}"
+    )

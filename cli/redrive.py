@@ -1,10 +1,11 @@
-"""Rings again for what nobody heard: dead letters, and tasks that failed but were perhaps paid.
+"""Sends task messages again: for dead letters, and for failed tasks that PoYo may have completed.
 
-python -m cli.redrive dead-letters       every dead letter goes back to the queue
-python -m cli.redrive task ID [ID ...]   look at these tasks once more
-python -m cli.redrive failed             look at every softly failed task that PoYo has an id of
+python -m cli.redrive dead-letters       moves every dead-lettered message back to the task queue
+python -m cli.redrive task ID [ID ...]   reconciles these tasks again
+python -m cli.redrive failed             reconciles every recoverable failure that has a PoYo id
 
-Ringing is always safe: a bell only means *look*, and a finished task is not looked at again.
+Sending a task message is always safe: it only triggers a reconcile, and a reconcile leaves a
+finished task unchanged.
 """
 
 from __future__ import annotations
@@ -17,17 +18,20 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli.stack import Stack, Wrong, asking
+from cli.stack import CommandError, Stack, argument_parser
 
-SOFT = ("unconfirmed", "timed_out", "result_expired")
+RECOVERABLE = ("unconfirmed", "timed_out", "result_expired")
 
 
-def dead_letters(stack: Stack) -> str:
-    """Move every dead letter back; each is deleted there only after it is safe here."""
+def redrive_dead_letters(stack: Stack) -> str:
+    """Move every dead letter back to the task queue.
+
+    A message is deleted from the dead-letter queue only after SQS has accepted its copy.
+    """
     sqs = stack.client("sqs")
     source, target = stack.output("TaskDeadLetterQueueUrl"), stack.output("TaskQueueUrl")
     moved = 0
-    while messages := _received(sqs, source):
+    while messages := _receive(sqs, source):
         for message in messages:
             sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
             sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
@@ -36,27 +40,28 @@ def dead_letters(stack: Stack) -> str:
     return f"{moved} dead letters are back in the queue"
 
 
-def tasks(stack: Stack, task_ids: list[str]) -> str:
-    """Ring for each of the tasks."""
+def enqueue_tasks(stack: Stack, task_ids: list[str]) -> str:
+    """Send one task message for each of the tasks."""
     sqs, queue = stack.client("sqs"), stack.output("TaskQueueUrl")
     for task_id in task_ids:
         body = json.dumps({"task_id": task_id, "source": "operator", "poyo_id": None})
         sqs.send_message(QueueUrl=queue, MessageBody=body)
-    return f"rung for {len(task_ids)} tasks"
+    return f"task messages sent: {len(task_ids)}"
 
 
-def failed(stack: Stack) -> str:
-    """Ring for every softly failed task that PoYo has an id of; reads the whole table once."""
-    found = list(_softly_failed(stack.client("dynamodb"), stack.output("TasksTableName")))
-    return tasks(stack, found)
+def enqueue_failed(stack: Stack) -> str:
+    """Send a task message for every recoverable failure with a PoYo id. Scans the whole table."""
+    dynamodb, table = stack.client("dynamodb"), stack.output("TasksTableName")
+    return enqueue_tasks(stack, list(_recoverable_failures(dynamodb, table)))
 
 
-def _received(sqs: Any, queue_url: str) -> list[dict[str, str]]:
-    answer = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-    return list(answer.get("Messages", []))
+def _receive(sqs: Any, queue_url: str) -> list[dict[str, str]]:
+    response = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+    return list(response.get("Messages", []))
 
 
-def _softly_failed(dynamodb: Any, table: str) -> Iterator[str]:
+def _recoverable_failures(dynamodb: Any, table: str) -> Iterator[str]:
+    reasons = dict(zip((":a", ":b", ":c"), RECOVERABLE, strict=True))
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
         FilterExpression="#state = :failed AND reason IN (:a, :b, :c) AND attribute_exists(poyo_id)",
@@ -64,31 +69,34 @@ def _softly_failed(dynamodb: Any, table: str) -> Iterator[str]:
         ExpressionAttributeNames={"#state": "state"},
         ExpressionAttributeValues={
             ":failed": {"S": "failed"},
-            **{name: {"S": reason} for name, reason in zip((":a", ":b", ":c"), SOFT, strict=True)},
+            **{name: {"S": reason} for name, reason in reasons.items()},
         },
     )
     for page in pages:
         yield from (item["task_id"]["S"] for item in page["Items"])
 
 
-def _carried_out(asked: argparse.Namespace) -> str:
-    stack = Stack(asked.stack, asked.region)
-    if asked.what == "dead-letters":
-        return dead_letters(stack)
-    return tasks(stack, asked.task_id) if asked.what == "task" else failed(stack)
+def _run(options: argparse.Namespace) -> str:
+    stack = Stack(options.stack, options.region)
+    if options.command == "dead-letters":
+        return redrive_dead_letters(stack)
+    if options.command == "task":
+        return enqueue_tasks(stack, options.task_id)
+    return enqueue_failed(stack)
 
 
 def main() -> int:
-    """Carry out one command; 0 when done, 1 with the reason when not."""
-    parser = asking("redrive", __doc__)
-    whats = parser.add_subparsers(dest="what", required=True)
-    whats.add_parser("dead-letters", help="put every dead letter back into the queue")
-    whats.add_parser("task", help="look at some tasks again").add_argument("task_id", nargs="+")
-    whats.add_parser("failed", help="look again at every softly failed task that PoYo knows")
+    """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
+    parser = argument_parser("redrive", __doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("dead-letters", help="move every dead letter back to the task queue")
+    task = commands.add_parser("task", help="reconcile the given tasks again")
+    task.add_argument("task_id", nargs="+")
+    commands.add_parser("failed", help="reconcile every recoverable failure that has a PoYo id")
     try:
-        print(_carried_out(parser.parse_args()))
-    except (Wrong, ClientError, BotoCoreError) as error:
-        print(f"not done: {error}", file=sys.stderr)
+        print(_run(parser.parse_args()))
+    except (CommandError, ClientError, BotoCoreError) as error:
+        print(f"failed: {error}", file=sys.stderr)
         return 1
     return 0
 

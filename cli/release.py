@@ -1,9 +1,10 @@
-"""Prints what `sam deploy --parameter-overrides` wants: `python -m cli.release prod [Name=value ...]`.
+"""Prints the value for `sam deploy --parameter-overrides`: `python -m cli.release prod [Name=value ...]`.
 
-That is the parameters that samconfig.toml has for the environment, which an override would otherwise
-replace, those named here, and `ReleaseSha`, a SHA-256 over all of them and over everything that is
-built: it is part of each version's name, so that a release is published even when no function's
-own code has changed.
+The value consists of the parameters that samconfig.toml has for the environment, the parameters given
+as arguments, and `ReleaseSha`. The parameters of samconfig.toml are repeated because an override on the
+command line replaces all of them. `ReleaseSha` is a SHA-256 over all parameters and over everything that
+is built. It is part of the name of each Lambda version, so a release is published even when the code of no
+function has changed.
 """
 
 from __future__ import annotations
@@ -20,34 +21,36 @@ from local.processes import ROOT
 
 CONFIG = ROOT / "samconfig.toml"
 
-# `sam deploy --guided` writes down what it was told, and with it the release it was.
-_EARLIER = re.compile(r"""(?<!\S)ReleaseSha=("[^"]*"|'[^']*'|\S*)""")
-_GIVEN = re.compile(r"[A-Za-z][A-Za-z0-9]*=.*")
+# `sam deploy --guided` saves its parameters in samconfig.toml, the ReleaseSha of that time included.
+_SAVED_RELEASE = re.compile(r"""(?<!\S)ReleaseSha=("[^"]*"|'[^']*'|\S*)""")
+_OVERRIDE = re.compile(r"[A-Za-z][A-Za-z0-9]*=.*")
 
 
 def overrides(environment: str, given: tuple[str, ...] = (), config: Path = CONFIG) -> str:
-    """The parameters as one line. Raises KeyError for an environment that is not prepared."""
+    """All parameters in one line. Raises KeyError if samconfig.toml lacks the environment."""
     settings = tomllib.loads(config.read_text())
-    prepared = settings[environment]["deploy"]["parameters"].get("parameter_overrides", "")
-    said = prepared if isinstance(prepared, str) else " ".join(prepared)
-    line = " ".join([*_EARLIER.sub("", said).split(), *given])
-    released = hashlib.sha256(f"{digest()} {line}".encode()).hexdigest()
-    return f"{line} ReleaseSha={released}".strip()
+    saved = settings[environment]["deploy"]["parameters"].get("parameter_overrides", "")
+    text = saved if isinstance(saved, str) else " ".join(saved)
+    line = " ".join([*_SAVED_RELEASE.sub("", text).split(), *given])
+    release = hashlib.sha256(f"{digest()} {line}".encode()).hexdigest()
+    return f"{line} ReleaseSha={release}".strip()
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """0 when printed, 1 with the reason when not."""
+    """Print the overrides. Returns 0 on success, 1 with the reason on stderr otherwise."""
     parser = argparse.ArgumentParser(prog="python -m cli.release", description=__doc__)
-    parser.add_argument("environment", nargs="?", default="default", help="as in samconfig.toml")
+    parser.add_argument(
+        "environment", nargs="?", default="default", help="environment of samconfig.toml"
+    )
     parser.add_argument("given", nargs="*", metavar="Name=value", help="a further parameter")
-    asked = parser.parse_args(arguments)
-    if odd := [each for each in asked.given if not _GIVEN.fullmatch(each)]:
-        print(f"not Name=value: {odd[0]}", file=sys.stderr)
+    options = parser.parse_args(arguments)
+    if invalid := [each for each in options.given if not _OVERRIDE.fullmatch(each)]:
+        print(f"not Name=value: {invalid[0]}", file=sys.stderr)
         return 1
     try:
-        print(overrides(asked.environment, tuple(asked.given)))
+        print(overrides(options.environment, tuple(options.given)))
     except KeyError:
-        print(f"samconfig.toml prepares no environment {asked.environment!r}", file=sys.stderr)
+        print(f"samconfig.toml has no environment {options.environment!r}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,4 +1,4 @@
-"""A deployed stack as its operator reaches it: outputs, parameters, resources, secrets and queues."""
+"""Access to a deployed stack: its outputs, parameters, resources and secrets."""
 
 from __future__ import annotations
 
@@ -14,24 +14,26 @@ import boto3
 Values = dict[str, Any]
 
 
-class Wrong(Exception):
-    """The command cannot be carried out: the message says why and what to do."""
+class CommandError(Exception):
+    """The command cannot run. The message gives the reason and the next step."""
 
 
-def asking(command: str, description: str | None) -> argparse.ArgumentParser:
-    """A parser that asks which stack is meant, as every command here does."""
+def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that select a stack; every command has them."""
     parser = argparse.ArgumentParser(
         prog=f"python -m cli.{command}",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--stack", default="imagetasks", help="name of the stack (imagetasks)")
-    parser.add_argument("--region", help="region of the stack, if not the configured one")
+    parser.add_argument(
+        "--stack", default="imagetasks", help="name of the stack (default: imagetasks)"
+    )
+    parser.add_argument("--region", help="AWS region of the stack (default: the configured region)")
     return parser
 
 
 class Stack:
-    """One deployed stack. AWS's own errors are left to raise."""
+    """One deployed stack. Errors of boto3 are not caught here."""
 
     def __init__(self, name: str, region: str | None) -> None:
         self.name = name
@@ -48,20 +50,22 @@ class Stack:
         return make(service)
 
     def output(self, name: str) -> str:
-        """An output of the stack. Raises Wrong when it has none of that name."""
+        """The value of an output. Raises CommandError if the stack does not have it."""
         if name not in self._outputs:
-            raise Wrong(f"the stack has no output {name}: deploy the current template first")
+            raise CommandError(f"the stack has no output {name}: deploy the current template first")
         return str(self._outputs[name])
 
     def parameter(self, name: str) -> str:
-        """What the stack was deployed with. Raises Wrong when it has no such parameter."""
+        """The value of a parameter. Raises CommandError if the stack does not have it."""
         if name not in self._parameters:
-            raise Wrong(f"the stack has no parameter {name}: deploy the current template first")
+            raise CommandError(
+                f"the stack has no parameter {name}: deploy the current template first"
+            )
         return str(self._parameters[name])
 
     @cached_property
     def resources(self) -> Mapping[str, Values]:
-        """CloudFormation's summary of each resource, by its name in the template."""
+        """CloudFormation's summary of each resource, by its logical id."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources")
         found = pages.paginate(StackName=self.name)
         return {
@@ -69,26 +73,30 @@ class Stack:
         }
 
     def resource(self, name: str) -> str:
-        """The physical name of a resource. Raises Wrong when the stack has none of that name."""
+        """The physical id of a resource. Raises CommandError if the stack does not have it."""
         if name not in self.resources:
-            raise Wrong(f"the stack has no {name}: deploy the current template first")
+            raise CommandError(
+                f"the stack has no resource {name}: deploy the current template first"
+            )
         return str(self.resources[name]["PhysicalResourceId"])
 
     def api_url(self) -> str:
-        """Where the API answers without anything of yours in front; an emulated cloud has one address
-        for all APIs."""
+        """The base URL of the API itself, without a custom domain or proxy in front of it.
+
+        An emulated cloud serves all APIs at one endpoint, so there the URL contains the API's id.
+        """
         emulated = os.environ.get("AWS_ENDPOINT_URL", "").rstrip("/")
         if emulated:
             return f"{emulated}/_aws/execute-api/{self.resource('HttpApi')}/$default"
         return self.output("ApiUrl")
 
     def secret(self, output: str) -> Values:
-        """The values of the secret that the output names."""
+        """The JSON object in the secret whose ARN is the given output."""
         client = self.client("secretsmanager")
         text = client.get_secret_value(SecretId=self.output(output))["SecretString"]
         return dict(json.loads(text))
 
     def put_secret(self, output: str, values: Values) -> None:
-        """Put a new version; running functions notice it within five minutes."""
+        """Store a new version of the secret. Running functions read it within five minutes."""
         client = self.client("secretsmanager")
         client.put_secret_value(SecretId=self.output(output), SecretString=json.dumps(values))

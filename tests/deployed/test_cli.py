@@ -1,4 +1,4 @@
-"""The operator's commands, on a stack of their own in the emulated cloud."""
+"""`cli.keys` and `cli.redrive` against a small stack of their own in the emulated cloud."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cli import keys, redrive
-from cli.redrive import SOFT
+from cli.redrive import RECOVERABLE
 from imagetasks.aws.secrets import ApiKeys, CachedSecret
 from imagetasks.tasks import failure_reasons
 from local.system import System
@@ -57,7 +57,7 @@ TEMPLATE = {
 
 
 class Deployed:
-    """The stack, and what a test looks into it with."""
+    """The deployed stack, with accessors for its secrets and queues."""
 
     def __init__(self, system: System) -> None:
         self.client = system.client
@@ -72,15 +72,15 @@ class Deployed:
         return values
 
     def keys(self) -> ApiKeys:
-        """The keys as a function that starts now reads them."""
+        """The keys as a newly started function reads them."""
         secret = CachedSecret(self.client("secretsmanager"), self.outputs["ApiSecretArn"])
         return ApiKeys(secret)
 
     def messages(self, output: str) -> list[dict[str, Any]]:
-        answer = self.client("sqs").receive_message(
+        response = self.client("sqs").receive_message(
             QueueUrl=self.outputs[output], MaxNumberOfMessages=10
         )
-        return [json.loads(each["Body"]) for each in answer.get("Messages", [])]
+        return [json.loads(each["Body"]) for each in response.get("Messages", [])]
 
 
 @pytest.fixture
@@ -91,18 +91,18 @@ def deployed(stack: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploye
     formation = stack.client("cloudformation")
     formation.create_stack(StackName=NAME, TemplateBody=json.dumps(TEMPLATE))
     formation.get_waiter("stack_create_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
-    made = Deployed(stack)
+    deployed = Deployed(stack)
     for output, values in SECRETS.items():
         stack.client("secretsmanager").put_secret_value(
-            SecretId=made.outputs[output], SecretString=json.dumps(values)
+            SecretId=deployed.outputs[output], SecretString=json.dumps(values)
         )
-    yield made
+    yield deployed
     formation.delete_stack(StackName=NAME)
     formation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
 
 
 class Command:
-    """A command as it is typed."""
+    """Runs a command line in this process; returns its status, stdout and stderr."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys
@@ -112,8 +112,8 @@ class Command:
         self._monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
         self._monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         status = {"keys": keys.main, "redrive": redrive.main}[name]()
-        said = self._capsys.readouterr()
-        return status, said.out, said.err
+        output = self._capsys.readouterr()
+        return status, output.out, output.err
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return Command(monkeypatch, capsys)
 
 
-def test_poyos_key_is_put_without_its_quotes_and_never_repeated(
+def test_poyo_key_is_stored_without_quotes_and_never_printed(
     deployed: Deployed, command: Command
 ) -> None:
     status, out, err = command("keys poyo", typed=f' "{POYO_KEY}"\n')
@@ -132,7 +132,9 @@ def test_poyos_key_is_put_without_its_quotes_and_never_repeated(
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "two words of it\n", "kurz\n", "sk-öööööööö\n"])
-def test_what_is_no_key_changes_nothing(deployed: Deployed, command: Command, typed: str) -> None:
+def test_invalid_poyo_key_is_rejected_and_nothing_is_stored(
+    deployed: Deployed, command: Command, typed: str
+) -> None:
     status, _, err = command("keys poyo", typed=typed)
 
     assert status == 1
@@ -140,30 +142,30 @@ def test_what_is_no_key_changes_nothing(deployed: Deployed, command: Command, ty
     assert deployed.secret("ApiSecretArn")["poyo_api_key"] == ""
 
 
-def test_a_callers_key_is_shown_once_and_kept_as_a_hash(
+def test_server_key_is_printed_once_and_stored_as_a_hash(
     deployed: Deployed, command: Command
 ) -> None:
     status, out, _ = command("keys server add website")
 
     key = out.splitlines()[0]
-    kept = deployed.secret("ApiSecretArn")["server_keys"]
+    stored = deployed.secret("ApiSecretArn")["server_keys"]
     assert status == 0
     assert len(key) > 40
-    assert kept == {"website": hashlib.sha256(key.encode()).hexdigest()}
+    assert stored == {"website": hashlib.sha256(key.encode()).hexdigest()}
 
 
-def test_a_name_that_is_taken_is_not_overwritten(deployed: Deployed, command: Command) -> None:
+def test_existing_name_is_not_overwritten(deployed: Deployed, command: Command) -> None:
     command("keys server add website")
     before = deployed.secret("ApiSecretArn")
 
     status, _, err = command("keys server add website")
 
     assert status == 1
-    assert "website already" in err
+    assert "website already exists" in err
     assert deployed.secret("ApiSecretArn") == before
 
 
-def test_a_removed_key_is_gone_and_the_others_stay(deployed: Deployed, command: Command) -> None:
+def test_removed_key_is_gone_and_other_keys_remain(deployed: Deployed, command: Command) -> None:
     command("keys server add one")
     command("keys server add two")
 
@@ -174,7 +176,7 @@ def test_a_removed_key_is_gone_and_the_others_stay(deployed: Deployed, command: 
 
 
 @pytest.mark.parametrize("name", ["Website", "web/site", "web_site", "wébsite", "x" * 41, "a\tb"])
-def test_a_name_that_could_be_mistaken_for_a_user_or_a_word_is_refused(
+def test_name_with_other_characters_or_over_forty_is_rejected(
     deployed: Deployed, command: Command, name: str
 ) -> None:
     before = deployed.secret("ApiSecretArn")
@@ -186,11 +188,11 @@ def test_a_name_that_could_be_mistaken_for_a_user_or_a_word_is_refused(
     assert deployed.secret("ApiSecretArn") == before
 
 
-def test_a_name_may_have_forty_characters(deployed: Deployed, command: Command) -> None:
+def test_name_of_forty_characters_is_accepted(deployed: Deployed, command: Command) -> None:
     assert command("keys server add", "a-9" + "z" * 37)[0] == 0
 
 
-def test_a_callers_key_rotates_with_overlap_and_keeps_its_name(
+def test_rotated_server_key_works_beside_the_old_one_until_it_is_retired(
     deployed: Deployed, command: Command
 ) -> None:
     first = command("keys server add website")[1].splitlines()[0]
@@ -210,7 +212,7 @@ def test_a_callers_key_rotates_with_overlap_and_keeps_its_name(
 
 
 @pytest.mark.parametrize(
-    ("line", "why"),
+    ("line", "reason"),
     [
         ("server rotate two", "retire the older one first"),
         ("server retire one", "has only one key"),
@@ -221,21 +223,21 @@ def test_a_callers_key_rotates_with_overlap_and_keeps_its_name(
         ("webhook remove two", "not signed, only those to: one"),
     ],
 )
-def test_what_cannot_be_rotated_or_signed_is_said_and_nothing_changes(
-    deployed: Deployed, command: Command, line: str, why: str
+def test_impossible_key_change_is_rejected_with_the_reason_and_nothing_changes(
+    deployed: Deployed, command: Command, line: str, reason: str
 ) -> None:
     for before in ("server add one", "server add two", "server rotate two", "webhook add one"):
         assert command(f"keys {before}")[0] == 0
-    kept = deployed.secret("ApiSecretArn")
+    stored = deployed.secret("ApiSecretArn")
 
     status, out, err = command(f"keys {line}")
 
     assert (status, out) == (1, "")
-    assert why in err
-    assert deployed.secret("ApiSecretArn") == kept
+    assert reason in err
+    assert deployed.secret("ApiSecretArn") == stored
 
 
-def test_what_callbacks_are_signed_with_is_shown_once_and_serves_all_of_a_callers_users(
+def test_notification_signing_key_is_printed_once_and_serves_all_users_of_a_caller(
     deployed: Deployed, command: Command
 ) -> None:
     command("keys server add website")
@@ -250,7 +252,7 @@ def test_what_callbacks_are_signed_with_is_shown_once_and_serves_all_of_a_caller
     assert command("keys webhook list")[1] == "website\n"
 
 
-def test_callbacks_are_no_longer_signed_when_the_key_is_removed(
+def test_notifications_are_no_longer_signed_after_the_key_is_removed(
     deployed: Deployed, command: Command
 ) -> None:
     command("keys server add website")
@@ -261,10 +263,12 @@ def test_callbacks_are_no_longer_signed_when_the_key_is_removed(
 
     assert status == 0
     assert deployed.secret("ApiSecretArn") == before | {"notification_signing_keys": {}}
-    assert command("keys webhook list")[1] == "no callbacks are signed\n"
+    assert command("keys webhook list")[1] == "no notifications are signed\n"
 
 
-def test_callback_keys_rotate_with_overlap(deployed: Deployed, command: Command) -> None:
+def test_callback_key_rotates_with_an_overlap_of_both_keys(
+    deployed: Deployed, command: Command
+) -> None:
     assert command("keys callback add")[1].startswith("k2 ")
     added = deployed.secret("CallbackSecretArn")
     assert (added["current"], added["k1"]) == ("k1", "first")
@@ -278,7 +282,7 @@ def test_callback_keys_rotate_with_overlap(deployed: Deployed, command: Command)
 
 
 @pytest.mark.parametrize("line", ["use k9", "use current", "remove k9", "remove k1"])
-def test_the_key_in_use_stays_and_an_unknown_one_is_not_used(
+def test_callback_key_in_use_is_not_removed_and_unknown_key_is_not_used(
     deployed: Deployed, command: Command, line: str
 ) -> None:
     before = deployed.secret("CallbackSecretArn")
@@ -286,18 +290,20 @@ def test_the_key_in_use_stays_and_an_unknown_one_is_not_used(
     status, _, err = command(f"keys callback {line}")
 
     assert status == 1
-    assert err.startswith("not done: ")
+    assert err.startswith("failed: ")
     assert deployed.secret("CallbackSecretArn") == before
 
 
-def test_a_stack_that_is_not_there_is_said(deployed: Deployed, command: Command) -> None:
+def test_unknown_stack_is_named_in_the_error(deployed: Deployed, command: Command) -> None:
     status, _, err = command("keys --stack another server list")
 
     assert status == 1
     assert "another" in err
 
 
-def test_dead_letters_go_back_and_none_stays(deployed: Deployed, command: Command) -> None:
+def test_redrive_moves_every_dead_letter_back_to_the_task_queue(
+    deployed: Deployed, command: Command
+) -> None:
     for n in range(25):
         deployed.client("sqs").send_message(
             QueueUrl=deployed.outputs["TaskDeadLetterQueueUrl"], MessageBody=json.dumps({"n": n})
@@ -311,7 +317,9 @@ def test_dead_letters_go_back_and_none_stays(deployed: Deployed, command: Comman
     assert deployed.messages("TaskDeadLetterQueueUrl") == []
 
 
-def test_a_task_is_rung_for_by_the_operator(deployed: Deployed, command: Command) -> None:
+def test_redrive_task_sends_one_task_message_each_with_source_operator(
+    deployed: Deployed, command: Command
+) -> None:
     command("redrive task aaa bbb")
 
     found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
@@ -319,10 +327,10 @@ def test_a_task_is_rung_for_by_the_operator(deployed: Deployed, command: Command
     assert {each["source"] for each in found} == {"operator"}
 
 
-def test_only_soft_failures_that_poyo_knows_are_rung_for(
+def test_redrive_failed_sends_messages_only_for_recoverable_failures_with_a_poyo_id(
     deployed: Deployed, command: Command
 ) -> None:
-    rows = [
+    tasks = [
         ("late", "failed", "timed_out", "P1"),
         ("lost", "failed", "result_expired", "P2"),
         ("never", "failed", "unconfirmed", None),
@@ -330,9 +338,9 @@ def test_only_soft_failures_that_poyo_knows_are_rung_for(
         ("done", "finished", None, "P3"),
         ("open", "running", None, "P4"),
     ]
-    for task_id, state, reason, poyo_id in rows:
-        named = {"task_id": task_id, "state": state, "reason": reason, "poyo_id": poyo_id}
-        item = {name: {"S": value} for name, value in named.items() if value}
+    for task_id, state, reason, poyo_id in tasks:
+        values = {"task_id": task_id, "state": state, "reason": reason, "poyo_id": poyo_id}
+        item = {name: {"S": value} for name, value in values.items() if value}
         deployed.client("dynamodb").put_item(
             TableName=deployed.outputs["TasksTableName"],
             Item=item | {"pk": {"S": f"task#{task_id}"}},
@@ -341,9 +349,9 @@ def test_only_soft_failures_that_poyo_knows_are_rung_for(
     status, out, _ = command("redrive failed")
 
     found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
-    assert (status, out) == (0, "rung for 2 tasks\n")
+    assert (status, out) == (0, "task messages sent: 2\n")
     assert {each["task_id"] for each in found} == {"late", "lost"}
 
 
-def test_the_soft_reasons_are_the_tables() -> None:
-    assert set(SOFT) == set(failure_reasons.RECOVERABLE)
+def test_redrive_uses_the_recoverable_reasons_of_the_transition_table() -> None:
+    assert set(RECOVERABLE) == set(failure_reasons.RECOVERABLE)

@@ -1,4 +1,4 @@
-"""The doctor on the deployed stack: all well, then each thing broken and put back; its judgement apart."""
+"""`cli.doctor` on the deployed stack: healthy, then with one thing broken at a time; and its findings as pure functions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pytest
 
 from cli import doctor, findings
 from cli.findings import Finding
-from cli.stack import Stack, Wrong
+from cli.stack import CommandError, Stack
 from imagetasks.poyo.reply import HttpResponse
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
 from tests.conftest import free_ports
 
-CANARY = "canary-key-that-nobody-may-see"
+CANARY = "canary-key-that-must-not-be-printed"
 HASHED = "0" * 64
 
 
 class Doctor:
-    """`python -m cli.doctor` as it is typed; what it says never holds a key."""
+    """Runs `python -m cli.doctor` in this process and asserts that no key is printed."""
 
     def __init__(
         self,
@@ -37,65 +37,65 @@ class Doctor:
     def __call__(self, name: str = NAME) -> tuple[int, str]:
         self._monkeypatch.setattr(sys, "argv", ["doctor", "--stack", name])
         status = doctor.main()
-        said = self._capsys.readouterr()
-        assert not [secret for secret in self.secrets if secret in said.out + said.err]
-        return status, said.out
+        output = self._capsys.readouterr()
+        assert not [secret for secret in self.secrets if secret in output.out + output.err]
+        return status, output.out
 
 
 @pytest.fixture(scope="module")
-def well(stack: System) -> System:
-    """The stack with what the emulator does not take from the template, without what other tests
-    left, and just swept."""
+def healthy_stack(stack: System) -> System:
+    """The stack with backups on (the emulator ignores that part of the template), with empty
+    dead-letter queues whatever other tests did, and with a sweep that has just completed."""
     stack.client("dynamodb").update_continuous_backups(
         TableName=stack.outputs["TasksTableName"],
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
     )
-    for output in doctor.QUEUES:
+    for output in doctor.ALARM_BY_DEAD_LETTER_QUEUE:
         stack.client("sqs").purge_queue(QueueUrl=stack.outputs[output])
-    swept = stack.client("lambda").invoke(FunctionName=stack.outputs["SweepFunctionName"])
-    assert "FunctionError" not in swept
+    sweep = stack.client("lambda").invoke(FunctionName=stack.outputs["SweepFunctionName"])
+    assert "FunctionError" not in sweep
     return stack
 
 
 @pytest.fixture
 def command(
-    well: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    healthy_stack: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Doctor:
-    for name, value in well.cloud.environment().items():
+    for name, value in healthy_stack.cloud.environment().items():
         if name.startswith("AWS_"):
             monkeypatch.setenv(name, value)
-    return Doctor(well, monkeypatch, capsys)
+    return Doctor(healthy_stack, monkeypatch, capsys)
 
 
-def troubles(said: str) -> set[tuple[str, str]]:
-    """What is not well, each by its label and what it is about."""
+def problems(output: str) -> set[tuple[str, str]]:
+    """The label and the check of each line that is not ok."""
     words = [
-        line.split()[:2] for line in said.splitlines() if line[:6].strip() in ("WRONG", "warn")
+        line.split()[:2] for line in output.splitlines() if line[:6].strip() in ("FAIL", "warn")
     ]
-    return {(label, about) for label, about in words}
+    return {(label, check) for label, check in words}
 
 
-def test_a_stack_that_works_is_well_in_every_part(command: Doctor) -> None:
-    status, said = command()
+def test_every_check_passes_on_a_healthy_stack(command: Doctor) -> None:
+    status, output = command()
 
-    assert (status, troubles(said)) == (0, set()), said
-    assert said.endswith("all is well\n")
-    parts = {line.split()[1] for line in said.splitlines() if line.startswith("ok ")}
+    assert (status, problems(output)) == (0, set()), output
+    assert output.endswith("all checks passed\n")
+    parts = {line.split()[1] for line in output.splitlines() if line.startswith("ok ")}
     assert parts == {
         "stack", "functions", "public", "keys", "poyo", "api", "callbacks", "sweep", "queue",
         "alarms", "table", "bucket",
     }  # fmt: skip
 
 
-def test_a_stack_that_is_not_there_is_said(command: Doctor) -> None:
-    status, said = command("another")
+def test_unknown_stack_is_reported(command: Doctor) -> None:
+    status, output = command("another")
 
     assert status == 1
-    assert troubles(said) == {("WRONG", "stack")}
-    assert "another does not exist" in said
+    assert problems(output) == {("FAIL", "stack")}
+    assert "another does not exist" in output
 
 
-# Each breaks one thing for as long as the block lasts
+# Context managers, each of which breaks one thing and restores it on exit
 
 
 @contextmanager
@@ -125,8 +125,8 @@ def callback_secret(text: str) -> Callable[[System], AbstractContextManager[None
 def schedule_disabled(system: System) -> Iterator[None]:
     client, name = system.client("scheduler"), "SweepFunctionEveryMinute"
     found = client.get_schedule(Name=name)
-    kept = ("ScheduleExpression", "Target", "FlexibleTimeWindow")
-    same = {"Name": name, **{each: found[each] for each in kept}}
+    unchanged = ("ScheduleExpression", "Target", "FlexibleTimeWindow")
+    same = {"Name": name, **{each: found[each] for each in unchanged}}
     client.update_schedule(**same, State="DISABLED")
     try:
         yield
@@ -134,7 +134,7 @@ def schedule_disabled(system: System) -> Iterator[None]:
         client.update_schedule(**same, State="ENABLED")
 
 
-def letter(output: str) -> Callable[[System], AbstractContextManager[None]]:
+def dead_letter(output: str) -> Callable[[System], AbstractContextManager[None]]:
     @contextmanager
     def broken(system: System) -> Iterator[None]:
         sqs, url = system.client("sqs"), system.outputs[output]
@@ -148,7 +148,7 @@ def letter(output: str) -> Callable[[System], AbstractContextManager[None]]:
 
 
 @contextmanager
-def queue_unread(system: System) -> Iterator[None]:
+def queue_not_read(system: System) -> Iterator[None]:
     functions = system.client("lambda")
     [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
@@ -166,7 +166,7 @@ def alarm(system: System, name: str) -> str:
 
 
 @contextmanager
-def alarm_switched_off(system: System) -> Iterator[None]:
+def alarm_disabled(system: System) -> Iterator[None]:
     watch, names = system.client("cloudwatch"), [alarm(system, "TasksOverdueAlarm")]
     watch.disable_alarm_actions(AlarmNames=names)
     try:
@@ -176,7 +176,7 @@ def alarm_switched_off(system: System) -> Iterator[None]:
 
 
 @contextmanager
-def alarm_gone_off(system: System) -> Iterator[None]:
+def alarm_active(system: System) -> Iterator[None]:
     watch, name = system.client("cloudwatch"), alarm(system, "ResultExpiredAlarm")
     watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     try:
@@ -186,7 +186,7 @@ def alarm_gone_off(system: System) -> Iterator[None]:
 
 
 @contextmanager
-def bucket_open(system: System) -> Iterator[None]:
+def bucket_not_blocked(system: System) -> Iterator[None]:
     s3, name = system.client("s3"), system.outputs["ImagesBucketName"]
     blocks = s3.get_public_access_block(Bucket=name)["PublicAccessBlockConfiguration"]
     s3.delete_public_access_block(Bucket=name)
@@ -209,8 +209,8 @@ def table_not_backed_up(system: System) -> Iterator[None]:
 
 
 @contextmanager
-def callbacks_elsewhere(system: System) -> Iterator[None]:
-    """Without its route a callback finds the API, which refuses it, too, in its own words."""
+def callback_route_missing(system: System) -> Iterator[None]:
+    """Without its route a callback reaches the API function, whose own 404 has another body."""
     gateway, api = system.client("apigatewayv2"), system.stack.api_id
     [found] = [r for r in gateway.get_routes(ApiId=api)["Items"] if "/callbacks/" in r["RouteKey"]]
     gateway.delete_route(ApiId=api, RouteId=found["RouteId"])
@@ -221,7 +221,7 @@ def callbacks_elsewhere(system: System) -> Iterator[None]:
 
 
 @contextmanager
-def settings_unpublished(system: System) -> Iterator[None]:
+def settings_not_published(system: System) -> Iterator[None]:
     functions, name = system.client("lambda"), system.outputs["WorkerFunctionName"]
     before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
     changed = {"Variables": before | {"DOWNLOAD_HOSTS": "elsewhere.example"}}
@@ -236,32 +236,52 @@ def settings_unpublished(system: System) -> Iterator[None]:
 
 BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, str]] = {
     "no PoYo key": (api_secret(poyo_api_key=""), "keys", "python -m cli.keys poyo"),
-    "a wrong PoYo key": (api_secret(poyo_api_key=CANARY), "poyo", "PoYo refuses our key"),
+    "a wrong PoYo key": (api_secret(poyo_api_key=CANARY), "poyo", "PoYo rejects the stored key"),
     "no server key": (api_secret(server_keys={}), "keys", "server add NAME"),
-    "a key for a hash": (api_secret(server_keys={"one": CANARY}), "keys", "1 of 1 are no SHA-256"),
-    "no JSON": (
+    "a key instead of a hash": (
+        api_secret(server_keys={"one": CANARY}),
+        "keys",
+        "1 of 1 are not SHA-256",
+    ),
+    "a secret that is not JSON": (
         lambda system: secret(system, "ApiSecretArn", f'{{"poyo_api_key": "{CANARY}"'),
         "keys",
-        "ApiSecretArn is no JSON object",
+        "ApiSecretArn is not a JSON object",
     ),
-    "a spoilt list": (callback_secret(f'["{CANARY}"]'), "keys", "CallbackSecretArn is no JSON"),
-    "a key for its name": (
+    "a secret that is a list": (
+        callback_secret(f'["{CANARY}"]'),
+        "keys",
+        "CallbackSecretArn is not a JSON object",
+    ),
+    "a key instead of its id": (
         callback_secret(json.dumps({**CALLBACK_KEYS, "current": CANARY})),
         "keys",
         "names none of the callback keys",
     ),
     "no callback key": (callback_secret('{"current": "k1"}'), "keys", "names none"),
-    "schedule disabled": (schedule_disabled, "sweep", "DISABLED"),
-    "a dead letter": (letter("TaskDeadLetterQueueUrl"), "queue", "see DeadLettersAlarm"),
-    "a failed sweep": (letter("FailedInvocationQueueUrl"), "queue", "see FailedInvocationsAlarm"),
-    "nobody reads the queue": (queue_unread, "queue", "update-event-source-mapping --enabled"),
-    "an alarm switched off": (alarm_switched_off, "alarms", "are switched off: TasksOverdueAlarm"),
-    "an alarm that went off": (alarm_gone_off, "alarms", "went off: ResultExpiredAlarm"),
-    "an open bucket": (bucket_open, "bucket", "could become, public"),
+    "a disabled schedule": (schedule_disabled, "sweep", "DISABLED"),
+    "a dead letter": (dead_letter("TaskDeadLetterQueueUrl"), "queue", "see DeadLettersAlarm"),
+    "a failed sweep": (
+        dead_letter("FailedInvocationQueueUrl"),
+        "queue",
+        "see FailedInvocationsAlarm",
+    ),
+    "a queue that the worker does not read": (
+        queue_not_read,
+        "queue",
+        "update-event-source-mapping --enabled",
+    ),
+    "a disabled alarm": (alarm_disabled, "alarms", "disabled: TasksOverdueAlarm"),
+    "an alarm in ALARM": (alarm_active, "alarms", "in ALARM: ResultExpiredAlarm"),
+    "a bucket without a public access block": (
+        bucket_not_blocked,
+        "bucket",
+        "could become, public",
+    ),
     "no backups": (table_not_backed_up, "table", "point-in-time recovery is off"),
-    "callbacks elsewhere": (callbacks_elsewhere, "callbacks", "the answer is 404"),
-    "settings unpublished": (
-        settings_unpublished,
+    "no callback route": (callback_route_missing, "callbacks", "the response is 404"),
+    "settings that are not published": (
+        settings_not_published,
         "functions",
         "`live` of WorkerFunction has another DOWNLOAD_HOSTS",
     ),
@@ -269,143 +289,145 @@ BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, s
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_is_broken_is_named_with_what_to_do_and_nothing_else_is(
+def test_doctor_reports_the_broken_part_and_no_other(
     stack: System, command: Doctor, name: str
 ) -> None:
-    breaking, about, says = BROKEN[name]
+    broken, check, message = BROKEN[name]
 
-    with breaking(stack):
-        status, said = command()
+    with broken(stack):
+        status, output = command()
 
     assert status == 1
-    assert troubles(said) == {("WRONG", about)}, said
-    assert says in said
+    assert problems(output) == {("FAIL", check)}, output
+    assert message in output
 
 
-def test_all_of_it_was_put_back(command: Doctor) -> None:
+def test_stack_is_healthy_again_after_each_broken_part_is_restored(command: Doctor) -> None:
     assert command()[0] == 0
 
 
 @pytest.mark.usefixtures("command")
-def test_the_api_is_asked_where_the_gateway_has_put_it(
+def test_api_url_is_the_emulators_or_the_output_of_the_stack(
     stack: System, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = Stack(NAME, None)
-    assert known.api_url() == stack.stack.api_url  # the emulator's
+    found = Stack(NAME, None)
+    assert found.api_url() == stack.stack.api_url  # the emulator's URL
 
     monkeypatch.delenv("AWS_ENDPOINT_URL")
 
-    assert known.api_url() == stack.outputs["ApiUrl"]
-    with pytest.raises(Wrong, match="deploy the current template"):
-        known.resource("Nothing")
-    with pytest.raises(Wrong, match="deploy the current template"):
-        known.parameter("Nothing")
+    assert found.api_url() == stack.outputs["ApiUrl"]
+    with pytest.raises(CommandError, match="deploy the current template"):
+        found.resource("Nothing")
+    with pytest.raises(CommandError, match="deploy the current template"):
+        found.parameter("Nothing")
 
 
 @pytest.mark.usefixtures("command")
-def test_a_check_that_cannot_be_made_is_said_and_the_others_are_made(stack: System) -> None:
+def test_check_that_fails_with_an_error_is_reported_and_the_others_still_run(stack: System) -> None:
     url = stack.outputs["TaskDeadLetterQueueUrl"]
-    known = Stack(NAME, None)
-    known._outputs["TaskDeadLetterQueueUrl"] = f"{url}-that-is-gone"
+    changed = Stack(NAME, None)
+    changed._outputs["TaskDeadLetterQueueUrl"] = f"{url}-that-does-not-exist"
 
-    found = list(doctor.examine(known))
+    found = list(doctor.run_checks(changed))
 
-    [trouble] = [each for each in found if each.todo]
-    assert trouble.about == "queue"
-    assert trouble.says.startswith("not known: GetQueueAttributes answers ")
-    assert {each.about for each in found} >= {"alarms", "table", "bucket"}
-
-
-# What it makes of answers
+    [problem] = [each for each in found if each.todo]
+    assert problem.check == "queue"
+    assert problem.message.startswith("unknown: GetQueueAttributes failed with ")
+    assert {each.check for each in found} >= {"alarms", "table", "bucket"}
 
 
-def told(body: object, status: int = 200) -> HttpResponse:
+# Findings as pure functions of responses and descriptions
+
+
+def response(body: object, status: int = 200) -> HttpResponse:
     return HttpResponse(status, json.dumps(body).encode())
 
 
-def credit(amount: object) -> HttpResponse:
-    return told({"code": 200, "data": {"credits_amount": amount}})
+def balance_of(amount: object) -> HttpResponse:
+    return response({"code": 200, "data": {"credits_amount": amount}})
 
 
 @pytest.mark.parametrize(
-    ("reply", "label", "says"),
+    ("answer", "label", "message"),
     [
-        (credit(200), "ok", "200 credits are left"),
-        (credit("9998.0"), "ok", "9998 credits are left"),
-        (credit(199.9), "warn", "top up"),
-        (credit(0), "WRONG", "top up"),
-        (told({"code": 401, "message": CANARY}, 401), "WRONG", "refuses our key"),
-        (told({"code": 401, "message": CANARY}), "WRONG", "refuses our key"),
-        (told({"message": CANARY}, 503), "WRONG", "PoYo answers 503"),
-        (HttpResponse(200, b"<html>"), "WRONG", "tells no balance"),
-        ("ConnectTimeout", "WRONG", "no answer: ConnectTimeout"),
+        (balance_of(200), "ok", "200 credits are left"),
+        (balance_of("9998.0"), "ok", "9998 credits are left"),
+        (balance_of(199.9), "warn", "top up"),
+        (balance_of(0), "FAIL", "top up"),
+        (response({"code": 401, "message": CANARY}, 401), "FAIL", "rejects the stored key"),
+        (response({"code": 401, "message": CANARY}), "FAIL", "rejects the stored key"),
+        (response({"message": CANARY}, 503), "FAIL", "PoYo responds 503"),
+        (HttpResponse(200, b"<html>"), "FAIL", "without a balance"),
+        ("ConnectTimeout", "FAIL", "no response: ConnectTimeout"),
     ],
 )
-def test_the_balance_is_judged(reply: HttpResponse | str, label: str, says: str) -> None:
-    said = str(findings.balance(reply))
+def test_balance_finding_names_a_rejected_key_and_a_low_balance(
+    answer: HttpResponse | str, label: str, message: str
+) -> None:
+    line = str(findings.balance(answer))
 
-    assert said.startswith(f"{label} ")
-    assert says in said
-    assert CANARY not in said
+    assert line.startswith(f"{label} ")
+    assert message in line
+    assert CANARY not in line
 
 
 PROBLEM = {"code": "not_found", "status": 404}
 
 
 @pytest.mark.parametrize(
-    ("reply", "well", "says"),
+    ("answer", "healthy", "message"),
     [
-        (told(PROBLEM, 404), True, "refuses a forged one"),
-        (told({"message": "Not Found"}, 404), False, "the answer is 404"),
-        (told({"code": "no_such_route"}, 404), False, "firewall"),
-        (told({"message": "Forbidden"}, 403), False, "the answer is 403"),
-        (told({"ok": True}), False, "the answer is 200"),
-        (told(PROBLEM), False, "the answer is 200"),
-        (told({"code": "unavailable"}, 503), False, "callback_not_enqueued"),
-        (told({"code": "internal"}, 500), False, "callback_not_enqueued"),
-        (HttpResponse(302, b""), False, "the answer is 302"),
-        (HttpResponse(404, b"[" * 100_000), False, "the answer is 404"),
-        ("SSLError", False, "no answer, SSLError"),
+        (response(PROBLEM, 404), True, "rejects a forged callback"),
+        (response({"message": "Not Found"}, 404), False, "the response is 404"),
+        (response({"code": "no_such_route"}, 404), False, "firewall"),
+        (response({"message": "Forbidden"}, 403), False, "the response is 403"),
+        (response({"ok": True}), False, "the response is 200"),
+        (response(PROBLEM), False, "the response is 200"),
+        (response({"code": "unavailable"}, 503), False, "callback_not_enqueued"),
+        (response({"code": "internal"}, 500), False, "callback_not_enqueued"),
+        (HttpResponse(302, b""), False, "the response is 302"),
+        (HttpResponse(404, b"[" * 100_000), False, "the response is 404"),
+        ("SSLError", False, "no response, SSLError"),
     ],
 )
-def test_only_our_own_refusal_shows_that_callbacks_get_in(
-    reply: HttpResponse | str, well: bool, says: str
+def test_callback_check_passes_only_if_webhook_function_itself_rejects_the_forged_callback(
+    answer: HttpResponse | str, healthy: bool, message: str
 ) -> None:
-    finding = findings.callback(reply)
+    finding = findings.callback(answer)
 
-    assert (not finding.todo) is well
-    assert says in str(finding)
+    assert (not finding.todo) is healthy
+    assert message in str(finding)
 
 
 @pytest.mark.parametrize("name", ["ApiUrl", "PublicUrl"])
 @pytest.mark.parametrize(
-    ("reply", "well"),
+    ("answer", "healthy"),
     [
-        (told({"status": "ok"}), True),
-        (told({"status": "ok"}, 404), False),
-        (told({"status": "maintenance"}), False),
-        (told("ok"), False),
+        (response({"status": "ok"}), True),
+        (response({"status": "ok"}, 404), False),
+        (response({"status": "maintenance"}), False),
+        (response("ok"), False),
         (HttpResponse(200, b"<html>welcome"), False),
         ("ConnectionError", False),
     ],
 )
-def test_only_our_own_health_is_taken_for_ours(
-    name: str, reply: HttpResponse | str, well: bool
+def test_health_check_passes_only_for_the_body_of_our_own_function(
+    name: str, answer: HttpResponse | str, healthy: bool
 ) -> None:
-    finding = findings.health(name, reply)
+    finding = findings.health(name, answer)
 
-    assert (not finding.todo) is well
-    assert name in finding.says
+    assert (not finding.todo) is healthy
+    assert name in finding.message
 
 
-def test_nobody_listening_is_an_answer_too() -> None:
+def test_fetch_returns_the_error_name_if_the_connection_is_refused() -> None:
     [port] = free_ports(1)
 
-    assert doctor.asked("GET", f"http://127.0.0.1:{port}/health") == "ConnectionError"
+    assert doctor.fetch("GET", f"http://127.0.0.1:{port}/health") == "ConnectionError"
 
 
 @pytest.mark.parametrize(
-    ("status", "resource", "well"),
+    ("status", "resource", "healthy"),
     [
         ("CREATE_COMPLETE", "CREATE_COMPLETE", True),
         ("UPDATE_COMPLETE", "CREATE_COMPLETE", True),
@@ -415,16 +437,16 @@ def test_nobody_listening_is_an_answer_too() -> None:
         ("UPDATE_COMPLETE", "UPDATE_FAILED", False),
     ],
 )
-def test_a_deployment_that_was_taken_back_is_not_complete(
-    status: str, resource: str, well: bool
+def test_stack_that_was_rolled_back_or_is_in_progress_is_a_problem(
+    status: str, resource: str, healthy: bool
 ) -> None:
-    finding = findings.standing("imagetasks", status, {"HttpApi": resource})
+    finding = findings.stack_status("imagetasks", status, {"HttpApi": resource})
 
-    assert (not finding.todo) is well
+    assert (not finding.todo) is healthy
 
 
 @pytest.mark.parametrize(
-    ("parameter", "used", "well"),
+    ("parameter", "used", "healthy"),
     [
         ("", "", True),
         ("https://img.example.com", "https://img.example.com", True),
@@ -433,44 +455,44 @@ def test_a_deployment_that_was_taken_back_is_not_complete(
         ("", "https://old.example.com", False),
     ],
 )
-def test_callbacks_are_ordered_to_the_address_that_was_deployed(
-    parameter: str, used: str, well: bool
+def test_public_url_in_use_must_equal_the_parameter(
+    parameter: str, used: str, healthy: bool
 ) -> None:
-    assert (not findings.public(parameter, used).todo) is well
+    assert (not findings.public_url(parameter, used).todo) is healthy
 
 
 def an_alarm(**changed: object) -> dict[str, Any]:
-    usual = {"AlarmName": "physical", "ActionsEnabled": True, "AlarmActions": ["topic"]}
-    return usual | {"StateValue": "OK"} | changed
+    default = {"AlarmName": "physical", "ActionsEnabled": True, "AlarmActions": ["topic"]}
+    return default | {"StateValue": "OK"} | changed
 
 
 @pytest.mark.parametrize(
-    ("found", "topic", "wrong"),
+    ("found", "topic", "problems"),
     [
         ([an_alarm()], "topic", []),
         ([an_alarm(StateValue="INSUFFICIENT_DATA")], "topic", []),
         ([an_alarm(AlarmActions=[])], "", []),
-        ([an_alarm(AlarmActions=[])], "topic", ["tell nobody"]),
-        ([an_alarm(AlarmName="somebody else's", StateValue="ALARM")], "", ["are gone"]),
-        ([], "", ["are gone"]),
+        ([an_alarm(AlarmActions=[])], "topic", ["without a notification"]),
+        ([an_alarm(AlarmName="of another stack", StateValue="ALARM")], "", ["missing"]),
+        ([], "", ["missing"]),
         (
             [an_alarm(ActionsEnabled=False, StateValue="ALARM")],
             "",
-            ["are switched off", "went off"],
+            ["disabled", "in ALARM"],
         ),
     ],
 )
-def test_an_alarm_is_there_heard_and_quiet(
-    found: list[dict[str, Any]], topic: str, wrong: list[str]
+def test_missing_disabled_unsent_and_active_alarms_are_problems(
+    found: list[dict[str, Any]], topic: str, problems: list[str]
 ) -> None:
-    said = list(findings.alarms({"physical": "TasksOverdueAlarm"}, found, topic))
+    results = list(findings.alarms({"physical": "TasksOverdueAlarm"}, found, topic))
 
-    assert [each.says.partition(":")[0] for each in said if each.todo] == wrong
-    assert all("TasksOverdueAlarm" in each.says for each in said if each.todo)
+    assert [each.message.partition(":")[0] for each in results if each.todo] == problems
+    assert all("TasksOverdueAlarm" in each.message for each in results if each.todo)
 
 
 @pytest.mark.parametrize(
-    ("subscriptions", "well"),
+    ("subscriptions", "healthy"),
     [
         ([], False),
         ([{"SubscriptionArn": "PendingConfirmation"}], False),
@@ -478,8 +500,10 @@ def test_an_alarm_is_there_heard_and_quiet(
         ([{"SubscriptionArn": "arn:aws:sns:eu-west-1:1:topic:2"}], True),
     ],
 )
-def test_only_who_has_agreed_is_mailed(subscriptions: list[dict[str, Any]], well: bool) -> None:
-    assert (not findings.mail(subscriptions).todo) is well
+def test_mail_subscription_must_be_confirmed(
+    subscriptions: list[dict[str, Any]], healthy: bool
+) -> None:
+    assert (not findings.alarm_subscription(subscriptions).todo) is healthy
 
 
 ALL_BLOCKED = dict.fromkeys(
@@ -488,7 +512,7 @@ ALL_BLOCKED = dict.fromkeys(
 
 
 @pytest.mark.parametrize(
-    ("blocks", "status", "well"),
+    ("blocks", "status", "healthy"),
     [
         (ALL_BLOCKED, {"IsPublic": False}, True),
         (ALL_BLOCKED, {"IsPublic": True}, False),
@@ -497,28 +521,28 @@ ALL_BLOCKED = dict.fromkeys(
         ({}, {}, False),
     ],
 )
-def test_a_bucket_is_closed_four_times(
-    blocks: dict[str, bool], status: dict[str, bool], well: bool
+def test_bucket_is_private_only_with_all_four_public_access_blocks(
+    blocks: dict[str, bool], status: dict[str, bool], healthy: bool
 ) -> None:
-    assert (not findings.closed(blocks, status, "images").todo) is well
+    assert (not findings.bucket_private(blocks, status, "images").todo) is healthy
 
 
-@pytest.mark.parametrize("kept", [HASHED, [HASHED], [HASHED, HASHED]])
-def test_a_caller_may_have_two_keys(kept: object) -> None:
-    found = findings.api_keys({"poyo_api_key": "sk-12345", "server_keys": {"website": kept}})
+@pytest.mark.parametrize("stored", [HASHED, [HASHED], [HASHED, HASHED]])
+def test_caller_may_have_two_keys(stored: object) -> None:
+    found = findings.api_keys({"poyo_api_key": "sk-12345", "server_keys": {"website": stored}})
 
     assert [each.todo for each in found] == ["", ""]
 
 
-@pytest.mark.parametrize("kept", ["", None, [], 7, HASHED.upper() + "G", [HASHED, "it_key"], {}])
-def test_what_is_no_hash_opens_nothing_and_is_said(kept: object) -> None:
-    found = findings.api_keys({"poyo_api_key": "sk-12345", "server_keys": {"website": kept}})
+@pytest.mark.parametrize("stored", ["", None, [], 7, HASHED.upper() + "G", [HASHED, "it_key"], {}])
+def test_server_key_that_is_not_a_hash_is_a_problem(stored: object) -> None:
+    found = findings.api_keys({"poyo_api_key": "sk-12345", "server_keys": {"website": stored}})
 
     assert [bool(each.todo) for each in found] == [False, True]
 
 
 @pytest.mark.parametrize("key", ["", "short", "two words of it", None, "sk-öööööööö"])
-def test_what_is_no_key_is_said(key: object) -> None:
+def test_invalid_poyo_key_is_reported_as_missing(key: object) -> None:
     first, _ = findings.api_keys({"poyo_api_key": key, "server_keys": {"website": HASHED}})
 
-    assert first == Finding("keys", "there is no PoYo key", "python -m cli.keys poyo")
+    assert first == Finding("keys", "no PoYo key is stored", "python -m cli.keys poyo")

@@ -1,0 +1,148 @@
+"""Changes to the two secrets of a stack. Pure functions: a secret's values in, the new values out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from cli.stack import CommandError, Values
+
+RESERVED = frozenset({"current", "poyo_callback_signing_key"})
+# The owner of a task is NAME or NAME/USER, so a "/" in a name would collide with a user of another name.
+NAME = re.compile(r"[a-z0-9-]{1,40}")
+
+
+def set_poyo(values: Values, key: str) -> Values:
+    """The secret with PoYo's key. Raises CommandError if `key` does not look like one."""
+    key = key.strip().strip("\"'").strip()
+    if not key.isascii() or not key.isprintable() or len(key) < 8 or " " in key:
+        raise CommandError(
+            "that does not look like a PoYo key: it is one word that begins with sk-"
+        )
+    return values | {"poyo_api_key": key}
+
+
+def add_server(values: Values, name: str, key: str) -> Values:
+    """The secret with the hash of `key` under `name`. Raises CommandError if `name` is invalid or taken."""
+    if not NAME.fullmatch(name):
+        raise CommandError("a name has 1 to 40 characters, each of them a-z, 0-9 or -")
+    if name in entries(values, "server_keys"):
+        raise CommandError(f"a key named {name} already exists: rotate it, or choose another name")
+    return _with(values, "server_keys", name, _hash(key))
+
+
+def rotate_server(values: Values, name: str, key: str) -> Values:
+    """The secret with `key` as a second key of `name`. The existing key continues to work.
+
+    Raises CommandError if `name` is unknown or has two keys already.
+    """
+    hashes = key_hashes(values, name)
+    if len(hashes) > 1:
+        raise CommandError(f"{name} has two keys already: retire the older one first")
+    return _with(values, "server_keys", name, [*hashes, _hash(key)])
+
+
+def retire_server(values: Values, name: str) -> Values:
+    """The secret with only the newest key of `name`. Raises CommandError if there is no second key."""
+    hashes = key_hashes(values, name)
+    if len(hashes) < 2:
+        raise CommandError(f"{name} has only one key: rotate it first, or remove it")
+    return _with(values, "server_keys", name, hashes[-1])
+
+
+def remove_server(values: Values, name: str) -> Values:
+    """The secret without the keys of `name`; the caller's tasks are kept.
+
+    Raises CommandError if `name` is unknown.
+    """
+    key_hashes(values, name)
+    return _without(values, "server_keys", name)
+
+
+def add_webhook(values: Values, name: str, key: str) -> Values:
+    """The secret with the key that signs the notifications to the caller `name`.
+
+    Raises CommandError if the caller is unknown or already has a signing key.
+    """
+    key_hashes(values, name)
+    if name in entries(values, "notification_signing_keys"):
+        raise CommandError(f"notifications to {name} are signed already: remove that key first")
+    return _with(values, "notification_signing_keys", name, key)
+
+
+def remove_webhook(values: Values, name: str) -> Values:
+    """The secret without the signing key of `name`. Raises CommandError if there is none."""
+    known = entries(values, "notification_signing_keys")
+    if name not in known:
+        raise CommandError(f"notifications to {name} are not signed, only those to: {_join(known)}")
+    return _without(values, "notification_signing_keys", name)
+
+
+def add_callback(values: Values, key: str) -> tuple[Values, str]:
+    """The secret with one more callback key, and the key's id.
+
+    Callbacks with the new key are accepted; new callback URLs do not use it until `callback use`.
+    """
+    numbers = [int(kid[1:]) for kid in kids(values) if kid[1:].isdecimal()]
+    kid = f"k{max(numbers, default=0) + 1}"
+    return values | {kid: key}, kid
+
+
+def use_callback(values: Values, kid: str) -> Values:
+    """The secret with `kid` as the key of new callback URLs. URLs of other keys remain valid.
+
+    Raises CommandError if `kid` is unknown.
+    """
+    _require_kid(values, kid)
+    return values | {"current": kid}
+
+
+def remove_callback(values: Values, kid: str) -> Values:
+    """The secret without `kid`. Callbacks of tasks submitted with it are rejected from then on.
+
+    Raises CommandError if `kid` is unknown or in use.
+    """
+    _require_kid(values, kid)
+    if values.get("current") == kid:
+        raise CommandError(f"{kid} is in use: add another and use that first")
+    return {name: value for name, value in values.items() if name != kid}
+
+
+def entries(values: Values, kind: str) -> Values:
+    """The named keys of one kind: `server_keys` or `notification_signing_keys`."""
+    return dict(values.get(kind, {}))
+
+
+def key_hashes(values: Values, name: str) -> list[str]:
+    """Every hash under `name`, the newest last. Raises CommandError if there is none."""
+    known = entries(values, "server_keys")
+    if name not in known:
+        raise CommandError(f"there is no key named {name}, only: {_join(known)}")
+    stored = known[name]
+    return list(stored) if isinstance(stored, list) else [stored]
+
+
+def kids(values: Values) -> list[str]:
+    """The ids of the callback keys, sorted."""
+    return sorted(set(values) - RESERVED)
+
+
+def _with(values: Values, kind: str, name: str, value: object) -> Values:
+    return values | {kind: entries(values, kind) | {name: value}}
+
+
+def _without(values: Values, kind: str, name: str) -> Values:
+    return values | {kind: {k: v for k, v in entries(values, kind).items() if k != name}}
+
+
+def _hash(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def _join(names: Values) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _require_kid(values: Values, kid: str) -> None:
+    if kid not in kids(values):
+        raise CommandError(f"there is no callback key {kid}, only: {', '.join(kids(values))}")
