@@ -27,12 +27,12 @@ ROWS = (
     ("api-create", "api-health"),
     ("api-read", "api-create-invalid"),
     ("webhook-finished", "webhook-forged"),
-    ("webhook-wrapped-base64", "webhook-odd-body"),
-    ("sweep-schedule", "api-no-route"),  # the task is due: the sweep finds it
-    ("worker-callback", "api-read-stranger"),  # PoYo has finished: the worker keeps the image
+    ("webhook-base64-body", "webhook-truncated-body"),
+    ("sweep-schedule", "api-unknown-route"),  # the task is due: the sweep finds it
+    ("worker-callback", "api-read-unauthorized"),  # PoYo has finished: the worker keeps the image
     ("worker-sweep", "api-file", "api-read"),  # and there it is
-    ("api-drop-in-submit", "api-drop-in-status"),  # PoYo's words for it: a replay, and the result
-    ("api-balance", "api-upload"),
+    ("api-poyo-submit", "api-poyo-status"),  # PoYo's words for it: a replay, and the result
+    ("api-poyo-balance", "api-upload", "api-read-wait"),  # before api-delete, which sorts first
 )
 PATIENCE_S = 3 * FIRST_POLL_SECONDS
 POLL_S = 0.2

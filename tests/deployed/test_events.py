@@ -1,4 +1,4 @@
-"""The events are the ways into the functions: they fit the local keys and are answered as named."""
+"""The sample events in events/ cover every route and function, match the local keys and get the expected responses."""
 
 from __future__ import annotations
 
@@ -23,23 +23,24 @@ TASK_ID = derive_task_id("default", "events-sample-1")
 
 
 def read(name: str) -> dict[str, Any]:
+    """The content of a sample event."""
     found: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
     return found
 
 
 def names() -> set[str]:
-    """Every event there is."""
+    """The name of every sample event."""
     return {path.stem for path in EVENTS.glob("*.json")} - {"env"}
 
 
-def test_there_is_an_expected_answer_for_each_event() -> None:
+def test_every_event_has_an_expected_response() -> None:
     assert names() == {*ANSWERS, *AFTERWARDS}
 
 
-def test_there_is_an_event_for_every_way_in() -> None:
-    """Each route of the template, and each function."""
+def test_every_route_and_every_function_has_an_event() -> None:
+    """The routes are those of the template, except `$default`."""
     events = [read(name) for name in names()]
-    ways = {each.get("routeKey", "").partition(" ")[::2] for each in events}
+    covered = {each.get("routeKey", "").partition(" ")[::2] for each in events}
     declared = [
         (each["Properties"]["Method"], each["Properties"]["Path"])
         for function in ("ApiFunction", "WebhookFunction")
@@ -48,12 +49,12 @@ def test_there_is_an_event_for_every_way_in() -> None:
     ]
 
     assert len(declared) >= 16
-    assert set(declared) <= ways
+    assert set(declared) <= covered
     assert {name.partition("-")[0] for name in names()} == {*FUNCTIONS, "sweep"}
 
 
 @pytest.mark.parametrize("name", sorted({*ANSWERS, *AFTERWARDS}))
-def test_an_event_is_what_the_gateway_would_hand_over(name: str) -> None:
+def test_http_event_has_the_shape_that_api_gateway_sends(name: str) -> None:
     event = read(name)
     if "routeKey" not in event:
         return
@@ -70,7 +71,7 @@ def test_an_event_is_what_the_gateway_would_hand_over(name: str) -> None:
     assert (event.get("queryStringParameters") or {}) == query
 
 
-def test_the_callback_events_carry_the_local_capability() -> None:
+def test_callback_events_use_the_signed_url_of_the_local_keys() -> None:
     kid = local_stack.CALLBACK_KEYS["current"]
     path = signed_urls.callback_path(kid, local_stack.CALLBACK_KEYS[kid], TASK_ID)
 
@@ -82,56 +83,57 @@ def test_the_callback_events_carry_the_local_capability() -> None:
     "name",
     [
         "api-read",
-        "api-awaited",
+        "api-read-wait",
         "api-file",
-        "api-file-forged",
+        "api-signed-url-forged",
         "api-delete",
-        "api-drop-in-status",
+        "api-poyo-status",
         "worker-callback",
         "worker-sweep",
     ],
 )
-def test_the_events_speak_of_the_task_that_api_create_makes(name: str) -> None:
+def test_event_refers_to_the_task_that_api_create_creates(name: str) -> None:
     assert TASK_ID in json.dumps(read(name))
 
 
-def test_the_drop_in_event_orders_what_api_create_orders() -> None:
-    create, submit = read("api-create"), read("api-drop-in-submit")
+def test_poyo_submit_event_places_the_same_order_as_api_create() -> None:
+    create, submit = read("api-create"), read("api-poyo-submit")
 
     assert submit["body"] == create["body"]
     assert submit["headers"]["idempotency-key"] == create["headers"]["idempotency-key"]
 
 
-def forget_the_task(stack: System) -> None:
-    """Others may have ordered, and deleted, what these events are about."""
+def delete_item_of_the_task(stack: System) -> None:
+    """Another test may have created or deleted the task of these events before."""
     key = {"pk": {"S": task_pk(TASK_ID)}}
     stack.client("dynamodb").delete_item(TableName=stack.outputs["TasksTableName"], Key=key)
 
 
-def test_every_event_is_answered_as_its_name_says(stack: System) -> None:
-    forget_the_task(stack)
+def test_every_event_gets_its_expected_response(stack: System) -> None:
+    delete_item_of_the_task(stack)
     for name, status in ANSWERS.items():
-        answer = invoke(stack, name)
+        response = invoke(stack, name)
 
         if status is None:
-            assert not answer.get("batchItemFailures"), (name, answer)
+            assert not response.get("batchItemFailures"), (name, response)
         elif name == "api-create":
-            assert answer["statusCode"] in (200, 202), (name, answer)
+            assert response["statusCode"] in (200, 202), (name, response)
         else:
-            assert answer["statusCode"] == status, (name, answer)
-            assert name != "api-read" or json.loads(answer["body"])["task_id"] == TASK_ID
+            assert response["statusCode"] == status, (name, response)
+            assert name != "api-read" or json.loads(response["body"])["task_id"] == TASK_ID
 
     task = invoke_until_finished(stack)
-    link = read("api-file-forged") | {"rawPath": urlsplit(task["files"][0]["file_url"]).path}
-    assert invoke(stack, "api-file-forged", link)["statusCode"] == 302
+    link = read("api-signed-url-forged") | {"rawPath": urlsplit(task["files"][0]["file_url"]).path}
+    assert invoke(stack, "api-signed-url-forged", link)["statusCode"] == 302
     for name, status in AFTERWARDS.items():
         assert invoke(stack, name)["statusCode"] == status, name
-    for name in ("api-read", "api-file", "api-drop-in-status"):
+    for name in ("api-read", "api-file", "api-poyo-status"):
         assert invoke(stack, name)["statusCode"] == 404, name
     assert invoke(stack, "api-create")["statusCode"] == 410
 
 
 def invoke_until_finished(stack: System) -> dict[str, Any]:
+    """The task as `api-read` returns it once it is finished."""
     for _ in range(100):
         task: dict[str, Any] = json.loads(invoke(stack, "api-read")["body"])
         if task["status"] == "finished":
@@ -141,11 +143,11 @@ def invoke_until_finished(stack: System) -> dict[str, Any]:
 
 
 def invoke(stack: System, name: str, event: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The function's answer to an event, or to another one of its kind."""
-    door = name.partition("-")[0]
-    function = stack.outputs[f"{FUNCTIONS.get(door, 'SweepFunction')}Name"]
+    """The response of the function that `name` belongs to, to that event or to `event` if it is given."""
+    prefix = name.partition("-")[0]
+    function = stack.outputs[f"{FUNCTIONS.get(prefix, 'SweepFunction')}Name"]
     content = json.dumps(event or read(name)).encode()
-    answer = stack.client("lambda").invoke(FunctionName=function, Payload=content)
-    payload: dict[str, Any] = json.loads(answer["Payload"].read())
-    assert "FunctionError" not in answer, (name, payload)
+    response = stack.client("lambda").invoke(FunctionName=function, Payload=content)
+    payload: dict[str, Any] = json.loads(response["Payload"].read())
+    assert "FunctionError" not in response, (name, payload)
     return payload

@@ -108,11 +108,11 @@ def listens(url: str) -> bool:
 
 # The sample task may or may not be there, have ended or have been deleted by now.
 OF_THE_TASK = {
-    "api-awaited",
+    "api-read-wait",
     "api-create",
     "api-delete",
-    "api-drop-in-status",
-    "api-drop-in-submit",
+    "api-poyo-status",
+    "api-poyo-submit",
     "api-file",
     "api-read",
 }
