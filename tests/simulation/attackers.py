@@ -1,4 +1,4 @@
-"""Strangers at the callback door, and those to whom a URL has leaked."""
+"""Unauthenticated callers of the callback URL, and callers who hold a leaked URL."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.simulation.upstream_ledger import Ledger
 
 
 class Attackers:
-    """Everyone but PoYo who calls."""
+    """Calls the callback URLs of tasks without being PoYo."""
 
     def __init__(
         self, simulator: Simulator, functions: Functions, ledger: Ledger, secrets: SimulatedSecrets
@@ -23,7 +23,7 @@ class Attackers:
         self._secrets = secrets
 
     def send_invalid_callback(self) -> None:
-        """Somebody who knows a task's id and everything else but its mac."""
+        """Call with a correct task id but without a valid MAC."""
         if len(self._ledger.tasks) < 2:
             return
         kind = self._simulator.rng.choice(INVALID_CALLBACKS)
@@ -34,34 +34,34 @@ class Attackers:
             kind, mine.callback_url, other.callback_url, self._secrets.retired
         )
         self._simulator.counts["event", f"invalid_callback {kind}"] += 1
-        self._simulator.record("stranger", "knocks", kind)
+        self._simulator.record("attacker", "sends invalid callback", kind)
         self._functions.webhook(callback, _expect_rejected)
 
     def use_leaked_url(self) -> None:
-        """Somebody who has the URL, and with it the right to have a look taken, no more."""
+        """Call a valid callback URL with a forged body: at most it triggers a status check."""
         if not self._ledger.tasks:
             return
         kind = self._simulator.rng.choice(LEAKED_URL_BODIES)
         task = self._simulator.rng.choice(self._ledger.tasks)
-        # An id that is bound already: of two unbound tasks none can be told from the other.
+        # Only a confirmed id: between two unconfirmed tasks no client can decide whose id it is.
         others = [each for each in self._ledger.tasks if each.confirmed and each is not task]
         if kind == "id_of_another_task" and not others:
             return
         other_id = self._simulator.rng.choice(others).poyo_id if others else ""
         callback, readable = leaked_url_callback(kind, task.callback_url, other_id)
         self._simulator.counts["event", f"leaked_url {kind}"] += 1
-        self._simulator.record("stranger", "knows a URL", kind)
-        refused = readable and self._simulator.scenario.signed_callbacks
-        self._functions.webhook(callback, _expect_rejected if refused else _accept)
+        self._simulator.record("attacker", "uses a leaked URL", kind)
+        unsigned = readable and self._simulator.scenario.signed_callbacks
+        self._functions.webhook(callback, _expect_rejected if unsigned else _ignore)
 
 
 def _expect_rejected(process: Process, result: ProcessResult) -> None:
-    """The same 404 for all, and nothing but a secret was read for it."""
+    """Check that the callback was rejected and that only a secret was read for it."""
     if result.value:
-        raise InvariantViolated("nobody gets in: a stranger was heard")
+        raise InvariantViolated("an unauthenticated callback is rejected")
     if set(process.effects) - {"secrets.get"}:
-        raise InvariantViolated(f"a stranger costs nothing: {process.effects}")
+        raise InvariantViolated(f"an unauthenticated callback causes no work: {process.effects}")
 
 
-def _accept(_: Process, __: ProcessResult) -> None:
-    """Whatever is said at the right door costs a look."""
+def _ignore(_: Process, __: ProcessResult) -> None:
+    """A callback to a valid URL may be accepted: it triggers one status check."""

@@ -1,4 +1,4 @@
-"""What arrives at the callback door: PoYo's own bells, strangers, and those who found a URL."""
+"""Requests to the callback URLs: PoYo's own callbacks, forged ones, and those to leaked URLs."""
 
 from __future__ import annotations
 
@@ -21,59 +21,61 @@ SendCallback = Callable[[str, CallbackRequest, Callable[[bool], None]], None]
 
 
 class CallbackSender:
-    """PoYo telling us that a task has ended: perhaps never, perhaps twice, perhaps tomorrow."""
+    """Sends PoYo's callbacks: once, twice, delayed, damaged, or never."""
 
     def __init__(self, simulator: Simulator, send_callback: SendCallback) -> None:
         self._simulator = simulator
         self._send_callback = send_callback
 
-    def __call__(self, made: PoyoTask) -> None:
-        """The task ended just now."""
+    def __call__(self, task: PoyoTask) -> None:
+        """Schedule the callback of a task that ends now."""
         fault = self._simulator.fault("poyo.callback")
         self._simulator.record(
-            "poyo", f"ended {made.poyo_id}", f"{made.result}, callback {fault or 'sent'}"
+            "poyo", f"ended {task.poyo_id}", f"{task.result}, callback {fault or 'sent'}"
         )
         if fault == "lost":
             return
         wait_s = self._simulator.rng.uniform(0, 3)
         if fault == "delayed":
             wait_s = self._simulator.rng.choice((300, 7200, 40_000))
-        if fault == "at_deadline":  # just as we lose patience with a submit nobody on_response
+        if (
+            fault == "at_deadline"
+        ):  # about when a task in `unknown` expires, an hour after the submit
             wait_s = (
                 3600
                 + self._simulator.rng.uniform(0, 70)
-                - (self._simulator.now - made.made_at) / 1000
+                - (self._simulator.now - task.made_at) / 1000
             )
-        body = self._body(made, fault)
+        body = self._body(task, fault)
         readable = fault not in ("truncated", "garbled")
         headers = (
-            signature(made.poyo_id, self._timestamp(fault))
+            signature(task.poyo_id, self._timestamp(fault))
             if self._simulator.scenario.signed_callbacks
             else {}
         )
-        callback = callback_request(made.callback_url, headers, body)
+        callback = callback_request(task.callback_url, headers, body)
         for _ in range(2 if fault == "duplicated" else 1):
-            self._simulator.after(max(0, wait_s), lambda: self._send(made, callback, readable, 0))
+            self._simulator.after(max(0, wait_s), lambda: self._send(task, callback, readable, 0))
 
     def _send(
-        self, made: PoyoTask, callback: CallbackRequest, readable: bool, attempt: int
+        self, task: PoyoTask, callback: CallbackRequest, readable: bool, attempt: int
     ) -> None:
         def on_response(ok: bool) -> None:
             if ok and readable:
-                made.callback_accepted_at = made.callback_accepted_at or self._simulator.now
+                task.callback_accepted_at = task.callback_accepted_at or self._simulator.now
             elif not ok and attempt < len(RETRIES_S):
                 self._simulator.after(
-                    RETRIES_S[attempt], lambda: self._send(made, callback, readable, attempt + 1)
+                    RETRIES_S[attempt], lambda: self._send(task, callback, readable, attempt + 1)
                 )
 
         self._send_callback("poyo", callback, on_response)
 
-    def _body(self, made: PoyoTask, fault: str | None) -> bytes:
+    def _body(self, task: PoyoTask, fault: str | None) -> bytes:
         rng = self._simulator.rng
-        if made.result in FAILURES:
-            data = upstream_responses.failed_task(made.poyo_id, FAILURES[made.result], rng)
+        if task.result in FAILURES:
+            data = upstream_responses.failed_task(task.poyo_id, FAILURES[task.result], rng)
         else:
-            data = upstream_responses.finished_task(made.poyo_id, made.urls, rng)
+            data = upstream_responses.finished_task(task.poyo_id, task.urls, rng)
         body = upstream_responses.task_body(data, wrapped=self._simulator.scenario.wrapped_bodies)
         if fault == "truncated":
             return body[: rng.randrange(len(body))]
@@ -84,7 +86,7 @@ class CallbackSender:
 
 
 def signature(poyo_id: str, timestamp: int) -> Mapping[str, str]:
-    """PoYo's headers: they cover the id and the time, not the body."""
+    """PoYo's signature headers: they cover the id and the time, not the body."""
     digest = hmac.digest(SIGNING_KEY.encode(), f"{poyo_id}.{timestamp}".encode(), hashlib.sha256)
     return {
         "x-webhook-timestamp": str(timestamp),
@@ -93,13 +95,13 @@ def signature(poyo_id: str, timestamp: int) -> Mapping[str, str]:
 
 
 def callback_request(url: str, headers: Mapping[str, str], body: bytes) -> CallbackRequest:
-    """A request to a callback URL, as the gateway hands it over."""
+    """A request to a callback URL, as API Gateway passes it on."""
     kid, task_id, mac = url.split("/")[-3:]
     return CallbackRequest(kid=kid, task_id=task_id, mac=mac, headers=headers, body=body)
 
 
 def invalid_callback(kind: str, url: str, other: str, retired: str) -> CallbackRequest:
-    """What somebody without the URL may try: nothing of it may open."""
+    """A callback by a caller who does not know the URL: it must be rejected."""
     kid, task_id, mac = url.split("/")[-3:]
     body = json.dumps({"task_id": "UNKNOWN", "status": "finished"}).encode()
     wrong: dict[str, dict[str, Any]] = {
@@ -114,7 +116,10 @@ def invalid_callback(kind: str, url: str, other: str, retired: str) -> CallbackR
 
 
 def leaked_url_callback(kind: str, url: str, other_id: str) -> tuple[CallbackRequest, bool]:
-    """What somebody with the URL may say, and whether an id can be read from it."""
+    """A callback by a caller who knows the URL, and whether its body holds an id.
+
+    Under signed callbacks only a body with an id needs a signature.
+    """
     bodies = {
         "unknown_id": json.dumps({"task_id": "UNKNOWNPOYOTASK0"}).encode(),
         "id_of_another_task": json.dumps({"data": {"task_id": other_id}}).encode(),

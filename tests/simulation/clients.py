@@ -1,4 +1,4 @@
-"""The clients: they order, click twice, lose the answer, come back with the same key."""
+"""Clients that order, repeat an order, lose a response and retry, read and delete."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.submit import Order
 from tests.simulation.functions import Functions
 from tests.simulation.invariants import Invariants
-from tests.simulation.process import InvariantViolated, OnEnd, Process, ProcessResult
+from tests.simulation.process import InvariantViolated, Process, ProcessResult
 from tests.simulation.receivers import NOTIFICATION_URLS
 from tests.simulation.scheduler import Simulator
 
@@ -17,7 +17,7 @@ ORIGIN = "https://ours.invalid"
 
 
 class Client:
-    """One who wants one image; `name` is the order's name: owner and idempotency key."""
+    """A client with one order; `name` is the order's owner and idempotency key."""
 
     def __init__(
         self, simulator: Simulator, functions: Functions, invariants: Invariants, name: str
@@ -25,12 +25,9 @@ class Client:
         self.name = name
         self.owner, _, self.key = name.partition("/")
         self.task_id = derive_task_id(self.owner, self.key)
-        self.notification_url = (
-            NOTIFICATION_URLS + name
-            if simulator.rng.random() < simulator.scenario.notified_share
-            else None
-        )
-        self.tries = 0
+        notified = simulator.rng.random() < simulator.scenario.notified_share
+        self.notification_url = NOTIFICATION_URLS + name if notified else None
+        self.attempts = 0
         self.accepted_bodies: set[str] = set()
         self.task_ids: set[str] = set()
         self.sent_bodies: set[str] = set()
@@ -39,7 +36,7 @@ class Client:
         self._invariants = invariants
 
     def begin(self) -> None:
-        """Order, and perhaps again at once, later, or with another body."""
+        """Order once; with some probability also repeat, change, read and delete the order."""
         rng = self._simulator.rng
         self.submit()
         if rng.random() < 0.25:
@@ -56,15 +53,18 @@ class Client:
             self._simulator.after(wait_s + rng.choice((0, 0.2, 60, 4000)), self.act_after_deletion)
 
     def submit(self, variant: str = "first") -> None:
-        """One request."""
-        self.tries += 1
+        """Send the order with one of its two bodies."""
+        self.attempts += 1
         self._record("orders", f"{self.task_id[:6]}, {variant} body")
         self.sent_bodies.add(variant)
-        on_end: OnEnd = lambda process, result: self._on_response(variant, process, result)  # noqa: E731
+
+        def on_end(process: Process, result: ProcessResult) -> None:
+            self._on_response(variant, process, result)
+
         self._functions.submit(self.order(variant), on_end)
 
     def order(self, variant: str) -> Order:
-        """The order; its prompt tells PoYo's ledger whose it is."""
+        """The order; its prompt holds `name`, by which PoYo's ledger identifies it."""
         return Order(
             owner=self.owner,
             idempotency_key=self.key,
@@ -77,75 +77,78 @@ class Client:
         )
 
     def get(self) -> None:
-        """Look at the task, and perhaps wait for a change of its status."""
+        """Read the task, with or without waiting for a change of its status."""
         wait_s, requested_at = self._simulator.rng.choice((0, 5, 20)), self._simulator.now
 
         def on_end(process: Process, result: ProcessResult) -> None:
             if process.effects.count("table.get") > wait_s + 2:
-                raise InvariantViolated(f"a wait ends: {self.name}")
+                raise InvariantViolated(
+                    f"a waiting read reads the item about once a second: {self.name}"
+                )
             if result.value:
                 self._invariants.deletions.check_shown(self.task_id, requested_at)
 
         self._functions.get(self.owner, self.task_id, wait_s, on_end)
 
-    def delete(self, tries: int = 1) -> None:
-        """Delete the task, whatever it is doing; ask again when the answer is not heard."""
+    def delete(self, attempt: int = 1) -> None:
+        """Delete the task in whatever state it is; retry when no response comes."""
         self._record("deletes", self.task_id[:6])
-        there = self._invariants.created.get(self.task_id) is not None
+        exists = self._invariants.created.get(self.task_id) is not None
 
         def on_end(process: Process, result: ProcessResult) -> None:
-            if there and isinstance(result.error, TaskNotFound):
-                raise InvariantViolated(f"an owner finds his task: {self.name}")
+            if exists and isinstance(result.error, TaskNotFound):
+                raise InvariantViolated(f"an owner can delete an existing task: {self.name}")
             if result.value and self.task_id not in self._invariants.deletions.states:
-                raise InvariantViolated(f"deleted means deleted: {self.name}")
-            if not result.value and not isinstance(result.error, TaskNotFound) and tries < 6:
+                raise InvariantViolated(f"a confirmed deletion is stored: {self.name}")
+            if not result.value and not isinstance(result.error, TaskNotFound) and attempt < 6:
                 wait_s = self._simulator.rng.choice((0.1, 2, 60))
-                self._simulator.after(wait_s, lambda: self.delete(tries + 1))
+                self._simulator.after(wait_s, lambda: self.delete(attempt + 1))
 
         self._functions.delete(self.owner, self.task_id, on_end)
 
     def act_after_deletion(self) -> None:
-        """What one may do who does not know that it is deleted, or does not want to."""
+        """Send one more request for the deleted task."""
         rng = self._simulator.rng
         rng.choice((self.delete, self.delete, self.submit, self.get, self.delete_as_other_owner))()
 
     def delete_as_other_owner(self) -> None:
-        """Somebody else deletes it: for him there is no such task."""
+        """Delete the task as another owner, for whom it does not exist."""
 
         def on_end(process: Process, result: ProcessResult) -> None:
             if result.value:
-                raise InvariantViolated(f"nobody deletes what is another's: {self.name}")
+                raise InvariantViolated(f"only the owner deletes a task: {self.name}")
 
-        self._functions.delete("owner0/somebody", self.task_id, on_end)
+        self._functions.delete("owner0/other", self.task_id, on_end)
 
     def _on_response(self, variant: str, process: Process, result: ProcessResult) -> None:
         if isinstance(result.error, IdempotencyKeyReused):
             self._simulator.counts["event", "key_reused"] += 1
             if len(self.sent_bodies) < 2:
-                raise InvariantViolated(f"a key is its owner's own: {self.name}")
+                raise InvariantViolated(
+                    f"an idempotency key conflicts with its own owner's orders only: {self.name}"
+                )
             return
         if result.value:
             self._check(variant, result)
-            self._simulator.counts["event", "deleted_task_ordered_again"] += (
-                result.value.deleted_before
-            )
-            created_here = result.value.task.task_id in process.created
-            if created_here and result.value.replayed and result.value.task.deleted_at is None:
-                raise InvariantViolated(f"who writes the row submits it: {self.name}")
-        elif self.tries < 5 and self._simulator.rng.random() < 0.8:
+            task, replayed = result.value.task, result.value.replayed
+            deleted = result.value.deleted_before
+            self._simulator.counts["event", "deleted_task_ordered_again"] += deleted
+            if task.task_id in process.created and replayed and task.deleted_at is None:
+                raise InvariantViolated(f"the process that stores a task submits it: {self.name}")
+        elif self.attempts < 5 and self._simulator.rng.random() < 0.8:
             wait_s = self._simulator.rng.choice((0.2, 3, 40))
             self._simulator.after(wait_s, lambda: self.submit(variant))
 
     def _check(self, variant: str, result: ProcessResult) -> None:
-        """Every answer is about the one task of this order, and one body owns the key."""
+        """Check that every response shows the one task of this order, created from one body."""
         if result.value.deleted_before and result.value.task.input:
-            raise InvariantViolated(f"deleted means gone: {self.name} was shown its order")
+            raise InvariantViolated(f"a deleted task shows no order: {self.name}")
         self.task_ids.add(result.value.task.task_id)
         if len(self.task_ids) > 1:
-            raise InvariantViolated(f"two tasks for one key: {self.name}")
+            raise InvariantViolated(f"an idempotency key has one task: {self.name}")
         self.accepted_bodies.add(variant)
         if len(self.accepted_bodies) > 1:
-            raise InvariantViolated(f"two bodies under one key: {self.name}")
+            raise InvariantViolated(f"an idempotency key has one body: {self.name}")
 
     def _record(self, what: str, outcome: str) -> None:
         self._simulator.record(f"client {self.name}", what, outcome)

@@ -1,13 +1,12 @@
-"""What must hold of what was deleted: never sent, never shown, nothing of it left but the money."""
+"""The invariants about deleted tasks: never submitted, never shown, only the cost is kept."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from imagetasks.tasks.conditional_write import Item
 from tests.simulation.bucket import SimulatedBucket
-from tests.simulation.process import InvariantViolated
+from tests.simulation.process import InvariantViolated, require
 from tests.simulation.scheduler import Simulator
+from tests.simulation.transition_invariants import brief
 
 REMOVED_ATTRIBUTES = (
     "owner_key",
@@ -20,51 +19,47 @@ REMOVED_ATTRIBUTES = (
 
 
 class DeletionInvariants:
-    """Watches every write and everything that is shown; `end` looks for what was left behind."""
+    """Checks every write and every response; `check_end` finds what a deletion left behind."""
 
     def __init__(self, simulator: Simulator, bucket: SimulatedBucket) -> None:
-        self.states: dict[str, str] = {}  # in which each deleted task was deleted
+        self.states: dict[str, str] = {}  # by task id, the state in which the task was deleted
         self._at: dict[str, int] = {}
         self._simulator = simulator
         self._bucket = bucket
 
     def check_write(self, old: Item, new: Item) -> None:
-        """From the deletion on nothing of the order is in the item, and nothing comes back."""
-        _require(old.get("deleted_at", new.get("deleted_at")) == new.get("deleted_at"), "once", new)
+        """Check that a deleted item holds nothing of the order and never gets it back."""
+        deleted_at = old.get("deleted_at", new.get("deleted_at"))
+        _require(deleted_at == new.get("deleted_at"), "it is deleted once", new)
         if "deleted_at" not in new:
             return
         if "deleted_at" not in old:
-            self._begin(old, new)
-        _require(new["input"] == {} and new["metadata"] == {}, "the order goes", new)
-        _require(
-            not set(REMOVED_ATTRIBUTES) & set(new),
-            "it is on no list, has no link and tells nobody",
-            new,
-        )
+            self._register(old, new)
+        _require(new["input"] == {} and new["metadata"] == {}, "its order is removed", new)
+        removed = not set(REMOVED_ATTRIBUTES) & set(new)
+        _require(removed, "it has no list entry, no file URL and no notification", new)
         _require("CANARY-prompt" not in repr(new), "its prompt is in no item", new)
-        sent = old["state"] == "pending" and new["state"] == "submitting"
-        _require(not sent, "what was deleted is not sent", new)
+        submitted = old["state"] == "pending" and new["state"] == "submitting"
+        _require(not submitted, "it is not submitted", new)
 
-    def _begin(self, old: Item, new: Item) -> None:
+    def _register(self, old: Item, new: Item) -> None:
         task_id, state = str(new["task_id"]), str(old["state"])
         self._at[task_id], self.states[task_id] = self._simulator.now, state
         self._simulator.counts["event", f"deleted {state}"] += 1
 
     def check_shown(self, task_id: str, requested_at: int) -> None:
-        """Somebody was shown a task that they asked for at `requested_at`."""
+        """Check that a response to a request of `requested_at` may show the task."""
         if self._at.get(task_id, requested_at) < requested_at:
-            raise InvariantViolated(f"deleted means gone: {task_id} was shown")
+            raise InvariantViolated(f"a deleted task is never shown: {task_id}")
 
     def check_end(self, item: Item) -> None:
-        """The item is at rest: it has no files, and the bucket has none of it."""
+        """Check after the run that the item has no files and the bucket no object of the task."""
         if "deleted_at" not in item:
             return
-        _require(item["files"] == [], "a deleted task has no files", item)
+        _require(item["files"] == [], "it has no files", item)
         left = [key for key in self._bucket.objects if str(item["task_id"]) in key]
-        _require(not left, "its images are gone", item)
+        _require(not left, "its images are erased", item)
 
 
-def _require(holds: bool, invariant: str, item: Any) -> None:
-    if not holds:
-        shown = {name: item.get(name) for name in ("pk", "state", "reason", "poyo_id")}
-        raise InvariantViolated(f"deleted means gone, {invariant}: {shown}")
+def _require(holds: bool, invariant: str, item: Item) -> None:
+    require(holds, f"a deleted task is gone, {invariant}", brief(item))

@@ -1,4 +1,4 @@
-"""Those who leaf through an owner's list, a page at a time, while everything goes on."""
+"""Clients that read an owner's task list page by page while tasks change."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.simulation.process import InvariantViolated, Process, ProcessResult
 from tests.simulation.scheduler import Simulator
 
 STATUSES = (None, None, None, "not_started", "running", "finished", "failed")
-MAX_ATTEMPTS = 6  # at one page
+MAX_ATTEMPTS = 6  # for each page
 MAX_PAGES = 40
 
 
 class ListReader:
-    """One walk through a list, from its newest task to its oldest."""
+    """Reads one list from its newest task to its oldest."""
 
     def __init__(self, simulator: Simulator, functions: Functions, invariants: Invariants) -> None:
         self._simulator = simulator
@@ -32,7 +32,7 @@ class ListReader:
         self._attempts = self._pages = 0
 
     def begin(self) -> None:
-        """Ask for the first page; all that the list knows of by now has to be shown."""
+        """Request the first page; the list must show every task that its index holds by now."""
         lag_ms = self._simulator.scenario.index_lag_ms
         known = self._invariants.created.items()
         self._expected = {
@@ -68,16 +68,16 @@ class ListReader:
             self._seen[task.task_id] += 1
             self._invariants.deletions.check_shown(task.task_id, requested_at)
             if task.owner != self._owner:
-                raise InvariantViolated(f"a list is its owner's: {task.task_id}")
+                raise InvariantViolated(f"a list shows its owner's tasks only: {task.task_id}")
             if self._seen[task.task_id] > 1:
                 raise InvariantViolated(f"a list shows each task once: {task.task_id}")
         if len(tasks) > self._limit:
-            raise InvariantViolated(f"a page has its limit: {len(tasks)} of {self._limit}")
+            raise InvariantViolated(f"a page respects its limit: {len(tasks)} of {self._limit}")
 
     def _next_page(self, last: ListPosition | None) -> None:
         self._pages += 1
         if self._pages > MAX_PAGES:
-            raise InvariantViolated("a list has an end")
+            raise InvariantViolated("a list ends")
         if last is None:
             self._finish()
             return
@@ -87,11 +87,11 @@ class ListReader:
         )
 
     def _finish(self) -> None:
-        """Every task that was there at the first page and still is has been shown."""
+        """Check that every task which existed at the first page and was not deleted was shown."""
         self._simulator.counts["event", "list_walked"] += 1
         self._simulator.counts["event", "list_of_several_pages"] += self._pages > 1
         if self._status is not None:
-            return  # one that changes its status meanwhile may be missed, or be met on its way
+            return  # a list by status may miss a task whose status changes, or show it late
         missed = self._expected - set(self._seen) - set(self._invariants.deletions.states)
         if missed:
             raise InvariantViolated(f"a list shows every task: {sorted(missed)}")

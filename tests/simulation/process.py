@@ -15,6 +15,12 @@ class InvariantViolated(BaseException):
     """An invariant does not hold; the message names it and what violates it."""
 
 
+def require(holds: bool, invariant: str, subject: object) -> None:
+    """Raises InvariantViolated unless the invariant holds of the subject."""
+    if not holds:
+        raise InvariantViolated(f"{invariant}: {subject}")
+
+
 @dataclass(frozen=True, slots=True)
 class ProcessResult:
     """How a process ended: with a value, with an error, or killed (neither of the two)."""

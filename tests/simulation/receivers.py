@@ -1,4 +1,4 @@
-"""The callers' own servers seen through Deliveries: slow, refusing, forgetful, away for hours."""
+"""The callers' simulated servers: slow, failing, unavailable, or losing their response."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from imagetasks.errors import NotificationFailed, NotificationForbidden
 from tests.simulation.scheduler import Simulator
 
 NOTIFICATION_URLS = "https://caller.invalid/CANARY-notification/"
-TIMEOUT_MS = 10_000  # that a receiver is waited for
+TIMEOUT_MS = 10_000
 
 OnNotification = Callable[[str, Any, Mapping[str, str]], None]
 
 
 class SimulatedReceivers:
-    """`post` of Deliveries; `on_attempt` sees every try, `on_accepted` those that a receiver took."""
+    """Replaces NotificationSender.
+
+    `on_attempt` is called for every notification, `on_accepted` for those that a receiver accepted.
+    """
 
     def __init__(
         self, simulator: Simulator, on_attempt: OnNotification, on_accepted: OnNotification
@@ -26,7 +29,7 @@ class SimulatedReceivers:
         self._on_accepted = on_accepted
 
     def send(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
-        """Send `body` once."""
+        """Send a notification once. Raises NotificationFailed or NotificationForbidden."""
         content = json.loads(body)
         self._on_attempt(url, content, headers)
         self._simulator.effect(

@@ -187,7 +187,7 @@ class _Simulation:
 
     def _deliver(self, message: Message, done: Callable[[bool], None]) -> None:
         if message.receives == 1 and not message.redriven:
-            self.invariants.on_enqueued(str(json.loads(message.body)["task_id"]))
+            self.invariants.on_message(str(json.loads(message.body)["task_id"]))
         self.functions.worker(message, done)
 
     def check_log_line(self, text: str) -> None:

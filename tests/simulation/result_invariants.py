@@ -1,0 +1,98 @@
+"""The invariants about images: what PoYo made and charged is in our bucket when the task ends."""
+
+from __future__ import annotations
+
+import hashlib
+
+from imagetasks.tasks.conditional_write import Item
+from tests.simulation import upstream_responses
+from tests.simulation.bucket import SimulatedBucket
+from tests.simulation.process import require
+from tests.simulation.scheduler import HOUR_MS, Simulator
+from tests.simulation.transition_invariants import RECOVERABLE, brief
+from tests.simulation.upstream_ledger import FAILURES, FILE_LIFE_MS, Ledger, PoyoTask
+
+RECOVERY_MS = 3 * HOUR_MS  # the longest backoff (30 min) twice, a claim, the clock skew, a margin
+DAY_MS = 24 * HOUR_MS
+INVALID_RESULT_LIMIT = 5  # after so many results without an image the task may fail as bad_result
+NOT_FOUND_LIMIT = 6  # after so many 404s a candidate PoYo id may be dropped
+
+
+class ResultInvariants:
+    """Compares our items and our bucket with PoYo's ledger."""
+
+    def __init__(self, simulator: Simulator, ledger: Ledger, bucket: SimulatedBucket) -> None:
+        self._simulator = simulator
+        self._ledger = ledger
+        self._bucket = bucket
+
+    def check_stored_images(self, item: Item) -> None:
+        """Check that every file of a finished task is in the bucket, with the recorded SHA-256."""
+        deleted = "deleted_at" in item
+        require(bool(item["files"]) or deleted, "a finished task has files", brief(item))
+        if deleted:
+            return
+        for file in item["files"]:
+            stored = self._bucket.objects.get(file["key"])
+            digest = hashlib.sha256(stored.body).hexdigest() if stored else ""
+            right = digest == file["sha256"]
+            require(right, "the images of a finished task are in the bucket", brief(item))
+
+    def check_paid_image(self, task: PoyoTask, item: Item) -> None:
+        """Check that a result which PoYo kept for long enough is finished here with its bytes."""
+        if not self._is_recoverable(task, item):
+            return
+        self._simulator.counts["event", "image_recoverable"] += 1
+        finished = item["state"] == "finished"
+        require(finished, f"a paid image is not lost ({task.poyo_id})", brief(item))
+        charged = item["charged_credits"] in task.reported_credits
+        reported = f"charged credits are what PoYo reported ({task.reported_credits})"
+        require(charged, reported, brief(item))
+        if "deleted_at" in item:
+            self._simulator.counts["event", "deleted_task_charged"] += 1
+            return
+        bodies = [self._bucket.objects[file["key"]].body for file in item["files"]]
+        same = len(bodies) == len(task.urls) and all(
+            body in (upstream_responses.png(url), upstream_responses.png(f"{url} re-encoded"))
+            for body, url in zip(bodies, task.urls, strict=True)
+        )
+        require(same, "the stored image is the one that PoYo made", brief(item))
+
+    def _is_recoverable(self, task: PoyoTask, item: Item) -> bool:
+        """Whether a correct product must have this image."""
+        if task.result in FAILURES or task.ends_at is None:
+            return False  # there is no image
+        denied = any(
+            each.creation_denied for each in self._ledger.tasks if each.task_id == task.task_id
+        )
+        if denied or task.duplicate_id:
+            return False  # PoYo denied the creation, or gave one id to two tasks: not decidable
+        failed = item["state"] == "failed" and item["reason"] in RECOVERABLE
+        if "deleted_at" in item and failed:
+            return False  # a deleted task is not reopened after a recoverable failure
+        confirmed = item.get("poyo_id") == task.poyo_id
+        if not (confirmed or task.callback_accepted_at or _id_was_enqueued(task)):
+            return False  # the response was lost and no callback named the id: it is unknown to us
+        if task.invalid_results >= INVALID_RESULT_LIMIT:
+            return False  # PoYo's result was not an image several times
+        if not confirmed and task.not_found_count >= NOT_FOUND_LIMIT:
+            return False  # PoYo denied its own id several times
+        return self._had_time(task, item, confirmed=confirmed)
+
+    def _had_time(self, task: PoyoTask, item: Item, *, confirmed: bool) -> bool:
+        """Whether the file lived for long enough after the last fault, and we still polled."""
+        assert task.ends_at is not None
+        begin = max(
+            self._simulator.fault_free_since or 0, task.ends_at, task.callback_accepted_at or 0
+        )
+        if begin + RECOVERY_MS > task.ends_at + FILE_LIFE_MS:
+            return False  # the file expired before the faults were over
+        late = confirmed and task.ends_at - int(item["confirmed_at"]) > DAY_MS - HOUR_MS
+        # Polling stops a day after the confirmation: only a callback can reopen the task then.
+        return not late or task.callback_accepted_at is not None
+
+
+def _id_was_enqueued(task: PoyoTask) -> bool:
+    """Whether the process that received the submit response could put the id into a message."""
+    process = task.answered
+    return process is not None and process.completed and "queue.send" not in process.failures
