@@ -1,1 +1,7 @@
-"""What the API promises, and openapi.json made of it. Nothing of this ships."""
+"""Generates functions/openapi.json from the code. Nothing of this package is deployed."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT / "functions"))  # makes imagetasks importable

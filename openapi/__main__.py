@@ -1,4 +1,4 @@
-"""The command line."""
+"""Runs `python -m openapi`."""
 
 import sys
 

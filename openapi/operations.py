@@ -1,6 +1,7 @@
-"""What each route promises: a row an operation, from which openapi.json is made and held true.
+"""The table of operations: one entry for each route, from which openapi.json is generated.
 
-Nothing that runs imports it: the API hands out the file that `python -m contract` writes.
+No deployed module imports it: the API serves the file that `python -m openapi` writes. A test compares every
+response that is declared here with the responses of the running handlers.
 """
 
 from __future__ import annotations
@@ -16,43 +17,45 @@ from imagetasks.poyo import catalog, compat
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """A success; of its `headers` those with a `?` are not always there."""
+class Success:
+    """A response without a problem. A name in `headers` that ends with `?` is an optional header."""
 
     status: int
-    says: str
+    description: str
     body: Any = None
     headers: tuple[str, ...] = ()
-    links: Mapping[str, Mapping[str, str]] | None = None  # operation: its parameters
+    links: Mapping[str, Mapping[str, str]] | None = None  # operation id to its parameters
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A route; `asks` names its parameters, `takes` is the model of its body."""
+    """One route. `parameters` are names in PARAMETERS; `request_model` is the model of the body."""
 
     method: str
     path: str
     id: str
     tag: str
     summary: str
-    answers: tuple[Answer, ...]
+    successes: tuple[Success, ...]
     problems: tuple[Problem, ...]
-    asks: tuple[str, ...] = ()
-    takes: type[order_request.CreateTaskRequest | order_request.CreateUploadRequest] | None = None
+    parameters: tuple[str, ...] = ()
+    request_model: (
+        type[order_request.CreateTaskRequest | order_request.CreateUploadRequest] | None
+    ) = None
     public: bool = False
 
 
-def follow(task_id: str) -> Mapping[str, Mapping[str, str]]:
-    """What may be done with a task, whose id is found at `task_id` in the answer's body."""
-    one: Mapping[str, str] = {"task_id": f"$response.body#{task_id}"}
-    reading = ("readTask", "readPoyoTask", "deleteTask")
-    return dict.fromkeys(reading, one) | {"readFile": {**one, "n": "0"}}
+def task_links(task_id: str) -> Mapping[str, Mapping[str, str]]:
+    """Links to the operations on a task. `task_id` is the JSON pointer of its id in the response body."""
+    by_id: Mapping[str, str] = {"task_id": f"$response.body#{task_id}"}
+    operations = ("readTask", "readPoyoTask", "deleteTask")
+    return dict.fromkeys(operations, by_id) | {"readFile": {**by_id, "n": "0"}}
 
 
-OURS = (p.INTERNAL_ERROR, p.UNAVAILABLE)
-CALLER = (p.UNAUTHORIZED, p.INVALID_OWNER, p.NOT_CONFIGURED, *OURS)
+SERVER_ERRORS = (p.INTERNAL_ERROR, p.UNAVAILABLE)
+AUTHENTICATED = (p.UNAUTHORIZED, p.INVALID_OWNER, p.NOT_CONFIGURED, *SERVER_ERRORS)
 BODY = (p.BODY_TOO_LARGE, p.INVALID_ORDER)
-PLACED = (
+ORDER = (
     *BODY,
     p.INVALID_IDEMPOTENCY_KEY,
     p.IDEMPOTENCY_KEY_REUSED,
@@ -63,60 +66,63 @@ NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[{"pointer": "/model", "detail":
 
 TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
 SUBMITTED = compat.Envelope[compat.SubmitBody]
-FILE = Answer(
-    302, "The way to the image, good for five minutes.", None, ("Location", "Cache-Control")
+FILE = Success(
+    302,
+    "A redirect to a presigned URL of the image, valid for five minutes.",
+    None,
+    ("Location", "Cache-Control"),
 )
-SAME = Answer(304, "It is what `If-None-Match` says you have.", None, ("ETag",))
-TASK_SAME = replace(SAME, headers=("ETag", "Retry-After?"))
+NOT_MODIFIED = Success(304, "Unchanged: the `ETag` is the one in `If-None-Match`.", None, ("ETag",))
+TASK_NOT_MODIFIED = replace(NOT_MODIFIED, headers=("ETag", "Retry-After?"))
 
 QUERY = tuple(f"models.{name}" for name in catalog.QUERY)
 
 # fmt: off
 OPERATIONS = (
-    Operation("POST", "/v1/tasks", "createTask", "Tasks", "Order an image, once for each Idempotency-Key", (
-        Answer(202, "Accepted.", TASK, TASK_HEADERS, follow("/task_id")),
-        Answer(200, "Accepted before, under this key; nothing was paid again.", TASK,
-               (*TASK_HEADERS, "Idempotent-Replayed"), follow("/task_id")),
-    ), (*CALLER, p.IDEMPOTENCY_KEY_REQUIRED, *PLACED), ("key", "owner"), order_request.CreateTaskRequest),
-    Operation("GET", "/v1/tasks", "listTasks", "Tasks", "Your tasks, newest first", (
-        Answer(200, "A page.", schemas.TaskPage, (), follow("/tasks/0/task_id")),
-    ), (*CALLER, p.INVALID_PARAMETER), ("status", "limit", "cursor", "owner")),
-    Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "A task, or its next status", (
-        Answer(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_SAME,
-    ), (*CALLER, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner")),
-    Operation("DELETE", "/v1/tasks/{task_id}", "deleteTask", "Tasks", "Delete prompt and images", (
-        Answer(204, "Gone, now or before. What was charged stays charged."),
-    ), (*CALLER, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
-    Operation("GET", "/v1/tasks/{task_id}/files/{n}", "readFile", "Files", "An image, by key",
-              (FILE,), (*CALLER, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "owner")),
-    Operation("GET", "/files/{task_id}/{n}/{mac}", "openLink", "Files", "An image, by its `file_url`",
-              (FILE,), (*OURS, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "mac"), public=True),
+    Operation("POST", "/v1/tasks", "createTask", "Tasks", "Order one image for each Idempotency-Key", (
+        Success(202, "Accepted.", TASK, TASK_HEADERS, task_links("/task_id")),
+        Success(200, "Already accepted under this key; nothing is paid again.", TASK,
+               (*TASK_HEADERS, "Idempotent-Replayed"), task_links("/task_id")),
+    ), (*AUTHENTICATED, p.IDEMPOTENCY_KEY_REQUIRED, *ORDER), ("key", "owner"), order_request.CreateTaskRequest),
+    Operation("GET", "/v1/tasks", "listTasks", "Tasks", "List your tasks, newest first", (
+        Success(200, "One page.", schemas.TaskPage, (), task_links("/tasks/0/task_id")),
+    ), (*AUTHENTICATED, p.INVALID_PARAMETER), ("status", "limit", "cursor", "owner")),
+    Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "Read a task, or wait for its next status", (
+        Success(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_NOT_MODIFIED,
+    ), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner")),
+    Operation("DELETE", "/v1/tasks/{task_id}", "deleteTask", "Tasks", "Delete a task's prompt and images", (
+        Success(204, "Deleted, now or earlier. Charged credits are not refunded."),
+    ), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
+    Operation("GET", "/v1/tasks/{task_id}/files/{n}", "readFile", "Files", "Read an image with a server key",
+              (FILE,), (*AUTHENTICATED, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "owner")),
+    Operation("GET", "/files/{task_id}/{n}/{mac}", "openLink", "Files", "Read an image by its `file_url`",
+              (FILE,), (*SERVER_ERRORS, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "mac"), public=True),
     Operation("POST", "/v1/uploads", "createUpload", "Files", "Upload a reference image", (
-        Answer(201, "A form for one file, and the address it has in an order.", schemas.UploadBody),
-    ), (*CALLER, *BODY), ("owner",), order_request.CreateUploadRequest),
-    Operation("POST", "/v1/quotes", "quote", "Tasks", "What an order would cost; nothing is sent", (
-        Answer(200, "The estimate.", schemas.Quote),
-    ), (*CALLER, *BODY), ("owner",), order_request.CreateTaskRequest),
-    Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "All models, in PoYo's shape", (
-        Answer(200, "A page.", compat.Envelope[catalog.Page], ("ETag",)), SAME,
+        Success(201, "A presigned form for one file, and the URL for it in an order.", schemas.UploadBody),
+    ), (*AUTHENTICATED, *BODY), ("owner",), order_request.CreateUploadRequest),
+    Operation("POST", "/v1/quotes", "quote", "Tasks", "Estimate what an order costs; nothing is sent to PoYo", (
+        Success(200, "The estimate.", schemas.Quote),
+    ), (*AUTHENTICATED, *BODY), ("owner",), order_request.CreateTaskRequest),
+    Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "List all models, in PoYo's format", (
+        Success(200, "One page.", compat.Envelope[catalog.Page], ("ETag",)), NOT_MODIFIED,
     ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), public=True),
-    Operation("GET", "/v1/catalog/models/{model}", "readModel", "PoYo", "A model, in PoYo's shape", (
-        Answer(200, "The model.", compat.Envelope[catalog.Model], ("ETag",)), SAME,
+    Operation("GET", "/v1/catalog/models/{model}", "readModel", "PoYo", "Read a model, in PoYo's format", (
+        Success(200, "The model.", compat.Envelope[catalog.Model], ("ETag",)), NOT_MODIFIED,
     ), (p.INTERNAL_ERROR, p.MODEL_NOT_FOUND, p.ROUTE_NOT_FOUND), ("model", "known"), public=True),
-    Operation("POST", "/api/generate/submit", "submitPoyoTask", "PoYo", "Order as at PoYo", (
-        Answer(200, "Accepted.", SUBMITTED, ("Idempotent-Replayed?",), follow("/data/task_id")),
-    ), (*CALLER, *PLACED, NO_SUCH_MODEL), ("optional_key", "owner"), order_request.CreateTaskRequest),
-    Operation("GET", "/api/generate/status/{task_id}", "readPoyoTask", "PoYo", "Read as at PoYo", (
-        Answer(200, "The task.", compat.Envelope[compat.PoyoTask]),
-    ), (*CALLER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
-    Operation("GET", "/api/user/balance", "readBalance", "PoYo", "Credits left on the account", (
-        Answer(200, "As of the last minute.", compat.Envelope[compat.Balance]),
-    ), CALLER, ("owner",)),
+    Operation("POST", "/api/generate/submit", "submitPoyoTask", "PoYo", "Order an image, in PoYo's format", (
+        Success(200, "Accepted.", SUBMITTED, ("Idempotent-Replayed?",), task_links("/data/task_id")),
+    ), (*AUTHENTICATED, *ORDER, NO_SUCH_MODEL), ("optional_key", "owner"), order_request.CreateTaskRequest),
+    Operation("GET", "/api/generate/status/{task_id}", "readPoyoTask", "PoYo", "Read a task, in PoYo's format", (
+        Success(200, "The task.", compat.Envelope[compat.PoyoTask]),
+    ), (*AUTHENTICATED, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
+    Operation("GET", "/api/user/balance", "readBalance", "PoYo", "Read the credits left on the PoYo account", (
+        Success(200, "The balance, at most one minute old.", compat.Envelope[compat.Balance]),
+    ), AUTHENTICATED, ("owner",)),
     Operation("GET", "/openapi.json", "readContract", "Service", "This document", (
-        Answer(200, "OpenAPI 3.1.", dict[str, Any]),
+        Success(200, "OpenAPI 3.1.", dict[str, Any]),
     ), (p.INTERNAL_ERROR,), public=True),
-    Operation("GET", "/health", "health", "Service", "Alive; asks nobody else", (
-        Answer(200, "Alive.", dict[str, str]),
+    Operation("GET", "/health", "health", "Service", "Health check; calls no other service", (
+        Success(200, "The function runs.", dict[str, str]),
     ), (), public=True),
 )
 # fmt: on

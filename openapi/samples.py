@@ -1,4 +1,4 @@
-"""Examples of everything that goes in or out, answered by the code that answers callers."""
+"""Examples of all bodies, built by the same code that builds them in production."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from imagetasks.api import order_request, pagination, problems, schemas
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+
+from imagetasks.api import order_request, pagination, problems, request, schemas
 from imagetasks.api.pagination import ListPosition
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import InvalidOrder, InvalidParameter
@@ -55,7 +57,7 @@ RUNNING = Task(
     history=({"at": START, "event": "accepted"}, {"at": START + 800, "event": "submitted"}),
     file_url_key="example",
 )
-KEPT = StoredImage(
+STORED = StoredImage(
     key="", content_type="image/png", bytes=1_482_113, width=1536, height=1024, sha256="5f" * 32
 )
 FINISHED = replace(
@@ -63,7 +65,7 @@ FINISHED = replace(
     state=State.FINISHED,
     progress=Decimal(100),
     charged_credits=Decimal(2),
-    files=(KEPT,),
+    files=(STORED,),
     history=(*RUNNING.history, {"at": START + 42_000, "event": "finished"}),
     updated_at=START + 42_000,
     finished_at=START + 42_000,
@@ -89,19 +91,19 @@ PAGE: schemas.TaskPage = {
 }
 
 
-def requests(operation: Operation) -> Mapping[str, Any]:
-    """Bodies that the operation takes, by what they show."""
+def request_bodies(operation: Operation) -> Mapping[str, Any]:
+    """Valid request bodies of an operation, by example name."""
     return {"png": {"content_type": "image/png"}} if operation.id == "createUpload" else ORDERS
 
 
-def answers(operation: Operation, status: int) -> Mapping[str, Any]:
-    """Bodies of a success, by what they show."""
+def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
+    """Response bodies of an operation for a successful status, by example name."""
     accepted = {"accepted": schemas.task_body(RUNNING, origin=ORIGIN)}
-    shown = {name: schemas.task_body(task, origin=ORIGIN) for name, task in TASKS.items()}
+    tasks = {name: schemas.task_body(task, origin=ORIGIN) for name, task in TASKS.items()}
     poyo = {name: compat.task_body(task, origin=ORIGIN) for name, task in TASKS.items()}
-    said: Mapping[str, Mapping[str, Any]] = {
-        "createTask": accepted if status == 202 else {"replayed": shown["finished"]},
-        "readTask": shown,
+    bodies: Mapping[str, Mapping[str, Any]] = {
+        "createTask": accepted if status == 202 else {"replayed": tasks["finished"]},
+        "readTask": tasks,
         "listTasks": {"page": PAGE},
         "createUpload": {"offer": UPLOAD},
         "quote": {
@@ -114,33 +116,41 @@ def answers(operation: Operation, status: int) -> Mapping[str, Any]:
         "readBalance": {"left": compat.balance_body(Decimal("9765.5"))},
         "health": {"alive": {"status": "ok"}},
     }
-    return said.get(operation.id, {})
+    return bodies.get(operation.id, {})
 
 
-def notice() -> Mapping[str, Any]:
-    """What the caller's own callback is told, by how the task ended."""
+def notifications() -> Mapping[str, Any]:
+    """Bodies that are sent to a `callback_url`, by the final status of the task."""
     return {name: compat.task_body(TASKS[name], origin=ORIGIN) for name in ("finished", "failed")}
 
 
-def told(problem: Problem, operation: Operation) -> Problem:
-    """The problem as a caller of the operation sees it, fields and task named."""
+def with_example(problem: Problem, operation: Operation) -> Problem:
+    """The problem as the operation returns it, with invalid fields or the task id filled in."""
     if problem.code == problems.INVALID_ORDER.code and problem is not NO_SUCH_MODEL:
-        return _wrong_order(operation)
+        return _invalid_order(operation)
     if problem.code == problems.INVALID_PARAMETER.code:
-        wrong = InvalidParameter("sort", "not known here, allowed: none")
-        return problems.problem_for(wrong)
-    ours = problem in problems.SUBMISSION_PROBLEMS
-    return replace(problem, task_id=RUNNING.task_id) if ours else problem
+        return _invalid_parameter()
+    has_task = problem in problems.SUBMISSION_PROBLEMS
+    return replace(problem, task_id=RUNNING.task_id) if has_task else problem
 
 
-def _wrong_order(operation: Operation) -> Problem:
-    """What the validation itself says of a body that is wrong."""
-    wrong = {"model": "gpt-image-2", "input": {"prompt": PROMPT, "aspect_ratio": "3:2"}}
-    upload = operation.takes is order_request.CreateUploadRequest
+def _invalid_parameter() -> Problem:
+    """The problem that the parser itself raises for an unknown query parameter."""
     try:
-        if upload:
+        request.query_parameters(APIGatewayProxyEventV2({"queryStringParameters": {"sort": ""}}))
+    except InvalidParameter as error:
+        return problems.problem_for(error)
+    raise AssertionError("the parser accepted an unknown parameter")
+
+
+def _invalid_order(operation: Operation) -> Problem:
+    """The problem that the validation itself raises for an invalid body."""
+    order = {"model": "gpt-image-2", "input": {"prompt": PROMPT, "aspect_ratio": "3:2"}}
+    is_upload = operation.request_model is order_request.CreateUploadRequest
+    try:
+        if is_upload:
             order_request.parse_upload(b'{"content_type": "image/gif"}')
-        order_request.parse(json.dumps(wrong).encode())
+        order_request.parse(json.dumps(order).encode())
     except InvalidOrder as error:
         return problems.problem_for(error)
-    raise AssertionError("the validation took what it must not take")
+    raise AssertionError("the validation accepted an invalid body")

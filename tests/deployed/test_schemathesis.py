@@ -26,7 +26,7 @@ from imagetasks.api.pagination import ListPosition
 from imagetasks.poyo.catalog import IMAGE
 from imagetasks.poyo.models import CUSTOM_SIZE
 from local.system import System
-from openapi import schemas
+from openapi import parameters
 from openapi.operations import OPERATIONS
 from openapi.schemas import CALLBACK
 
@@ -35,11 +35,11 @@ SEED = int(os.environ.get("SEED", "1"))
 PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
 ELSEWHERE = "https://pages.example/boat.png"  # a name that is reserved: nobody is there
 LONGEST = 2048  # an address
-KEY = re.compile(schemas.KEY)
+KEY = re.compile(parameters.IDEMPOTENCY_KEY)
 # Each operation's first answer must be among those that came. Not these two: a file's link no generator
 # can guess, and the address that the contract itself came from schemathesis leaves out.
 SUCCESSES = [
-    f"{each.method} {each.path} {each.answers[0].status}"
+    f"{each.method} {each.path} {each.successes[0].status}"
     for each in OPERATIONS
     if each.id not in ("openLink", "readContract")
 ]

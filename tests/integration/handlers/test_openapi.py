@@ -85,7 +85,7 @@ def wrong(body: object, schema: Mapping[str, Any]) -> list[str]:
 
 
 def test_the_file_is_what_the_code_says() -> None:
-    assert document.FILE.read_text() == document.written(), "run `make openapi`"
+    assert document.FILE.read_text() == document.render(), "run `make openapi`"
 
 
 def test_the_command_says_what_to_do_when_it_is_not(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_nothing_is_declared_that_nobody_refers_to() -> None:
 def test_links_lead_to_operations_and_name_all_that_their_paths_need() -> None:
     by_id = {operation.id: operation for operation in OPERATIONS}
     for operation in OPERATIONS:
-        for answer in operation.answers:
+        for answer in operation.successes:
             for target, given_ in (answer.links or {}).items():
                 assert set(given_) == set(re.findall(r"{(\w+)}", by_id[target].path))
 
@@ -319,10 +319,10 @@ def usual(scene: Scene, operation: Operation) -> Wish:
     parts = {"task_id": kept.task_id, "n": "0", "mac": mac, "model": "gpt-image-2"}
     body: object = {"content_type": "image/png"} if operation.id == "createUpload" else ORDER
     headers = {} if operation.public else bearer()
-    if {"key", "optional_key"} & set(operation.asks):
+    if {"key", "optional_key"} & set(operation.parameters):
         headers["idempotency-key"] = scene.fresh_key()
     path = operation.path.format(**parts)
-    return Wish(operation, path, headers, body if operation.takes else None)
+    return Wish(operation, path, headers, body if operation.request_model else None)
 
 
 def spoilt(**changes: Any) -> Callable[[Scene, Wish], list[Answer]]:
@@ -453,14 +453,14 @@ def test_every_answer_that_is_promised_is_given_and_no_other(
 def test_a_quote_is_refused_the_callback_that_an_order_is_refused(scene: Scene) -> None:
     nowhere = {**ORDER, "callback_url": "http://10.0.0.1/"}
     for operation in OPERATIONS:
-        if operation.takes is order_request.CreateTaskRequest:
+        if operation.request_model is order_request.CreateTaskRequest:
             answer = replace(usual(scene, operation), body=nowhere).sent(scene.door)
             assert answer.status in (400, 422), operation.id
 
 
 def test_a_key_of_a_foreign_blank_is_a_wrong_one_and_not_none(scene: Scene) -> None:
     for operation in OPERATIONS:
-        if {"key", "optional_key"} & set(operation.asks):
+        if {"key", "optional_key"} & set(operation.parameters):
             wish = usual(scene, operation)
             foreign = replace(wish, headers=wish.headers | {"idempotency-key": "\x85"})
             assert "has 1 to 255 printable ASCII" in foreign.sent(scene.door).body, operation.id

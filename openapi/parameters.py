@@ -1,0 +1,139 @@
+"""Parameters and response headers of the API, with their schemas and descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from imagetasks.api import pagination, request
+from imagetasks.poyo import catalog, models
+from imagetasks.tasks.signed_urls import PART
+from imagetasks.tasks.task import TASK_ID
+
+Schema = dict[str, Any]
+IDEMPOTENCY_KEY = "^[!-~](?:[ -~]{0,253}[!-~])?$"
+KEY_DESCRIPTION = (
+    "1 to 255 printable ASCII characters of your choice. The same key with the same body returns the same task;"
+    " with another body it is an error (`idempotency_key_reused`)."
+)
+INTEGER_TEXT = {"type": "string", "pattern": f"^{catalog.WHOLE.pattern}$"}
+
+
+def matching(pattern: str) -> Schema:
+    """A string that matches the whole pattern."""
+    return {"type": "string", "pattern": f"^(?:{pattern})$"}
+
+
+def integer(minimum: int, maximum: int, default: int | None = None) -> Schema:
+    """An integer within bounds, both included."""
+    given = {} if default is None else {"default": default}
+    return {"type": "integer", "minimum": minimum, "maximum": maximum, **given}
+
+
+# By our own name: location, public name, schema, description. Path parameters are always required.
+PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
+    "task_id": (
+        "path",
+        "task_id",
+        matching(TASK_ID.pattern),
+        "The `task_id` in the response to an order.",
+    ),
+    "n": ("path", "n", integer(0, 99), "Index of the image, from 0."),
+    "mac": ("path", "mac", matching(PART.pattern), "The token at the end of a `file_url`."),
+    "model": (
+        "path",
+        "model",
+        {"type": "string", "enum": list(models.MODELS)},
+        "Name of the model.",
+    ),
+    "key": (
+        "header",
+        "Idempotency-Key",
+        {"type": "string", "pattern": IDEMPOTENCY_KEY},
+        KEY_DESCRIPTION,
+    ),
+    "optional_key": (
+        "header",
+        "Idempotency-Key",
+        {"type": "string", "pattern": f"^$|{IDEMPOTENCY_KEY}"},
+        f"{KEY_DESCRIPTION} Without a key, or with an empty one, every order creates a new task.",
+    ),
+    "owner": (
+        "header",
+        "X-Owner",
+        matching(request.USER.pattern),
+        "The user that the request acts for. Each user sees only their own tasks and uploads.",
+    ),
+    "known": (
+        "header",
+        "If-None-Match",
+        {"type": "string"},
+        "The `ETag` of an earlier response. The response is 304 if nothing has changed.",
+    ),
+    "wait": (
+        "query",
+        "wait",
+        integer(0, request.MAX_WAIT_S, 0),
+        "Seconds to wait for a change of the status before responding.",
+    ),
+    "status": (
+        "query",
+        "status",
+        {"type": "string", "enum": list(request.STATUSES)},
+        "Only tasks with this status.",
+    ),
+    "limit": (
+        "query",
+        "limit",
+        integer(1, request.MAX_PAGE_SIZE, request.DEFAULT_PAGE_SIZE),
+        "Maximum number of tasks in the page. A page with fewer is not necessarily the last one.",
+    ),
+    "cursor": (
+        "query",
+        "cursor",
+        {"type": "string", "format": "cursor", "maxLength": pagination.MAX_CURSOR_CHARS},
+        "The `next_cursor` of the previous page.",
+    ),
+    "models.limit": (
+        "query",
+        "limit",
+        integer(1, 99999, catalog.DEFAULT_PAGE_SIZE),
+        "Maximum number of models in the page.",
+    ),
+    "models.cursor": ("query", "cursor", INTEGER_TEXT, "The `next_cursor` of the previous page."),
+    "models.category": ("query", "category", {"type": "string"}, "Only models of this category."),
+    "models.service_type": (
+        "query",
+        "service_type",
+        {"type": "string"},
+        "Only models of this service type.",
+    ),
+    "models.q": (
+        "query",
+        "q",
+        {"type": "string"},
+        "Only models that contain these words in any field.",
+    ),
+    "models.tags": (
+        "query",
+        "tags",
+        {"type": "string"},
+        "Only models with all of these tags, separated by commas.",
+    ),
+}
+
+# Response headers: schema and description.
+HEADERS: Mapping[str, tuple[Schema, str]] = {
+    "Location": ({"type": "string", "format": "uri-reference"}, "URL of the task or the image."),
+    "Retry-After": (integer(1, 3600), "Seconds to wait before the next request."),
+    "ETag": (
+        {"type": "string"},
+        "Identifies this version of the response body, for `If-None-Match`.",
+    ),
+    "Idempotent-Replayed": (
+        {"type": "string", "const": "true"},
+        "The task existed already; nothing was sent to PoYo.",
+    ),
+    "Cache-Control": ({"type": "string"}, "Caching ends before the presigned URL expires."),
+    "WWW-Authenticate": ({"type": "string"}, "`Bearer`"),
+}
