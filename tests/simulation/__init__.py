@@ -1,1 +1,1 @@
-"""A task's life played through: the real code against simulated wires, one seed one story."""
+"""Runs the real workflows against simulated external services; a seed determines every event."""

@@ -13,7 +13,7 @@ from multiprocessing import Pool
 from tests.simulation import report
 from tests.simulation.run import Result, run_seed
 
-COVERAGE_SEEDS = 2000  # from so many seeds on, what was not reached is a failure
+COVERAGE_SEEDS = 2000  # with so many seeds or more, incomplete coverage is a failure
 
 
 def main() -> int:
@@ -46,19 +46,19 @@ def _results(seeds: range, *, upstream_denies: bool, jobs: int) -> Iterable[Resu
     if jobs == 1:
         yield from map(run_one, seeds)
         return
-    with Pool(jobs) as pool:  # left early it does not wait for what is still being played
+    with Pool(jobs) as pool:  # terminates the remaining runs when it is left early
         yield from pool.imap(run_one, seeds, chunksize=5)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=300, help="how many (300)")
-    parser.add_argument("--from", type=int, default=0, dest="first", help="the first of them (0)")
-    parser.add_argument("--seed", type=int, help="run_seed only this run_one and print its story")
+    parser.add_argument("--seeds", type=int, default=300, help="how many seeds (300)")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the first seed (0)")
+    parser.add_argument("--seed", type=int, help="run only this seed and print its trace")
     parser.add_argument("--jobs", type=int, default=1, help="how many processes (1)")
-    parser.add_argument("--most", type=int, default=5, help="stop after so many failures (5)")
+    parser.add_argument("--most", type=int, default=5, help="stop after so many violations (5)")
     parser.add_argument(
-        "--upstream-denies", action="store_true", help="PoYo also denies what it has made"
+        "--upstream-denies", action="store_true", help="PoYo also denies tasks that it created"
     )
     return parser.parse_args()
 

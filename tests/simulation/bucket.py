@@ -1,4 +1,4 @@
-"""The simulated bucket and file host: what boto3's S3 client and Downloads do, and how they fail."""
+"""The simulated S3 bucket and PoYo's simulated file host, with their faults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.simulation.scheduler import Simulator
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object as it was put."""
+    """An object in the bucket."""
 
     body: bytes
     content_type: str
@@ -29,20 +29,20 @@ class StoredObject:
 
 
 class SimulatedBucket:
-    """`head_object`, `put_object` and `delete_objects` of boto3's S3 client; a put is all or nothing."""
+    """`head_object`, `put_object` and `delete_objects` of boto3's S3 client."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.objects: dict[str, StoredObject] = {}
         self._simulator = simulator
 
     def head_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803
-        """What is known of an object."""
+        """The metadata of an object. Raises ClientError when there is none."""
 
         def act() -> StoredObject:
             fault = self._simulator.fault("bucket.head")
             if fault == "unavailable":
                 raise aws_error("503", 503)
-            if Key not in self.objects:  # without ListBucket S3 may call it forbidden
+            if Key not in self.objects:  # without s3:ListBucket S3 answers 403 instead of 404
                 raise aws_error("403", 403) if fault == "forbidden" else aws_error("404", 404)
             return self.objects[Key]
 
@@ -54,11 +54,11 @@ class SimulatedBucket:
         }
 
     def put_object(self, **arguments: Any) -> None:
-        """Write an object, only where there is none if it says so."""
+        """Write an object; with `IfNoneMatch="*"` only if the key has none."""
         self._simulator.effect("bucket.put", lambda: self._put(**arguments), latency_factor=5)
 
     def delete_objects(self, *, Bucket: str, Delete: Any) -> Any:  # noqa: N803
-        """Delete what is there of the objects named; an answer that names errors is a 200."""
+        """Delete objects; a response that lists errors has status 200, too."""
         keys = [each["Key"] for each in Delete["Objects"]]
         return self._simulator.effect("bucket.delete", lambda: self._delete(keys))
 
@@ -83,12 +83,14 @@ class SimulatedBucket:
             raise aws_error("ConditionalRequestConflict", 409)
         body = Body.read()
         digest = base64.b64encode(hashlib.sha256(body).digest()).decode()
-        assert arguments["ChecksumSHA256"] == digest, "S3 refuses what does not match its checksum"
+        assert arguments["ChecksumSHA256"] == digest, (
+            "S3 rejects a body that does not match its checksum"
+        )
         assert arguments["ContentLength"] == len(body)
         self._write(Key, body, arguments)
         if fault == "response_lost":
             raise aws_error("RequestTimeout", 500)
-        if fault == "retried":  # the SDK did not see the answer and puts it again
+        if fault == "retried":  # the SDK lost the response and repeats the request
             self._simulator.sleep(self._simulator.rng.uniform(50, 3000))
             self._write(Key, body, arguments)
 
@@ -101,7 +103,11 @@ class SimulatedBucket:
 
 
 class SimulatedDownloads:
-    """The file host seen through Downloads; `file_at` gives the bytes at a URL, None when gone."""
+    """Replaces ImageDownloader.
+
+    `file_at` gives the bytes at a URL, None when they expired; `on_invalid` is called for a file
+    that is not an image.
+    """
 
     def __init__(
         self,
@@ -115,7 +121,7 @@ class SimulatedDownloads:
 
     @contextmanager
     def fetch(self, url: str) -> Iterator[DownloadedImage]:
-        """The picture at `url`."""
+        """The image at `url`. Raises DownloadFailed, DownloadForbidden or NotAnImage."""
         body = self._simulator.effect(
             "file.fetch",
             lambda: self._fetch(url),
@@ -124,12 +130,12 @@ class SimulatedDownloads:
         )
         file = io.BytesIO(body)
         try:
-            picture = identify(file)
+            image = identify(file)
         except ValueError as error:
             self._on_invalid(url)
             raise NotAnImage("not_an_image", str(error)) from error
         file.seek(0)
-        yield DownloadedImage(file, len(body), hashlib.sha256(body).hexdigest(), picture)
+        yield DownloadedImage(file, len(body), hashlib.sha256(body).hexdigest(), image)
 
     def _fetch(self, url: str) -> bytes:
         fault = self._simulator.fault("file.fetch")
@@ -150,7 +156,7 @@ class SimulatedDownloads:
 
 
 def aws_error(code: str, status: int) -> ClientError:
-    """An error response of AWS."""
+    """An error response of an AWS service."""
     response: Any = {
         "Error": {"Code": code, "Message": "simulated"},
         "ResponseMetadata": {"HTTPStatusCode": status},

@@ -44,7 +44,7 @@ class CallbackSender:
             wait_s = (
                 3600
                 + self._simulator.rng.uniform(0, 70)
-                - (self._simulator.now - task.made_at) / 1000
+                - (self._simulator.now - task.created_at) / 1000
             )
         body = self._body(task, fault)
         readable = fault not in ("truncated", "garbled")

@@ -1,4 +1,4 @@
-"""What 2,000 seeds must have reached: every transition, crash point, fault and event."""
+"""What 2,000 seeds must reach: every transition, failure reason, crash point, fault and event."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ REQUIRED = {
 
 
 def not_reached(counts: Counter[tuple[str, str]]) -> list[str]:
-    """What was never reached."""
+    """The required counters that are zero."""
     return [
         f"{what}: {name}"
         for what, names in REQUIRED.items()
@@ -123,7 +123,7 @@ def not_reached(counts: Counter[tuple[str, str]]) -> list[str]:
 
 
 def unlisted_effects(counts: Counter[tuple[str, str]]) -> list[str]:
-    """Effects that a operation has and `EFFECTS` does not know of."""
+    """The effects that an operation had and that `EFFECTS` does not list."""
     known = {
         f"{operation} {effect}" for operation, effects in EFFECTS.items() for effect in effects
     }

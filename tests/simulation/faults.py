@@ -1,8 +1,9 @@
-"""Everything that may go wrong: by wire, by caller, by PoYo's word."""
+"""The faults that a run may inject, by service and operation."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 FAULTS: Mapping[str, tuple[str, ...]] = {
     "table.read": ("unavailable",),
@@ -78,10 +79,20 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "stale_signature",
     ),
 }
-"""Everything that may go wrong, by the wire on which it does."""
+"""The kinds of fault by family: which client's call, or which behaviour of PoYo."""
 
 DENIED_CREATIONS = ("busy_429_created", "invalid_400_created", "moderated_400_created")
-"""PoYo says that nothing was created and has created it: no client of it can be right then."""
+"""PoYo denies a task that it created: no client can avoid paying twice then."""
 
 INVALID_CALLBACKS = ("wrong_mac", "unknown_kid", "mac_of_another_task", "malformed", "retired_kid")
 LEAKED_URL_BODIES = ("unknown_id", "id_of_another_task", "no_body", "nested_body", "not_utf8")
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A fault that lasts: from `begin` to `end` (ms) every call of `family` fails with `kind`."""
+
+    family: str
+    kind: str
+    begin: int
+    end: int

@@ -1,4 +1,4 @@
-"""The simulated queue: messages come late, twice, in any order; four failures bury one."""
+"""The simulated SQS queue and its Lambda trigger: messages arrive late, twice, in any order."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tests.simulation.scheduler import Simulator
 
 VISIBILITY_S = 360.0
 MAX_RECEIVES = 4
-REDRIVE_S = 900.0  # there is an alarm for every dead letter; in the calm somebody answers it
+REDRIVE_S = 900.0  # how long the operator takes to redrive a dead letter after the faults
 
 Deliver = Callable[["Message", Callable[[bool], None]], None]
 
 
 @dataclass(eq=False)
 class Message:
-    """A body, how often it was received, and whether it is done with."""
+    """A message: how often it was received, and whether it is deleted or was redriven."""
 
     body: str
     receives: int = 0
@@ -28,7 +28,7 @@ class Message:
 
 
 class SimulatedQueue:
-    """The one call of boto3's SQS client that a Doorbell makes, and what Lambda does behind it."""
+    """`send_message` of boto3's SQS client, and the delivery to the worker, as Lambda does it."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.dead: list[Message] = []
@@ -37,7 +37,7 @@ class SimulatedQueue:
         self._simulator = simulator
 
     def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> None:  # noqa: N803
-        """Put one message in the queue."""
+        """Enqueue one message."""
         assert 0 <= DelaySeconds <= 900
         assert isinstance(DelaySeconds, int)
 
@@ -54,7 +54,7 @@ class SimulatedQueue:
         self._simulator.effect("queue.send", act, describe=lambda _: f"delay {DelaySeconds} s")
 
     def redrive(self) -> None:
-        """An operator moves the dead letters back."""
+        """Move the dead letters back to the queue, as the operator does."""
         dead, self.dead = self.dead, []
         for message in dead:
             self._simulator.counts["event", "dead_letter"] += 1
@@ -70,12 +70,12 @@ class SimulatedQueue:
         self._simulator.after(delay_s + jitter_s, lambda: self._visible(message))
 
     def _visible(self, message: Message) -> None:
-        """It is received, unless somebody was done with it in the meantime."""
+        """Deliver a message that became visible, unless it was deleted in the meantime."""
         self.waiting -= 1
         if message.deleted:
             return
         if message.receives >= MAX_RECEIVES:
-            self._simulator.record("queue", "gives up", message.body)
+            self._simulator.record("queue", "dead-letters a message", message.body)
             self.dead.append(message)
             if self._simulator.fault_free:
                 self._simulator.after(REDRIVE_S, self.redrive)

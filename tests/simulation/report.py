@@ -1,4 +1,4 @@
-"""What the terminal shows: one story, a broken promise, and what was reached how often."""
+"""What the program prints: a trace, a violated invariant, and the coverage."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from tests.simulation.run import Result
 
 HEADINGS = {
     "transition": "transitions",
-    "reason": "reasons of failure",
-    "crash": "deaths, before and after each effect",
+    "reason": "failure reasons",
+    "crash": "crashes before and after each effect",
     "fault": "faults",
     "event": "events",
 }
 
 
 def print_trace(result: Result) -> None:
-    """Every line of a seed's story, and how it ended."""
+    """Print every line of a seed's trace and its outcome."""
     for line in result.trace:
-        clock = str(timedelta(milliseconds=line.at))[:-3] if line.at % 1000 else _whole(line.at)
-        _print(f"{clock:>18}  {line.actor:<18} {line.what:<24} {line.outcome}".rstrip())
+        time = _elapsed(line.at)
+        _print(f"{time:>18}  {line.actor:<18} {line.what:<24} {line.outcome}".rstrip())
     if result.violation:
         print_violation(result)
     else:
@@ -30,40 +30,38 @@ def print_trace(result: Result) -> None:
 
 
 def print_violation(result: Result) -> None:
-    """The seed, the promise, and how to see it again."""
+    """Print the seed, the violated invariant and the command that repeats the run."""
     _print(f"seed {result.seed}: VIOLATED {result.violation}")
     _print(f"  replay: make simulate SEED={result.seed}")
 
 
 def print_coverage(counts: Counter[tuple[str, str]]) -> list[str]:
-    """Print how often what was reached, and say what never was."""
+    """Print how often each counter was reached; return those that were not."""
     for what, names in REQUIRED.items():
         _print(f"\n{HEADINGS[what]}")
         for name in names:
             _print(f"  {counts[what, name]:>8}  {name}")
-    denied = sorted(name for what, name in counts if what == "denied_creation")
-    for name in denied:
-        _print(f"  {counts['denied_creation', name]:>8}  lie: {name}")
-    missing = not_reached(counts) + [
-        f"not in the list: {name}" for name in unlisted_effects(counts)
-    ]
+    for name in sorted(name for what, name in counts if what == "denied_creation"):
+        _print(f"  {counts['denied_creation', name]:>8}  denied creation: {name}")
+    missing = not_reached(counts) + [f"not listed: {name}" for name in unlisted_effects(counts)]
     for each in missing:
         _print(f"NOT COVERED  {each}")
     return missing
 
 
-def print_summary(seeds: int, lifecycles: int, seconds: float, failures: int) -> None:
-    """One line that says it all."""
+def print_summary(seeds: int, lifecycles: int, seconds: float, violations: int) -> None:
+    """Print the totals and the verdict in one line."""
     rate = lifecycles / seconds if seconds else 0.0
-    verdict = f"{failures} VIOLATED" if failures else "every invariant holds"
+    verdict = f"{violations} VIOLATED" if violations else "every invariant holds"
     _print(
         f"\n{seeds} seeds, {lifecycles} lifecycles, {seconds:.1f} s, "
         f"{rate:.0f} lifecycles/s: {verdict}"
     )
 
 
-def _whole(at: int) -> str:
-    return f"{timedelta(milliseconds=at)}.000"
+def _elapsed(ms: int) -> str:
+    """`1 day, 2:03:04.567`."""
+    return f"{timedelta(seconds=ms // 1000)}.{ms % 1000:03}"
 
 
 def _print(line: str) -> None:

@@ -1,19 +1,15 @@
-"""One seed, from the first order until everything is quiet."""
+"""Runs one seed, from the first order until no work is left."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TextIO, cast
 
-from imagetasks import telemetry
 from imagetasks.workflows.receive_callback import CallbackRequest
 from tests.simulation.attackers import Attackers
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
@@ -23,6 +19,7 @@ from tests.simulation.coverage import POINTS
 from tests.simulation.functions import Functions
 from tests.simulation.invariants import Invariants
 from tests.simulation.list_readers import ListReader
+from tests.simulation.log_capture import captured_logs
 from tests.simulation.process import InvariantViolated, TraceLine
 from tests.simulation.queue import Message, SimulatedQueue
 from tests.simulation.receivers import SimulatedReceivers
@@ -39,7 +36,7 @@ MAX_FAULT_FREE_MS = 5 * 24 * HOUR_MS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What a seed came to; `broken` names the promise that did not hold."""
+    """The outcome of a seed; `violation` names the invariant that does not hold, None if all hold."""
 
     seed: int
     violation: str | None
@@ -54,8 +51,8 @@ class Result:
 
 
 def run_seed(seed: int, *, upstream_denies: bool = False, tracing: bool = False) -> Result:
-    """Play one seed; everything in it follows from the number."""
-    rng = random.Random(f"imagetasks {seed}")  # noqa: S311 - a trace, not a secret
+    """Run one seed; the number determines everything that happens in it."""
+    rng = random.Random(f"imagetasks {seed}")  # noqa: S311 - seeded, not secret
     simulator = Simulator(
         scenario=random_scenario(rng, POINTS, upstream_denies=upstream_denies),
         rng=rng,
@@ -63,7 +60,7 @@ def run_seed(seed: int, *, upstream_denies: bool = False, tracing: bool = False)
     )
     simulation = _Simulation(simulator)
     violation = None
-    with _captured_logs(simulation.check_log_line):
+    with captured_logs(simulation.check_log_line):
         try:
             simulation.run()
         except InvariantViolated as error:
@@ -79,7 +76,7 @@ def run_seed(seed: int, *, upstream_denies: bool = False, tracing: bool = False)
 
 
 class _Simulation:
-    """All services, functions, clients and attackers of one simulator."""
+    """Builds and runs everything of one seed: services, functions, clients and attackers."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.simulator = simulator
@@ -114,12 +111,12 @@ class _Simulation:
         self.attackers = Attackers(simulator, self.functions, self.ledger, self.secrets)
 
     def run(self) -> None:
-        """Chaos first, then calm until nothing is left to do."""
+        """Run with faults until `chaos_ms`, then without faults until no work is left."""
         simulator, scenario = self.simulator, self.simulator.scenario
         self._schedule_actors()
         simulator.run(BEGIN_MS + scenario.chaos_ms)
         simulator.fault_free_since = simulator.now
-        simulator.record("simulator", "is calm from here on")
+        simulator.record("simulator", "faults end")
         self.queue.redrive()
         limit = simulator.now + MAX_FAULT_FREE_MS
         while not self._is_idle() and simulator.now < limit:
@@ -127,7 +124,7 @@ class _Simulation:
         self.invariants.check_end()
 
     def _schedule_actors(self) -> None:
-        """Everything that will happen by itself."""
+        """Schedule the orders, the list readers, the attacks, the key rotations and the sweep."""
         simulator, scenario, rng = self.simulator, self.simulator.scenario, self.simulator.rng
         for n in range(scenario.orders):
             name = f"owner{n % 2}/key{n // 2}"
@@ -146,26 +143,26 @@ class _Simulation:
             simulator.at(self._random_time(), self.secrets.rotate_callback)
         if rng.random() < 0.5:
             simulator.at(self._random_time(), self.queue.redrive)
-        simulator.at(BEGIN_MS + MINUTE_MS, self._on_minute)
+        simulator.at(BEGIN_MS + MINUTE_MS, self._run_schedule)
 
     def _random_time(self, share: float = 1.0) -> int:
         return BEGIN_MS + self.simulator.rng.randrange(
             round(self.simulator.scenario.chaos_ms * share) + 1
         )
 
-    def _on_minute(self) -> None:
-        """The schedule rings every minute; now and then not at all, now and then twice."""
+    def _run_schedule(self) -> None:
+        """Start a sweep every minute; under faults sometimes none and sometimes two."""
         simulator = self.simulator
         due_at = self.table.next_due()
-        awake_at = simulator.now + MINUTE_MS
+        next_at = simulator.now + MINUTE_MS
         if due_at is None or due_at > simulator.now + simulator.scenario.skew_ms:
-            # A sweep would find nothing before that, nor before something else happens.
+            # Skip sweeps that would find nothing: no task is due before the next event.
             due_at = due_at or simulator.now + HOUR_MS
             idle_ms = (
                 min(due_at - simulator.scenario.skew_ms, simulator.next_at() or due_at)
                 - simulator.now
             )
-            awake_at += max(0, idle_ms // MINUTE_MS) * MINUTE_MS
+            next_at += max(0, idle_ms // MINUTE_MS) * MINUTE_MS
         else:
             times = 1
             if not simulator.fault_free and simulator.rng.random() < 0.1:
@@ -173,16 +170,16 @@ class _Simulation:
                 simulator.counts["event", "two_sweeps" if times else "sweep_skipped"] += 1
             for _ in range(times):
                 self.functions.sweep()
-        simulator.at(awake_at, self._on_minute)
+        simulator.at(next_at, self._run_schedule)
 
     def _is_idle(self) -> bool:
-        """Nothing is to happen but the next minute, and nothing is on the to-do list."""
+        """Whether only the next sweep is scheduled and no task is due at any time."""
         return self.simulator.pending == 1 and self.table.next_due() is None
 
     def _send_callback(
         self, actor: str, callback: CallbackRequest, on_response: Callable[[bool], None]
     ) -> None:
-        self.simulator.record(actor, "calls back")
+        self.simulator.record(actor, "sends callback")
         self.functions.webhook(callback, lambda _, result: on_response(result.value is True))
 
     def _deliver(self, message: Message, done: Callable[[bool], None]) -> None:
@@ -191,31 +188,8 @@ class _Simulation:
         self.functions.worker(message, done)
 
     def check_log_line(self, text: str) -> None:
-        """A log line: no prompt, key, capability or URL may be in it."""
+        """Check that a log line holds no prompt, key, MAC or URL."""
         secrets = ("CANARY", "https://", "/callbacks/", *self.poyo.macs)
         found = next((each for each in secrets if each in text), None)
         if found:
-            raise InvariantViolated(f"nothing secret is logged: {found} in {text.strip()[:300]}")
-
-
-class _LogStream:
-    """A stream that hands on what is written to it."""
-
-    def __init__(self, on_line: Callable[[str], None]) -> None:
-        self.write = on_line
-
-    def flush(self) -> None:
-        """Nothing is kept back."""
-
-
-@contextmanager
-def _captured_logs(on_line: Callable[[str], None]) -> Iterator[None]:
-    """What the real logger and the metrics write goes to `hear` instead of to the terminal."""
-    handler = cast("logging.StreamHandler[Any]", telemetry.log.registered_handler)
-    stream = _LogStream(on_line)
-    before = handler.setStream(stream)
-    try:
-        with redirect_stdout(cast("TextIO", stream)):
-            yield
-    finally:
-        handler.setStream(before)
+            raise InvariantViolated(f"no secret is logged: {found} in {text.strip()[:300]}")

@@ -1,7 +1,8 @@
-"""One thread, many processes: a seeded scheduler that changes between them at every effect.
+"""A seeded scheduler that interleaves many simulated processes in one thread.
 
-An effect is any call on a wire. Its request travels, it happens at one instant, its answer
-travels back: others act in between, and the process may die before or after it.
+An effect is one call to an external service. Its request takes time, it happens at one instant,
+and its response takes time: other processes run in between, and the process may crash before or
+after it.
 """
 
 from __future__ import annotations
@@ -19,21 +20,21 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.process import InvariantViolated, Killed, OnEnd, Process, TraceLine
 from tests.simulation.scenario import Scenario
 
-BEGIN_MS = 1_800_000_000_000  # the simulated simulator begins on 15 January 2027
+BEGIN_MS = 1_800_000_000_000  # a run starts on 15 January 2027
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
-MAX_TARGETED_CRASHES = 3  # deaths at the one point that a seed aims at
-MAX_EVENTS = 200_000  # a run that needs more than this is running in circles
+MAX_TARGETED_CRASHES = 3  # at the scenario's crash point
+MAX_EVENTS = 200_000  # a run with more events than this never ends
 
 
 @dataclass(eq=False)
 class Simulator:
-    """Time, randomness, and everything that is going on."""
+    """The clock, the random numbers, the scheduled events and the trace of one run."""
 
     scenario: Scenario
     rng: random.Random
     now: int = BEGIN_MS
-    fault_free_since: int | None = None  # from here on no wire fails
+    fault_free_since: int | None = None  # when the last fault ended
     trace: list[TraceLine] = field(default_factory=list)
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     tracing: bool = True
@@ -43,42 +44,42 @@ class Simulator:
     _current: Process | None = None
 
     def at(self, when: int, action: Callable[[], None]) -> None:
-        """Let `action` happen at `when`; of two at one instant the first told comes first."""
+        """Schedule `action` at `when` (ms); actions of one instant run in the order of scheduling."""
         self._events += 1
         heapq.heappush(self._heap, (max(when, self.now), self._events, action))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
-        """Let `action` happen `seconds` from now."""
+        """Schedule `action` in `seconds` from now."""
         self.at(self.now + round(seconds * 1000), action)
 
     def next_at(self) -> int | None:
-        """When the next thing happens, None when nothing will."""
+        """When the next action is scheduled, None when there is none."""
         return self._heap[0][0] if self._heap else None
 
     @property
     def fault_free(self) -> bool:
-        """Whether the faults are over."""
+        """Whether the time of faults is over."""
         return self.fault_free_since is not None
 
     @property
     def caches_expired(self) -> bool:
-        """Whether they are so long over that no secret read while they lasted is still believed."""
+        """Whether every secret that was cached during the faults has been read again since."""
         return (
             self.fault_free_since is not None and self.now - self.fault_free_since > 6 * MINUTE_MS
         )
 
     @property
     def pending(self) -> int:
-        """How many things are still to happen."""
+        """The number of scheduled actions."""
         return len(self._heap)
 
     def run(self, until: int) -> None:
-        """Let everything happen up to `until`, or until nothing is left to happen."""
+        """Run all actions up to `until` (ms), or until none is scheduled."""
         while self._heap and self._heap[0][0] <= until:
             self.now, _, action = heapq.heappop(self._heap)
             action()
             if self._events > MAX_EVENTS:
-                raise InvariantViolated(f"it runs in circles: {MAX_EVENTS} events")
+                raise InvariantViolated(f"a run ends: more than {MAX_EVENTS} events")
 
     def spawn(
         self,
@@ -89,7 +90,7 @@ class Simulator:
         timeout_s: float,
         on_end: OnEnd,
     ) -> None:
-        """Start a process; after `timeout_s` seconds its platform kills it."""
+        """Start a process; it is killed after `timeout_s`, as Lambda does."""
         process = Process(actor, operation, self.now + round(timeout_s * 1000), work)
         process.run = greenlet.greenlet(
             lambda: process.main(lambda result: on_end(process, result)), self._hub
@@ -97,7 +98,7 @@ class Simulator:
         self.at(self.now, lambda: self._resume(process))
 
     def sleep(self, ms: float) -> None:
-        """Let others act for `ms`; the process is killed if its time is up before that."""
+        """Let other processes run for `ms`. Raises Killed if the process times out before that."""
         process = self.process
         wake = self.now + round(ms)
         self.at(min(wake, process.deadline), lambda: self._resume(process))
@@ -113,9 +114,10 @@ class Simulator:
         latency_factor: float = 1.0,
         describe: Callable[[T], str] = lambda _: "",
     ) -> T:
-        """Have `act` happen at one instant; it may sleep, fail and be cut off before or after.
+        """Call `act` at one instant, after one delay and before another; it may sleep and raise.
 
-        `latency_factor` stretches its way there and back; `show` says in the story what came back.
+        `latency_factor` multiplies both delays; `describe` renders the result for the trace.
+        Raises Killed when the process crashes before or after the effect.
         """
         process = self.process
         process.effects.append(what)
@@ -126,7 +128,7 @@ class Simulator:
             result = act()
         except Killed:
             self.counts["crash", f"{point} after"] += 1
-            self.record(process.actor, what, "done, and the process died")
+            self.record(process.actor, what, "killed during the effect")
             raise
         except Exception as error:
             process.failures.add(what)
@@ -139,7 +141,7 @@ class Simulator:
         return result
 
     def fault(self, family: str) -> str | None:
-        """Which fault of `family` strikes now, if any; none does once the simulator is calm."""
+        """The kind of fault of `family` that happens now, None for none."""
         if self.fault_free:
             return None
         kind = self.scenario.outage(family, self.now - BEGIN_MS)
@@ -150,18 +152,18 @@ class Simulator:
         return kind
 
     def record(self, actor: str, what: str, outcome: str = "") -> None:
-        """Add a line to the story."""
+        """Add a line to the trace."""
         if self.tracing:
             self.trace.append(TraceLine(self.now - BEGIN_MS, actor, what, outcome))
 
     @property
     def process(self) -> Process:
-        """The process that is acting now."""
+        """The process that runs now."""
         assert self._current is not None, "an effect outside of any process"
         return self._current
 
     def _crash_point(self, point: str, latency_factor: float) -> None:
-        """The way of a request or an answer, on which the process may die."""
+        """The delay of a request or a response, after which the process may crash."""
         try:
             self._delay(latency_factor)
             self._maybe_crash(point)
@@ -175,7 +177,7 @@ class Simulator:
         self.sleep(self.rng.uniform(low, high) * latency_factor)
 
     def _maybe_crash(self, point: str) -> None:
-        """Raises Killed where the seed has it so."""
+        """Raises Killed with the probability that the scenario gives."""
         if self.fault_free:
             return
         targeted = (

@@ -1,4 +1,4 @@
-"""The simulated secrets: two JSON documents that operators rotate while everything runs."""
+"""The simulated secrets: two JSON documents that the operator rotates during a run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 from tests.simulation.bucket import aws_error
 from tests.simulation.scheduler import Simulator
 
-SIGNING_KEY = "CANARY-webhook-key"
-NOTIFICATION_KEYS = {
-    "owner0": "CANARY-notification-key"
-}  # the other owner's callbacks are not signed
-OVERLAP_MS = 48 * 3_600_000  # a retired key opens nothing; tasks in flight need theirs till then
+SIGNING_KEY = "CANARY-signing-key"
+# The notifications to the other owner are not signed.
+NOTIFICATION_KEYS = {"owner0": "CANARY-notification-key"}
+# A callback key is retired so long after its rotation: open tasks need their key until then.
+OVERLAP_MS = 48 * 3_600_000
 
 
 class SimulatedSecrets:
-    """`get_secret_value` of boto3's Secrets Manager client, and the operator behind it."""
+    """`get_secret_value` of boto3's Secrets Manager client, and the operator's key rotations."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.poyo_keys = ["sk-CANARY-1"]
@@ -28,7 +28,7 @@ class SimulatedSecrets:
         self._simulator = simulator
 
     def get_secret_value(self, *, SecretId: str) -> Any:  # noqa: N803
-        """The secret as it stands."""
+        """The current value of a secret."""
 
         def act() -> str:
             fault = self._simulator.fault("secrets.get")
@@ -42,19 +42,19 @@ class SimulatedSecrets:
         return {"SecretString": self._simulator.effect("secrets.get", act)}
 
     def rotate_poyo(self, *, overlap_s: float) -> None:
-        """A new API key; PoYo takes the old one `overlap_s` seconds longer."""
+        """Store a new PoYo API key; PoYo accepts the old one for `overlap_s` more."""
         old, new = self.poyo_keys[-1], f"sk-CANARY-{len(self.poyo_keys) + 1}"
         self.poyo_keys.append(new)
         self.accepted.add(new)
         self.changed_at = self._simulator.now
         self._simulator.counts["event", "api_key_rotated"] += 1
         self._simulator.record(
-            "operator", "rotates PoYo's key", f"the old one lives {overlap_s} s more"
+            "operator", "rotates PoYo's key", f"the old key is valid for {overlap_s} s more"
         )
         self._simulator.after(overlap_s, lambda: self.accepted.discard(old))
 
     def rotate_callback(self) -> None:
-        """A new key for callback URLs; the one before it goes on opening doors for two days."""
+        """Store a new key for callback URLs; the old one stays valid for two days."""
         old, new = self.kids[-1], f"k{len(self.kids) + 1}"
         self.kids.append(new)
         self._simulator.counts["event", "callback_key_rotated"] += 1

@@ -1,4 +1,4 @@
-"""The simulated table: `Rows` behind a wire that fails, and an index that lags behind."""
+"""The simulated DynamoDB table: calls that fail, and indexes that lag behind the items."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INDEXED = ("pk", "due_at", "due_shard", "created_at", "owner_key", "owner_status
 
 
 class SimulatedTable:
-    """What `imagetasks.table.Table` can do, with every way it can fail."""
+    """Replaces Table; every call may fail in every way that DynamoDB's client can."""
 
     def __init__(self, simulator: Simulator, on_write: OnWrite) -> None:
         self.memory = InMemoryTable(self._after_write)
@@ -44,26 +44,26 @@ class SimulatedTable:
         return self._simulator.effect("table.get", act, describe=_summary)
 
     def put(self, put: PutItem) -> None:
-        """Write a whole item."""
+        """Write an item. Raises ConditionFailed."""
         what = "table.put" if put.item["pk"] != WINDOW_PK else "table.put quota"
         self._write(what, lambda: self.memory.put(put))
 
     def update(self, update: UpdateItem) -> dict[str, Any]:
-        """Change a item and return it."""
+        """Update an item and return it. Raises ConditionFailed."""
         return self._write(
             f"table.update {update_name(update)}", lambda: self.memory.update(update)
         )
 
     def update_blind(self, update: UpdateItem) -> None:
-        """Change a item without seeing it."""
+        """Update an item without reading it. Raises ConditionFailed."""
         self._write("table.update_blind", lambda: self.memory.update_blind(update))
 
     def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
-        """All writes or none; its token makes the SDK's retry the same transaction."""
+        """Apply all writes or none; its client token makes a retry of the SDK idempotent."""
         self._write("table.transact_write", lambda: self.memory.transact_write(writes), token=True)
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
-        """What the index says, which may have been true some time ago."""
+        """The due items of a shard, as the index shows them: possibly outdated."""
 
         def act() -> list[dict[str, Any]]:
             if self._simulator.fault("table.read"):
@@ -78,7 +78,7 @@ class SimulatedTable:
     def query_page(
         self, index: str, value: str, *, limit: int, after: Item | None
     ) -> list[dict[str, Any]]:
-        """What a list says, which may have been true some time ago, too."""
+        """A page of a list, as its index shows it: possibly outdated."""
 
         def act() -> list[dict[str, Any]]:
             if self._simulator.fault("table.read"):
@@ -92,7 +92,7 @@ class SimulatedTable:
         )
 
     def batch_get(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Strongly consistent reads, all at once."""
+        """Strongly consistent reads of several items."""
 
         def act() -> dict[str, dict[str, Any]]:
             if self._simulator.fault("table.read"):
@@ -104,7 +104,7 @@ class SimulatedTable:
         )
 
     def next_due(self) -> int | None:
-        """The earliest instant in the index or in the items themselves, None when all is done."""
+        """The earliest `due_at` in the index or in the items, None when no task is due at any time."""
         entries = [
             due_entry(self._indexed(pk)) or due_entry(item)
             for pk, item in self.memory.items.items()
@@ -124,7 +124,7 @@ class SimulatedTable:
             if fault == "response_lost":
                 raise DatabaseUnavailable("ReadTimeoutError")
             if fault == "retried" and not token:
-                # The SDK never saw the answer and asks again: it meets its own write.
+                # The SDK lost the response and repeats the request, which meets its own write.
                 self._simulator.sleep(self._simulator.rng.uniform(50, 5000))
                 return write()
             return done
@@ -135,12 +135,12 @@ class SimulatedTable:
             )
         except ConditionFailed as error:
             self._simulator.record(
-                self._simulator.process.actor, what, f"refused: {_summary(error.item)}"
+                self._simulator.process.actor, what, f"condition failed: {_summary(error.item)}"
             )
             raise
 
     def _after_write(self, old: Item, new: Item, write: PutItem | UpdateItem) -> None:
-        """Let the invariants see the write, and the index hear of it some time later."""
+        """Pass the write to the invariants now and to the indexes some time later."""
         self._on_write(old, new, write)
         versions = self._index.setdefault(new["pk"], [])
         lag = 0 if self._simulator.fault_free else self._simulator.scenario.index_lag_ms
@@ -150,22 +150,22 @@ class SimulatedTable:
         versions.append((visible_at, {name: new[name] for name in INDEXED if name in new}))
 
     def _indexed(self, pk: str) -> dict[str, Any]:
-        """A item as far as the indexes have visible_at of it."""
+        """An item as the indexes show it now, {} when they do not show it yet."""
         versions = self._index[pk]
         while len(versions) > 1 and versions[1][0] <= self._simulator.now:
             versions.pop(0)
-        when, visible_at = versions[0]
-        return visible_at if when <= self._simulator.now else {}
+        visible_at, attributes = versions[0]
+        return attributes if visible_at <= self._simulator.now else {}
 
 
 def update_name(update: UpdateItem) -> str:
-    """Which transition an update makes, `quota` for the item that counts submits."""
+    """The transition that an update makes, `quota` for the item that counts submits."""
     if update.pk == WINDOW_PK:
         return "quota"
     return EVENTS[update.history_entry["event"]] if update.history_entry else "reschedule"
 
 
 def _summary(item: Any) -> str:
-    """The little of a item that the story tells: no prompt, no address."""
+    """The attributes of an item that the trace shows: no prompt and no URL."""
     names = ("state", "reason", "attempt", "poyo_id", "candidate_poyo_ids")
     return ", ".join(str(item[name]) for name in names if name in item) or "no item"

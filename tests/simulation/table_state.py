@@ -1,6 +1,6 @@
-"""DynamoDB as far as the table uses it: the same Put and Update objects, evaluated in memory.
+"""The part of DynamoDB that Table uses: the same PutItem and UpdateItem objects, in memory.
 
-`tests/integration/aws/test_simulated_table.py` holds it to what real engines do.
+`tests/integration/aws/test_simulated_table.py` compares it with real engines.
 """
 
 from __future__ import annotations
@@ -17,37 +17,40 @@ OnWrite = Callable[[Item, Item, PutItem | UpdateItem], None]
 
 
 class InMemoryTable:
-    """One table: strongly consistent, each write at one instant; `on_write` sees item before, after."""
+    """A strongly consistent table; `on_write` gets the item before and after each write."""
 
     def __init__(self, on_write: OnWrite | None = None) -> None:
         self.items: dict[str, dict[str, Any]] = {}
         self._on_write = on_write
 
     def get(self, pk: str) -> dict[str, Any]:
-        """The item, {} when there is none."""
+        """The item, {} when it does not exist."""
         return dict(self.items.get(pk, {}))
 
     def put(self, put: PutItem) -> None:
-        """Write a whole item. Raises Refused, with the item that stands."""
+        """Write an item. Raises ConditionFailed with the current item."""
         self.transact_write([put])
 
     def update(self, update: UpdateItem) -> dict[str, Any]:
-        """Change a item and return it. Raises Refused, with the item that stands."""
+        """Update an item and return it. Raises ConditionFailed with the current item."""
         self.transact_write([update])
         return self.get(update.pk)
 
     def update_blind(self, update: UpdateItem) -> None:
-        """Change a item without seeing it. Raises Refused, with no item."""
+        """Update an item without reading it. Raises ConditionFailed without an item."""
         try:
             self.transact_write([update])
         except ConditionFailed as error:
             raise ConditionFailed({}) from error
 
     def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
-        """All writes or none. Raises Refused, with the first item in the way and its number."""
+        """Apply all writes or none.
+
+        Raises ConditionFailed with the current item of the first failed condition and its index.
+        """
         for write in writes:
             if isinstance(write, UpdateItem) and set(write.values) & set(write.removed):
-                raise DatabaseUnavailable("ValidationException")  # two paths overlap
+                raise DatabaseUnavailable("ValidationException")  # a path is both set and removed
         current = [self.items.get(_pk(write), {}) for write in writes]
         for which, (write, item) in enumerate(zip(writes, current, strict=True)):
             if not write.condition.holds(item):
@@ -59,38 +62,38 @@ class InMemoryTable:
             self.items[new["pk"]] = new
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
-        """Keys of up to `limit` items due at `now`, the longest overdue first."""
+        """Keys of up to `limit` items due at `now`, the earliest due first."""
         entries = (due_entry(item) for item in self.items.values())
         return select_due(filter(None, entries), shard, now, limit)
 
     def query_page(
         self, index: str, value: str, *, limit: int, after: Item | None
     ) -> list[dict[str, Any]]:
-        """Keys of up to `limit` items of `index` at `value`, newest first, following `after`."""
+        """Keys of up to `limit` items of `index` at `value` after `after`, newest first."""
         attribute = OWNER_INDEXES[index]
         entries = (list_entry(item, attribute) for item in self.items.values())
         return select_page(filter(None, entries), attribute, value, limit, after)
 
     def batch_get(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """The items with these keys; missing ones are missing."""
+        """The existing items among these keys."""
         return {pk: dict(self.items[pk]) for pk in pks if pk in self.items}
 
 
 def due_entry(item: Item) -> dict[str, Any] | None:
-    """What the index says of a item, None when the item is not in it."""
+    """The entry of an item in the index of due tasks, None when it has none."""
     if "due_at" not in item or "due_shard" not in item:
         return None
     return {name: item[name] for name in ("pk", "due_at", "due_shard")}
 
 
 def select_due(entries: Any, shard: str, now: int, limit: int) -> list[dict[str, Any]]:
-    """A query on the index: one partition, up to `now`, in the order of `due_at`."""
+    """A query on the index of due tasks: one partition, up to `now`, in the order of `due_at`."""
     found = [each for each in entries if each["due_shard"] == shard and each["due_at"] <= now]
     return sorted(found, key=lambda each: each["due_at"])[:limit]
 
 
 def list_entry(item: Item, index: str) -> dict[str, Any] | None:
-    """What a list says of a item, None when the item is not in it."""
+    """The entry of an item in a list's index, None when it has none."""
     if index not in item or "created_at" not in item:
         return None
     return {name: item[name] for name in ("pk", "created_at", index)}
@@ -99,7 +102,7 @@ def list_entry(item: Item, index: str) -> dict[str, Any] | None:
 def select_page(
     entries: Any, index: str, value: str, limit: int, after: Item | None
 ) -> list[dict[str, Any]]:
-    """A query on a list, newest first; of two at one instant no engine says which comes first."""
+    """A query on a list's index, newest first; items of one instant have no defined order."""
     found = sorted((each for each in entries if each[index] == value), key=_order, reverse=True)
     following = [each for each in found if after is None or _order(each) < _order(after)]
     return [{"pk": each["pk"], "created_at": each["created_at"]} for each in following[:limit]]
@@ -117,13 +120,13 @@ def _after(write: PutItem | UpdateItem, item: Item) -> dict[str, Any]:
     if isinstance(write, PutItem):
         return {name: as_stored(value) for name, value in write.item.items()}
     if write.history_entry and "history" not in item:
-        raise DatabaseUnavailable("ValidationException")  # nothing to append to
+        raise DatabaseUnavailable("ValidationException")  # history is missing: list_append fails
     changed = write.applied(item)
     return {"pk": write.pk} | {name: as_stored(value) for name, value in changed.items()}
 
 
 def as_stored(value: Any) -> Any:
-    """`value` as DynamoDB gives it back: every number a Decimal, every sequence a list."""
+    """`value` as DynamoDB returns it: every number a Decimal, every sequence a list."""
     if value is None or isinstance(value, str | bool):
         return value
     if isinstance(value, int | Decimal):
@@ -132,4 +135,4 @@ def as_stored(value: Any) -> Any:
         return {str(name): as_stored(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
         return [as_stored(each) for each in value]
-    raise TypeError(f"no type of DynamoDB: {type(value).__name__}")
+    raise TypeError(f"not a DynamoDB type: {type(value).__name__}")

@@ -1,4 +1,4 @@
-"""300 seeds of the simulation, and that a seed always tells the same trace."""
+"""Runs 300 seeds of the simulation, and checks that a seed always gives the same trace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_invariants_hold_when_poyo_denies_tasks_that_it_created() -> None:
     for seed in range(30):
         result = run_seed(seed, upstream_denies=True)
 
-        assert result.violation is None, f"seed {seed} with lies: {result.violation}"
+        assert result.violation is None, f"seed {seed} with --upstream-denies: {result.violation}"
 
 
 @pytest.mark.parametrize("seed", [7, 42])
@@ -37,7 +37,7 @@ def test_seed_gives_the_same_trace_in_every_process(seed: int) -> None:
     )
     expected = run_seed(seed, tracing=True).digest
 
-    there = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program],
         env=os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}"},
         cwd=ROOT,
@@ -46,7 +46,7 @@ def test_seed_gives_the_same_trace_in_every_process(seed: int) -> None:
         check=True,
     )
 
-    assert there.stdout.strip() == expected
+    assert completed.stdout.strip() == expected
 
 
 def test_tracing_does_not_change_a_run() -> None:

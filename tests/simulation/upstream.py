@@ -1,4 +1,4 @@
-"""The simulated PoYo: takes orders, charges, works, forgets answers, contradicts itself."""
+"""The simulated PoYo: accepts submits, charges, works, loses and contradicts its responses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ ESTIMATE = Decimal(2)
 
 @dataclass(eq=False)
 class SimulatedPoyo:
-    """PoYo's account and its wire; `send` is what `imagetasks.wire.send` is in production."""
+    """PoYo's API; `send` replaces `imagetasks.poyo.transport.send`."""
 
     simulator: Simulator
     ledger: Ledger
     secrets: SimulatedSecrets
     check_submit: Callable[[str, str], None]
-    rejected_at: int = 0  # the last 401
+    rejected_at: int = 0  # time of the last 401
     macs: set[str] = field(default_factory=set)
 
     def send(
@@ -40,7 +40,7 @@ class SimulatedPoyo:
         body: bytes | None,
         read_s: float,
     ) -> HttpResponse:
-        """Answer one request."""
+        """Respond to one request. Raises RequestNotSent or ResponseLost."""
         if method == "POST":
             what: Callable[[], HttpResponse] = lambda: self._submit(headers, body or b"", read_s)  # noqa: E731
         else:
@@ -49,22 +49,20 @@ class SimulatedPoyo:
             f"poyo.{method}", what, describe=lambda reply: f"HTTP {reply.status}"
         )
 
-    # The paid door
-
     def _submit(self, headers: Mapping[str, str], body: bytes, read_s: float) -> HttpResponse:
         fault = self._submit_fault()
         if fault == "not_sent":
             raise RequestNotSent("ConnectionRefusedError")
-        said: dict[str, Any] = json.loads(body)
-        order = str(said["input"]["prompt"]).removeprefix("CANARY-prompt ")
+        request: dict[str, Any] = json.loads(body)
+        order = str(request["input"]["prompt"]).removeprefix("CANARY-prompt ")
         task_id = headers["Idempotency-Key"]
-        self.macs.add(str(said["callback_url"]).rpartition("/")[2])
+        self.macs.add(str(request["callback_url"]).rpartition("/")[2])
         self.check_submit(order, task_id)
         self.ledger.outdated_key_orders.discard(order)
         if fault == "request_lost":
             return self._request_lost(order, read_s)
         key = headers["Authorization"].removeprefix("Bearer ")
-        echo = {"prompt": said["input"]["prompt"], "key": key, "url": said["callback_url"]}
+        echo = {"prompt": request["input"]["prompt"], "key": key, "url": request["callback_url"]}
         if key not in self.secrets.accepted:
             if key != self.secrets.poyo_keys[-1] and not self._rejected_lately():
                 self.ledger.outdated_key_orders.add(order)
@@ -72,15 +70,15 @@ class SimulatedPoyo:
         if fault == "unauthorized_401":
             self.rejected_at = self.simulator.now
         if fault and fault in DENIED_CREATIONS:
-            self.ledger.create_task(order, task_id, said["callback_url"], creation_denied=True)
+            self.ledger.create_task(order, task_id, request["callback_url"], creation_denied=True)
             return self._rejection(order, fault.removesuffix("_created"), echo)
         if fault and fault.endswith("_created"):
-            self.ledger.create_task(order, task_id, said["callback_url"])
+            self.ledger.create_task(order, task_id, request["callback_url"])
             return self._unclear_response(order, fault.removesuffix("_created"), echo)
         if fault and fault not in ("response_lost", "response_delayed"):
             return self._rejection(order, fault, echo)
-        task = self.ledger.create_task(order, task_id, said["callback_url"])
-        self._note(order, "created")
+        task = self.ledger.create_task(order, task_id, request["callback_url"])
+        self._record_submit(order, "created")
         if fault == "response_lost":
             self.simulator.sleep(self.simulator.rng.uniform(0, read_s * 1000))
             raise ResponseLost("RemoteDisconnected")
@@ -100,12 +98,12 @@ class SimulatedPoyo:
         return self.simulator.fault("poyo.submit")
 
     def _request_lost(self, order: str, read_s: float) -> HttpResponse:
-        self._note(order, "unclear")
+        self._record_submit(order, "unclear")
         self.simulator.sleep(read_s * 1000)
         raise ResponseLost("ReadTimeout")
 
     def _unclear_response(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
-        self._note(order, "unclear")
+        self._record_submit(order, "unclear")
         known = kind in upstream_responses.ERRORS or kind.endswith("_in_200") or kind == "html_502"
         return (
             upstream_responses.error_response(kind, echo)
@@ -114,15 +112,15 @@ class SimulatedPoyo:
         )
 
     def _rejection(self, order: str, kind: str, echo: dict[str, str]) -> HttpResponse:
-        """Nothing was task: some may be sent again, some never, 408 and 5xx do not say so."""
-        later = kind.startswith(("busy_429", "unauthorized_401"))
+        """An error response; nothing was created, although a client cannot know that of 408 and 5xx."""
+        retryable = kind.startswith(("busy_429", "unauthorized_401"))
         unclear = kind.startswith(("timeout_408", "error_500", "html_502"))
-        outcome = "retryable" if later else "unclear" if unclear else "rejected"
-        self._note(order, outcome)
+        outcome = "retryable" if retryable else "unclear" if unclear else "rejected"
+        self._record_submit(order, outcome)
         return upstream_responses.error_response(kind, echo)
 
     def _delay_response(self, read_s: float, *, delayed: bool) -> None:
-        """The answer takes its time; past `read_s` nobody is there to hear it."""
+        """Delay the response. Raises ResponseLost when it takes longer than `read_s`."""
         slow = (
             (8_000, 16_000) if delayed else (20, 400) if self.simulator.fault_free else (20, 4000)
         )
@@ -131,10 +129,8 @@ class SimulatedPoyo:
         if takes > read_s * 1000:
             raise ResponseLost("ReadTimeout")
 
-    def _note(self, order: str, outcome: str) -> None:
+    def _record_submit(self, order: str, outcome: str) -> None:
         self.ledger.submits.append(Submit(order, outcome))
-
-    # The free door
 
     def _status(self, headers: Mapping[str, str], poyo_id: str, read_s: float) -> HttpResponse:
         fault = self.simulator.fault("poyo.status")
@@ -164,12 +160,14 @@ class SimulatedPoyo:
         )
 
     def _rejected_lately(self) -> bool:
-        """Whether somebody may have read the key again for a 401 a moment ago, and waits a little
-        before doing it once more."""
+        """Whether a 401 of the last seconds may have used up a sandbox's refresh of the key.
+
+        A sandbox refreshes a rejected key once in five seconds.
+        """
         return self.simulator.now - self.rejected_at < 6000
 
     def _data(self, task: PoyoTask, fault: str | None) -> dict[str, Any]:
-        """The task object as of now, or as of some time ago."""
+        """The task object as of now, or an outdated one."""
         rng = self.simulator.rng
         if fault == "stale" or not task.ended(self.simulator.now):
             return upstream_responses.running_task(task.poyo_id, rng.randint(0, 9900) / 100, rng)
@@ -180,6 +178,7 @@ class SimulatedPoyo:
         data = upstream_responses.finished_task(
             task.poyo_id, () if fault == "no_files" else task.urls, rng
         )
-        said = data.get("credits_amount")
-        task.reported_credits.add(ESTIMATE if said is None else Decimal(str(said)))
+        credits_amount = data.get("credits_amount")
+        charged = ESTIMATE if credits_amount is None else Decimal(str(credits_amount))
+        task.reported_credits.add(charged)
         return data

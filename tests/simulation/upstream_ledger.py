@@ -1,4 +1,4 @@
-"""What PoYo has made and was asked for: its own memory of our orders."""
+"""PoYo's own records: the tasks it created and the submits it received."""
 
 from __future__ import annotations
 
@@ -21,36 +21,34 @@ FAILURES = {
 
 @dataclass(eq=False)
 class PoyoTask:
-    """A task at PoYo, made and charged; instants in ms, `ends_at` None for one that never ends."""
+    """A task that PoYo created and charged; instants in ms, `ends_at` None if it never ends."""
 
     poyo_id: str
     order: str
     task_id: str
     callback_url: str
-    made_at: int
+    created_at: int
     visible_at: int
     ends_at: int | None
     result: str
     urls: tuple[str, ...]
     creation_denied: bool = False
     duplicate_id: bool = False
-    confirmed: bool = False  # a row of ours has its id
-    answered: Process | None = None  # who got the answer that names this task
-    callback_accepted_at: int | None = (
-        None  # our webhook's first 200 to a callback that names this task
-    )
-    not_found_count: int = 0  # times that a status answered 404
-    invalid_results: int = 0  # times that the result was shown without a picture
-    reported_credits: set[Decimal] = field(default_factory=set)  # what it was said to have cost
+    confirmed: bool = False  # one of our items holds its id
+    answered: Process | None = None  # the process that received the submit response with its id
+    callback_accepted_at: int | None = None  # our first 200 to a callback with its id
+    not_found_count: int = 0  # number of 404 status responses
+    invalid_results: int = 0  # number of results without an image
+    reported_credits: set[Decimal] = field(default_factory=set)  # in any status response
 
     def ended(self, now: int) -> bool:
-        """Whether PoYo is done with it."""
+        """Whether PoYo has ended it."""
         return self.ends_at is not None and now >= self.ends_at
 
 
 @dataclass(frozen=True, slots=True)
 class Submit:
-    """A submit that reached PoYo: for which order, and whether it may have made something."""
+    """A submit that reached PoYo, and whether it may have created a task."""
 
     order: str
     outcome: str  # created, unclear, rejected, retryable
@@ -58,40 +56,39 @@ class Submit:
 
 @dataclass(eq=False)
 class Ledger:
-    """Everything PoYo has made and every submit that reached it."""
+    """Every task that PoYo created and every submit that it received."""
 
     simulator: Simulator
     on_end: Callable[[PoyoTask], None]
     tasks: list[PoyoTask] = field(default_factory=list)
     submits: list[Submit] = field(default_factory=list)
-    outdated_key_orders: set[str] = field(
-        default_factory=set
-    )  # orders whose last submit had an old key
+    # The orders whose last submit was rejected because of a rotated key.
+    outdated_key_orders: set[str] = field(default_factory=set)
 
     def find(self, poyo_id: str) -> PoyoTask | None:
         """The task with this id."""
         return next((each for each in self.tasks if each.poyo_id == poyo_id), None)
 
     def outcomes(self, order: str) -> list[str]:
-        """What came of every submit of an order so far."""
-        return [post.outcome for post in self.submits if post.order == order]
+        """The outcome of every submit of an order so far."""
+        return [submit.outcome for submit in self.submits if submit.order == order]
 
     def file_at(self, url: str) -> bytes | None:
-        """The bytes at a file's address, None when they are gone."""
+        """The bytes at a file URL, None when the file expired."""
         task = next((each for each in self.tasks if url in each.urls), None)
         if task is None or task.ends_at is None or self.simulator.now > task.ends_at + FILE_LIFE_MS:
             return None
         return upstream_responses.png(url)
 
     def count_invalid_result(self, url: str) -> None:
-        """The file host showed something else than the picture."""
+        """Count a response of the file host that was not the image."""
         for task in self.tasks:
             task.invalid_results += url in task.urls
 
     def create_task(
         self, order: str, task_id: str, url: str, *, creation_denied: bool = False
     ) -> PoyoTask:
-        """Create and charge, or find again where the Idempotency-Key is honoured."""
+        """Create and charge a task, or return the existing one if PoYo honours Idempotency-Key."""
         simulator = self.simulator
         known = [each for each in self.tasks if each.task_id == task_id]
         if known and simulator.scenario.honours_idempotency:
@@ -112,7 +109,7 @@ class Ledger:
             order=order,
             task_id=task_id,
             callback_url=url,
-            made_at=now,
+            created_at=now,
             visible_at=now + round(hidden_ms),
             ends_at=self._ends_at(work),
             result=work if work in FAILURES else "image",
@@ -124,7 +121,7 @@ class Ledger:
             simulator.counts["denied_creation", "paid_twice"] += 1
         self.tasks.append(task)
         simulator.record(
-            "poyo", f"makes {poyo_id}", f"{task_id[:6]}: {task.result}, {work or 'ordinary'}"
+            "poyo", f"creates {poyo_id}", f"{task_id[:6]}: {task.result}, {work or 'ordinary'}"
         )
         if task.ends_at is not None:
             simulator.at(task.ends_at, lambda: self.on_end(task))

@@ -1,4 +1,4 @@
-"""What PoYo puts on the wire: the bytes of its answers, in every shape they were seen in."""
+"""The bytes of PoYo's responses, in every form that was observed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ ERRORS = {
     "timeout_408": (408, "timeout", "Request timeout"),
     "error_500": (500, "server_error", "Server exception while posting to {url}"),
 }
-"""Status, type and message; PoYo is careless and repeats what it was sent."""
+"""Status, type and message; some messages repeat secrets of the request."""
 
 
 def error_response(kind: str, echo: dict[str, str]) -> HttpResponse:
-    """An error answer; `..._in_200` is one that arrives on HTTP 200, `html_502` is a proxy's."""
+    """An error response; `..._in_200` arrives with HTTP 200, `html_502` comes from a proxy."""
     if kind == "html_502":
         return HttpResponse(502, HTML)
     status, name, message = ERRORS[kind.removesuffix("_in_200")]
@@ -42,7 +42,7 @@ def error_response(kind: str, echo: dict[str, str]) -> HttpResponse:
 
 
 def unusable_response(kind: str) -> HttpResponse:
-    """HTTP 200 with something in it that says nothing."""
+    """A response with HTTP 200 and an unusable body."""
     bodies = {
         "garbage_200": b'{"code":200,"data":{"task_i',
         "no_id_200": b'{"code":200,"data":{"status":"not_started"}}',
@@ -52,18 +52,18 @@ def unusable_response(kind: str) -> HttpResponse:
 
 
 def submit_response(poyo_id: str, rng: random.Random) -> HttpResponse:
-    """PoYo took the order."""
+    """The response to an accepted submit."""
     data = {"task_id": poyo_id, "status": "not_started", "created_time": "2026-08-07T07:41:33"}
     return HttpResponse(200, json.dumps({"code": rng.choice((200, 200, 0)), "data": data}).encode())
 
 
 def task_body(data: dict[str, Any], *, wrapped: bool) -> bytes:
-    """A task object, as `data` or bare."""
+    """A task object, wrapped in `data` or bare."""
     return json.dumps({"code": 200, "data": data} if wrapped else data).encode()
 
 
 def running_task(poyo_id: str, progress: float, rng: random.Random) -> dict[str, Any]:
-    """A task that PoYo is still at."""
+    """A task object that is still running."""
     data: dict[str, Any] = {"task_id": poyo_id, "status": rng.choice(RUNNING), "files": []}
     if rng.random() < 0.7:
         data["progress"] = rng.choice((progress, round(progress), None))
@@ -71,13 +71,13 @@ def running_task(poyo_id: str, progress: float, rng: random.Random) -> dict[str,
 
 
 def failed_task(poyo_id: str, message: str, rng: random.Random) -> dict[str, Any]:
-    """A task that PoYo could not do: HTTP 200 and code 200 all the same."""
+    """A task object that failed; PoYo sends it with HTTP 200 and code 200."""
     status = rng.choice(FAILED)
     return {"task_id": poyo_id, "status": status, "files": [], "error_message": message}
 
 
 def finished_task(poyo_id: str, urls: tuple[str, ...], rng: random.Random) -> dict[str, Any]:
-    """A task that PoYo has done; keys that are only sometimes there are sometimes missing."""
+    """A finished task object; optional keys are sometimes missing."""
     files = [{"file_url": url, "file_type": "image"} for url in urls]
     data: dict[str, Any] = {
         "task_id": poyo_id,
@@ -91,5 +91,5 @@ def finished_task(poyo_id: str, urls: tuple[str, ...], rng: random.Random) -> di
 
 
 def png(name: str) -> bytes:
-    """The bytes of a PNG that is like no other."""
+    """The bytes of a PNG that is unique to `name`."""
     return PNG_HEAD + struct.pack(">II", 1024, 1024) + name.encode() + PNG_TAIL
