@@ -1,4 +1,4 @@
-"""What the README says of the code is derived from the code."""
+"""The README's state diagram and state table match the transition table in the code."""
 
 from __future__ import annotations
 
@@ -10,39 +10,43 @@ from imagetasks.tasks.task import PUBLIC_STATUS
 from imagetasks.tasks.transitions import TRANSITIONS
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
+RECOVERABLE_STATE = "failed_recoverable"  # in the diagram: `failed` with a recoverable reason
 
 
 def diagram() -> str:
     """The transition table as a Mermaid state diagram."""
-    soft = "failed_softly"
-    lines = ["[*] --> submitting: T0 submit"]
+    lines = ["[*] --> submitting: submit"]
     for name, transition in TRANSITIONS.items():
         if transition.target is None or name == "fail":
             continue
-        sources = [str(source) for source in transition.sources]
-        sources += [soft] if transition.from_soft_failure else []
-        lines += [f"{s} --> {transition.target}: {transition.number} {name}" for s in sources]
-    for source in TRANSITIONS["fail"].sources:
-        for target, softly in (("failed", False), (soft, True)):
-            why = [n for n, r in REASONS.items() if source in r.sources and r.soft == softly]
-            lines += [f"{source} --> {target}: T6 {' / '.join(why)}"] if why else []
+        sources = [str(source) for source in transition.from_states]
+        sources += [RECOVERABLE_STATE] if transition.from_recoverable else []
+        lines += [f"{source} --> {transition.target}: {name}" for source in sources]
+    for source in TRANSITIONS["fail"].from_states:
+        for target, recoverable in (("failed", False), (RECOVERABLE_STATE, True)):
+            reasons = [
+                name
+                for name, reason in REASONS.items()
+                if source in reason.from_states and reason.recoverable == recoverable
+            ]
+            lines += [f"{source} --> {target}: fail, {' / '.join(reasons)}"] if reasons else []
     body = "\n".join(f"    {line}" for line in lines)
     return f"```mermaid\nstateDiagram-v2\n{body}\n```"
 
 
-def test_the_diagram_is_the_transition_table() -> None:
+def test_state_diagram_matches_the_transition_table() -> None:
     found = re.search(r"<!-- transitions -->\n(.*?)\n?<!-- /transitions -->", README, re.DOTALL)
 
     assert found
     assert found[1] == diagram(), f"put this between the marks:\n{diagram()}"
 
 
-def test_every_state_and_what_is_shown_for_it_is_in_the_table() -> None:
-    for state, shown in PUBLIC_STATUS.items():
-        assert f"| `{state}` | `{shown}` |" in README
+def test_state_table_lists_every_state_with_its_public_status() -> None:
+    for state, status in PUBLIC_STATUS.items():
+        assert f"| `{state}` | `{status}` |" in README
 
 
-def test_the_soft_reasons_are_named() -> None:
+def test_readme_names_every_recoverable_reason() -> None:
     for reason in RECOVERABLE:
         assert f"`{reason}`" in README
-        assert REASONS[reason].soft
+        assert REASONS[reason].recoverable
