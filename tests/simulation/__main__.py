@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds 2000`, or `--seed 7` for run_one and its story."""
+"""`python -m tests.simulation --seeds 2000` runs many seeds; `--seed 7` prints the trace of one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COVERAGE_SEEDS = 2000  # with so many seeds or more, incomplete coverage is a fa
 
 
 def main() -> int:
-    """Play the seeds arguments for; 1 when a promise was violated or something was never reached."""
+    """Run the seeds; return 1 when an invariant is violated or coverage is incomplete."""
     arguments = _arguments()
     if arguments.seed is not None:
         result = run_seed(arguments.seed, upstream_denies=arguments.upstream_denies, tracing=True)

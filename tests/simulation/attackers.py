@@ -27,11 +27,11 @@ class Attackers:
         if len(self._ledger.tasks) < 2:
             return
         kind = self._simulator.rng.choice(INVALID_CALLBACKS)
-        mine, other = self._simulator.rng.sample(self._ledger.tasks, 2)
-        if mine.task_id == other.task_id:
+        task, other = self._simulator.rng.sample(self._ledger.tasks, 2)
+        if task.task_id == other.task_id:
             return
         callback = invalid_callback(
-            kind, mine.callback_url, other.callback_url, self._secrets.retired
+            kind, task.callback_url, other.callback_url, self._secrets.retired
         )
         self._simulator.counts["event", f"invalid_callback {kind}"] += 1
         self._simulator.record("attacker", "sends invalid callback", kind)

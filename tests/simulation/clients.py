@@ -13,7 +13,7 @@ from tests.simulation.process import InvariantViolated, Process, ProcessResult
 from tests.simulation.receivers import NOTIFICATION_URLS
 from tests.simulation.scheduler import Simulator
 
-ORIGIN = "https://ours.invalid"
+PUBLIC_BASE_URL = "https://api.invalid"
 
 
 class Client:
@@ -72,7 +72,7 @@ class Client:
             input={"prompt": f"CANARY-prompt {self.name}", "quality": "low", "size": "auto"},
             metadata={"variant": variant},
             estimated_credits=Decimal(2),
-            public_base_url=ORIGIN,
+            public_base_url=PUBLIC_BASE_URL,
             notification_url=self.notification_url,
         )
 

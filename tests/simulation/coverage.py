@@ -10,8 +10,8 @@ EFFECTS = {
     "submit": (
         "secrets.get",
         "table.put",
-        "table.put quota",
-        "table.update quota",
+        "table.put submit_window",
+        "table.update submit_window",
         "poyo.POST",
         "table.transact_write",
         "table.get",
@@ -25,8 +25,8 @@ EFFECTS = {
         "secrets.get",
         "poyo.GET",
         "poyo.POST",
-        "table.put quota",
-        "table.update quota",
+        "table.put submit_window",
+        "table.update submit_window",
         "bucket.head",
         "file.fetch",
         "bucket.put",
@@ -48,7 +48,7 @@ EFFECTS = {
     "sweep": ("table.query_due", "table.update_blind", "queue.send"),
     "receive_callback": ("secrets.get", "queue.send"),
 }
-"""Every effect that a operation has."""
+"""Every effect that an operation has."""
 POINTS = tuple(
     f"{operation} {effect} {side}"
     for operation, effects in EFFECTS.items()

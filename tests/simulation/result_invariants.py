@@ -1,4 +1,4 @@
-"""The invariants about images: what PoYo made and charged is in our bucket when the task ends."""
+"""The invariants about images: what PoYo created and charged is in our bucket when the task ends."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ResultInvariants:
             body in (upstream_responses.png(url), upstream_responses.png(f"{url} re-encoded"))
             for body, url in zip(bodies, task.urls, strict=True)
         )
-        require(same, "the stored image is the one that PoYo made", brief(item))
+        require(same, "the stored image is the one that PoYo created", brief(item))
 
     def _is_recoverable(self, task: PoyoTask, item: Item) -> bool:
         """Whether a correct product must have this image."""
@@ -94,5 +94,5 @@ class ResultInvariants:
 
 def _id_was_enqueued(task: PoyoTask) -> bool:
     """Whether the process that received the submit response could put the id into a message."""
-    process = task.answered
+    process = task.submitter
     return process is not None and process.completed and "queue.send" not in process.failures

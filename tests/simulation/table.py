@@ -45,7 +45,7 @@ class SimulatedTable:
 
     def put(self, put: PutItem) -> None:
         """Write an item. Raises ConditionFailed."""
-        what = "table.put" if put.item["pk"] != WINDOW_PK else "table.put quota"
+        what = "table.put" if put.item["pk"] != WINDOW_PK else "table.put submit_window"
         self._write(what, lambda: self.memory.put(put))
 
     def update(self, update: UpdateItem) -> dict[str, Any]:
@@ -159,9 +159,9 @@ class SimulatedTable:
 
 
 def update_name(update: UpdateItem) -> str:
-    """The transition that an update makes, `quota` for the item that counts submits."""
+    """The transition that an update makes, `submit_window` for the item that counts submits."""
     if update.pk == WINDOW_PK:
-        return "quota"
+        return "submit_window"
     return EVENTS[update.history_entry["event"]] if update.history_entry else "reschedule"
 
 

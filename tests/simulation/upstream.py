@@ -83,7 +83,7 @@ class SimulatedPoyo:
             self.simulator.sleep(self.simulator.rng.uniform(0, read_s * 1000))
             raise ResponseLost("RemoteDisconnected")
         self._delay_response(read_s, delayed=fault == "response_delayed")
-        task.answered = self.simulator.process
+        task.submitter = self.simulator.process
         return upstream_responses.submit_response(task.poyo_id, self.simulator.rng)
 
     def _submit_fault(self) -> str | None:

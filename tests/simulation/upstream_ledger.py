@@ -35,7 +35,7 @@ class PoyoTask:
     creation_denied: bool = False
     duplicate_id: bool = False
     confirmed: bool = False  # one of our items holds its id
-    answered: Process | None = None  # the process that received the submit response with its id
+    submitter: Process | None = None  # the process that received the submit response with its id
     callback_accepted_at: int | None = None  # our first 200 to a callback with its id
     not_found_count: int = 0  # number of 404 status responses
     invalid_results: int = 0  # number of results without an image
@@ -94,13 +94,7 @@ class Ledger:
         if known and simulator.scenario.honours_idempotency:
             return known[0]
         rng, now = simulator.rng, simulator.now
-        poyo_id = "".join(rng.choices(ALPHABET, k=16))
-        duplicate_id = (
-            simulator.scenario.duplicate_poyo_ids and bool(self.tasks) and rng.random() < 0.5
-        )
-        if duplicate_id:
-            first = rng.choice(self.tasks)
-            first.duplicate_id, poyo_id = True, first.poyo_id
+        poyo_id, duplicate_id = self._new_id()
         work = simulator.fault("poyo.work")
         urls = tuple(f"{FILES}/{poyo_id}/{n}.png" for n in range(1 + (work == "two_files")))
         hidden_ms = 0 if rng.random() < 0.7 else rng.uniform(100, 40_000)
@@ -126,6 +120,15 @@ class Ledger:
         if task.ends_at is not None:
             simulator.at(task.ends_at, lambda: self.on_end(task))
         return task
+
+    def _new_id(self) -> tuple[str, bool]:
+        """A PoYo id, and whether PoYo gave it to an earlier task, too."""
+        rng = self.simulator.rng
+        if self.simulator.scenario.duplicate_poyo_ids and self.tasks and rng.random() < 0.5:
+            first = rng.choice(self.tasks)
+            first.duplicate_id = True
+            return first.poyo_id, True
+        return "".join(rng.choices(ALPHABET, k=16)), False
 
     def _ends_at(self, work: str | None) -> int | None:
         rng = self.simulator.rng
