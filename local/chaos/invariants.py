@@ -75,7 +75,7 @@ def extra_looks(run: Run, evidence: Evidence) -> float | None:
     further = 0
     for placed in calm:
         for theirs in evidence.theirs.get(placed.task_id, []):
-            copies = sum(ring["ring"] == "copy" for ring in theirs["callbacks"])
+            copies = sum(sent["variant"] == "copy" for sent in theirs["callbacks"])
             (extra if copies else single).append(theirs["status_reads"])
             further += copies
     if further < FEWEST_DOUBLED:

@@ -1,1 +1,1 @@
-"""A simulated PoYo: its endpoints, callbacks and file host on 127.0.0.1, and faults to order."""
+"""A simulated PoYo on 127.0.0.1: its endpoints, its callbacks, its file host, and injected faults."""

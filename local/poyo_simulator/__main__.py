@@ -11,12 +11,12 @@ from decimal import Decimal
 from local.poyo_simulator.clock import Clock
 from local.poyo_simulator.server import serve_until
 from local.poyo_simulator.settings import Settings
-from local.poyo_simulator.simulator import World
+from local.poyo_simulator.simulator import Simulator
 
 
 def main() -> int:
     options = _parser().parse_args()
-    logging.raiseExceptions = False  # whoever started us may have stopped reading our output
+    logging.raiseExceptions = False  # the parent may have closed our standard output
     level = logging.WARNING if options.quiet else logging.INFO
     logging.basicConfig(stream=sys.stdout, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     logging.getLogger("poyo").setLevel(level)
@@ -32,20 +32,20 @@ def main() -> int:
 
 async def _run(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    world = World(_settings(options), Clock(options.speed), options.seed)
-    await serve_until(stop, world, options.port)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
+    simulator = Simulator(_settings(options), Clock(options.speed), options.seed)
+    await serve_until(stop, simulator, options.port)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
-    usual_wait = 1.0 if options.callback_retries == 3 else 60.0
+    default_wait = 1.0 if options.callback_retries == 3 else 60.0
     wait = options.callback_first_wait
     return Settings(
         keys=tuple(options.key or Settings.keys),
         webhook_key=options.webhook_key,
         callback_retries=options.callback_retries,
-        callback_first_wait=usual_wait if wait is None else wait,
+        callback_first_wait=default_wait if wait is None else wait,
         seconds=(options.seconds[0], options.seconds[1]),
         file_hours=options.file_hours,
         rate=options.rate,
@@ -71,13 +71,18 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.poyo_simulator",
         description="A simulated PoYo on 127.0.0.1: image tasks, callbacks, files, and faults.",
-        epilog="Defaults in parentheses. Time is that of its own clock, which --speed makes faster.",
+        epilog="Defaults in parentheses. Times are those of its own clock; --speed makes it faster.",
     )
     add = parser.add_argument
     add("--port", type=int, default=8790, help="port on 127.0.0.1; 0 picks a free one (8790)")
     add("--key", action="append", help="bearer key to accept, repeatable (sk-local-poyo)")
     add("--webhook-key", help="sign callbacks with this key (unsigned)")
-    add("--callback-retries", type=int, default=5, help="as PoYo does now 5, as it did 3 (5)")
+    add(
+        "--callback-retries",
+        type=int,
+        default=5,
+        help="PoYo retries 5 times; earlier it retried 3 times (5)",
+    )
     add(
         "--callback-first-wait", type=_not_negative, help="seconds, doubling (60; with 3 retries 1)"
     )
@@ -87,20 +92,25 @@ def _parser() -> argparse.ArgumentParser:
         nargs=2,
         metavar=("MIN", "MAX"),
         default=Settings.seconds,
-        help="how long a task takes (2 6)",
+        help="duration of a task (2 6)",
     )
-    add("--speed", type=_not_negative, default=1.0, help="how many times faster the clock runs (1)")
+    add(
+        "--speed",
+        type=_not_negative,
+        default=1.0,
+        help="speed of the clock, as a multiple of real time (1)",
+    )
     add(
         "--file-hours",
         type=_not_negative,
         default=Settings.file_hours,
-        help="how long files are kept (24)",
+        help="hours after which a file expires (24)",
     )
     add(
         "--rate",
         type=int,
         default=Settings.rate,
-        help="submits in --rate-seconds; 0 is no limit (20)",
+        help="submits allowed in --rate-seconds; 0 is no limit (20)",
     )
     add("--rate-seconds", type=_not_negative, default=Settings.rate_seconds, help="see --rate (10)")
     add("--credits", type=_credits, default=Settings.credits, help="opening balance (10000)")
@@ -109,10 +119,10 @@ def _parser() -> argparse.ArgumentParser:
         "--idempotency",
         choices=("honour", "ignore"),
         default=Settings.idempotency,
-        help="what an Idempotency-Key that comes again does (ignore)",
+        help="whether a repeated Idempotency-Key returns the same task (ignore)",
     )
-    add("--seed", help="the same seed and submits give the same ids, durations and dice (random)")
-    add("--quiet", action="store_true", help="no line for each event")
+    add("--seed", help="the same seed and submits give the same ids, durations and faults (random)")
+    add("--quiet", action="store_true", help="do not print a line for each event")
     return parser
 
 

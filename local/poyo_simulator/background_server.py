@@ -9,27 +9,27 @@ from contextlib import contextmanager
 from local.poyo_simulator.clock import Clock
 from local.poyo_simulator.server import serving
 from local.poyo_simulator.settings import Settings
-from local.poyo_simulator.simulator import World
+from local.poyo_simulator.simulator import Simulator
 
 
 @contextmanager
 def in_background(
     settings: Settings | None = None, *, port: int = 0, speed: float = 1.0, seed: str | None = None
 ) -> Iterator[str]:
-    """Gives the origin of a PoYo that is gone when the block ends."""
+    """Run a simulated PoYo while the block runs; yields its origin."""
     started: Future[tuple[str, Callable[[], object]]] = Future()
 
-    async def live() -> None:
+    async def run() -> None:
         loop, stop = asyncio.get_running_loop(), asyncio.Event()
-        world = World(settings or Settings(), Clock(speed), seed)
+        simulator = Simulator(settings or Settings(), Clock(speed), seed)
         try:
-            async with serving(world, port) as origin:
+            async with serving(simulator, port) as origin:
                 started.set_result((origin, lambda: loop.call_soon_threadsafe(stop.set)))
                 await stop.wait()
         except OSError as error:
             started.set_exception(error)
 
-    thread = threading.Thread(target=lambda: asyncio.run(live()), daemon=True)
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
     origin, stop = started.result(timeout=10)
     try:

@@ -1,82 +1,86 @@
-"""What can be wrong with a callback."""
+"""Faults of callbacks."""
 
-# ruff: noqa: ARG001  # the effects of one table are all called alike
+# ruff: noqa: ARG001  # all effects in a table have the same signature
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
-from local.poyo_simulator.fault_rules import Use
-from local.poyo_simulator.tasks import FAILED, FINISHED, new_id
+from local.poyo_simulator.fault_rules import InjectedFault
+from local.poyo_simulator.tasks import FAILED, FINISHED, derive_id
+
+Signature = Literal["valid", "stale", "wrong_key", "none"]
 
 
 @dataclass
-class Letter:
-    """One callback before it is posted; faults write on it."""
+class Callback:
+    """One callback before it is sent; faults change it. ``forgeries`` are sent with it."""
 
-    told: dict[str, object]
+    task: dict[str, object]
     wrapped: bool
-    kind: str = "true"
-    signed: str = "well"
-    signed_ago_s: float = 0.0
+    variant: str = "original"
+    signature: Signature = "valid"
+    signature_age_s: float = 0.0
     delay_s: float = 0.0
     copies: int = 0
-    unsent: bool = False
-    torn: bool = False
-    before: list["Letter"] = field(default_factory=list)
+    suppressed: bool = False
+    truncated: bool = False
+    forgeries: list["Callback"] = field(default_factory=list)
 
     def body(self) -> bytes:
-        whole = json.dumps({"code": 200, "data": self.told} if self.wrapped else self.told)
-        return whole[: len(whole) // 2 if self.torn else None].encode()
+        whole = json.dumps({"code": 200, "data": self.task} if self.wrapped else self.task)
+        return whole[: len(whole) // 2 if self.truncated else None].encode()
 
 
-def _none(letter: Letter, use: Use) -> None:
-    letter.unsent = True
+def _none(callback: Callback, fault: InjectedFault) -> None:
+    callback.suppressed = True
 
 
-def _double(letter: Letter, use: Use) -> None:
-    letter.copies = int(use.number("copies"))
+def _double(callback: Callback, fault: InjectedFault) -> None:
+    callback.copies = int(fault.number("copies"))
 
 
-def _late(letter: Letter, use: Use) -> None:
-    letter.delay_s = use.number("seconds")
+def _late(callback: Callback, fault: InjectedFault) -> None:
+    callback.delay_s = fault.number("seconds")
 
 
-def _wrapped(letter: Letter, use: Use) -> None:
-    letter.wrapped = True
+def _wrapped(callback: Callback, fault: InjectedFault) -> None:
+    callback.wrapped = True
 
 
-def _bad_signature(letter: Letter, use: Use) -> None:
-    letter.signed = "badly"
+def _bad_signature(callback: Callback, fault: InjectedFault) -> None:
+    callback.signature = "wrong_key"
 
 
-def _stale_signature(letter: Letter, use: Use) -> None:
-    letter.signed = "once"
-    letter.signed_ago_s = use.number("seconds")
+def _stale_signature(callback: Callback, fault: InjectedFault) -> None:
+    callback.signature = "stale"
+    callback.signature_age_s = fault.number("seconds")
 
 
-def _no_signature(letter: Letter, use: Use) -> None:
-    letter.signed = "not"
+def _no_signature(callback: Callback, fault: InjectedFault) -> None:
+    callback.signature = "none"
 
 
-def _forged(letter: Letter, use: Use) -> None:
-    """The forger knows the URL but no key, and no task id of ours."""
-    claims = FAILED if letter.told["status"] == FINISHED else FINISHED
-    stranger = new_id("forged", letter.told["task_id"])
-    told = {**letter.told, "task_id": stranger, "status": claims, "files": []}
-    letter.before.append(Letter(told, letter.wrapped, kind="forged", signed="badly"))
+def _forged(callback: Callback, fault: InjectedFault) -> None:
+    """The forger has the callback URL, but neither the signing key nor an id of a task."""
+    status = FAILED if callback.task["status"] == FINISHED else FINISHED
+    forged_id = derive_id("forged", callback.task["task_id"])
+    task = {**callback.task, "task_id": forged_id, "status": status, "files": []}
+    forged = Callback(task, callback.wrapped, variant="forged", signature="wrong_key")
+    callback.forgeries.append(forged)
 
 
-def _says_failed(letter: Letter, use: Use) -> None:
-    letter.told = {**letter.told, "status": FAILED, "files": [], "credits_amount": 0.0}
-    letter.told["error_message"] = "Server exception"
+def _says_failed(callback: Callback, fault: InjectedFault) -> None:
+    callback.task = {**callback.task, "status": FAILED, "files": [], "credits_amount": 0.0}
+    callback.task["error_message"] = "Server exception"
 
 
-def _truncated(letter: Letter, use: Use) -> None:
-    letter.torn = True
+def _truncated(callback: Callback, fault: InjectedFault) -> None:
+    callback.truncated = True
 
 
-CALLBACK_FAULTS: dict[str, Callable[[Letter, Use], None]] = {
+CALLBACK_FAULTS: dict[str, Callable[[Callback, InjectedFault], None]] = {
     "callback-none": _none,
     "callback-double": _double,
     "callback-late": _late,

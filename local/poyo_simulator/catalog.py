@@ -1,4 +1,4 @@
-"""``GET /v1/catalog/models[/{model}]``: what there is and what it costs, for everyone."""
+"""``GET /v1/catalog/models[/{model}]``: the models and their prices; public."""
 
 import hashlib
 import json
@@ -6,22 +6,22 @@ import json
 from aiohttp import web
 
 from local.poyo_simulator.billing import CREDITS, RATIOS, RESOLUTIONS
-from local.poyo_simulator.orders import LONGEST_PROMPT, MODELS, Model
-from local.poyo_simulator.responses import Answer, PoyoError, invalid, success
+from local.poyo_simulator.orders import MAX_PROMPT_CHARS, MODELS, Model
+from local.poyo_simulator.responses import HttpResponse, PoyoError, invalid, success
 
 
-async def models(request: web.Request) -> web.Response:
-    return _cached(request, _page(request))
+async def list_models(request: web.Request) -> web.Response:
+    return _conditional(request, _page(request))
 
 
-async def model(request: web.Request) -> web.Response:
+async def get_model(request: web.Request) -> web.Response:
     known = MODELS.get(request.match_info["model"])
     if known is None:
-        return PoyoError(404, "resource_not_found_error", "Model not found").answer().send(request)
-    return _cached(request, success(_item(known)))
+        raise PoyoError(404, "resource_not_found_error", "Model not found")
+    return _conditional(request, success(_item(known)))
 
 
-def _page(request: web.Request) -> Answer:
+def _page(request: web.Request) -> HttpResponse:
     query = request.query
     items = [
         item
@@ -41,11 +41,12 @@ def _page(request: web.Request) -> Answer:
     return success({"schema_version": "1.0", **page})
 
 
-def _cached(request: web.Request, answer: Answer) -> web.Response:
-    etag = f'"{hashlib.sha256(json.dumps(answer.body).encode()).hexdigest()[:16]}"'
+def _conditional(request: web.Request, content: HttpResponse) -> web.Response:
+    """Respond 304 if the request's ``If-None-Match`` is the content's ``ETag``."""
+    etag = f'"{hashlib.sha256(json.dumps(content.body).encode()).hexdigest()[:16]}"'
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})
-    response = answer.send(request)
+    response = content.send(request)
     response.headers["ETag"] = etag
     return response
 
@@ -58,7 +59,7 @@ def _item(known: Model) -> dict[str, object]:
         "category": "image",
         "title": known.title,
         "description": f"{known.title}: one PNG for one prompt.",
-        "tags": ["image-to-image" if known.fewest_images else "text-to-image"],
+        "tags": ["image-to-image" if known.min_images else "text-to-image"],
         "input_schema": _input_schema(known),
         "output_schema": {"type": "object", "properties": {"files": {"type": "array"}}},
         "examples": [{"prompt": "A lighthouse at dusk", "size": "3:2", "quality": "low"}],
@@ -83,14 +84,14 @@ def _input_schema(known: Model) -> dict[str, object]:
     images = {
         "type": "array",
         "items": {"type": "string", "format": "uri"},
-        "minItems": known.fewest_images,
-        "maxItems": known.most_images,
+        "minItems": known.min_images,
+        "maxItems": known.max_images,
     }
     return {
         "type": "object",
-        "required": ["prompt", "image_urls"] if known.fewest_images else ["prompt"],
+        "required": ["prompt", "image_urls"] if known.min_images else ["prompt"],
         "properties": {
-            "prompt": {"type": "string", "maxLength": LONGEST_PROMPT},
+            "prompt": {"type": "string", "maxLength": MAX_PROMPT_CHARS},
             "quality": {"type": "string", "enum": list(CREDITS), "default": "low"},
             "size": {"type": "string", "default": "auto", "description": sizes},
             "resolution": {"type": "string", "enum": list(RESOLUTIONS), "default": "1K"},

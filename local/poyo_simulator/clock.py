@@ -1,4 +1,4 @@
-"""The clock everything here lives by: it can run fast, stand still, and be pushed forward."""
+"""The clock of the simulated PoYo: its speed can change, it can stop, and it can be moved forward."""
 
 import asyncio
 import math
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Counts unix seconds at ``speed`` times the world's pace; sleepers notice every change."""
+    """Counts unix seconds at ``speed`` times real time; every change wakes the sleepers."""
 
     def __init__(self, speed: float = 1.0) -> None:
         self._speed = speed
-        self._moment = time.time()
-        self._measured = time.monotonic()
+        self._base_s = time.time()
+        self._measured_at = time.monotonic()
         self._changed = asyncio.Event()
 
     @property
@@ -20,25 +20,25 @@ class Clock:
         return self._speed
 
     def now(self) -> float:
-        return self._moment + (time.monotonic() - self._measured) * self._speed
+        return self._base_s + (time.monotonic() - self._measured_at) * self._speed
 
     def change(self, *, speed: float, advance_s: float = 0.0) -> None:
-        """Goes on at ``speed`` (0 stands still), ``advance_s`` seconds later than it was."""
-        self._moment = self.now() + advance_s
-        self._measured = time.monotonic()
+        """Move the clock forward by ``advance_s`` seconds and continue at ``speed`` (0 stops it)."""
+        self._base_s = self.now() + advance_s
+        self._measured_at = time.monotonic()
         self._speed = speed
         self._changed.set()
         self._changed = asyncio.Event()
 
     def restart(self, *, speed: float) -> None:
-        """Shows the world's time again and goes on from there at ``speed``."""
+        """Set the clock to real time and continue from there at ``speed``."""
         self.change(speed=speed, advance_s=time.time() - self.now())
 
     async def sleep(self, seconds: float) -> None:
         await self.sleep_until(self.now() + seconds)
 
     async def sleep_until(self, moment: float) -> None:
-        """Returns when this clock shows ``moment``, however often its pace changes meanwhile."""
+        """Return when this clock reaches ``moment``, however often its speed changes before."""
         while (left := moment - self.now()) > 0:
             endless = math.isinf(left) or self._speed == 0
             try:
@@ -49,6 +49,6 @@ class Clock:
                 continue
 
 
-def naive(moment: float) -> str:
-    """PoYo's ``created_time``: to the second, and silent about its zone."""
+def naive_timestamp(moment: float) -> str:
+    """Format a moment as PoYo's ``created_time``: UTC, whole seconds, without a time zone."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")

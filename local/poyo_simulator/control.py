@@ -1,25 +1,27 @@
-"""The control API under ``/control``: look inside, order faults, push the clock. No key, no rate
-limit; only for requests that name this machine as their host."""
+"""The control API under ``/control``: inspects tasks, sets faults, changes the clock.
+
+It needs no key and has no rate limit; it accepts only requests whose Host is this machine.
+"""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from local.poyo_simulator.fault_rules import read_rules
+from local.poyo_simulator.fault_rules import parse_rules
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.responses import PoyoError, bad_request, read_json
-from local.poyo_simulator.settings import UnfitError, changed, number
-from local.poyo_simulator.simulator import WORLD, World
-from local.poyo_simulator.task_details import task_view
+from local.poyo_simulator.settings import InvalidValueError, number, updated
+from local.poyo_simulator.simulator import SIMULATOR, Simulator
+from local.poyo_simulator.task_details import task_details
 from local.poyo_simulator.tasks import Task
 
 routes = web.RouteTableDef()
 
 
 def _task(request: web.Request) -> Task:
-    task = request.app[WORLD].book.find(request.match_info["task_id"])
+    task = request.app[SIMULATOR].tasks.find(request.match_info["task_id"])
     if task is None:
-        raise PoyoError(404, "not_found", "no such task here")
+        raise PoyoError(404, "not_found", "task not found")
     return task
 
 
@@ -32,27 +34,31 @@ def _open_task(request: web.Request) -> Task:
 
 @routes.get("/control/health")
 async def health(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    return web.json_response({"ok": True, "seed": world.seed, "tasks": len(world.book.tasks)})
+    simulator = request.app[SIMULATOR]
+    return web.json_response(
+        {"ok": True, "seed": simulator.seed, "tasks": len(simulator.tasks.tasks)}
+    )
 
 
 @routes.get("/control/tasks")
 async def tasks(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    return web.json_response({"tasks": [await task_view(world, t) for t in world.book.tasks]})
+    simulator = request.app[SIMULATOR]
+    return web.json_response(
+        {"tasks": [await task_details(simulator, t) for t in simulator.tasks.tasks]}
+    )
 
 
 @routes.get("/control/tasks/{task_id}")
 async def task(request: web.Request) -> web.Response:
     found = _task(request)
-    view = await task_view(request.app[WORLD], found)
-    return web.json_response({**view, "input": found.order.input})
+    details = await task_details(request.app[SIMULATOR], found)
+    return web.json_response({**details, "input": found.order.input})
 
 
 @routes.get("/control/tasks/{task_id}/image")
 async def image(request: web.Request) -> web.Response:
-    picture = await request.app[WORLD].gallery.of(_task(request))
-    return web.Response(body=picture.png, content_type="image/png")
+    found = await request.app[SIMULATOR].images.get(_task(request))
+    return web.Response(body=found.png, content_type="image/png")
 
 
 @routes.post("/control/tasks/{task_id}/callback")
@@ -60,7 +66,7 @@ async def callback(request: web.Request) -> web.Response:
     found = _task(request)
     if found.open:
         raise PoyoError(409, "conflict", f"the task is still {found.state}")
-    request.app[WORLD].ring_again(found)
+    request.app[SIMULATOR].resend_callback(found)
     return web.json_response({"ok": True}, status=202)
 
 
@@ -68,7 +74,7 @@ async def callback(request: web.Request) -> web.Response:
 async def finish(request: web.Request) -> web.Response:
     found = _open_task(request)
     found.fails_with = None
-    request.app[WORLD].end_now(found)
+    request.app[SIMULATOR].end_now(found)
     return web.json_response({"ok": True, "state": found.state})
 
 
@@ -77,7 +83,7 @@ async def fail(request: web.Request) -> web.Response:
     found = _open_task(request)
     body = await read_json(request)
     message = body.get("message") if isinstance(body, dict) else None
-    request.app[WORLD].end_now(found, str(message or "Server exception"))
+    request.app[SIMULATOR].end_now(found, str(message or "Server exception"))
     return web.json_response({"ok": True, "state": found.state})
 
 
@@ -87,13 +93,13 @@ async def log(request: web.Request) -> web.Response:
     since = query.get("since", "0")
     if not since.isdigit():
         raise bad_request("since must be a number")
-    wanted = {key: query[key] for key in ("kind", "task_id", "outcome") if key in query}
-    return web.json_response(request.app[WORLD].journal.since(int(since), **wanted))
+    filters = {key: query[key] for key in ("kind", "task_id", "outcome") if key in query}
+    return web.json_response(request.app[SIMULATOR].event_log.since(int(since), **filters))
 
 
 @routes.get("/control/faults")
 async def faults(request: web.Request) -> web.Response:
-    rules = [rule.view() for rule in request.app[WORLD].rules.rules]
+    rules = [rule.body() for rule in request.app[SIMULATOR].faults.rules]
     table = {
         fault.name: {"stage": fault.stage, "does": fault.does, "parameters": fault.parameters}
         for fault in FAULTS.values()
@@ -103,65 +109,68 @@ async def faults(request: web.Request) -> web.Response:
 
 @routes.put("/control/faults")
 async def put_faults(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    world.rules.rules = read_rules(await read_json(request))
-    return web.json_response({"rules": [rule.view() for rule in world.rules.rules]})
+    simulator = request.app[SIMULATOR]
+    simulator.faults.rules = parse_rules(await read_json(request))
+    return web.json_response({"rules": [rule.body() for rule in simulator.faults.rules]})
 
 
 @routes.delete("/control/faults")
 async def delete_faults(request: web.Request) -> web.Response:
-    request.app[WORLD].rules.rules = []
+    request.app[SIMULATOR].faults.rules = []
     return web.json_response({"rules": []})
 
 
 @routes.put("/control/clock")
 async def clock(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
+    simulator = request.app[SIMULATOR]
     body = await read_json(request)
     given = body if isinstance(body, dict) else {}
     try:
-        speed = number(given.get("speed", world.clock.speed))
+        speed = number(given.get("speed", simulator.clock.speed))
         advance_s = number(given.get("advance_seconds", 0))
-    except UnfitError as error:
+    except InvalidValueError as error:
         raise bad_request(f"speed and advance_seconds {error}") from error
-    world.clock.change(speed=speed, advance_s=advance_s)
-    return web.json_response({"now": world.clock.now(), "speed": world.clock.speed})
+    simulator.clock.change(speed=speed, advance_s=advance_s)
+    return web.json_response({"now": simulator.clock.now(), "speed": simulator.clock.speed})
 
 
 @routes.get("/control/settings")
 async def settings(request: web.Request) -> web.Response:
-    return web.json_response(request.app[WORLD].settings.view())
+    return web.json_response(request.app[SIMULATOR].settings.public_values())
 
 
 @routes.put("/control/settings")
 async def put_settings(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    world.settings = changed(world.settings, await read_json(request))
-    return web.json_response(world.settings.view())
+    simulator = request.app[SIMULATOR]
+    simulator.settings = updated(simulator.settings, await read_json(request))
+    return web.json_response(simulator.settings.public_values())
 
 
 @routes.post("/control/reset")
 async def reset(request: web.Request) -> web.Response:
-    world: World = request.app[WORLD]
-    await world.reset()
-    return web.json_response({"ok": True, "seed": world.seed})
+    simulator: Simulator = request.app[SIMULATOR]
+    await simulator.reset()
+    return web.json_response({"ok": True, "seed": simulator.seed})
 
 
 def _check_host(request: web.Request) -> None:
     control = request.path.startswith("/control/")
     if control and request.url.host not in ("127.0.0.1", "localhost"):
-        raise PoyoError(403, "forbidden", "the control API answers to 127.0.0.1 only")
+        raise PoyoError(403, "forbidden", "the control API is available on 127.0.0.1 only")
 
 
 @web.middleware
-async def guarded(
+async def handle_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Refusals become answers; a web page that got a name pointed at us stays outside."""
+    """Turn errors into responses, and keep web pages away from the control API.
+
+    A page whose host name resolves to 127.0.0.1 (DNS rebinding) still sends that name as Host.
+    """
     try:
         _check_host(request)
         return await handler(request)
-    except PoyoError as refusal:
-        return refusal.answer().send(request)
+    except PoyoError as error:
+        return error.response().send(request)
     except web.HTTPException as error:
-        return PoyoError(error.status, "http_error", error.reason).answer().send(request)
+        return PoyoError(error.status, "http_error", error.reason).response().send(request)

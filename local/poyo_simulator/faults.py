@@ -1,30 +1,30 @@
-"""Every fault that can be ordered: its name, when it strikes, what it does, its parameters.
+"""The table of faults: the name of each, the stage it applies to, its effect and its parameters.
 
-The effects live beside what they break (``submit_faults``, ``task_faults``, ``status_faults``,
-``callback_faults``, ``file_faults``), each in a table by the same name.
+The effects are implemented in ``submit_faults``, ``task_faults``, ``status_faults``,
+``callback_faults`` and ``file_faults``, each in a table with the same names.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from difflib import get_close_matches
-
-from local.poyo_simulator.responses import bad_request
 
 Value = bool | int | float | str
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One row; the first parameter is the one a bare ``=value`` in a prompt's mark sets."""
+    """One row; ``[[fault:NAME=VALUE]]`` in a prompt sets the first of its parameters.
+
+    ``only_in_state`` is the task state in which it applies; empty is every state.
+    """
 
     name: str
     stage: str
     does: str
     parameters: dict[str, Value]
-    only_when: str = ""
+    only_in_state: str = ""
 
 
-def _stage(stage: str, *rows: tuple[str, str, dict[str, Value]]) -> Iterator[Fault]:
+def _faults(stage: str, *rows: tuple[str, str, dict[str, Value]]) -> Iterator[Fault]:
     for name, does, parameters in rows:
         yield Fault(name, stage, does, parameters)
 
@@ -33,100 +33,120 @@ def _stage(stage: str, *rows: tuple[str, str, dict[str, Value]]) -> Iterator[Fau
 ALWAYS: dict[str, Value] = {"n": 0}
 ONCE: dict[str, Value] = {"n": 1}
 
-SUBMIT = _stage(
+SUBMIT = _faults(
     "submit",
     ("submit-drop", "creates the task, then drops the connection", ALWAYS),
-    ("submit-drop-before", "creates nothing, drops the connection after reading", ALWAYS),
+    (
+        "submit-drop-before",
+        "creates nothing, drops the connection after reading the request",
+        ALWAYS,
+    ),
     (
         "submit-timeout",
-        "creates the task, answers after real `seconds`",
+        "creates the task, responds after `seconds` of real time",
         {"seconds": 30.0, "n": 0},
     ),
-    ("submit-garbage", "creates the task, answers 200 with bytes that are no JSON", ALWAYS),
+    ("submit-garbage", "creates the task, responds 200 with a body that is not JSON", ALWAYS),
     (
         "submit-502-html",
-        "answers 502 with HTML; the task exists if `created`",
+        "responds 502 with HTML; the task exists if `created`",
         {"created": True, "n": 0},
     ),
     (
         "submit-429",
-        "creates nothing, answers 429 that speaks of `seconds`",
+        "creates nothing, responds 429 with `seconds` in its message",
         {"n": 1, "seconds": 5.0},
     ),
-    ("submit-503", "creates nothing, answers 503 with an empty body", ONCE),
-    ("submit-401", "creates nothing, answers 401", ALWAYS),
-    ("submit-402", "creates nothing, answers 402", ALWAYS),
-    ("submit-200-code-400", "creates nothing, answers HTTP 200 with `code` 400", ALWAYS),
-    ("submit-moderated", "creates nothing, answers 400 `content_moderation_error`", ALWAYS),
-    ("callback-early", "finishes at once; the callback is sent before the submit's answer", ALWAYS),
+    ("submit-503", "creates nothing, responds 503 with an empty body", ONCE),
+    ("submit-401", "creates nothing, responds 401", ALWAYS),
+    ("submit-402", "creates nothing, responds 402", ALWAYS),
+    ("submit-200-code-400", "creates nothing, responds HTTP 200 with `code` 400", ALWAYS),
+    ("submit-moderated", "creates nothing, responds 400 `content_moderation_error`", ALWAYS),
+    (
+        "callback-early",
+        "finishes the task at once and sends its callback before it responds",
+        ALWAYS,
+    ),
 )
-TASK = _stage(
+TASK = _faults(
     "task",
     ("slow-not-started", "stays `not_started` for `seconds` more", {"seconds": 300.0}),
-    ("stuck-running", "stays `running` for `seconds` more; 0 is for ever", {"seconds": 0.0}),
+    ("stuck-running", "stays `running` for `seconds` more; 0 is without end", {"seconds": 0.0}),
     ("fail-server-exception", "fails with `message`", {"message": "Server exception"}),
-    ("fail-moderation", "fails with a nested JSON text about moderation, in Chinese", {}),
-    ("credits-drift", "costs `factor` times what the price table says", {"factor": 1.25}),
-    ("same-id-twice", "gets the id of the task accepted just before", {}),
+    ("fail-moderation", "fails with a nested JSON message about moderation, in Chinese", {}),
+    ("credits-drift", "costs `factor` times the price in the table", {"factor": 1.25}),
+    ("same-id-twice", "gets the id of the task that was accepted just before it", {}),
     (
         "file-new-host",
-        "its `file_url` is on `origin`; if empty, on localhost by that name",
+        "has a `file_url` on `origin`; if that is empty, on the host name localhost",
         {"origin": ""},
     ),
     (
         "callback-says-finished-early",
-        "rings once, `seconds` before its status says finished",
+        "sends its only callback `seconds` before its status becomes finished",
         {"seconds": 30.0},
     ),
 )
-STATUS = _stage(
+STATUS = _faults(
     "status",
-    ("status-404-first", "answers 404 as if the task did not exist", ONCE),
-    ("status-500", "answers 500", ONCE),
-    ("status-429", "answers 429 without `Retry-After`", ONCE),
-    ("status-401", "answers 401", ONCE),
-    ("status-200-code-400", "answers HTTP 200 with `code` 400", ONCE),
-    ("status-missing-keys", "leaves out every optional key", ALWAYS),
-    ("status-unknown-word", "calls the status `word`", {"n": 1, "word": "digesting"}),
-    ("status-unwrapped", "answers the task without `code` and `data`", ALWAYS),
+    ("status-404-first", "responds 404 as if the task did not exist", ONCE),
+    ("status-500", "responds 500", ONCE),
+    ("status-429", "responds 429 without `Retry-After`", ONCE),
+    ("status-401", "responds 401", ONCE),
+    ("status-200-code-400", "responds HTTP 200 with `code` 400", ONCE),
+    ("status-missing-keys", "omits every optional key", ALWAYS),
+    ("status-unknown-word", "has `word` as the task's status", {"n": 1, "word": "digesting"}),
+    ("status-unwrapped", "contains the task without `code` and `data`", ALWAYS),
 )
 STATUS_NO_FILES = Fault(
-    "status-no-files", "status", "says finished with no files", ONCE, "finished"
+    "status-no-files", "status", "is finished and has no files", ONCE, "finished"
 )
-CALLBACK = _stage(
+CALLBACK = _faults(
     "callback",
     ("callback-none", "is never sent", {}),
-    ("callback-double", "is sent `copies` times more, all at once", {"copies": 1}),
-    ("callback-late", "is sent `seconds` after the task's end", {"seconds": 3600.0}),
+    ("callback-double", "is sent `copies` more times, all at once", {"copies": 1}),
+    ("callback-late", "is sent `seconds` after the task has ended", {"seconds": 3600.0}),
     ("callback-wrapped", "has its body inside `code` and `data`", {}),
     ("callback-bad-signature", "is signed with a wrong key", {}),
-    ("callback-stale-signature", "is signed well, `seconds` ago", {"seconds": 3600.0}),
+    (
+        "callback-stale-signature",
+        "has a valid signature that is `seconds` old",
+        {"seconds": 3600.0},
+    ),
     ("callback-no-signature", "has no signature headers", {}),
-    ("callback-forged", "comes after a forged one: another id, the opposite status", {}),
-    ("callback-says-failed", "says failed whatever the status says", {}),
-    ("callback-truncated", "has half its body", {}),
+    (
+        "callback-forged",
+        "follows a forged callback with another task id and the opposite status",
+        {},
+    ),
+    ("callback-says-failed", "has the status failed, whatever the task's status is", {}),
+    ("callback-truncated", "contains the first half of its body", {}),
 )
-FILE = _stage(
+FILE = _faults(
     "file",
-    ("file-403-agent", "answers 403 unless the `User-Agent` is a browser's", ALWAYS),
-    ("file-404", "answers 404", ONCE),
-    ("file-500", "answers 500", ONCE),
-    ("file-octet-stream", "is called `application/octet-stream`", ALWAYS),
-    ("file-html", "is an HTML page called `content_type`", {"n": 0, "content_type": "text/html"}),
+    ("file-403-agent", "responds 403 unless the `User-Agent` is a browser's", ALWAYS),
+    ("file-404", "responds 404", ONCE),
+    ("file-500", "responds 500", ONCE),
+    ("file-octet-stream", "has the content type `application/octet-stream`", ALWAYS),
+    (
+        "file-html",
+        "is an HTML page with the content type `content_type`",
+        {"n": 0, "content_type": "text/html"},
+    ),
     (
         "file-svg",
-        "is an SVG with a script, called `content_type`",
+        "is an SVG with a script and the content type `content_type`",
         {"n": 0, "content_type": "image/svg+xml"},
     ),
     (
         "file-endless",
-        "never ends, at `bytes_per_second`",
+        "never ends and is sent at `bytes_per_second`",
         {"bytes_per_second": 50_000_000.0, "n": 0},
     ),
-    ("file-trickle", "comes at `bytes_per_second`", {"bytes_per_second": 100.0, "n": 0}),
+    ("file-trickle", "is sent at `bytes_per_second`", {"bytes_per_second": 100.0, "n": 0}),
     (
         "file-truncated",
-        "stops half-way; `honest`: and its Content-Length agrees",
+        "stops half-way; if `honest`, its Content-Length is that of the half",
         {"n": 0, "honest": False},
     ),
     ("file-longer", "is twice as long as its Content-Length", ALWAYS),
@@ -135,39 +155,11 @@ FILE = _stage(
         "redirects to `location`",
         {"n": 0, "location": "http://169.254.169.254/latest/meta-data/"},
     ),
-    ("file-gzip-bomb", "comes gzipped and swells by `mebibytes`", {"mebibytes": 256, "n": 0}),
-    ("file-pixel-bomb", "is a PNG whose header claims 50000x50000", ALWAYS),
-    ("file-wrong-magic", "does not begin as a PNG does", ALWAYS),
+    ("file-gzip-bomb", "is gzipped and expands by `mebibytes`", {"mebibytes": 256, "n": 0}),
+    ("file-pixel-bomb", "is a PNG whose header claims 50000x50000 pixels", ALWAYS),
+    ("file-wrong-magic", "does not start with the PNG signature", ALWAYS),
 )
 
 FAULTS = {
     fault.name: fault for fault in (*SUBMIT, *TASK, *STATUS, STATUS_NO_FILES, *CALLBACK, *FILE)
 }
-
-
-def fault_named(name: str) -> Fault:
-    """The row of that name; ``PoyoError`` names the nearest one otherwise."""
-    if name in FAULTS:
-        return FAULTS[name]
-    nearest = get_close_matches(name, FAULTS, n=1, cutoff=0.0)
-    raise bad_request(f"unknown fault {name!r}; the nearest is {nearest[0]!r}")
-
-
-def parameter(fault: Fault, name: str, given: object) -> Value:
-    """A parameter's value in the type its default has, from JSON or from a mark's text."""
-    if name not in fault.parameters:
-        known = ", ".join(fault.parameters) or "none"
-        raise bad_request(f"{fault.name} has no parameter {name!r}; it has: {known}")
-    kind = type(fault.parameters[name])
-    words: dict[object, object] = {"true": True, "false": False} if kind is bool else {}
-    value = words.get(given, given) if isinstance(given, str) else given
-    if kind is str or isinstance(value, bool) is not (kind is bool):
-        fits = isinstance(value, kind)
-    else:
-        fits = isinstance(value, int | float | str)
-    try:
-        if fits and isinstance(value, int | float | str):
-            return kind(value)
-    except ValueError:
-        pass
-    raise bad_request(f"{fault.name}: {name} must be of type {kind.__name__}")

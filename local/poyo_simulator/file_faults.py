@@ -1,6 +1,6 @@
-"""What can be wrong with a file; an effect that answers nothing lets the next one try."""
+"""Faults of files; an effect that returns ``None`` leaves the response to the next one."""
 
-# ruff: noqa: ARG001  # the effects of one table are all called alike
+# ruff: noqa: ARG001  # all effects in a table have the same signature
 
 import asyncio
 import gzip
@@ -12,17 +12,17 @@ from itertools import chain, repeat
 
 from aiohttp import web
 
-from local.poyo_simulator.fault_rules import Use
+from local.poyo_simulator.fault_rules import InjectedFault
 
-Effect = Callable[[web.Request, bytes, Use], Awaitable[web.StreamResponse | None]]
-PIECE_S = 0.05
+Effect = Callable[[web.Request, bytes, InjectedFault], Awaitable[web.StreamResponse | None]]
+CHUNK_S = 0.05
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">'
     '<script>alert("svg")</script></svg>'
 )
 
 
-def gone() -> web.Response:
+def file_not_found() -> web.Response:
     return web.Response(status=404, text="Not Found")
 
 
@@ -30,95 +30,95 @@ def _text(text: str, content_type: str) -> web.Response:
     return web.Response(body=text.encode(), headers={"Content-Type": content_type})
 
 
-async def _agent(request: web.Request, png: bytes, use: Use) -> web.Response | None:
+async def _agent(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response | None:
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):
         return None
     return web.Response(status=403, text="<html><body>403 Forbidden</body></html>")
 
 
-async def _not_found(request: web.Request, png: bytes, use: Use) -> web.Response:
-    return gone()
+async def _not_found(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+    return file_not_found()
 
 
-async def _server_error(request: web.Request, png: bytes, use: Use) -> web.Response:
+async def _server_error(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
     return web.Response(status=500, text="Internal Server Error")
 
 
-async def _octet_stream(request: web.Request, png: bytes, use: Use) -> web.Response:
+async def _octet_stream(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
     return web.Response(body=png, content_type="application/octet-stream")
 
 
-async def _html(request: web.Request, png: bytes, use: Use) -> web.Response:
-    return _text("<!doctype html><title>Just a moment...</title>", use.text("content_type"))
+async def _html(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+    return _text("<!doctype html><title>Just a moment...</title>", fault.text("content_type"))
 
 
-async def _svg(request: web.Request, png: bytes, use: Use) -> web.Response:
-    return _text(SVG, use.text("content_type"))
+async def _svg(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+    return _text(SVG, fault.text("content_type"))
 
 
-async def _endless(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
-    piece = bytes(max(1, int(use.number("bytes_per_second") * PIECE_S)))
-    return await _pour(request, chain([png[:-12]], repeat(piece)), PIECE_S)
+async def _endless(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
+    chunk = bytes(max(1, int(fault.number("bytes_per_second") * CHUNK_S)))
+    return await _stream(request, chain([png[:-12]], repeat(chunk)), CHUNK_S)
 
 
-async def _trickle(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
-    """Real seconds, as in a submit that times out."""
-    pace = max(0.1, use.number("bytes_per_second"))
-    step = max(1, int(pace * PIECE_S))
-    pieces = (png[start : start + step] for start in range(0, len(png), step))
-    return await _pour(request, pieces, step / pace, length=len(png))
+async def _trickle(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
+    """Wait in real seconds, because the client's timeout is in real seconds too."""
+    rate = max(0.1, fault.number("bytes_per_second"))
+    step = max(1, int(rate * CHUNK_S))
+    chunks = (png[start : start + step] for start in range(0, len(png), step))
+    return await _stream(request, chunks, step / rate, length=len(png))
 
 
-async def _truncated(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
+async def _truncated(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
     half = png[: len(png) // 2]
-    if use.flag("honest"):
+    if fault.flag("honest"):
         return web.Response(body=half, content_type="image/png")
     return _raw(request, len(png), half)
 
 
-async def _longer(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
+async def _longer(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
     return _raw(request, len(png) // 2, png)
 
 
-async def _redirect_private(request: web.Request, png: bytes, use: Use) -> web.Response:
-    return web.Response(status=302, headers={"Location": use.text("location")})
+async def _redirect_private(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+    return web.Response(status=302, headers={"Location": fault.text("location")})
 
 
-async def _gzip_bomb(request: web.Request, png: bytes, use: Use) -> web.StreamResponse:
-    """The picture as first gzip member, then a member of zeros for each mebibyte."""
+async def _gzip_bomb(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
+    """Send the image as the first gzip member, then a member of zeros for each mebibyte."""
     zeros = gzip.compress(bytes(1024 * 1024))
-    body = gzip.compress(png, 1) + zeros * int(use.number("mebibytes"))
+    body = gzip.compress(png, 1) + zeros * int(fault.number("mebibytes"))
     headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
     return web.Response(body=body, headers=headers)
 
 
-async def _pixel_bomb(request: web.Request, png: bytes, use: Use) -> web.Response:
+async def _pixel_bomb(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
     header = b"IHDR" + struct.pack(">II", 50_000, 50_000) + png[24:29]
     checked = header + struct.pack(">I", zlib.crc32(header))
     return web.Response(body=png[:12] + checked + png[33:], content_type="image/png")
 
 
-async def _wrong_magic(request: web.Request, png: bytes, use: Use) -> web.Response:
+async def _wrong_magic(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
     return web.Response(body=b"\x89PMG" + png[4:], content_type="image/png")
 
 
-async def _pour(
-    request: web.Request, pieces: Iterable[bytes], pause_s: float, length: int | None = None
+async def _stream(
+    request: web.Request, chunks: Iterable[bytes], pause_s: float, length: int | None = None
 ) -> web.StreamResponse:
-    """Sends the pieces with a pause after each, for as long as anybody takes them."""
-    answer = web.StreamResponse(headers={"Content-Type": "image/png"})
+    """Send the chunks with a pause after each, until the client closes the connection."""
+    response = web.StreamResponse(headers={"Content-Type": "image/png"})
     if length is not None:
-        answer.content_length = length
+        response.content_length = length
     with suppress(ConnectionResetError):
-        await answer.prepare(request)
-        for piece in pieces:
-            await answer.write(piece)
+        await response.prepare(request)
+        for chunk in chunks:
+            await response.write(chunk)
             await asyncio.sleep(pause_s)
-    return answer
+    return response
 
 
 def _raw(request: web.Request, announced: int, body: bytes) -> web.Response:
-    """Past the server's own bookkeeping, which would not let a Content-Length lie."""
+    """Write to the transport directly: aiohttp does not send a wrong Content-Length."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {announced}\r\n\r\n"
     if request.transport is not None:
         request.transport.write(head.encode() + body)

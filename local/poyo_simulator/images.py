@@ -1,4 +1,4 @@
-"""The pictures: drawn by Pillow in the billed size, the same bytes whenever the same task asks."""
+"""The images: drawn by Pillow in the billed size, with the same bytes each time for the same task."""
 
 import asyncio
 import hashlib
@@ -11,26 +11,26 @@ from functools import cached_property
 
 from PIL import Image, ImageDraw, ImageFont
 
-from local.poyo_simulator.fault_rules import without_marks
 from local.poyo_simulator.orders import Order
-from local.poyo_simulator.seeded_random import dice
+from local.poyo_simulator.prompt_marks import without_marks
+from local.poyo_simulator.seeded_random import seeded_random
 from local.poyo_simulator.tasks import Task
 
-MOST_KEPT = 32
-MOST_KEPT_BYTES = 64 * 1024 * 1024
-SHORTENED = 220
+MAX_CACHED = 32
+MAX_CACHED_BYTES = 64 * 1024 * 1024
+MAX_DRAWN_CHARS = 220
 
 
 @dataclass(frozen=True)
-class Fingerprint:
-    """What is remembered of a picture for good."""
+class ImageDigest:
+    """What is kept of an image after it has left the cache."""
 
     sha256: str
     bytes: int
 
 
 @dataclass(frozen=True)
-class Picture:
+class DrawnImage:
     """A drawn PNG."""
 
     png: bytes
@@ -40,97 +40,97 @@ class Picture:
         return hashlib.sha256(self.png).hexdigest()
 
 
-class Gallery:
-    """Draws off the event loop, two at a time, and keeps only the pictures asked for last."""
+class ImageCache:
+    """Draws images in two threads and keeps the most recently requested ones."""
 
     def __init__(self) -> None:
-        self._painters = ThreadPoolExecutor(max_workers=2, thread_name_prefix="painter")
-        self._fingerprints: dict[str, Fingerprint] = {}
-        self._kept: OrderedDict[str, asyncio.Future[Picture]] = OrderedDict()
+        self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="draw")
+        self._digests: dict[str, ImageDigest] = {}
+        self._cached: OrderedDict[str, asyncio.Future[DrawnImage]] = OrderedDict()
 
-    async def of(self, task: Task) -> Picture:
-        """The task's picture, drawn anew when it has been forgotten."""
-        if task.id not in self._kept:
+    async def get(self, task: Task) -> DrawnImage:
+        """Return the task's image; draws it again if it has left the cache."""
+        if task.id not in self._cached:
             loop = asyncio.get_running_loop()
-            self._kept[task.id] = loop.run_in_executor(self._painters, draw, task.id, task.order)
-        self._kept.move_to_end(task.id)
-        picture = await asyncio.shield(self._kept[task.id])
-        self._fingerprints[task.id] = Fingerprint(picture.sha256, len(picture.png))
-        self._forget_the_oldest()
-        return picture
+            self._cached[task.id] = loop.run_in_executor(self._executor, draw, task.id, task.order)
+        self._cached.move_to_end(task.id)
+        image = await asyncio.shield(self._cached[task.id])
+        self._digests[task.id] = ImageDigest(image.sha256, len(image.png))
+        self._evict_oldest()
+        return image
 
-    async def fingerprint(self, task: Task) -> Fingerprint:
-        """What the picture would be told by; it is drawn only if it never was."""
-        if task.id not in self._fingerprints:
-            await self.of(task)
-        return self._fingerprints[task.id]
+    async def digest(self, task: Task) -> ImageDigest:
+        """Return the image's digest; draws the image only if it was never drawn."""
+        if task.id not in self._digests:
+            await self.get(task)
+        return self._digests[task.id]
 
     def close(self) -> None:
-        self._painters.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
-    def _forget_the_oldest(self) -> None:
-        done = [name for name, future in self._kept.items() if future.done()]
-        total = sum(len(self._kept[name].result().png) for name in done)
+    def _evict_oldest(self) -> None:
+        done = [name for name, future in self._cached.items() if future.done()]
+        total = sum(len(self._cached[name].result().png) for name in done)
         for name in done[:-1]:
-            if len(self._kept) <= MOST_KEPT and total <= MOST_KEPT_BYTES:
+            if len(self._cached) <= MAX_CACHED and total <= MAX_CACHED_BYTES:
                 return
-            total -= len(self._kept.pop(name).result().png)
+            total -= len(self._cached.pop(name).result().png)
 
 
-def draw(task_id: str, order: Order) -> Picture:
-    """A soft gradient in the task's own colours with its prompt, id and size written on it."""
+def draw(task_id: str, order: Order) -> DrawnImage:
+    """Draw a gradient in colours derived from the task id, with its prompt, id and size on it."""
     width, height = order.dimensions
     image = _gradient(task_id, width, height)
     _bubbles(image, task_id)
     _card(image, task_id, order)
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
-    return Picture(file.getvalue())
+    return DrawnImage(file.getvalue())
 
 
 def _gradient(task_id: str, width: int, height: int) -> Image.Image:
-    throw = dice("colours", task_id)
-    hue = throw.randrange(256)
+    rng = seeded_random("colours", task_id)
+    hue = rng.randrange(256)
     corners = Image.new("HSV", (3, 3))
     for place in range(9):
         shade = (
-            (hue + throw.randrange(-30, 31)) % 256,
-            throw.randrange(90, 180),
-            throw.randrange(150, 250),
+            (hue + rng.randrange(-30, 31)) % 256,
+            rng.randrange(90, 180),
+            rng.randrange(150, 250),
         )
         corners.putpixel((place % 3, place // 3), shade)
     return corners.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
 
 
 def _bubbles(image: Image.Image, task_id: str) -> None:
-    throw = dice("bubbles", task_id)
+    rng = seeded_random("bubbles", task_id)
     brush = ImageDraw.Draw(image, "RGBA")
-    edge = min(image.size)
+    side = min(image.size)
     for _ in range(7):
-        radius = edge * throw.uniform(0.04, 0.2)
-        centre = throw.uniform(0, image.width), throw.uniform(0, image.height * 0.6)
-        brush.circle(centre, radius, fill=(255, 255, 255, throw.randrange(18, 46)))
+        radius = side * rng.uniform(0.04, 0.2)
+        centre = rng.uniform(0, image.width), rng.uniform(0, image.height * 0.6)
+        brush.circle(centre, radius, fill=(255, 255, 255, rng.randrange(18, 46)))
 
 
 def _card(image: Image.Image, task_id: str, order: Order) -> None:
     brush = ImageDraw.Draw(image, "RGBA")
-    edge = min(image.size)
-    margin, big, small = edge // 16, edge // 24, edge // 40
-    title, caption = ImageFont.load_default(big), ImageFont.load_default(small)
+    side = min(image.size)
+    margin, big, small = side // 16, side // 24, side // 40
+    title_font, caption_font = ImageFont.load_default(big), ImageFont.load_default(small)
     columns = int((image.width - 4 * margin) / (big * 0.52))
-    prompt = textwrap.shorten(without_marks(order.prompt), SHORTENED, placeholder=" …")
+    prompt = textwrap.shorten(without_marks(order.prompt), MAX_DRAWN_CHARS, placeholder=" …")
     lines = textwrap.wrap(prompt or "(only faults)", columns, max_lines=6, placeholder=" …")
     images = order.input["image_urls"]
-    about = f"{task_id}   {image.width} x {image.height}   {order.model}   {order.quality}"
+    caption = f"{task_id}   {image.width} x {image.height}   {order.model}   {order.quality}"
     if isinstance(images, list) and images:
-        about += f"   from {len(images)} image(s)"
+        caption += f"   from {len(images)} image(s)"
     top = image.height - 2 * margin - round(big * 1.3 * len(lines)) - 3 * small
     box = (margin, top, image.width - margin, image.height - margin)
     brush.rounded_rectangle(box, radius=margin // 2, fill=(16, 18, 32, 150))
-    pen = top + margin // 2
+    y = top + margin // 2
     for line in lines:
-        brush.text((2 * margin, pen), line, font=title, fill=(255, 255, 255))
-        pen += round(big * 1.3)
-    brush.text((2 * margin, pen + small), about, font=caption, fill=(255, 255, 255, 200))
+        brush.text((2 * margin, y), line, font=title_font, fill=(255, 255, 255))
+        y += round(big * 1.3)
+    brush.text((2 * margin, y + small), caption, font=caption_font, fill=(255, 255, 255, 200))
     label = "simulated PoYo"
-    brush.text((margin, margin // 2), label, font=caption, fill=(255, 255, 255, 220))
+    brush.text((margin, margin // 2), label, font=caption_font, fill=(255, 255, 255, 220))

@@ -1,4 +1,4 @@
-"""A listener for callbacks: ``python -m local.poyo_simulator.listener [PORT]`` shows each one that rings."""
+"""A receiver of callbacks: ``python -m local.poyo_simulator.listener [PORT]`` prints each callback."""
 
 import json
 import sys
@@ -9,8 +9,8 @@ from queue import SimpleQueue
 
 
 @dataclass(frozen=True)
-class Rung:
-    """One callback as it came over the wire."""
+class ReceivedCallback:
+    """One callback as it was received."""
 
     path: str
     headers: dict[str, str]
@@ -23,35 +23,36 @@ class Rung:
 
 
 class Listener(ThreadingHTTPServer):
-    """Keeps every callback in ``rung`` and answers with the next of ``answers``, then 200."""
+    """Puts every callback into ``received``; responds with the next of ``statuses``, then with 200."""
 
     daemon_threads = True
 
-    def __init__(self, port: int = 0, answers: tuple[int, ...] = ()) -> None:
-        super().__init__(("127.0.0.1", port), _Door)
-        self.rung: SimpleQueue[Rung] = SimpleQueue()
+    def __init__(self, port: int = 0, statuses: tuple[int, ...] = ()) -> None:
+        super().__init__(("127.0.0.1", port), _RequestHandler)
+        self.received: SimpleQueue[ReceivedCallback] = SimpleQueue()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self._answers = iter(answers)
+        self._statuses = iter(statuses)
         self._lock = threading.Lock()
 
-    def keep(self, rung: Rung) -> int:
+    def receive(self, callback: ReceivedCallback) -> int:
+        """Store a callback and return the status of its response."""
         with self._lock:
-            self.rung.put(rung)
-            return next(self._answers, 200)
+            self.received.put(callback)
+            return next(self._statuses, 200)
 
 
-class _Door(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     server: Listener
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        status = self.server.keep(Rung(self.path, dict(self.headers), body))
-        self.send_response(status)
+        callback = ReceivedCallback(self.path, dict(self.headers), body)
+        self.send_response(self.server.receive(callback))
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
-        """Says nothing: what rang is in the queue."""
+        """Log nothing: ``received`` holds every request."""
 
 
 def main() -> None:
@@ -59,14 +60,15 @@ def main() -> None:
     try:
         listener = Listener(port)
     except OSError as error:
-        sys.exit(f"port {port} is not to be had: {error.strerror}")
+        sys.exit(f"port {port} cannot be used: {error.strerror}")
     threading.Thread(target=listener.serve_forever, daemon=True).start()
     print(f"listening for callbacks on {listener.url}", flush=True)
     try:
         while True:
-            rung = listener.rung.get()
-            signed = "signed" if "X-Webhook-Signature" in rung.headers else "unsigned"
-            print(f"{rung.path} {signed} {rung.body.decode(errors='replace')}", flush=True)
+            callback = listener.received.get()
+            signed = "signed" if "X-Webhook-Signature" in callback.headers else "unsigned"
+            body = callback.body.decode(errors="replace")
+            print(f"{callback.path} {signed} {body}", flush=True)
     except KeyboardInterrupt:
         return
 

@@ -1,4 +1,4 @@
-"""An order: a submit as PoYo understands it, with its leniency and its strictness."""
+"""Orders: parses and validates a submit as PoYo does, dropping the fields that PoYo drops."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -8,40 +8,41 @@ from local.poyo_simulator.billing import (
     CREDITS,
     RATIOS,
     RESOLUTIONS,
-    billed,
-    custom,
-    custom_trouble,
+    billed_resolution,
+    custom_size_error,
     dimensions,
+    parse_custom_size,
 )
-from local.poyo_simulator.fault_rules import Rule, marked
+from local.poyo_simulator.fault_rules import FaultRule
+from local.poyo_simulator.prompt_marks import parse_marks
 from local.poyo_simulator.responses import PoyoError, invalid
 
-LONGEST_PROMPT = 20_000
-LONGEST_URL = 2_048
+MAX_PROMPT_CHARS = 20_000
+MAX_URL_CHARS = 2_048
 
 
 @dataclass(frozen=True)
 class Model:
-    """What one model asks of its input."""
+    """One model and how many reference images it takes."""
 
     name: str
     title: str
-    fewest_images: int = 0
-    most_images: int = 16
+    min_images: int = 0
+    max_images: int = 16
 
 
 MODELS = {
     model.name: model
     for model in (
         Model("gpt-image-2", "GPT Image 2"),
-        Model("gpt-image-2-edit", "GPT Image 2 Edit", fewest_images=1),
+        Model("gpt-image-2-edit", "GPT Image 2 Edit", min_images=1),
     )
 }
 
 
 @dataclass(frozen=True)
 class Order:
-    """One valid submit; unknown fields have already vanished from ``input``."""
+    """One valid submit; ``input`` holds the known fields only."""
 
     model: str
     input: dict[str, object]
@@ -50,7 +51,7 @@ class Order:
     quality: str
     size: str
     billed: str
-    marks: tuple[Rule, ...] = field(default=(), compare=False)
+    marks: tuple[FaultRule, ...] = field(default=(), compare=False)
 
     @property
     def prompt(self) -> str:
@@ -65,13 +66,13 @@ class Order:
         return dimensions(self.size, self.billed)
 
     @property
-    def subject(self) -> str:
-        """What two submits of the same thing share, before there is a task id."""
+    def correlation_key(self) -> str:
+        """What repeated submits of one order have in common, before there is a task id."""
         return self.callback_url or self.idempotency_key or self.prompt
 
 
 def read_order(body: object, idempotency_key: str | None) -> Order:
-    """The order in a submit's body; ``PoyoError`` as PoYo would refuse it."""
+    """Read the order in a submit's body; raises ``PoyoError`` where PoYo would respond with it."""
     if not isinstance(body, dict):
         raise invalid("Request body must be a JSON object")
     model = _model(body.get("model"))
@@ -91,8 +92,8 @@ def read_order(body: object, idempotency_key: str | None) -> Order:
         idempotency_key=idempotency_key,
         quality=quality,
         size=size,
-        billed=billed(size, resolution),
-        marks=marked(prompt),
+        billed=billed_resolution(size, resolution),
+        marks=parse_marks(prompt),
     )
 
 
@@ -107,8 +108,8 @@ def _model(name: object) -> Model:
 def _prompt(prompt: object) -> str:
     if not isinstance(prompt, str) or not prompt.strip():
         raise invalid("prompt is required")
-    if len(prompt) > LONGEST_PROMPT:
-        message = f"prompt must be at most {LONGEST_PROMPT} characters"
+    if len(prompt) > MAX_PROMPT_CHARS:
+        message = f"prompt must be at most {MAX_PROMPT_CHARS} characters"
         raise PoyoError(400, "content_too_long_error", message)
     return prompt
 
@@ -124,23 +125,23 @@ def _one_of(field_name: str, value: object, allowed: tuple[str, ...], default: s
 def _size(value: object, resolution: str) -> str:
     if value is None:
         return "auto"
-    edges = custom(value) if isinstance(value, str) else None
-    if edges is None:
+    sides = parse_custom_size(value) if isinstance(value, str) else None
+    if sides is None:
         return _one_of("size", value, ("auto", *RATIOS), "auto")
     if resolution == "1K":
         raise invalid("A custom size needs resolution 2K or 4K")
-    if trouble := custom_trouble(edges):
-        raise invalid(f"Invalid size: {trouble}")
-    return f"{edges[0]}x{edges[1]}"
+    if error := custom_size_error(sides):
+        raise invalid(f"Invalid size: {error}")
+    return f"{sides[0]}x{sides[1]}"
 
 
 def _images(value: object, model: Model) -> list[str]:
     images = [] if value is None else value
     if not isinstance(images, list) or not all(isinstance(url, str) for url in images):
         raise invalid("image_urls must be a list of URLs")
-    if not model.fewest_images <= len(images) <= model.most_images:
-        few, many = model.fewest_images, model.most_images
-        raise invalid(f"image_urls must have {few} to {many} items for {model.name}")
+    if not model.min_images <= len(images) <= model.max_images:
+        least, most = model.min_images, model.max_images
+        raise invalid(f"image_urls must have {least} to {most} items for {model.name}")
     if not all(_is_http(url) for url in images):
         raise PoyoError(400, "file_format_error", "image_urls must be public http(s) URLs")
     return images
@@ -149,8 +150,8 @@ def _images(value: object, model: Model) -> list[str]:
 def _callback_url(value: object) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > LONGEST_URL or not _is_http(value):
-        raise invalid(f"callback_url must be an http(s) URL of at most {LONGEST_URL} characters")
+    if not isinstance(value, str) or len(value) > MAX_URL_CHARS or not _is_http(value):
+        raise invalid(f"callback_url must be an http(s) URL of at most {MAX_URL_CHARS} characters")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What is sent back: answers in PoYo's shapes, and refusals that become them."""
+"""HTTP responses in PoYo's shapes, and the error that becomes one of them."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,18 +7,18 @@ from aiohttp import web
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One HTTP answer, or with ``hang_up`` a connection that is dropped instead."""
+class HttpResponse:
+    """One HTTP response, or a dropped connection if ``drop_connection`` is set."""
 
     status: int = 200
     body: object = None
     content_type: str = "application/json"
     headers: dict[str, str] = field(default_factory=dict)
-    hang_up: bool = False
+    drop_connection: bool = False
 
     def send(self, request: web.Request) -> web.Response:
-        if self.hang_up:
-            drop(request)
+        if self.drop_connection:
+            abort_connection(request)
         text = self.body if isinstance(self.body, str) else json.dumps(self.body)
         return web.Response(
             status=self.status, text=text, content_type=self.content_type, headers=self.headers
@@ -26,19 +26,19 @@ class Answer:
 
 
 class PoyoError(Exception):
-    """A refusal: the request gets PoYo's error shape A instead of what it asked for."""
+    """An error that is sent to the client in PoYo's error shape ``{code, error}``."""
 
     def __init__(self, status: int, kind: str, message: str) -> None:
         super().__init__(message)
         self.status, self.kind, self.message = status, kind, message
 
-    def answer(self) -> Answer:
+    def response(self) -> HttpResponse:
         error = {"message": self.message, "type": self.kind}
-        return Answer(self.status, {"code": self.status, "error": error})
+        return HttpResponse(self.status, {"code": self.status, "error": error})
 
 
-def success(data: object) -> Answer:
-    return Answer(200, {"code": 200, "data": data})
+def success(data: object) -> HttpResponse:
+    return HttpResponse(200, {"code": 200, "data": data})
 
 
 def invalid(message: str) -> PoyoError:
@@ -46,18 +46,18 @@ def invalid(message: str) -> PoyoError:
 
 
 def bad_request(message: str) -> PoyoError:
-    """For what PoYo itself has no word for: faults and the control API."""
+    """Return the error for what PoYo does not have: faults and the control API."""
     return PoyoError(400, "bad_request", message)
 
 
-def drop(request: web.Request) -> None:
-    """Breaks the connection; whatever is returned afterwards reaches nobody."""
+def abort_connection(request: web.Request) -> None:
+    """Break the connection; a response returned afterwards is not sent."""
     if request.transport is not None:
         request.transport.abort()
 
 
 async def read_json(request: web.Request) -> object:
-    """The body as JSON; ``PoyoError`` when it is none."""
+    """Parse the body as JSON; raises ``PoyoError`` if it is not JSON."""
     try:
         return json.loads(await request.read() or b"null")
     except (ValueError, RecursionError) as error:

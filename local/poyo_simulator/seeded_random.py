@@ -1,8 +1,8 @@
-"""Dice that fall the same way whenever they are thrown for the same thing."""
+"""Random numbers that are the same for the same seed."""
 
 import random
 
 
-def dice(*thrown_for: object) -> random.Random:
-    """Chance for simulation, not for secrets."""
-    return random.Random(":".join(map(str, thrown_for)))  # noqa: S311  # must be repeatable
+def seeded_random(*seed_parts: object) -> random.Random:
+    """Return a generator for simulation, not for secrets."""
+    return random.Random(":".join(map(str, seed_parts)))  # noqa: S311  # must be repeatable

@@ -1,4 +1,4 @@
-"""The server: every route on one port of 127.0.0.1."""
+"""The HTTP server: every route on one port of 127.0.0.1."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -7,28 +7,28 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from local.poyo_simulator import catalog, control, files
-from local.poyo_simulator.account import balance, check_key
-from local.poyo_simulator.simulator import WORLD, World
-from local.poyo_simulator.status import status
+from local.poyo_simulator.account import balance_response, require_key
+from local.poyo_simulator.simulator import SIMULATOR, Simulator
+from local.poyo_simulator.status import get_status
 from local.poyo_simulator.submit import submit
 
 HOST = "127.0.0.1"
 
 
-async def user_balance(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    check_key(request, world.settings)
-    return balance(world.account, world.settings).send(request)
+async def get_balance(request: web.Request) -> web.Response:
+    simulator = request.app[SIMULATOR]
+    require_key(request, simulator.settings)
+    return balance_response(simulator.account, simulator.settings).send(request)
 
 
-def application(world: World) -> web.Application:
-    app = web.Application(middlewares=[control.guarded])
-    app[WORLD] = world
+def build_application(simulator: Simulator) -> web.Application:
+    app = web.Application(middlewares=[control.handle_errors])
+    app[SIMULATOR] = simulator
     app.router.add_post("/api/generate/submit", submit)
-    app.router.add_get("/api/generate/status/{task_id}", status)
-    app.router.add_get("/api/user/balance", user_balance)
-    app.router.add_get("/v1/catalog/models", catalog.models)
-    app.router.add_get("/v1/catalog/models/{model}", catalog.model)
+    app.router.add_get("/api/generate/status/{task_id}", get_status)
+    app.router.add_get("/api/user/balance", get_balance)
+    app.router.add_get("/v1/catalog/models", catalog.list_models)
+    app.router.add_get("/v1/catalog/models/{model}", catalog.get_model)
     app.router.add_get("/files/{task_id}/{name}.png", files.get, allow_head=False)
     app.router.add_head("/files/{task_id}/{name}.png", files.head)
     app.add_routes(control.routes)
@@ -36,20 +36,20 @@ def application(world: World) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(world: World, port: int) -> AsyncIterator[str]:
-    """Listens while the block runs; gives the origin. ``OSError`` when the port is taken."""
-    runner = web.AppRunner(application(world), access_log=None, shutdown_timeout=0.1)
+async def serving(simulator: Simulator, port: int) -> AsyncIterator[str]:
+    """Listen while the block runs; yields the origin. Raises ``OSError`` if the port is in use."""
+    runner = web.AppRunner(build_application(simulator), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     try:
         await web.TCPSite(runner, HOST, port).start()
-        world.origin = f"http://{HOST}:{runner.addresses[0][1]}"
-        yield world.origin
+        simulator.origin = f"http://{HOST}:{runner.addresses[0][1]}"
+        yield simulator.origin
     finally:
-        await world.close()
+        await simulator.close()
         await runner.cleanup()
 
 
-async def serve_until(stop: asyncio.Event, world: World, port: int) -> None:
-    async with serving(world, port) as origin:
+async def serve_until(stop: asyncio.Event, simulator: Simulator, port: int) -> None:
+    async with serving(simulator, port) as origin:
         print(f"simulated PoYo listening on {origin}", flush=True)
         await stop.wait()

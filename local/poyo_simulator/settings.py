@@ -1,4 +1,4 @@
-"""What can be set: on the command line at the start, and through the control API later."""
+"""The simulator's settings: given on the command line, changed later through the control API."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
@@ -6,12 +6,12 @@ from decimal import Decimal
 
 from local.poyo_simulator.responses import bad_request
 
-LARGEST = 1e9  # seconds, credits, whatever: beyond thirty years a date has no room
+MAX_NUMBER = 1e9  # for seconds, credits and the rest: about thirty years, so that dates stay valid
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How this PoYo behaves when no fault is ordered; times are in seconds of its own clock."""
+    """How this PoYo behaves without faults; durations are seconds of its own clock."""
 
     keys: tuple[str, ...] = ("sk-local-poyo",)
     webhook_key: str | None = None
@@ -25,27 +25,27 @@ class Settings:
     wrapped: bool = False
     idempotency: str = "ignore"
 
-    def view(self) -> dict[str, object]:
-        """Everything but the secrets, of which only their presence is told."""
-        shown = {field.name: getattr(self, field.name) for field in fields(self)}
-        shown |= {"credits": float(self.credits), "webhook_key": self.webhook_key is not None}
-        del shown["keys"]
-        return shown
+    def public_values(self) -> dict[str, object]:
+        """Return every setting except the keys; of the webhook key only whether it is set."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values |= {"credits": float(self.credits), "webhook_key": self.webhook_key is not None}
+        del values["keys"]
+        return values
 
 
-class UnfitError(Exception):
-    """A value its setting cannot take; the message says what it must be."""
+class InvalidValueError(Exception):
+    """A value that its setting does not allow; the message states what is allowed."""
 
 
 def number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST:
-        raise UnfitError("must be a number, not negative")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < MAX_NUMBER:
+        raise InvalidValueError("must be a number, not negative")
     return value
 
 
-def _whole(value: object) -> int:
+def _integer(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise UnfitError("must be a whole number, not negative")
+        raise InvalidValueError("must be a whole number, not negative")
     return value
 
 
@@ -53,58 +53,58 @@ def _credits(value: object) -> Decimal:
     return Decimal(str(number(value)))
 
 
-def _flag(value: object) -> bool:
+def _boolean(value: object) -> bool:
     if not isinstance(value, bool):
-        raise UnfitError("must be true or false")
+        raise InvalidValueError("must be true or false")
     return value
 
 
 def _range(value: object) -> tuple[float, float]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise UnfitError("must be [least, most]")
+        raise InvalidValueError("must be [least, most]")
     least, most = number(value[0]), number(value[1])
     if least > most:
-        raise UnfitError("must be [least, most]")
+        raise InvalidValueError("must be [least, most]")
     return least, most
 
 
 def _key(value: object) -> str | None:
     if value is not None and (not isinstance(value, str) or not value):
-        raise UnfitError("must be a text, or null")
+        raise InvalidValueError("must be a text, or null")
     return value
 
 
 def _idempotency(value: object) -> str:
     if value not in ("honour", "ignore"):
-        raise UnfitError("must be honour or ignore")
+        raise InvalidValueError("must be honour or ignore")
     return str(value)
 
 
-READERS: dict[str, Callable[[object], object]] = {
+PARSERS: dict[str, Callable[[object], object]] = {
     "webhook_key": _key,
-    "callback_retries": _whole,
+    "callback_retries": _integer,
     "callback_first_wait": number,
     "seconds": _range,
     "file_hours": number,
-    "rate": _whole,
+    "rate": _integer,
     "rate_seconds": number,
     "credits": _credits,
-    "wrapped": _flag,
+    "wrapped": _boolean,
     "idempotency": _idempotency,
 }
 
 
-def changed(settings: Settings, body: object) -> Settings:
-    """The settings with a control request's changes; ``PoyoError`` names what does not fit."""
+def updated(settings: Settings, body: object) -> Settings:
+    """Return the settings with a control request's changes; ``PoyoError`` names a bad value."""
     if not isinstance(body, dict):
         raise bad_request("send an object of settings")
-    if strange := set(body) - set(READERS):
-        known = ", ".join(READERS)
-        raise bad_request(f"unknown setting {', '.join(sorted(strange))}; there are: {known}")
+    if unknown := set(body) - set(PARSERS):
+        known = ", ".join(PARSERS)
+        raise bad_request(f"unknown setting {', '.join(sorted(unknown))}; known settings: {known}")
     values: dict[str, object] = {}
-    for name, given in body.items():
+    for name, value in body.items():
         try:
-            values[name] = READERS[name](given)
-        except UnfitError as error:
+            values[name] = PARSERS[name](value)
+        except InvalidValueError as error:
             raise bad_request(f"{name} {error}") from error
-    return replace(settings, **values)  # type: ignore[arg-type]  # each reader returns its type
+    return replace(settings, **values)  # type: ignore[arg-type]  # each parser returns its type

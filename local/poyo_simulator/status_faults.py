@@ -1,73 +1,74 @@
-"""What can be wrong with a status."""
+"""Faults of status responses."""
 
-# ruff: noqa: ARG001  # the effects of one table are all called alike
+# ruff: noqa: ARG001  # all effects in a table have the same signature
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from local.poyo_simulator.account import too_many, wrong_key
-from local.poyo_simulator.fault_rules import Use
-from local.poyo_simulator.responses import Answer, PoyoError, invalid, success
+from local.poyo_simulator.account import invalid_key_error, rate_limit_error
+from local.poyo_simulator.fault_rules import InjectedFault
+from local.poyo_simulator.responses import HttpResponse, PoyoError, invalid, success
 
 
 @dataclass
-class Reading:
-    """A status before it is sent; faults write on it."""
+class StatusResponse:
+    """A status response before it is sent; faults change it. ``override`` replaces it."""
 
-    told: dict[str, object]
+    task: dict[str, object]
     wrapped: bool = True
-    instead: Answer | None = None
+    override: HttpResponse | None = None
 
-    def answer(self) -> Answer:
-        return self.instead or (success(self.told) if self.wrapped else Answer(200, self.told))
+    def http_response(self) -> HttpResponse:
+        normal = success(self.task) if self.wrapped else HttpResponse(200, self.task)
+        return self.override or normal
 
 
-def not_found() -> PoyoError:
+def task_not_found() -> PoyoError:
     return PoyoError(404, "resource_not_found_error", "Task not found")
 
 
-def _not_found(reading: Reading, use: Use) -> None:
-    reading.instead = not_found().answer()
+def _not_found(status: StatusResponse, fault: InjectedFault) -> None:
+    status.override = task_not_found().response()
 
 
-def _server_error(reading: Reading, use: Use) -> None:
-    reading.instead = PoyoError(500, "internal_server_error", "Internal server error").answer()
+def _server_error(status: StatusResponse, fault: InjectedFault) -> None:
+    status.override = PoyoError(500, "internal_server_error", "Internal server error").response()
 
 
-def _rate_limited(reading: Reading, use: Use) -> None:
-    reading.instead = too_many(5).answer()
+def _rate_limited(status: StatusResponse, fault: InjectedFault) -> None:
+    status.override = rate_limit_error(5).response()
 
 
-def _wrong_key(reading: Reading, use: Use) -> None:
-    reading.instead = wrong_key().answer()
+def _invalid_key(status: StatusResponse, fault: InjectedFault) -> None:
+    status.override = invalid_key_error().response()
 
 
-def _code_400(reading: Reading, use: Use) -> None:
-    reading.instead = Answer(200, invalid("Invalid request").answer().body)
+def _code_400(status: StatusResponse, fault: InjectedFault) -> None:
+    status.override = HttpResponse(200, invalid("Invalid request").response().body)
 
 
-def _no_files(reading: Reading, use: Use) -> None:
-    reading.told["files"] = []
+def _no_files(status: StatusResponse, fault: InjectedFault) -> None:
+    status.task["files"] = []
 
 
-def _missing_keys(reading: Reading, use: Use) -> None:
-    kept = ("task_id", "status", "files") if reading.told["files"] else ("task_id", "status")
-    reading.told = {key: reading.told[key] for key in kept}
+def _missing_keys(status: StatusResponse, fault: InjectedFault) -> None:
+    kept = ("task_id", "status", "files") if status.task["files"] else ("task_id", "status")
+    status.task = {key: status.task[key] for key in kept}
 
 
-def _unknown_word(reading: Reading, use: Use) -> None:
-    reading.told["status"] = use.text("word")
+def _unknown_word(status: StatusResponse, fault: InjectedFault) -> None:
+    status.task["status"] = fault.text("word")
 
 
-def _unwrapped(reading: Reading, use: Use) -> None:
-    reading.wrapped = False
+def _unwrapped(status: StatusResponse, fault: InjectedFault) -> None:
+    status.wrapped = False
 
 
-STATUS_FAULTS: dict[str, Callable[[Reading, Use], None]] = {
+STATUS_FAULTS: dict[str, Callable[[StatusResponse, InjectedFault], None]] = {
     "status-404-first": _not_found,
     "status-500": _server_error,
     "status-429": _rate_limited,
-    "status-401": _wrong_key,
+    "status-401": _invalid_key,
     "status-200-code-400": _code_400,
     "status-no-files": _no_files,
     "status-missing-keys": _missing_keys,

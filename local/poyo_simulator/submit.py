@@ -1,4 +1,4 @@
-"""``POST /api/generate/submit``: the one door through which a task comes into being."""
+"""``POST /api/generate/submit``: creates a task."""
 
 import asyncio
 from dataclasses import dataclass, field, replace
@@ -6,78 +6,78 @@ from functools import partial
 
 from aiohttp import web
 
-from local.poyo_simulator.account import check_key
-from local.poyo_simulator.clock import naive
+from local.poyo_simulator.account import require_key
+from local.poyo_simulator.clock import naive_timestamp
 from local.poyo_simulator.orders import Order, read_order
-from local.poyo_simulator.responses import Answer, PoyoError, read_json, success
-from local.poyo_simulator.simulator import WORLD, World
-from local.poyo_simulator.submit_faults import SUBMIT_FAULTS, Steps
+from local.poyo_simulator.responses import HttpResponse, PoyoError, read_json, success
+from local.poyo_simulator.simulator import SIMULATOR, Simulator
+from local.poyo_simulator.submit_faults import SUBMIT_FAULTS, SubmitSteps
 from local.poyo_simulator.tasks import Task
 
 
 @dataclass
-class Desk:
-    """One submit being handled; keeps what the journal will say about it."""
+class SubmitHandler:
+    """Handles one submit and keeps what its event in the log will contain."""
 
-    world: World
+    simulator: Simulator
     task: Task | None = None
     created: bool = False
     callback_url: str | None = None
     faults: list[str] = field(default_factory=list)
 
-    async def handle(self, body: object, idempotency_key: str | None) -> Answer:
-        world = self.world
-        world.account.pace(world.settings)
+    async def handle(self, body: object, idempotency_key: str | None) -> HttpResponse:
+        simulator = self.simulator
+        simulator.account.count_submit(simulator.settings)
         order = read_order(body, idempotency_key)
-        steps = Steps(partial(self._accept, order), self._ring_first)
-        uses = world.rules.strike("submit", order)
-        self.faults += [use.fault for use in uses]
-        for use in reversed(uses):
-            steps = replace(steps, accept=partial(SUBMIT_FAULTS[use.fault], use, steps))
+        steps = SubmitSteps(partial(self._accept, order), self._finish_with_callback)
+        faults = simulator.faults.select("submit", order)
+        self.faults += [fault.name for fault in faults]
+        for fault in reversed(faults):
+            steps = replace(steps, accept=partial(SUBMIT_FAULTS[fault.name], fault, steps))
         return await steps.accept()
 
-    async def _accept(self, order: Order) -> Answer:
-        known = self.world.book.with_key(order.idempotency_key)
-        if known and self.world.settings.idempotency == "honour":
-            self.task = known
-            known.submits += 1
+    async def _accept(self, order: Order) -> HttpResponse:
+        existing = self.simulator.tasks.with_key(order.idempotency_key)
+        if existing and self.simulator.settings.idempotency == "honour":
+            self.task = existing
+            existing.submits += 1
         else:
-            self.task, faults = self.world.accept(order)
+            self.task, faults = self.simulator.accept(order)
             self.created = True
             self.faults += faults
-        created_time = naive(self.task.created)
-        told = {"task_id": self.task.id, "status": "not_started", "created_time": created_time}
-        return success(told)
+        created_time = naive_timestamp(self.task.created)
+        data = {"task_id": self.task.id, "status": "not_started", "created_time": created_time}
+        return success(data)
 
-    async def _ring_first(self) -> None:
-        """Ends the task at once and returns when its callback was answered, or not in time."""
+    async def _finish_with_callback(self) -> None:
+        """End the task at once; return after the first attempt of each of its callbacks."""
         if self.task is not None and self.task.open:
-            arrived = self.world.end_now(self.task)
-            await asyncio.gather(*(event.wait() for event in arrived))
+            attempted = self.simulator.end_now(self.task)
+            await asyncio.gather(*(event.wait() for event in attempted))
 
 
 async def submit(request: web.Request) -> web.Response:
-    world = request.app[WORLD]
-    desk = Desk(world)
+    simulator = request.app[SIMULATOR]
+    handler = SubmitHandler(simulator)
     key = request.headers.get("Idempotency-Key")
     try:
-        check_key(request, world.settings)
+        require_key(request, simulator.settings)
         if key:
-            world.book.key_submits[key] += 1
+            simulator.tasks.key_submits[key] += 1
         body = await read_json(request)
         url = body.get("callback_url") if isinstance(body, dict) else None
-        desk.callback_url = url if isinstance(url, str) else None
-        answer = await desk.handle(body, key)
-    except PoyoError as refusal:
-        answer = refusal.answer()
-    world.journal.add(
+        handler.callback_url = url if isinstance(url, str) else None
+        response = await handler.handle(body, key)
+    except PoyoError as error:
+        response = error.response()
+    simulator.event_log.add(
         "submit",
-        desk.task.id if desk.task else None,
-        "dropped" if answer.hang_up else f"answered {answer.status}",
-        http=None if answer.hang_up else answer.status,
-        created=desk.created,
-        callback_url=desk.callback_url,
+        handler.task.id if handler.task else None,
+        "dropped" if response.drop_connection else f"answered {response.status}",
+        http=None if response.drop_connection else response.status,
+        created=handler.created,
+        callback_url=handler.callback_url,
         idempotency_key=key,
-        faults=desk.faults,
+        faults=handler.faults,
     )
-    return answer.send(request)
+    return response.send(request)

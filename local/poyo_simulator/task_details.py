@@ -1,17 +1,17 @@
-"""How the control API shows a task."""
+"""The JSON of a task in the control API."""
 
 from dataclasses import asdict
 
-from local.poyo_simulator.simulator import World
+from local.poyo_simulator.simulator import Simulator
 from local.poyo_simulator.tasks import FINISHED, Task
 
 
-async def task_view(world: World, task: Task) -> dict[str, object]:
-    """All that is known of a task but its input; its picture is drawn if it has to be."""
+async def task_details(simulator: Simulator, task: Task) -> dict[str, object]:
+    """Return all that is known of a task except its input; draws its image if it has none yet."""
     order = task.order
     key = order.idempotency_key
     width, height = order.dimensions
-    view: dict[str, object] = {
+    details: dict[str, object] = {
         "task_id": task.id,
         "model": order.model,
         "state": task.state,
@@ -19,12 +19,12 @@ async def task_view(world: World, task: Task) -> dict[str, object]:
         "callback_url": order.callback_url,
         "idempotency_key": key,
         "submits": task.submits,
-        "submits_with_key": world.book.key_submits[key] if key else 0,
-        "callbacks": task.rings,
+        "submits_with_key": simulator.tasks.key_submits[key] if key else 0,
+        "callbacks": task.callbacks,
         "status_reads": task.status_reads,
         "file_reads": task.file_reads,
         "file_url": task.file_url,
-        "file_kept": world.file_is_kept(task),
+        "file_kept": simulator.file_is_available(task),
         "width": width,
         "height": height,
         "billed": order.billed,
@@ -35,5 +35,5 @@ async def task_view(world: World, task: Task) -> dict[str, object]:
         "bytes": None,
     }
     if task.state == FINISHED:
-        view |= asdict(await world.gallery.fingerprint(task))
-    return view
+        details |= asdict(await simulator.images.digest(task))
+    return details

@@ -1,14 +1,14 @@
-"""What can be wrong with a task from its birth on."""
+"""Faults of tasks, applied when a task is accepted."""
 
-# ruff: noqa: ARG001  # the effects of one table are all called alike
+# ruff: noqa: ARG001  # all effects in a table have the same signature
 
 import json
 import math
 from collections.abc import Callable
 from decimal import Decimal
 
-from local.poyo_simulator.fault_rules import Use
-from local.poyo_simulator.tasks import Book, Task
+from local.poyo_simulator.fault_rules import InjectedFault
+from local.poyo_simulator.tasks import Task, TaskStore
 
 MODERATED = {
     "error": {
@@ -19,42 +19,42 @@ MODERATED = {
 }
 
 
-def _slow_not_started(task: Task, use: Use, book: Book) -> None:
-    task.begins += use.number("seconds")
-    task.ends += use.number("seconds")
+def _slow_not_started(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.begins += fault.number("seconds")
+    task.ends += fault.number("seconds")
 
 
-def _stuck_running(task: Task, use: Use, book: Book) -> None:
-    task.ends += use.number("seconds") or math.inf
+def _stuck_running(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.ends += fault.number("seconds") or math.inf
 
 
-def _fail_server_exception(task: Task, use: Use, book: Book) -> None:
-    task.fails_with = use.text("message")
+def _fail_server_exception(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.fails_with = fault.text("message")
 
 
-def _fail_moderation(task: Task, use: Use, book: Book) -> None:
+def _fail_moderation(task: Task, fault: InjectedFault, store: TaskStore) -> None:
     task.fails_with = json.dumps(MODERATED, ensure_ascii=False)
 
 
-def _credits_drift(task: Task, use: Use, book: Book) -> None:
-    drifted = task.credits * Decimal(str(use.number("factor")))
+def _credits_drift(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    drifted = task.credits * Decimal(str(fault.number("factor")))
     task.credits = drifted.quantize(Decimal("0.01"))
 
 
-def _same_id_twice(task: Task, use: Use, book: Book) -> None:
-    if book.tasks:
-        task.id = book.tasks[-1].id
+def _same_id_twice(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    if store.tasks:
+        task.id = store.tasks[-1].id
 
 
-def _file_new_host(task: Task, use: Use, book: Book) -> None:
-    task.origin = use.text("origin") or task.origin.replace("127.0.0.1", "localhost")
+def _file_new_host(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.origin = fault.text("origin") or task.origin.replace("127.0.0.1", "localhost")
 
 
-def _callback_says_finished_early(task: Task, use: Use, book: Book) -> None:
-    task.rings_early_s = use.number("seconds")
+def _callback_says_finished_early(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.callback_early_s = fault.number("seconds")
 
 
-TASK_FAULTS: dict[str, Callable[[Task, Use, Book], None]] = {
+TASK_FAULTS: dict[str, Callable[[Task, InjectedFault, TaskStore], None]] = {
     "slow-not-started": _slow_not_started,
     "stuck-running": _stuck_running,
     "fail-server-exception": _fail_server_exception,

@@ -1,4 +1,4 @@
-"""Tasks: what PoYo remembers of each accepted order, and how it tells of it."""
+"""Tasks: what PoYo stores of each accepted order, and the JSON it shows of it."""
 
 import math
 import string
@@ -6,17 +6,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from local.poyo_simulator.clock import naive
+from local.poyo_simulator.clock import naive_timestamp
 from local.poyo_simulator.orders import Order
-from local.poyo_simulator.seeded_random import dice
+from local.poyo_simulator.seeded_random import seeded_random
 
 ALPHABET = string.ascii_uppercase + string.digits
 NOT_STARTED, RUNNING, FINISHED, FAILED = "not_started", "running", "finished", "failed"
 
 
-def new_id(*made_of: object) -> str:
-    """An id of PoYo's form, always the same for the same things."""
-    return "".join(dice("id", *made_of).choices(ALPHABET, k=16))
+def derive_id(*seed_parts: object) -> str:
+    """Return an id in PoYo's form, the same for the same parts."""
+    return "".join(seeded_random("id", *seed_parts).choices(ALPHABET, k=16))
 
 
 @dataclass
@@ -34,11 +34,11 @@ class Task:
     ended: float | None = None
     error_message: str | None = None
     fails_with: str | None = None
-    rings_early_s: float = 0.0
+    callback_early_s: float = 0.0
     submits: int = 1
     status_reads: int = 0
     file_reads: int = 0
-    rings: list[dict[str, object]] = field(default_factory=list)
+    callbacks: list[dict[str, object]] = field(default_factory=list)
 
     @property
     def open(self) -> bool:
@@ -55,26 +55,26 @@ class Task:
             return 50.0
         return round(min(99.0, 100 * (now - self.begins) / (self.ends - self.begins)), 1)
 
-    def told(self, now: float, state: str | None = None) -> dict[str, object]:
-        """The task object of PoYo's status and callback, as it is or as if it were in ``state``."""
+    def body(self, now: float, state: str | None = None) -> dict[str, object]:
+        """Return the task object of PoYo's status and callback, optionally as if in ``state``."""
         state = state or self.state
         finished, failed = state == FINISHED, state == FAILED
         files = [{"file_url": self.file_url, "file_type": "image"}] if finished else []
-        paid = float(self.credits) if finished else 0.0 if failed else None
-        told: dict[str, object] = {
+        charged = float(self.credits) if finished else 0.0 if failed else None
+        body: dict[str, object] = {
             "task_id": self.id,
             "status": state,
             "progress": 100.0 if finished else self.progress(now),
             "files": files,
-            "created_time": naive(self.created),
-            "credits_amount": paid,
+            "created_time": naive_timestamp(self.created),
+            "credits_amount": charged,
         }
         if failed:
-            told["error_message"] = self.error_message or "Server exception"
-        return told
+            body["error_message"] = self.error_message or "Server exception"
+        return body
 
 
-class Book:
+class TaskStore:
     """All tasks since the start or the last reset, in order."""
 
     def __init__(self, seed: str) -> None:
@@ -83,15 +83,19 @@ class Book:
         self._seed = seed
         self._by_id: dict[str, Task] = {}
         self._by_key: dict[str, Task] = {}
-        self._subjects: Counter[str] = Counter()
+        self._order_counts: Counter[str] = Counter()
 
     def new_id(self, order: Order) -> str:
-        """The same for the same seed and the same nth submit, whatever else came between."""
-        self._subjects[order.subject] += 1
-        return new_id(self._seed, order.subject, self._subjects[order.subject])
+        """Return an id that depends on the seed, the order and how often it was accepted before.
+
+        Submits of other orders in between do not change it.
+        """
+        key = order.correlation_key
+        self._order_counts[key] += 1
+        return derive_id(self._seed, key, self._order_counts[key])
 
     def add(self, task: Task) -> None:
-        """Of two tasks with one id the first is the one that is found by it."""
+        """Store a task; of two tasks with the same id, ``find`` returns the first."""
         self.tasks.append(task)
         self._by_id.setdefault(task.id, task)
         if task.order.idempotency_key:

@@ -13,7 +13,7 @@ from local.chaos.invariants import SOFT, judge
 from local.chaos.observations import Evidence, leaks
 from local.chaos.run import Answer, Kill, Options, Placed, Run
 from local.chaos.scenarios import FAULTY, FINISHED, PLAIN, mix
-from local.poyo_simulator.fault_rules import marked
+from local.poyo_simulator.prompt_marks import parse_marks
 from local.poyo_simulator.faults import FAULTS
 from local.system import System
 
@@ -35,7 +35,7 @@ def test_two_hundred_orders_have_every_kind_in_them() -> None:
 
 
 def test_every_fault_of_the_simulator_is_ordered_by_some_kind() -> None:
-    ordered = {rule.fault.name for kind in FAULTY for rule in marked(kind.marks)}
+    ordered = {rule.fault.name for kind in FAULTY for rule in parse_marks(kind.marks)}
 
     # It would take the id of whichever order came just before, and with it that order's end.
     assert set(FAULTS) - ordered == {"same-id-twice"}

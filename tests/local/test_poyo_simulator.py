@@ -1,4 +1,4 @@
-"""The simulated PoYo's endpoints, seen over HTTP; other tests of it borrow the client here."""
+"""The simulated PoYo's HTTP endpoints and its control API."""
 
 import asyncio
 import hashlib
@@ -14,139 +14,71 @@ import requests
 from PIL import Image
 
 from local.poyo_simulator.background_server import in_background
-from local.poyo_simulator.images import Gallery
+from local.poyo_simulator.images import ImageCache
 from local.poyo_simulator.orders import read_order
 from local.poyo_simulator.settings import Settings
 from local.poyo_simulator.tasks import Task
-
-AT_ONCE = Settings(seconds=(0.0, 0.0), rate=0)
-NEVER = Settings(seconds=(1e6, 1e6), rate=0)
-NOBODY = "http://127.0.0.1:9"  # the discard port, where nothing listens
-
-
-class Poyo:
-    """A client of one simulated PoYo and of its control API."""
-
-    def __init__(self, origin: str, key: str = "sk-local-poyo") -> None:
-        self.origin = origin
-        self.auth = {"Authorization": f"Bearer {key}"}
-
-    def submit(
-        self,
-        prompt: str = "A lighthouse",
-        *,
-        callback_url: str | None = None,
-        idempotency_key: str | None = None,
-        model: str = "gpt-image-2",
-        timeout_s: float = 10,
-        **given: object,
-    ) -> requests.Response:
-        headers = self.auth | ({"Idempotency-Key": idempotency_key} if idempotency_key else {})
-        body: dict[str, object] = {"model": model, "input": {"prompt": prompt, **given}}
-        if callback_url:
-            body["callback_url"] = callback_url
-        url = f"{self.origin}/api/generate/submit"
-        return requests.post(url, json=body, headers=headers, timeout=timeout_s)
-
-    def accepted(self, prompt: str = "A lighthouse", **given: Any) -> str:
-        response = self.submit(prompt, **given)
-        assert response.status_code == 200, response.text
-        return str(response.json()["data"]["task_id"])
-
-    def status(self, task_id: str) -> requests.Response:
-        url = f"{self.origin}/api/generate/status/{task_id}"
-        return requests.get(url, headers=self.auth, timeout=10)
-
-    def told(self, task_id: str) -> dict[str, Any]:
-        data: dict[str, Any] = self.status(task_id).json()["data"]
-        return data
-
-    def file(self, task_id: str, **options: Any) -> requests.Response:
-        url = f"{self.origin}/files/{task_id}/{task_id}.png"
-        return requests.get(url, timeout=10, allow_redirects=False, **options)
-
-    def balance(self) -> float:
-        url = f"{self.origin}/api/user/balance"
-        answer = requests.get(url, headers=self.auth, timeout=10).json()
-        return float(answer["data"]["credits_amount"])
-
-    def control(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        response = requests.request(method, f"{self.origin}/control/{path}", json=body, timeout=10)
-        answer: dict[str, Any] = response.json()
-        return answer
-
-    def task(self, task_id: str) -> dict[str, Any]:
-        return self.control("GET", f"tasks/{task_id}")
-
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = self.control("GET", f"log?kind={kind}")["events"]
-        return events
-
-    def wait_for(self, task_id: str, state: str = "finished") -> dict[str, Any]:
-        """The task once it is in ``state``, as the control API sees it."""
-        deadline = time.monotonic() + 5
-        while (task := self.task(task_id))["state"] != state:
-            assert time.monotonic() < deadline, f"{task['state']} instead of {state}"
-            time.sleep(0.005)
-        return task
+from tests.local.simulator_client import INSTANT, NEVER_ENDING, UNREACHABLE, SimulatorClient
 
 
 @pytest.fixture
-def poyo() -> Iterator[Poyo]:
-    with in_background(AT_ONCE) as origin:
-        yield Poyo(origin)
+def poyo() -> Iterator[SimulatorClient]:
+    with in_background(INSTANT) as origin:
+        yield SimulatorClient(origin)
 
 
 @pytest.fixture
-def slow_poyo() -> Iterator[Poyo]:
-    with in_background(NEVER) as origin:
-        yield Poyo(origin)
+def slow_poyo() -> Iterator[SimulatorClient]:
+    with in_background(NEVER_ENDING) as origin:
+        yield SimulatorClient(origin)
 
 
-def test_a_submit_is_answered_with_an_id_and_a_naive_time(slow_poyo: Poyo) -> None:
-    answer = slow_poyo.submit().json()
+def test_a_submit_returns_an_id_and_a_timestamp_without_time_zone(
+    slow_poyo: SimulatorClient,
+) -> None:
+    response = slow_poyo.submit().json()
 
-    assert answer["code"] == 200
-    assert answer["data"]["status"] == "not_started"
-    assert re.fullmatch(r"[A-Z0-9]{16}", answer["data"]["task_id"])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", answer["data"]["created_time"])
+    assert response["code"] == 200
+    assert response["data"]["status"] == "not_started"
+    assert re.fullmatch(r"[A-Z0-9]{16}", response["data"]["task_id"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", response["data"]["created_time"])
 
 
-def test_a_finished_task_has_floats_and_one_file(poyo: Poyo) -> None:
-    task_id = poyo.accepted()
+def test_a_finished_task_has_floats_and_one_file(poyo: SimulatorClient) -> None:
+    task_id = poyo.submit_task()
     poyo.wait_for(task_id)
 
-    told = poyo.told(task_id)
+    status = poyo.task_status(task_id)
 
-    assert told["status"] == "finished"
-    assert (told["progress"], told["credits_amount"]) == (100.0, 2.0)
-    assert isinstance(told["progress"], float)
-    assert isinstance(told["credits_amount"], float)
+    assert status["status"] == "finished"
+    assert (status["progress"], status["credits_amount"]) == (100.0, 2.0)
+    assert isinstance(status["progress"], float)
+    assert isinstance(status["credits_amount"], float)
     url = f"{poyo.origin}/files/{task_id}/{task_id}.png"
-    assert told["files"] == [{"file_url": url, "file_type": "image"}]
-    assert "error_message" not in told
+    assert status["files"] == [{"file_url": url, "file_type": "image"}]
+    assert "error_message" not in status
 
 
-def test_a_task_goes_from_not_started_over_running_to_finished() -> None:
+def test_a_task_goes_from_not_started_through_running_to_finished() -> None:
     with in_background(Settings(seconds=(100.0, 100.0))) as origin:
-        poyo = Poyo(origin)
-        task_id = poyo.accepted()
-        assert poyo.told(task_id)["status"] == "not_started"
+        poyo = SimulatorClient(origin)
+        task_id = poyo.submit_task()
+        assert poyo.task_status(task_id)["status"] == "not_started"
 
         poyo.control("PUT", "clock", {"advance_seconds": 60})
         poyo.wait_for(task_id, "running")
-        told = poyo.told(task_id)
-        assert 45 < told["progress"] < 60
-        assert (told["files"], told["credits_amount"]) == ([], None)
+        status = poyo.task_status(task_id)
+        assert 45 < status["progress"] < 60
+        assert (status["files"], status["credits_amount"]) == ([], None)
 
         poyo.control("PUT", "clock", {"advance_seconds": 60})
         poyo.wait_for(task_id, "finished")
 
 
-def test_a_faster_clock_hurries_a_task_that_is_already_waiting() -> None:
+def test_a_faster_clock_shortens_the_wait_of_a_task_in_progress() -> None:
     with in_background(Settings(seconds=(3600.0, 3600.0))) as origin:
-        poyo = Poyo(origin)
-        task_id = poyo.accepted()
+        poyo = SimulatorClient(origin)
+        task_id = poyo.submit_task()
         started = time.monotonic()
 
         poyo.control("PUT", "clock", {"speed": 36_000})
@@ -156,10 +88,10 @@ def test_a_faster_clock_hurries_a_task_that_is_already_waiting() -> None:
         assert task["ended"] - task["created"] >= 3600
 
 
-def test_a_clock_at_speed_zero_stands_still() -> None:
+def test_a_clock_at_speed_zero_stops() -> None:
     with in_background(Settings(seconds=(0.1, 0.1)), speed=0) as origin:
-        poyo = Poyo(origin)
-        task_id = poyo.accepted()
+        poyo = SimulatorClient(origin)
+        task_id = poyo.submit_task()
         time.sleep(0.2)
         assert poyo.task(task_id)["state"] == "not_started"
 
@@ -170,18 +102,20 @@ def test_a_clock_at_speed_zero_stands_still() -> None:
 @pytest.mark.parametrize(
     "header", [None, "sk-local-poyo", "Bearer sk-other", "bearer sk-local-poyo", "Bearer "]
 )
-def test_without_bearer_and_the_right_key_there_is_a_401(poyo: Poyo, header: str | None) -> None:
+def test_a_request_without_a_valid_bearer_key_gets_401(
+    poyo: SimulatorClient, header: str | None
+) -> None:
     headers = {"Authorization": header} if header else {}
     paths = ("api/user/balance", "api/generate/status/X")
-    answers = [requests.get(f"{poyo.origin}/{p}", headers=headers, timeout=5) for p in paths]
-    answers.append(
+    responses = [requests.get(f"{poyo.origin}/{p}", headers=headers, timeout=5) for p in paths]
+    responses.append(
         requests.post(f"{poyo.origin}/api/generate/submit", headers=headers, json={}, timeout=5)
     )
 
-    for answer in answers:
-        assert answer.status_code == 401
-        assert answer.json()["code"] == 401
-        assert answer.json()["error"]["message"] == "Invalid API key"
+    for response in responses:
+        assert response.status_code == 401
+        assert response.json()["code"] == 401
+        assert response.json()["error"]["message"] == "Invalid API key"
 
 
 @pytest.mark.parametrize(
@@ -207,27 +141,27 @@ def test_without_bearer_and_the_right_key_there_is_a_401(poyo: Poyo, header: str
         ({"callback_url": "https://example.com/" + "x" * 2048}, 400, "validation_error"),
     ],
 )
-def test_unknown_values_are_refused_and_cost_nothing(
-    poyo: Poyo, given: dict[str, Any], status: int, kind: str
+def test_unknown_values_are_rejected_without_a_charge(
+    poyo: SimulatorClient, given: dict[str, Any], status: int, kind: str
 ) -> None:
-    answer = poyo.submit(**given)
+    response = poyo.submit(**given)
 
-    assert (answer.status_code, answer.json()["error"]["type"]) == (status, kind)
-    assert answer.json()["code"] == status
+    assert (response.status_code, response.json()["error"]["type"]) == (status, kind)
+    assert response.json()["code"] == status
     assert poyo.balance() == 10_000
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"[" * 200_000, b'{"model": "gpt-image-2"}'])
-def test_a_body_that_is_no_order_is_a_400(poyo: Poyo, body: bytes) -> None:
+def test_a_body_that_is_not_an_order_gets_400(poyo: SimulatorClient, body: bytes) -> None:
     url = f"{poyo.origin}/api/generate/submit"
 
-    answer = requests.post(url, data=body, headers=poyo.auth, timeout=5)
+    response = requests.post(url, data=body, headers=poyo.auth, timeout=5)
 
-    assert (answer.status_code, answer.json()["error"]["type"]) == (400, "validation_error")
+    assert (response.status_code, response.json()["error"]["type"]) == (400, "validation_error")
 
 
-def test_unknown_fields_are_dropped_and_charged(poyo: Poyo) -> None:
-    task_id = poyo.accepted(aspect_ratio="16:9", strength=3)
+def test_unknown_fields_are_dropped_and_the_task_is_charged(poyo: SimulatorClient) -> None:
+    task_id = poyo.submit_task(aspect_ratio="16:9", strength=3)
 
     task = poyo.task(task_id)
 
@@ -252,48 +186,52 @@ def test_unknown_fields_are_dropped_and_charged(poyo: Poyo) -> None:
         ({"size": "1040x640", "resolution": "2K", "quality": "medium"}, "2K", 8.96, (1040, 640)),
     ],
 )
-def test_the_picture_has_the_billed_size_and_price(
-    poyo: Poyo, given: dict[str, str], billed: str, price: float, dimensions: tuple[int, int]
+def test_the_image_has_the_billed_size_and_price(
+    poyo: SimulatorClient,
+    given: dict[str, str],
+    billed: str,
+    price: float,
+    dimensions: tuple[int, int],
 ) -> None:
-    task_id = poyo.accepted(**given)
+    task_id = poyo.submit_task(**given)
     task = poyo.wait_for(task_id)
 
-    picture = Image.open(io.BytesIO(poyo.file(task_id).content))
-    picture.load()
+    image = Image.open(io.BytesIO(poyo.file(task_id).content))
+    image.load()
 
-    assert (picture.format, picture.size) == ("PNG", dimensions)
+    assert (image.format, image.size) == ("PNG", dimensions)
     assert (task["billed"], task["credits"]) == (billed, price)
-    assert poyo.told(task_id)["credits_amount"] == price
+    assert poyo.task_status(task_id)["credits_amount"] == price
     assert poyo.balance() == pytest.approx(10_000 - price)
 
 
-def test_an_edit_takes_images_and_makes_one(poyo: Poyo) -> None:
+def test_an_edit_takes_several_images_and_produces_one(poyo: SimulatorClient) -> None:
     urls = ["https://example.com/a.png", "https://example.com/b.png"]
 
-    task_id = poyo.accepted(model="gpt-image-2-edit", image_urls=urls)
+    task_id = poyo.submit_task(model="gpt-image-2-edit", image_urls=urls)
 
     assert poyo.wait_for(task_id)["input"]["image_urls"] == urls
 
 
-def test_the_file_is_the_picture_the_control_api_knows(poyo: Poyo) -> None:
-    task_id = poyo.accepted()
+def test_the_file_is_the_image_that_the_control_api_returns(poyo: SimulatorClient) -> None:
+    task_id = poyo.submit_task()
     task = poyo.wait_for(task_id)
 
-    answer = poyo.file(task_id)
+    response = poyo.file(task_id)
     drawn = requests.get(f"{poyo.origin}/control/tasks/{task_id}/image", timeout=5).content
 
-    assert answer.headers["Content-Type"] == "image/png"
-    assert answer.content == drawn
+    assert response.headers["Content-Type"] == "image/png"
+    assert response.content == drawn
     assert hashlib.sha256(drawn).hexdigest() == task["sha256"]
     assert len(drawn) == task["bytes"]
     assert poyo.task(task_id)["file_reads"] == 1
 
 
-def test_a_forgotten_picture_is_drawn_again_the_same(poyo: Poyo) -> None:
-    first = poyo.accepted(size="16:9", resolution="4K")
+def test_an_evicted_image_is_drawn_again_with_the_same_bytes(poyo: SimulatorClient) -> None:
+    first = poyo.submit_task(size="16:9", resolution="4K")
     before = poyo.wait_for(first)["sha256"]
     for number in range(40):
-        poyo.accepted(f"Picture {number}", size="1040x640", resolution="2K")
+        poyo.submit_task(f"Image {number}", size="1040x640", resolution="2K")
     poyo.control("GET", "tasks")
 
     after = hashlib.sha256(poyo.file(first).content).hexdigest()
@@ -301,22 +239,24 @@ def test_a_forgotten_picture_is_drawn_again_the_same(poyo: Poyo) -> None:
     assert after == before
 
 
-def test_only_the_last_few_pictures_stay_in_memory() -> None:
+def test_only_the_last_images_stay_in_memory() -> None:
     order = read_order({"model": "gpt-image-2", "input": {"prompt": "A lighthouse"}}, None)
 
     async def kept_after(count: int) -> list[str]:
-        gallery = Gallery()
+        cache = ImageCache()
         for number in range(count):
             task = Task(str(number), order, 0, 0, 0, "http://127.0.0.1", order.credits)
-            await gallery.of(task)
-        gallery.close()
-        return list(gallery._kept)
+            await cache.get(task)
+        cache.close()
+        return list(cache._cached)
 
     assert asyncio.run(kept_after(36)) == [str(number) for number in range(4, 36)]
 
 
-def test_there_is_no_file_before_the_end_nor_after_its_lifetime(slow_poyo: Poyo) -> None:
-    task_id = slow_poyo.accepted()
+def test_a_file_is_available_only_from_the_end_of_its_task_until_it_expires(
+    slow_poyo: SimulatorClient,
+) -> None:
+    task_id = slow_poyo.submit_task()
     assert slow_poyo.file(task_id).status_code == 404
 
     slow_poyo.control("POST", f"tasks/{task_id}/finish")
@@ -329,73 +269,75 @@ def test_there_is_no_file_before_the_end_nor_after_its_lifetime(slow_poyo: Poyo)
     assert slow_poyo.file(task_id).status_code == 404
 
 
-def test_head_on_a_file_is_refused(poyo: Poyo) -> None:
-    task_id = poyo.accepted()
+def test_head_on_a_file_gets_403(poyo: SimulatorClient) -> None:
+    task_id = poyo.submit_task()
     poyo.wait_for(task_id)
 
-    answer = requests.head(f"{poyo.origin}/files/{task_id}/{task_id}.png", timeout=5)
+    response = requests.head(f"{poyo.origin}/files/{task_id}/{task_id}.png", timeout=5)
 
-    assert answer.status_code == 403
+    assert response.status_code == 403
 
 
-def test_the_21st_submit_in_10_seconds_is_a_429_without_retry_after() -> None:
+def test_the_21st_submit_in_10_seconds_gets_429_without_retry_after() -> None:
     with in_background(Settings(seconds=(1e6, 1e6))) as origin:
-        poyo = Poyo(origin)
+        poyo = SimulatorClient(origin)
         statuses = [poyo.submit().status_code for _ in range(20)]
 
-        refused = poyo.submit()
+        rejected = poyo.submit()
 
         assert statuses == [200] * 20
-        assert refused.status_code == 429
-        assert refused.json()["error"]["type"] == "rate_limit_error"
-        assert "try again in" in refused.json()["error"]["message"]
-        assert "Retry-After" not in refused.headers
+        assert rejected.status_code == 429
+        assert rejected.json()["error"]["type"] == "rate_limit_error"
+        assert "try again in" in rejected.json()["error"]["message"]
+        assert "Retry-After" not in rejected.headers
         poyo.control("PUT", "clock", {"advance_seconds": 10})
         assert poyo.submit().status_code == 200
 
 
-def test_an_empty_account_is_a_402_and_a_failed_task_gives_back() -> None:
+def test_an_empty_account_gets_402_and_a_failed_task_is_refunded() -> None:
     settings = Settings(seconds=(1e6, 1e6), credits=Decimal("3.5"))
     with in_background(settings) as origin:
-        poyo = Poyo(origin)
-        task_id = poyo.accepted()
+        poyo = SimulatorClient(origin)
+        task_id = poyo.submit_task()
         assert poyo.balance() == 1.5
 
-        refused = poyo.submit()
-        assert refused.status_code == 402
-        assert refused.json()["error"]["type"] == "insufficient_credits_error"
+        rejected = poyo.submit()
+        assert rejected.status_code == 402
+        assert rejected.json()["error"]["type"] == "insufficient_credits_error"
 
         poyo.control("POST", f"tasks/{task_id}/fail", {"message": "Server exception"})
         assert poyo.balance() == 3.5
         assert poyo.submit().status_code == 200
 
 
-def test_a_failed_task_is_a_200_with_an_error_message(slow_poyo: Poyo) -> None:
-    task_id = slow_poyo.accepted()
+def test_the_status_of_a_failed_task_is_200_with_an_error_message(
+    slow_poyo: SimulatorClient,
+) -> None:
+    task_id = slow_poyo.submit_task()
 
     slow_poyo.control("POST", f"tasks/{task_id}/fail", {"message": "Server exception"})
-    answer = slow_poyo.status(task_id)
+    response = slow_poyo.status(task_id)
 
-    assert (answer.status_code, answer.json()["code"]) == (200, 200)
-    told = answer.json()["data"]
-    assert (told["status"], told["files"]) == ("failed", [])
-    assert (told["error_message"], told["credits_amount"]) == ("Server exception", 0.0)
+    assert (response.status_code, response.json()["code"]) == (200, 200)
+    status = response.json()["data"]
+    assert (status["status"], status["files"]) == ("failed", [])
+    assert (status["error_message"], status["credits_amount"]) == ("Server exception", 0.0)
     assert slow_poyo.control("POST", f"tasks/{task_id}/finish")["code"] == 409
 
 
-def test_the_status_of_an_unknown_task_is_a_404(poyo: Poyo) -> None:
-    answer = poyo.status("AAAAAAAAAAAAAAAA")
+def test_the_status_of_an_unknown_task_is_404(poyo: SimulatorClient) -> None:
+    response = poyo.status("AAAAAAAAAAAAAAAA")
 
-    assert answer.status_code == 404
-    assert answer.json()["error"]["type"] == "resource_not_found_error"
+    assert response.status_code == 404
+    assert response.json()["error"]["type"] == "resource_not_found_error"
 
 
 @pytest.mark.parametrize(("idempotency", "created"), [("honour", 1), ("ignore", 3)])
 def test_an_idempotency_key_is_honoured_or_ignored(idempotency: str, created: int) -> None:
     with in_background(Settings(idempotency=idempotency)) as origin:
-        poyo = Poyo(origin)
+        poyo = SimulatorClient(origin)
 
-        ids = {poyo.accepted(idempotency_key="same") for _ in range(3)}
+        ids = {poyo.submit_task(idempotency_key="same") for _ in range(3)}
 
         tasks = poyo.control("GET", "tasks")["tasks"]
         assert len(ids) == len(tasks) == created
@@ -403,7 +345,7 @@ def test_an_idempotency_key_is_honoured_or_ignored(idempotency: str, created: in
         assert poyo.balance() == 10_000 - 2 * created
 
 
-def test_the_catalogue_is_public_and_cacheable(poyo: Poyo) -> None:
+def test_the_catalog_is_public_and_cacheable(poyo: SimulatorClient) -> None:
     url = f"{poyo.origin}/v1/catalog/models"
     page = requests.get(url, timeout=5)
     one = requests.get(f"{url}/gpt-image-2-edit", timeout=5).json()["data"]
@@ -420,21 +362,21 @@ def test_the_catalogue_is_public_and_cacheable(poyo: Poyo) -> None:
     assert requests.get(f"{url}/none", timeout=5).status_code == 404
 
 
-def test_the_same_seed_and_submits_give_the_same_ids_and_pictures() -> None:
+def test_the_same_seed_and_submits_give_the_same_ids_and_images() -> None:
     seen = []
     for order in (("a", "b"), ("b", "a")):
-        with in_background(AT_ONCE, seed="7") as origin:
-            poyo = Poyo(origin)
-            ids = {prompt: poyo.accepted(prompt) for prompt in order}
+        with in_background(INSTANT, seed="7") as origin:
+            poyo = SimulatorClient(origin)
+            ids = {prompt: poyo.submit_task(prompt) for prompt in order}
             seen.append((ids["a"], ids["b"], poyo.wait_for(ids["a"])["sha256"]))
 
     assert seen[0] == seen[1]
 
 
-def test_the_journal_counts_submits_by_callback_url(poyo: Poyo) -> None:
-    poyo.submit(callback_url=f"{NOBODY}/ours-1")
+def test_the_log_lists_every_submit_with_its_callback_url(poyo: SimulatorClient) -> None:
+    poyo.submit(callback_url=f"{UNREACHABLE}/ours-1")
     newest = poyo.control("GET", "log?kind=submit")["newest"]
-    poyo.submit("", callback_url=f"{NOBODY}/ours-1")
+    poyo.submit("", callback_url=f"{UNREACHABLE}/ours-1")
 
     events = poyo.events("submit")
 
@@ -444,8 +386,8 @@ def test_the_journal_counts_submits_by_callback_url(poyo: Poyo) -> None:
     assert [e["http"] for e in later] == [400]
 
 
-def test_reset_makes_it_as_new(poyo: Poyo) -> None:
-    task_id = poyo.accepted()
+def test_reset_restores_the_initial_state(poyo: SimulatorClient) -> None:
+    task_id = poyo.submit_task()
     poyo.wait_for(task_id)
     poyo.control("PUT", "faults", [{"fault": "submit-503"}])
     poyo.control("PUT", "settings", {"credits": 1})
@@ -456,11 +398,11 @@ def test_reset_makes_it_as_new(poyo: Poyo) -> None:
     assert poyo.control("GET", "faults")["rules"] == []
     assert poyo.control("GET", "log")["newest"] == 1
     assert poyo.balance() == 10_000
-    poyo.wait_for(poyo.accepted())
+    poyo.wait_for(poyo.submit_task())
 
 
 @pytest.mark.parametrize("body", [{"speed": -1}, {"speed": "fast"}, {"advance_seconds": 1e99}])
-def test_a_clock_that_does_not_fit_is_refused(poyo: Poyo, body: object) -> None:
+def test_an_invalid_clock_value_is_rejected(poyo: SimulatorClient, body: object) -> None:
     assert poyo.control("PUT", "clock", body)["code"] == 400
 
 
@@ -468,11 +410,13 @@ def test_a_clock_that_does_not_fit_is_refused(poyo: Poyo, body: object) -> None:
     "body",
     [[], {"speed": 3}, {"seconds": [3, 1]}, {"rate": -1}, {"rate": 1.5}, {"wrapped": "yes"}],
 )
-def test_a_setting_that_does_not_fit_is_refused(poyo: Poyo, body: object) -> None:
+def test_an_invalid_setting_is_rejected(poyo: SimulatorClient, body: object) -> None:
     assert poyo.control("PUT", "settings", body)["code"] == 400
 
 
-def test_settings_change_while_it_runs_and_secrets_are_not_shown(poyo: Poyo) -> None:
+def test_settings_can_change_while_it_runs_and_secrets_are_not_returned(
+    poyo: SimulatorClient,
+) -> None:
     body = {"seconds": [1, 2], "wrapped": True, "webhook_key": "whsec_x", "callback_retries": 3}
 
     shown = poyo.control("PUT", "settings", body)
@@ -482,9 +426,9 @@ def test_settings_change_while_it_runs_and_secrets_are_not_shown(poyo: Poyo) -> 
     assert "keys" not in shown
 
 
-def test_the_control_api_is_only_for_this_machine(poyo: Poyo) -> None:
+def test_the_control_api_rejects_other_host_names(poyo: SimulatorClient) -> None:
     url = f"{poyo.origin}/control/tasks"
 
-    answer = requests.get(url, headers={"Host": "evil.example"}, timeout=5)
+    response = requests.get(url, headers={"Host": "evil.example"}, timeout=5)
 
-    assert answer.status_code == 403
+    assert response.status_code == 403

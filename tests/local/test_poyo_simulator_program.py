@@ -1,4 +1,4 @@
-"""The simulated PoYo as a program, and its page."""
+"""The simulated PoYo's command line, and every command in docs/simulated-poyo.md."""
 
 import json
 import re
@@ -17,7 +17,7 @@ import requests
 
 from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.faults import FAULTS
-from tests.local.test_poyo_simulator import AT_ONCE, NOBODY, Poyo
+from tests.local.simulator_client import INSTANT, UNREACHABLE, SimulatorClient
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulated-poyo.md").read_text()
@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-m", "local.poyo_simulator"]
 
 
 @contextmanager
-def started(*options: str) -> Iterator[tuple[Poyo, subprocess.Popen[str]]]:
+def started(*options: str) -> Iterator[tuple[SimulatorClient, subprocess.Popen[str]]]:
     command = [*COMMAND, "--port", "0", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -35,26 +35,26 @@ def started(*options: str) -> Iterator[tuple[Poyo, subprocess.Popen[str]]]:
             assert process.stdout is not None
             ready = READY.match(process.stdout.readline())
             assert ready
-            yield Poyo(ready[1]), process
+            yield SimulatorClient(ready[1]), process
         finally:
             process.kill()
 
 
 def stopped(process: subprocess.Popen[str], by: signal.Signals) -> tuple[int, str]:
-    """How the program ended within two seconds, and what it had still printed."""
+    """Send a signal; returns the exit code within two seconds, and the rest of the output."""
     process.send_signal(by)
     output, _ = process.communicate(timeout=2)
     return process.returncode, output
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_at_once_and_cleanly_in_the_middle_of_everything(by: signal.Signals) -> None:
+def test_a_signal_stops_it_cleanly_while_requests_are_open(by: signal.Signals) -> None:
     with started("--seconds", "0", "0") as (poyo, process):
-        poyo.accepted("Never rings [[fault:callback-late=9999]]", callback_url=NOBODY)
-        task_id = poyo.accepted("Never ends [[fault:file-endless=1000]]")
+        poyo.submit_task("No callback [[fault:callback-late=9999]]", callback_url=UNREACHABLE)
+        task_id = poyo.submit_task("Endless file [[fault:file-endless=1000]]")
         poyo.wait_for(task_id)
         with pytest.raises(requests.ReadTimeout):
-            poyo.submit("Never answers [[fault:submit-timeout=600]]", timeout_s=0.1)
+            poyo.submit("No response [[fault:submit-timeout=600]]", timeout_s=0.1)
 
         with poyo.file(task_id, stream=True):
             code, output = stopped(process, by)
@@ -63,11 +63,11 @@ def test_it_stops_at_once_and_cleanly_in_the_middle_of_everything(by: signal.Sig
     assert "Traceback" not in output
 
 
-def test_it_says_one_line_an_event_without_prompts_and_keys() -> None:
+def test_it_prints_one_line_per_event_without_prompts_and_keys() -> None:
     with started("--seconds", "0", "0", "--key", "sk-first", "--key", "sk-second") as (_, process):
         assert process.stdout is not None
-        poyo = Poyo(_.origin, key="sk-second")
-        task_id = poyo.accepted("A canary", callback_url=f"{NOBODY}/secret-mac")
+        poyo = SimulatorClient(_.origin, key="sk-second")
+        task_id = poyo.submit_task("A canary", callback_url=f"{UNREACHABLE}/secret-mac")
         poyo.wait_for(task_id)
         poyo.status(task_id)
 
@@ -81,14 +81,14 @@ def test_it_says_one_line_an_event_without_prompts_and_keys() -> None:
     assert not re.search("canary|sk-|mac", output)
 
 
-def test_quiet_says_only_that_it_is_ready() -> None:
+def test_quiet_prints_only_the_ready_line() -> None:
     with started("--quiet") as (poyo, process):
-        poyo.accepted()
+        poyo.submit_task()
 
         assert stopped(process, signal.SIGTERM) == (0, "")
 
 
-def test_a_port_in_use_is_named_in_one_line() -> None:
+def test_a_port_in_use_is_reported_in_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = str(other.getsockname()[1])
         command = [*COMMAND, "--port", port]
@@ -124,7 +124,7 @@ def test_the_options_reach_the_server() -> None:
         assert poyo.control("PUT", "clock", {})["speed"] == 9
 
 
-def test_it_cannot_be_reached_from_outside() -> None:
+def test_it_listens_on_127_0_0_1_only() -> None:
     with started() as (poyo, _):
         port = int(poyo.origin.rpartition(":")[2])
 
@@ -132,7 +132,7 @@ def test_it_cannot_be_reached_from_outside() -> None:
             socket.create_connection(("127.0.0.2", port), timeout=1)
 
 
-def test_the_page_lists_every_fault_as_the_table_has_it() -> None:
+def test_the_page_lists_every_fault_of_the_table() -> None:
     rows = re.findall(r"^\| `([\w-]+)` \| (.+?) \| (.+?) \|$", PAGE, flags=re.MULTILINE)
 
     assert {name: (does, parameters) for name, does, parameters in rows} == {
@@ -145,7 +145,7 @@ def test_the_page_lists_every_fault_as_the_table_has_it() -> None:
     }
 
 
-def test_the_page_names_every_route() -> None:
+def test_the_page_names_every_control_route() -> None:
     routes = re.findall(
         r'@routes\.(\w+)\("([^"]+)"\)', (ROOT / "local/poyo_simulator/control.py").read_text()
     )
@@ -155,23 +155,23 @@ def test_the_page_names_every_route() -> None:
         assert f"`{method.upper()} {path}`" in PAGE
 
 
-def test_every_command_of_the_page_runs_and_every_fault_on_it_strikes() -> None:
+def test_every_command_on_the_page_runs_and_injects_every_fault() -> None:
     script = "\n".join(re.findall(r"^```sh\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE))
 
-    with in_background(replace(AT_ONCE, seconds=(2.0, 6.0))) as origin:
+    with in_background(replace(INSTANT, seconds=(2.0, 6.0))) as origin:
         script = script.replace("http://127.0.0.1:8790", origin)
-        script = script.replace("http://127.0.0.1:8791", NOBODY)
+        script = script.replace("http://127.0.0.1:8791", UNREACHABLE)
         run = subprocess.run(
             ["bash", "-u"], input=script, capture_output=True, text=True, timeout=60, check=False
         )
-        poyo = Poyo(origin)
+        poyo = SimulatorClient(origin)
         for _ in range(2):
             poyo.control("PUT", "clock", {"advance_seconds": 1e6})
             time.sleep(0.2)
         events = poyo.control("GET", "log")["events"]
 
-    struck = {name for event in events for name in event.get("faults", [])}
-    strange = [line for line in run.stderr.splitlines() if not line.startswith("curl: ")]
-    assert strange == []
-    assert struck == set(FAULTS)
+    injected = {name for event in events for name in event.get("faults", [])}
+    unexpected = [line for line in run.stderr.splitlines() if not line.startswith("curl: ")]
+    assert unexpected == []
+    assert injected == set(FAULTS)
     assert run.stdout.count('"bad_request"') == 1

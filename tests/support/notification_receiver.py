@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from local.poyo_simulator.listener import Listener, Rung
+from local.poyo_simulator.listener import Listener, ReceivedCallback
 
 BUSY = "/busy/"  # whoever calls a path below it is refused the first time
 
@@ -19,7 +19,7 @@ class Call:
     """One callback, and when it came by the monotonic clock."""
 
     at: float
-    rung: Rung
+    rung: ReceivedCallback
 
 
 class Receiver(Listener):
@@ -30,7 +30,7 @@ class Receiver(Listener):
         self.calls: defaultdict[str, list[Call]] = defaultdict(list)
         self._counting = threading.Lock()
 
-    def keep(self, rung: Rung) -> int:
+    def receive(self, rung: ReceivedCallback) -> int:
         with self._counting:
             calls = self.calls[rung.path]
             calls.append(Call(time.monotonic(), rung))
