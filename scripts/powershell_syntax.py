@@ -1,6 +1,6 @@
-"""`python -m scripts.powershell_syntax FILE ...`: does a PowerShell grammar take these scripts?
+"""Checks the syntax of PowerShell scripts: `python -m scripts.powershell_syntax FILE ...`.
 
-For machines without PowerShell. Runs in the audit environment; 1 when a script does not parse.
+For machines without PowerShell. Runs in the audit environment; exits with 1 if a script does not parse.
 """
 
 import sys
@@ -12,25 +12,25 @@ from tree_sitter import Language, Node, Parser  # type: ignore[import-not-found]
 
 
 def main(files: list[str]) -> int:
-    """Print a line for each place that is not PowerShell."""
+    """Print one line for each syntax error. Returns 1 if there is any."""
     parser = Parser(Language(tree_sitter_powershell.language()))
-    broken = 0
+    count = 0
     for file in files:
-        for node in mistakes(parser.parse(Path(file).read_bytes()).root_node):
+        for node in syntax_errors(parser.parse(Path(file).read_bytes()).root_node):
             line, column = node.start_point
-            sys.stdout.write(f"{file}:{line + 1}:{column + 1}: not PowerShell\n")
-            broken += 1
-    return 1 if broken else 0
+            sys.stdout.write(f"{file}:{line + 1}:{column + 1}: syntax error\n")
+            count += 1
+    return 1 if count else 0
 
 
-def mistakes(node: Node) -> Iterator[Node]:
-    """The smallest pieces that the grammar could not take, and those it misses."""
+def syntax_errors(node: Node) -> Iterator[Node]:
+    """The smallest nodes that do not match the grammar, and the nodes that are missing."""
     if node.is_error or node.is_missing:
         yield node
         return
     for child in node.children:
         if child.has_error:
-            yield from mistakes(child)
+            yield from syntax_errors(child)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Redocly's linter over the API's contract. It comes in one npm package, and runs in Node 20.19 or newer.
+# Lints functions/openapi.json with Redocly. It is one npm package and runs in Node 20.19 or newer.
 set -eu
 cd "$(dirname "$0")/.."
 scripts/npm_package.sh .local/redocly @redocly/cli@2.77.0 \

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Have a program: `scripts/require.sh npm npm` is content when it is there, and installs Debian's package of that
-# name where this is Debian as root, as on a CI machine. Anywhere else it says what to install.
+# Ensures that a program is installed: `scripts/require.sh PROGRAM DEBIAN_PACKAGE`. On Debian as root, as on a CI
+# machine, it installs a missing program. Anywhere else it fails and names what to install.
 set -eu
 program=$1
 package=$2

@@ -97,7 +97,7 @@ def _client() -> Iterator[tuple[str, Path]]:
     for name in CLIENT:
         found = importlib.util.find_spec(name)
         if found is None or found.origin is None:
-            raise LookupError(f"{name} is not in this environment: make envs")
+            raise LookupError(f"{name} is not in this environment: run make setup")
         origin = Path(found.origin)
         if not found.submodule_search_locations:
             yield f"{RUNTIME}/{origin.name}", origin

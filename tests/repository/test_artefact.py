@@ -1,4 +1,4 @@
-"""What ships: the bundle of the functions and the layer, as `sam build` leaves them for a deployment."""
+"""The artefact of `sam build`: the code bundle of each function and the layer, as they are deployed."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ MIB = 1024 * 1024
 FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
 SOURCES = ROOT / "functions"
 LAYER = "DependenciesLayer"
-# Where Lambda puts them, which is what a traceback has to say.
-PLACES = {**dict.fromkeys(FUNCTIONS, "/var/task/"), LAYER: "/opt/"}
-LARGEST = {**dict.fromkeys(FUNCTIONS, 1 * MIB), LAYER: 12 * MIB}
+# Where Lambda mounts them; tracebacks must show these paths.
+MOUNTS = {**dict.fromkeys(FUNCTIONS, "/var/task/"), LAYER: "/opt/"}
+MAX_ZIP_BYTES = {**dict.fromkeys(FUNCTIONS, 1 * MIB), LAYER: 12 * MIB}
 HASHED_UNCHECKED = 0b01
-MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine, as ELF numbers them
-# What a package leaves beside its code: looked up at runtime, or owed to its authors.
-PAPERS = re.compile(r"METADATA|licenses/.+|(LICENSE|NOTICE|LICENCE|COPYING)(\.\w+)?")
+MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine of the ELF header
+# Metadata of a package that is read at runtime or required by its licence.
+METADATA = re.compile(r"METADATA|licenses/.+|(LICENSE|NOTICE|LICENCE|COPYING)(\.\w+)?")
 
 
 @pytest.fixture(scope="module")
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """`.aws-sam/build`, as new as the sources, and nobody's to rebuild meanwhile."""
+    """`.aws-sam/build`, up to date with the sources, and locked against a rebuild meanwhile."""
     build.ensure(Processes(tmp_path_factory.mktemp("build")), dict(os.environ))
     with build.held():
         yield build.ARTEFACT
@@ -44,10 +44,8 @@ def files(folder: Path) -> set[str]:
     return {str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file()}
 
 
-@pytest.mark.parametrize("part", PLACES)
-def test_beside_every_source_lies_bytecode_that_is_taken_unchecked(
-    artefact: Path, part: str
-) -> None:
+@pytest.mark.parametrize("part", MOUNTS)
+def test_every_source_has_unchecked_hash_based_bytecode(artefact: Path, part: str) -> None:
     sources = sorted(artefact.joinpath(part).rglob("*.py"))
 
     assert len(sources) > 40
@@ -59,23 +57,23 @@ def test_beside_every_source_lies_bytecode_that_is_taken_unchecked(
         assert hashed == importlib.util.source_hash(source.read_bytes()), source
 
 
-@pytest.mark.parametrize("part", PLACES)
-def test_bytecode_speaks_of_the_place_it_runs_in_and_of_a_source_that_is_there(
+@pytest.mark.parametrize("part", MOUNTS)
+def test_bytecode_contains_the_deployed_path_of_an_existing_source(
     artefact: Path, part: str
 ) -> None:
     folder = artefact / part
     compiled = sorted(folder.rglob("*.pyc"))
 
     for each in compiled:
-        code = marshal.loads(each.read_bytes()[16:])  # noqa: S302  # we made it
+        code = marshal.loads(each.read_bytes()[16:])  # noqa: S302  # compiled by our own build
         assert isinstance(code, CodeType)
-        assert code.co_filename.startswith(PLACES[part])
-        assert folder.joinpath(code.co_filename.removeprefix(PLACES[part])).is_file()
+        assert code.co_filename.startswith(MOUNTS[part])
+        assert folder.joinpath(code.co_filename.removeprefix(MOUNTS[part])).is_file()
     assert len(compiled) == len(sorted(folder.rglob("*.py")))
 
 
 @pytest.mark.parametrize("part", FUNCTIONS)
-def test_a_bundle_is_our_code_and_nothing_else(artefact: Path, part: str) -> None:
+def test_bundle_contains_exactly_our_code(artefact: Path, part: str) -> None:
     folder = artefact / part
     ours = {name for name in files(SOURCES) if "__pycache__" not in name and name != "Makefile"}
     bundled = {name for name in files(folder) if "__pycache__" not in name}
@@ -90,46 +88,46 @@ def test_a_bundle_is_our_code_and_nothing_else(artefact: Path, part: str) -> Non
     assert filecmp.cmpfiles(folder, SOURCES, sorted(ours), shallow=False)[0] == sorted(ours)
 
 
-def test_extension_modules_are_there_for_both_processors(artefact: Path) -> None:
+def test_layer_has_extension_modules_for_both_architectures(artefact: Path) -> None:
     modules: dict[str, set[str]] = {}
     for each in artefact.joinpath(LAYER).rglob("*.so*"):
-        named = re.fullmatch(r"(\w+)\.cpython-313-(\w+)-linux-gnu\.so", each.name)
-        assert named, each
-        head = each.read_bytes()[:20]
-        assert head[:6] == b"\x7fELF\x02\x01", each  # 64 bits, little end first
-        assert struct.unpack_from("<H", head, 18)[0] == MACHINES[named[2]], each
-        modules.setdefault(str(each.with_name(named[1])), set()).add(named[2])
+        name = re.fullmatch(r"(\w+)\.cpython-313-(\w+)-linux-gnu\.so", each.name)
+        assert name, each
+        header = each.read_bytes()[:20]
+        assert header[:6] == b"\x7fELF\x02\x01", each  # 64-bit, little-endian
+        assert struct.unpack_from("<H", header, 18)[0] == MACHINES[name[2]], each
+        modules.setdefault(str(each.with_name(name[1])), set()).add(name[2])
 
     assert len(modules) >= 3
     assert all(machines == set(MACHINES) for machines in modules.values())
 
 
-def test_the_layer_is_what_the_lock_names(artefact: Path) -> None:
+def test_layer_contains_exactly_the_packages_of_the_lock(artefact: Path) -> None:
     lock = (ROOT / "layers" / "dependencies" / "requirements.txt").read_text()
     locked = set(re.findall(r"^([\w.-]+==[\w.]+)", lock, re.MULTILINE))
-    papers = artefact.joinpath(LAYER, "python").glob("*.dist-info")
-    installed = {each.name.removesuffix(".dist-info").replace("-", "==") for each in papers}
+    dist_infos = artefact.joinpath(LAYER, "python").glob("*.dist-info")
+    installed = {each.name.removesuffix(".dist-info").replace("-", "==") for each in dist_infos}
 
     assert len(locked) > 10
     assert {name.replace("-", "_") for name in locked} == installed
     assert {each.name for each in artefact.joinpath(LAYER).iterdir()} == {"python"}
 
 
-def test_nothing_ships_that_nobody_needs(artefact: Path) -> None:
+def test_layer_contains_no_tests_tools_or_unneeded_metadata(artefact: Path) -> None:
     site = artefact / LAYER / "python"
-    shipped = sorted(files(site))
-    papers = [name.split(".dist-info/", 1)[1] for name in shipped if ".dist-info/" in name]
-    idle = re.compile(
+    deployed = sorted(files(site))
+    metadata = [name.split(".dist-info/", 1)[1] for name in deployed if ".dist-info/" in name]
+    unneeded = re.compile(
         r"(^|/)(tests?|testing|examples|bin|scripts|pip|setuptools|conftest\.py)(/|$)"
     )
 
-    assert papers
-    assert [name for name in papers if not PAPERS.fullmatch(name)] == []
-    assert [name for name in shipped if idle.search(name)] == []
+    assert metadata
+    assert [name for name in metadata if not METADATA.fullmatch(name)] == []
+    assert [name for name in deployed if unneeded.search(name)] == []
 
 
-def zipped(folder: Path) -> int:
-    """How many bytes a deployment uploads of it."""
+def zip_bytes(folder: Path) -> int:
+    """The size of the zip file that a deployment uploads."""
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files(folder)):
@@ -137,13 +135,13 @@ def zipped(folder: Path) -> int:
     return len(target.getvalue())
 
 
-@pytest.mark.parametrize("part", PLACES)
-def test_what_is_uploaded_is_small(
+@pytest.mark.parametrize("part", MOUNTS)
+def test_uploaded_zip_is_small(
     artefact: Path, part: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Every cold start unpacks it."""
-    size = zipped(artefact / part)
+    """Lambda unpacks it at every cold start."""
+    size = zip_bytes(artefact / part)
 
     with capsys.disabled():
         os.write(1, f"\n{part}: {size / MIB:.2f} MiB zipped\n".encode())
-    assert size < LARGEST[part]
+    assert size < MAX_ZIP_BYTES[part]

@@ -1,4 +1,4 @@
-"""The layer of other people's packages: what it is cut down to is what the code uses."""
+"""The layer of third-party packages: it contains what the code uses, pinned by hash."""
 
 import re
 import shutil
@@ -10,7 +10,7 @@ from local.processes import ROOT
 LAYER = ROOT / "layers" / "dependencies"
 
 
-def test_the_layer_keeps_the_aws_services_that_the_functions_use_and_no_other() -> None:
+def test_layer_keeps_only_the_aws_services_that_the_functions_use() -> None:
     [kept] = re.findall(r"^SERVICES := (.*)$", (LAYER / "Makefile").read_text(), re.MULTILINE)
     code = "\n".join(file.read_text() for file in ROOT.joinpath("functions").rglob("*.py"))
     used = re.findall(r"""boto3\.(?:client|resource)\(\s*["'](\w+)""", code)
@@ -18,7 +18,7 @@ def test_the_layer_keeps_the_aws_services_that_the_functions_use_and_no_other() 
     assert set(kept.split()) == set(used)
 
 
-def test_a_layer_whose_package_is_not_pinned_by_hash_is_not_built(tmp_path: Path) -> None:
+def test_layer_build_fails_if_a_package_is_not_pinned_by_hash(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "layer"
     source.mkdir()
     shutil.copy(LAYER / "Makefile", source)
