@@ -1,6 +1,6 @@
 #!/bin/sh
-# What the examples run on, named as commands: node npm curl jq. Where one is missing and this is Debian
-# as root, as on a CI machine, it is installed.
+# Ensures that the given commands are installed, for example: node npm curl jq. On Debian as root, as on a CI
+# machine, it installs a missing one. Anywhere else it fails and names the package.
 set -eu
 
 fail() {

@@ -1,4 +1,4 @@
-// The image API as this server calls it. The key stays here: nothing in this file runs in a browser.
+// Client of the image API. It runs on the server only, so the key never reaches a browser.
 
 export type Task = {
   task_id: string;
@@ -8,10 +8,10 @@ export type Task = {
   error_message?: string | null;
 };
 
-type Answer<T> = { code: number; data?: T; error?: { message: string; type: string } };
+type Envelope<T> = { code: number; data?: T; error?: { message: string; type: string } };
 
-/** What it said no with; `status` is fit to be passed on. */
-export class Refused extends Error {
+/** An error response of the API. `status` is an HTTP status that a route may return. */
+export class ApiError extends Error {
   constructor(
     readonly status: number,
     message: string,
@@ -20,7 +20,7 @@ export class Refused extends Error {
   }
 }
 
-/** Order an image. Sent once: a second submit would be a second, paid task. */
+/** Orders an image. Never retried: a second submit would create and charge a second task. */
 export async function submit(prompt: string): Promise<Pick<Task, "task_id" | "status">> {
   const input = { prompt, quality: "low", size: "1:1", resolution: "1K" };
   const order = { model: "gpt-image-2", input, callback_url: callbackUrl() };
@@ -31,28 +31,28 @@ export async function submit(prompt: string): Promise<Pick<Task, "task_id" | "st
   });
 }
 
-/** The task as it stands. */
+/** Reads the task. */
 export async function read(taskId: string): Promise<Task> {
   return call(`/api/generate/status/${encodeURIComponent(taskId)}`);
 }
 
-/** Where this site is called back, if it says where it can be reached from outside. */
+/** The URL of this site for notifications, if PUBLIC_URL is set. */
 function callbackUrl(): string | undefined {
   const site = process.env.PUBLIC_URL?.replace(/\/+$/, "");
   return site ? `${site}/api/poyo/callback` : undefined;
 }
 
 async function call<T>(path: string, request: RequestInit = {}): Promise<T> {
-  const answer = await fetch(required("POYO_BASE_URL").replace(/\/+$/, "") + path, {
+  const response = await fetch(required("POYO_BASE_URL").replace(/\/+$/, "") + path, {
     ...request,
     headers: { ...request.headers, Authorization: `Bearer ${required("POYO_API_KEY")}` },
     cache: "no-store",
     signal: AbortSignal.timeout(30_000),
   });
-  const body = (await answer.json().catch(() => null)) as Answer<T> | null;
-  if (!answer.ok || !body?.data || ![0, 200].includes(body.code)) {
-    const said = body?.error?.message ?? "the image service gave no answer that could be read";
-    throw new Refused(answer.status >= 400 ? answer.status : 502, said);
+  const body = (await response.json().catch(() => null)) as Envelope<T> | null;
+  if (!response.ok || !body?.data || ![0, 200].includes(body.code)) {
+    const message = body?.error?.message ?? "the image service sent an invalid response";
+    throw new ApiError(response.status >= 400 ? response.status : 502, message);
   }
   return body.data;
 }

@@ -1,6 +1,6 @@
-import { Refused, submit } from "../../../lib/poyo";
+import { ApiError, submit } from "../../../lib/poyo";
 
-// Whoever reaches this route spends your credits: put your own sign-in before it.
+// Anyone who can reach this route can spend your credits: protect it with your own sign-in.
 export async function POST(request: Request): Promise<Response> {
   const body = (await request.json().catch(() => null)) as { prompt?: unknown } | null;
   const prompt = body?.prompt;
@@ -11,7 +11,7 @@ export async function POST(request: Request): Promise<Response> {
     const { task_id, status } = await submit(prompt);
     return Response.json({ task_id, status }, { status: 202 });
   } catch (error) {
-    if (error instanceof Refused) {
+    if (error instanceof ApiError) {
       return Response.json({ error: error.message }, { status: error.status });
     }
     throw error;
