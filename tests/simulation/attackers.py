@@ -58,7 +58,7 @@ class Attackers:
 def _expect_rejected(process: Process, result: ProcessResult) -> None:
     """Check that the callback was rejected and that only a secret was read for it."""
     if result.value:
-        raise InvariantViolated("an unauthenticated callback is rejected")
+        raise InvariantViolated(f"an unauthenticated callback is rejected: {process.actor}")
     if set(process.effects) - {"secrets.get"}:
         raise InvariantViolated(f"an unauthenticated callback causes no work: {process.effects}")
 

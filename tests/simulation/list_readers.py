@@ -77,7 +77,7 @@ class ListReader:
     def _next_page(self, last: ListPosition | None) -> None:
         self._pages += 1
         if self._pages > MAX_PAGES:
-            raise InvariantViolated("a list ends")
+            raise InvariantViolated(f"a list ends: more than {MAX_PAGES} pages")
         if last is None:
             self._finish()
             return

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from imagetasks.errors import RequestNotSent, ResponseLost
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from tests.simulation import upstream_responses
 from tests.simulation.faults import DENIED_CREATIONS
 from tests.simulation.scheduler import Simulator

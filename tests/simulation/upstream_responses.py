@@ -7,7 +7,7 @@ import random
 import struct
 from typing import Any
 
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.image_format import PNG_HEAD, PNG_TAIL
 
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body>nginx</body></html>"
