@@ -1,1 +1,1 @@
-"""What stands in for the outside world when everything runs on one machine."""
+"""The whole system on one machine: an emulated AWS, a simulated PoYo and a gateway."""

@@ -1,4 +1,4 @@
-"""`make run`: the whole system on this machine, in the foreground, until Ctrl-C."""
+"""`make run`: runs the whole system on this machine, in the foreground, until Ctrl-C."""
 
 import os
 import signal
@@ -11,41 +11,43 @@ from botocore.exceptions import BotoCoreError, ClientError
 from requests import RequestException
 
 from local import invoke, sample
+from local.env_file import read_env_file
 from local.processes import ROOT
 from local.progress import StepFailed, say
-from local.settings import BadSetting, Settings, from_environment, read_env_file
+from local.setting_parsers import BadSetting
+from local.settings import Settings, from_environment
 from local.system import System, running
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-NO_BELL = """
-  {upstream} cannot ring this machine, so callbacks will not come: the sweep finds the results,
-  first after {seconds} s, then again and again. To hear callbacks, point a tunnel at {url} and
-  set PUBLIC_URL to it. Every task, the sample included, is paid for there (DEMO=0 skips it)."""
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+NO_CALLBACKS = """
+  {upstream} cannot send callbacks to this machine. The sweep polls it for the results instead, first
+  after {seconds} s, then repeatedly. To receive callbacks, point a tunnel at {url} and set PUBLIC_URL
+  to the tunnel's URL. {upstream} charges for every task, also for the sample (DEMO=0 skips it)."""
 
 
-class Ended(BaseException):
-    """Somebody asked for the end."""
+class Stopped(BaseException):
+    """A signal requested the end of the program."""
 
 
 def main() -> int:
-    """Exit status: 0 after Ctrl-C, 1 when a step failed, 2 for a setting that cannot be used."""
-    for number in ENDING:
-        signal.signal(number, _end)
+    """Exit status: 0 after Ctrl-C, 1 if a step failed, 2 for an invalid setting."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
     began = time.monotonic()
     try:
         settings = from_environment(read_env_file(ROOT / ".env") | dict(os.environ))
         state = ROOT / ".local" / "run" / str(settings.port)
-        say("imagetasks, the whole of it on this machine")
+        say("imagetasks on this machine")
         with running(settings, state) as system:
             _show(system, began)
             system.processes.wait()
-    except Ended:
-        say("\nstopped; nothing was left running")
+    except Stopped:
+        say("\nstopped; no process is left running")
         return 0
     except BadSetting as error:
         print(f"imagetasks: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read our output has gone, as with `| head`
+    except BrokenPipeError:  # the reader of our output has closed it, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (StepFailed, BotoCoreError, ClientError, RequestException) as error:
@@ -57,28 +59,30 @@ def _show(system: System, began: float) -> None:
     settings = system.settings
     invoke.write_environment(system, ROOT / "events" / "env.json")
     say(f"  {'everything is up':<52} {time.monotonic() - began:5.1f} s")
-    if not _can_ring(settings):
-        upstream, seconds = settings.poyo_base_url, settings.first_look_seconds
-        say(NO_BELL.format(upstream=upstream, seconds=seconds, url=system.url))
+    if not _can_receive_callbacks(settings):
+        upstream, seconds = settings.poyo_base_url, settings.first_poll_seconds
+        say(NO_CALLBACKS.format(upstream=upstream, seconds=seconds, url=system.url))
     if settings.demo:
         try:
             sample.run(system, ROOT / ".local" / "sample.png")
-        except StepFailed as error:  # the rest runs: somebody will want to look at it
+        except StepFailed as error:  # the system itself runs and can be inspected
             say(f"    the sample FAILED: {error}")
-    say(sample.hints(system))
+    say(sample.next_commands(system))
     say(f"  API_KEY is {system.api_key}; Ctrl-C stops everything")
     say(f"ready: {system.url}")
 
 
-def _can_ring(settings: Settings) -> bool:
-    """PoYo here rings here; PoYo elsewhere only where PUBLIC_URL leads in from outside."""
-    return settings.upstream_is_here or not settings.public_is_here
+def _can_receive_callbacks(settings: Settings) -> bool:
+    """A PoYo on this machine reaches any PUBLIC_URL; any other PoYo needs a public one."""
+    return settings.upstream_is_local or not settings.public_url_is_local
 
 
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in ENDING:  # the ending is not to be interrupted; it takes seconds at most
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    for (
+        number
+    ) in STOP_SIGNALS:  # a second signal must not interrupt the clean-up, which takes seconds
         signal.signal(number, signal.SIG_IGN)
-    raise Ended
+    raise Stopped
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`sam build`, once for each state of the sources."""
+"""Runs `sam build` if the sources have changed since the last build."""
 
 import fcntl
 import hashlib
@@ -14,40 +14,40 @@ TEMPLATE = ARTEFACT / "template.yaml"
 SAM = ROOT / ".local" / "envs" / "sam" / "bin"
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "requirements/sam.txt")
 
-# Written into the artefact after a good build; anybody's `sam build` empties the folder, so the
-# stamp never speaks for a build that was not ours.
-_STAMP = ARTEFACT / ".sources.sha256"
+# The digest of the built sources, written after a successful build. Every `sam build` empties the
+# folder, so the digest of an earlier build does not survive a build started elsewhere.
+_DIGEST_FILE = ARTEFACT / ".sources.sha256"
 _LOCK = ROOT / ".local" / "build.lock"
 
 
 def ensure(processes: Processes, environ: dict[str, str]) -> bool:
-    """Have `.aws-sam/build` match the sources; says whether it had to be built."""
+    """Build `.aws-sam/build` unless it matches the sources; returns whether it was built."""
     with _locked(fcntl.LOCK_EX):
-        wanted = digest()
-        if _STAMP.exists() and _STAMP.read_text() == wanted:
+        current = digest()
+        if _DIGEST_FILE.exists() and _DIGEST_FILE.read_text() == current:
             return False
         processes.run("sam-build", ["sam", "build"], sam_environment(environ))
-        _STAMP.write_text(wanted)
+        _DIGEST_FILE.write_text(current)
         return True
 
 
 @contextmanager
-def held() -> Iterator[None]:
-    """While the block reads the artefact, others may read it too but nobody rebuilds it."""
+def read_lock() -> Iterator[None]:
+    """Hold a shared lock on the artefact: other processes may read it, none may rebuild it."""
     with _locked(fcntl.LOCK_SH):
         yield
 
 
 @contextmanager
-def _locked(how: int) -> Iterator[None]:
+def _locked(operation: int) -> Iterator[None]:
     _LOCK.parent.mkdir(exist_ok=True)
     with _LOCK.open("w") as lock:
-        fcntl.flock(lock, how)
+        fcntl.flock(lock, operation)
         yield
 
 
 def digest() -> str:
-    """SHA-256 over the name and content of everything that `sam build` reads."""
+    """Return the SHA-256 of the names and contents of all files that `sam build` reads."""
     total = hashlib.sha256()
     for source in map(ROOT.joinpath, SOURCES):
         files = [source] if source.is_file() else sorted(source.rglob("*"))
@@ -59,7 +59,7 @@ def digest() -> str:
 
 
 def sam_environment(environ: dict[str, str]) -> dict[str, str]:
-    """`environ` with SAM CLI first on PATH, and its own Python 3.13 with pip for the makefiles."""
+    """Return `environ` with SAM CLI first on PATH, and with SAM CLI's Python 3.13 for the makefiles."""
     return environ | {
         "PATH": f"{SAM}{os.pathsep}{environ['PATH']}",
         "PYTHON": str(SAM / "python"),
@@ -68,5 +68,5 @@ def sam_environment(environ: dict[str, str]) -> dict[str, str]:
 
 
 def architecture() -> str:
-    """This machine's, in Lambda's words."""
+    """Return this machine's architecture by Lambda's name for it."""
     return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"

@@ -1,4 +1,4 @@
-"""CloudFormation's functions as far as an HTTP API's body needs them, worked out here."""
+"""Evaluates the CloudFormation functions that the body of an HTTP API uses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,17 +9,16 @@ NO_VALUE = object()
 
 @dataclass(frozen=True)
 class Template:
-    """A processed template with the values its parameters had."""
+    """A processed template with the values of its parameters."""
 
     document: Mapping[str, Any]
     parameters: Mapping[str, str]
 
 
 def resolve(template: Template, value: Any) -> Any:
-    """`value` with Ref, Fn::If, Fn::Join and Fn::Split worked out.
+    """Return `value` with Ref, Fn::If, Fn::Join and Fn::Split evaluated.
 
-    What became AWS::NoValue is left out. Raises KeyError for a reference to anything but a
-    parameter.
+    An AWS::NoValue is removed. Raises KeyError for a reference to anything except a parameter.
     """
     match value:
         case {"Ref": name}:
@@ -40,7 +39,7 @@ def resolve(template: Template, value: Any) -> Any:
 
 
 def holds(template: Template, condition: Mapping[str, Any]) -> bool:
-    """Whether a condition is true; raises ValueError for a function no condition knows."""
+    """Return whether a condition is true; raises ValueError for an unsupported function."""
     match condition:
         case {"Condition": name}:
             return holds(template, template.document["Conditions"][name])

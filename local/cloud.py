@@ -1,4 +1,4 @@
-"""The emulated AWS: MiniStack on 127.0.0.1, empty at every start."""
+"""The emulated AWS: MiniStack on 127.0.0.1, empty at each start."""
 
 import os
 import shutil
@@ -15,12 +15,12 @@ from local.processes import ROOT, Processes, wait_for
 from local.settings import HOST
 
 REGION = "eu-west-1"
-START_TIMEOUT_S = 180  # usually one second; patience is for a machine that is busy
+START_TIMEOUT_S = 180  # usually one second; more on a busy machine
 SCRATCH = "tmp"
 ENVIRONMENT = ROOT / ".local" / "envs" / "cloud" / "bin"
 
-# What the emulator and the functions in it may see of the surrounding shell: how to run and how
-# to reach the network, no credentials and no settings meant for somebody else.
+# The variables of this shell that the emulator and the functions in it get: those needed to run and to
+# reach the network. They get no credentials and no settings of other programs.
 _PASSED_ON = (
     "HOME", "PATH", "LANG", "LC_ALL", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE",
     "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy",
@@ -29,12 +29,12 @@ _PASSED_ON = (
 
 @dataclass(frozen=True)
 class Cloud:
-    """Where the emulator answers, and clients for it."""
+    """The emulator's URL, and boto3 clients for it."""
 
     url: str
 
     def client(self, service: str) -> Any:
-        """A boto3 client of a service, as whoever looks inside would make it."""
+        """Return a boto3 client for inspecting one emulated service."""
         make = cast("Any", boto3.session.Session()).client
         return make(
             service,
@@ -46,7 +46,7 @@ class Cloud:
         )
 
     def environment(self) -> dict[str, str]:
-        """This shell's variables with every AWS setting replaced by the emulator's."""
+        """Return this shell's variables with every AWS setting replaced by the emulator's."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return kept | {
             "AWS_ENDPOINT_URL": self.url,
@@ -62,13 +62,13 @@ class Cloud:
 
 
 def start(processes: Processes, cloud: Cloud, state: Path) -> None:
-    """Start MiniStack and return once it answers; its scratch files live under `state`."""
+    """Start MiniStack and return when it responds; its scratch files are under `state`."""
     clear(state)
     scratch = state / SCRATCH
     scratch.mkdir(parents=True)
     passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     environ = passed_on | {
-        "AUTH": "true",  # IAM as on AWS: a function can do what its role allows, no more
+        "AUTH": "true",  # enforce IAM as on AWS: a function can do only what its role allows
         "BIND_HOST": HOST,
         "MINISTACK_HOST": HOST,
         "GATEWAY_PORT": str(urlsplit(cloud.url).port),
@@ -80,7 +80,7 @@ def start(processes: Processes, cloud: Cloud, state: Path) -> None:
         "TMPDIR": str(scratch),
     }
     process = processes.start("ministack", [str(ENVIRONMENT / "ministack")], environ)
-    wait_for(lambda: answers(f"{cloud.url}/_ministack/health"), process, START_TIMEOUT_S)
+    wait_for(lambda: responds(f"{cloud.url}/_ministack/health"), process, START_TIMEOUT_S)
 
 
 def clear(state: Path) -> None:
@@ -88,10 +88,10 @@ def clear(state: Path) -> None:
     shutil.rmtree(state / SCRATCH, ignore_errors=True)
 
 
-def answers(url: str) -> bool:
-    """Whether a server on this machine answers 200 there."""
+def responds(url: str) -> bool:
+    """Return whether a server on this machine responds with a 2xx status."""
     with requests.Session() as session:
-        session.trust_env = False  # a proxy has no business between two programs here
+        session.trust_env = False  # both programs run on this machine: use no proxy
         try:
             return session.get(url, timeout=5).ok
         except requests.RequestException:

@@ -1,7 +1,7 @@
-"""Become another program that dies with its parent: die_with_parent.py PARENT_PID PROGRAM ARGUMENT…
+"""Runs a program that dies with its parent: die_with_parent.py PARENT_PID PROGRAM ARGUMENT…
 
-Linux kills the program when the parent is gone, however it went. Elsewhere only an orderly end
-of the parent ends it. Standard library only: it runs before any environment counts.
+Linux kills the program when its parent has ended for any reason. On other systems the program ends
+only if the parent stops it. Uses the standard library only, because it runs outside any environment.
 """
 
 import ctypes
@@ -13,10 +13,10 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main(parent: int, argv: list[str]) -> None:
-    """Replace this process by `argv`; never returns."""
+    """Replace this process with `argv`; does not return."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the tether was tied
+    if os.getppid() != parent:  # the parent ended before prctl took effect
         sys.exit(1)
     os.execvp(argv[0], argv)
 

@@ -1,8 +1,8 @@
-"""The front door: python -m local.gateway --port N --api URL [--options URL].
+"""A reverse proxy for the deployed API: python -m local.gateway --port N --api URL [--options URL].
 
-Passes requests on to the deployed API, whose own address in the emulator nobody wants to type.
-Method, path, query, headers, body and status go through as they are; redirects are handed back.
-OPTIONS may have an address of its own, since the emulated gateway keeps it from a function.
+It gives the API a short URL instead of the long one in the emulator. Method, path, query, headers,
+body and status pass through unchanged; redirects are returned to the client. OPTIONS requests can go
+to a separate URL, because the emulated API Gateway does not pass them on to a function.
 """
 
 import argparse
@@ -16,21 +16,21 @@ from yarl import URL
 
 from local.settings import HOST
 
-PASSED_ON = ("/v1", "/api", "/callbacks", "/files", "/health", "/openapi.json")
+API_PREFIXES = ("/v1", "/api", "/callbacks", "/files", "/health", "/openapi.json")
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own limit for a payload
-API_TIMEOUT_S = 35  # a little over API Gateway's 30 s
+API_TIMEOUT_S = 35  # slightly more than API Gateway's 30 s
 
-# RFC 9110, section 7.6.1: these speak of one connection, not of the request.
+# RFC 9110, section 7.6.1: these headers belong to one connection, not to the request.
 HOP_BY_HOP = frozenset({
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection",
     "te", "trailer", "transfer-encoding", "upgrade",
 })  # fmt: skip
-OURS = frozenset({"host", "content-length"})  # said anew for the second connection
-THEIRS = frozenset({"content-length", "date", "server"})  # said anew for the first
+REQUEST_REPLACED = frozenset({"host", "content-length"})  # set again for the request to the API
+RESPONSE_REPLACED = frozenset({"content-length", "date", "server"})  # set again for the client
 
 
-class Front:
-    """One deployed API behind a plain address."""
+class Gateway:
+    """Forwards requests to one deployed API."""
 
     def __init__(self, api_url: str, session: ClientSession, options_url: str = "") -> None:
         self._api_url = api_url
@@ -38,31 +38,31 @@ class Front:
         self._session = session
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """The API's answer; 404 for a path that is none of its, 502 when it gives none."""
+        """Return the API's response; 404 for a path outside the API, 502 if the API does not respond."""
         path = request.raw_path.partition("?")[0]
-        if not any(path == known or path.startswith(f"{known}/") for known in PASSED_ON):
-            return _problem(404, f"nothing here; the API is under {', '.join(PASSED_ON)}")
+        if not any(path == known or path.startswith(f"{known}/") for known in API_PREFIXES):
+            return _problem(404, f"not found; the API is under {', '.join(API_PREFIXES)}")
         body = await request.read()
-        headers = _without(request.headers, OURS)
+        headers = _without(request.headers, REQUEST_REPLACED)
         headers["X-Forwarded-For"] = _forwarded_for(request)
-        behind = self._options_url if request.method == "OPTIONS" else self._api_url
+        target = self._options_url if request.method == "OPTIONS" else self._api_url
         try:
             async with self._session.request(
                 request.method,
-                URL(behind + request.raw_path, encoded=True),
+                URL(target + request.raw_path, encoded=True),
                 headers=headers,
                 data=body or None,
                 allow_redirects=False,
                 skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-            ) as answer:
-                headers = self._reachable(_without(answer.headers, THEIRS))
-                content = await answer.read()
-                return web.Response(status=answer.status, headers=headers, body=content)
+            ) as response:
+                headers = self._rewrite_location(_without(response.headers, RESPONSE_REPLACED))
+                content = await response.read()
+                return web.Response(status=response.status, headers=headers, body=content)
         except (ClientError, TimeoutError) as error:
-            return _problem(502, f"the deployed API did not answer: {type(error).__name__}")
+            return _problem(502, f"the deployed API did not respond: {type(error).__name__}")
 
-    def _reachable(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
-        """A Location inside the emulated API becomes a path here; any other stays."""
+    def _rewrite_location(self, headers: CIMultiDict[str]) -> CIMultiDict[str]:
+        """Replace a Location inside the emulated API with its path; keep any other."""
         location = headers.get("Location", "")
         if location.startswith(f"{self._api_url}/"):
             headers["Location"] = location.removeprefix(self._api_url)
@@ -97,7 +97,7 @@ async def serve(port: int, api_url: str, options_url: str) -> None:
         timeout=timeout, auto_decompress=False, cookie_jar=DummyCookieJar()
     ) as session:
         app = web.Application(client_max_size=MAX_BODY_BYTES)
-        app.router.add_route("*", r"/{path:[\s\S]*}", Front(api_url, session, options_url).handle)
+        app.router.add_route("*", r"/{path:[\s\S]*}", Gateway(api_url, session, options_url).handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -108,11 +108,11 @@ async def serve(port: int, api_url: str, options_url: str) -> None:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the gateway from the command line."""
     parser = argparse.ArgumentParser(prog="python -m local.gateway", description=__doc__)
-    parser.add_argument("--port", type=int, required=True, help="where to listen on 127.0.0.1")
-    parser.add_argument("--api", required=True, help="the deployed API's URL, stage included")
-    parser.add_argument("--options", default="", help="where OPTIONS goes if not to the API")
+    parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
+    parser.add_argument("--api", required=True, help="the deployed API's URL, including its stage")
+    parser.add_argument("--options", default="", help="URL for OPTIONS requests (the API's)")
     options = parser.parse_args()
     asyncio.run(serve(options.port, options.api.rstrip("/"), options.options.rstrip("/")))
 

@@ -1,4 +1,4 @@
-"""What `sam local invoke -n` needs so that a function meets this system and no other."""
+"""Writes the variables file for `sam local invoke -n`, which connects a function to this system only."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction"
 
 
 def write_environment(system: System, path: Path) -> None:
-    """Write the deployed functions' own variables, and where their AWS is, to `path`.
+    """Write the deployed functions' variables and the emulated AWS's settings to `path`.
 
-    How a container reaches 127.0.0.1: docs/sam-local.md.
+    docs/sam-local.md describes how a container reaches 127.0.0.1.
     """
     functions = system.client("lambda")
     aws = {

@@ -1,4 +1,4 @@
-"""What the person at the terminal sees: one line a step, its seconds, and why it failed."""
+"""Terminal output: one line per step with its duration, and the reason if it failed."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -9,19 +9,19 @@ LOG_LINES_SHOWN = 15
 
 
 class StepFailed(Exception):
-    """A step that ends the start; its text says what to do about it."""
+    """A step failed, so the start is aborted; the message states the reason and the next action."""
 
 
 def say(text: str) -> None:
-    """Print one line at once, also into a pipe."""
+    """Print one line and flush it, also into a pipe."""
     print(text, flush=True)
 
 
 @contextmanager
 def step(title: str, say: Callable[[str], None] = say) -> Iterator[Callable[[str], None]]:
-    """Say `title` and the seconds the block took, or that it failed; the error goes on.
+    """Print `title` and the seconds that the block took, or that it failed; re-raises the error.
 
-    Gives a function that adds a remark to the line.
+    Yields a function that adds a remark to the line.
     """
     began = time.monotonic()
     remarks: list[str] = []
@@ -35,7 +35,7 @@ def step(title: str, say: Callable[[str], None] = say) -> Iterator[Callable[[str
 
 
 def failed(reason: str, log: Path) -> StepFailed:
-    """The error for a program that went wrong: the reason, its log's last lines, and the log."""
+    """Return the error for a failed program: the reason, the last lines of its log, and its path."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     shown = "\n".join(f"    {line}" for line in lines[-LOG_LINES_SHOWN:])
-    return StepFailed(f"{reason}\n{shown}\n  the whole log: {log}")
+    return StepFailed(f"{reason}\n{shown}\n  complete log: {log}")

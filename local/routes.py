@@ -1,9 +1,9 @@
-"""Routes and CORS of the HTTP API, which the emulator does not take from CloudFormation.
+"""Creates the HTTP API's routes and CORS, which the emulator does not create from CloudFormation.
 
-AWS makes them from the OpenAPI body that SAM writes into the processed template; this makes the
-routes from the same body, so nothing about them is said a second time. CORS depends on a parameter,
-and of those the emulator gives SAM only the defaults, so that is taken from what was deployed. The
-bucket's CORS the emulator takes from the template itself.
+AWS creates them from the OpenAPI body that SAM writes into the processed template. This module creates
+the routes from the same body, so that they are defined once. CORS depends on a parameter, and the
+emulator passes only the parameters' defaults to SAM; therefore CORS is read from the original template
+and the deployed parameters. The emulator does create the bucket's CORS from the template.
 """
 
 from collections.abc import Iterator
@@ -29,12 +29,12 @@ METHODS = (
 CATCH_ALL = ("$default", "ANY /{proxy+}")
 
 
-def mend(cloud: Cloud, stack: Stack) -> str | None:
-    """Give the API the routes and CORS its template describes; returns where OPTIONS is answered.
+def configure(cloud: Cloud, stack: Stack) -> str | None:
+    """Create the routes and CORS of the template; returns the URL that handles OPTIONS requests.
 
-    None is the API itself: with CORS, a gateway answers preflights and asks no function. Without,
-    OPTIONS is a method as any other, but the emulated gateway refuses it, so this is the URL of
-    the function behind the route that takes it.
+    None means the API itself: with CORS, API Gateway responds to preflight requests without a function.
+    Without CORS, OPTIONS is an ordinary method, but the emulated API Gateway rejects it; so the URL is
+    that of the function behind the route that matches it.
     """
     gateway = cloud.client("apigatewayv2")
     body = _api(read_template(cloud, "Processed"))["Body"]
@@ -49,30 +49,30 @@ def mend(cloud: Cloud, stack: Stack) -> str | None:
     if allowed := cors(read_template(cloud, "Original")):
         gateway.update_api(ApiId=stack.api_id, CorsConfiguration=allowed)
         return None
-    taking = [function for key, function in routes(body) if key in CATCH_ALL]
-    return function_url(cloud, taking[0]) if taking else None
+    catch_all = [function for key, function in routes(body) if key in CATCH_ALL]
+    return function_url(cloud, catch_all[0]) if catch_all else None
 
 
 def routes(body: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Each route key (`POST /v1/tasks`) of an OpenAPI body, with its function's logical id."""
+    """Yield each route key (`POST /v1/tasks`) of an OpenAPI body with its function's logical id."""
     for path, methods in body.get("paths", {}).items():
         for method, operation in methods.items():
             if method.lower() not in METHODS:
                 continue
-            verb = "ANY" if method.startswith("x-") else method.upper()
-            key = path if path == "$default" else f"{verb} {path}"
+            http_method = "ANY" if method.startswith("x-") else method.upper()
+            key = path if path == "$default" else f"{http_method} {path}"
             yield key, _function(operation["x-amazon-apigateway-integration"]["uri"])
 
 
 def cors(template: Template) -> dict[str, Any]:
-    """What the API allows pages of other origins; {} for nothing."""
-    said = {"cors": _api(template).get("CorsConfiguration", {})}
-    allowed: dict[str, Any] = resolve(template, said).get("cors", {})
+    """Return the API's CORS configuration; {} if it has none."""
+    properties = {"cors": _api(template).get("CorsConfiguration", {})}
+    allowed: dict[str, Any] = resolve(template, properties).get("cors", {})
     return allowed
 
 
 def read_template(cloud: Cloud, stage: str) -> Template:
-    """The stack's template, `Original` or `Processed` by SAM, with its parameters."""
+    """Return the stack's template, `Original` or `Processed` by SAM, with its parameters."""
     formation = cloud.client("cloudformation")
     body = formation.get_template(StackName=NAME, TemplateStage=stage)["TemplateBody"]
     document = yaml.safe_load(body) if isinstance(body, str) else body
@@ -82,7 +82,7 @@ def read_template(cloud: Cloud, stage: str) -> Template:
 
 
 def function_url(cloud: Cloud, function: str) -> str:
-    """Where a function gets requests in the shape in which an HTTP API passes them on."""
+    """Create a function URL, which invokes the function with the same event format as an HTTP API."""
     name, functions = _physical_name(cloud, function), cloud.client("lambda")
     functions.add_permission(
         FunctionName=name,
@@ -107,10 +107,10 @@ def _function(uri: Any) -> str:
 
 
 def _integration(cloud: Cloud, stack: Stack, function: str) -> str:
-    name = _physical_name(cloud, function)  # of an alias this is its ARN, of a function its name
+    name = _physical_name(cloud, function)  # the ARN of an alias, or the name of a function
     if not name.startswith("arn:"):
-        told = cloud.client("lambda").get_function(FunctionName=name)
-        name = told["Configuration"]["FunctionArn"]
+        found = cloud.client("lambda").get_function(FunctionName=name)
+        name = found["Configuration"]["FunctionArn"]
     created = cloud.client("apigatewayv2").create_integration(
         ApiId=stack.api_id,
         IntegrationType="AWS_PROXY",

@@ -1,4 +1,4 @@
-"""One sample task, submitted and followed as a user would, and what to try next."""
+"""Submits one sample task and polls it as a caller would; lists commands to try next."""
 
 import time
 import uuid
@@ -12,7 +12,7 @@ from local.progress import StepFailed, say
 from local.stack import NAME
 from local.system import System
 
-PATIENCE_S = 900  # congested, PoYo takes minutes
+TIMEOUT_S = 900  # PoYo takes minutes when it is congested
 POLL_S = 0.25
 PROMPT = "A lighthouse at dusk, its lamp just lit, gulls asleep on the rail"
 BODY = {
@@ -27,22 +27,22 @@ BODY = {
 
 
 def run(system: System, image: Path) -> None:
-    """Submit the sample, say each status with its time, keep the file; raises StepFailed."""
+    """Submit the sample, print each status with its time, save the file; raises StepFailed."""
     with requests.Session() as session:
-        session.trust_env = False  # a proxy has no business between two programs here
+        session.trust_env = False  # both programs run on this machine: use no proxy
         session.headers["Authorization"] = f"Bearer {system.api_key}"
-        task = _follow(session, system, _submit(session, system))
+        task = _poll(session, system, _submit(session, system))
         if task["status"] != "finished":
             raise StepFailed(f"the sample task ended as {task['status']}: {task['error']}")
-        answer = session.get(f"{system.url}/v1/tasks/{task['task_id']}/files/0", timeout=30)
-        _expect(answer, requests.codes.ok)
-    image.write_bytes(answer.content)
+        response = session.get(f"{system.url}/v1/tasks/{task['task_id']}/files/0", timeout=30)
+        _expect(response, requests.codes.ok)
+    image.write_bytes(response.content)
     say(f"    in S3        s3://{system.outputs['ImagesBucketName']}/{_key(system, task)}")
-    say(f"    downloaded   {image}  ({len(answer.content):,} bytes)")
+    say(f"    downloaded   {image}  ({len(response.content):,} bytes)")
 
 
-def hints(system: System) -> str:
-    """The lines a newcomer types next."""
+def next_commands(system: System) -> str:
+    """Return example commands for the running system."""
     task = (
         '{"model":"gpt-image-2","input":{"prompt":"A paper boat","size":"1:1","resolution":"1K"}}'
     )
@@ -56,44 +56,44 @@ def hints(system: System) -> str:
     curl {auth} {system.url}/v1/tasks/TASK_ID
     curl -L -o image.png {auth} {system.url}/v1/tasks/TASK_ID/files/0
 
-  look inside (stack {NAME}; any AWS tool, keys test/test)
+  inspect the stack {NAME} (with any AWS tool, keys test/test)
     {aws} s3 ls --recursive s3://{system.outputs["ImagesBucketName"]}
     {aws} dynamodb scan --table-name {system.outputs["TasksTableName"]}
     {aws} logs tail {_logs(system, "WorkerFunctionName")}
-    logs of what runs here: {system.processes.logs}
+    logs of the programs on this machine: {system.processes.logs}
 """
 
 
 def _submit(session: requests.Session, system: System) -> dict[str, Any]:
     say(f"\n  a sample task: {PROMPT!r}")
     headers = {"Idempotency-Key": f"sample-{uuid.uuid4()}"}
-    answer = session.post(f"{system.url}/v1/tasks", json=BODY, headers=headers, timeout=30)
-    return _expect(answer, requests.codes.accepted)
+    response = session.post(f"{system.url}/v1/tasks", json=BODY, headers=headers, timeout=30)
+    return _expect(response, requests.codes.accepted)
 
 
-def _follow(session: requests.Session, system: System, task: dict[str, Any]) -> dict[str, Any]:
+def _poll(session: requests.Session, system: System, task: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
     shown = None
     while True:
-        spent = time.monotonic() - began
+        elapsed = time.monotonic() - began
         if task["status"] != shown:
             shown = task["status"]
-            say(f"    {spent:5.1f} s      {task['task_id']}  {shown}")
+            say(f"    {elapsed:5.1f} s      {task['task_id']}  {shown}")
         if shown in ("finished", "failed"):
             return task
-        if spent > PATIENCE_S:
-            raise StepFailed(f"the sample task is still {shown} after {spent:.0f} s")
+        if elapsed > TIMEOUT_S:
+            raise StepFailed(f"the sample task is still {shown} after {elapsed:.0f} s")
         time.sleep(POLL_S)
-        answer = session.get(f"{system.url}/v1/tasks/{task['task_id']}", timeout=30)
-        task = _expect(answer, requests.codes.ok)
+        response = session.get(f"{system.url}/v1/tasks/{task['task_id']}", timeout=30)
+        task = _expect(response, requests.codes.ok)
 
 
-def _expect(answer: requests.Response, status: int) -> dict[str, Any]:
-    if answer.status_code != status:
-        asked = f"{answer.request.method} {answer.url}"
-        raise StepFailed(f"{asked} answered {answer.status_code}: {answer.text[:500]}")
-    is_json = "json" in answer.headers.get("Content-Type", "")
-    body: dict[str, Any] = answer.json() if is_json else {}
+def _expect(response: requests.Response, status: int) -> dict[str, Any]:
+    if response.status_code != status:
+        request = f"{response.request.method} {response.url}"
+        raise StepFailed(f"{request} returned {response.status_code}: {response.text[:500]}")
+    is_json = "json" in response.headers.get("Content-Type", "")
+    body: dict[str, Any] = response.json() if is_json else {}
     return body
 
 
@@ -101,7 +101,7 @@ def _key(system: System, task: dict[str, Any]) -> str:
     listed = system.client("s3").list_objects_v2(Bucket=system.outputs["ImagesBucketName"])
     keys = [item["Key"] for item in listed.get("Contents", []) if task["task_id"] in item["Key"]]
     if not keys:
-        raise StepFailed(f"the task says finished, but no object in S3 is named {task['task_id']}")
+        raise StepFailed(f"the task is finished, but S3 has no object for {task['task_id']}")
     return str(keys[0])
 
 

@@ -1,4 +1,4 @@
-"""The stack `imagetasks`, deployed from the repository's template as anybody would deploy it."""
+"""Deploys the stack `imagetasks` from the repository's template, with `sam deploy`."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ CALLBACK_KEYS = {"current": "k1", "k1": "local-callback-key-not-a-secret"}
 
 @dataclass(frozen=True)
 class Stack:
-    """What was deployed: its outputs by name, and where its HTTP API answers in the emulator."""
+    """The deployed stack: its outputs by name, and the URL of its HTTP API in the emulator."""
 
     outputs: dict[str, str]
     api_id: str
@@ -26,9 +26,9 @@ class Stack:
 def deploy(
     processes: Processes, cloud: Cloud, settings: Settings, template: Path = build.TEMPLATE
 ) -> Stack:
-    """Run `sam deploy` of a built template; raises StepFailed with its last lines.
+    """Run `sam deploy` for a built template; raises StepFailed with its last lines.
 
-    Of a stack that is there it makes an update: its routes stay, its numbers want `mend_numbers`.
+    An existing stack is updated: its routes remain, but `restore_concurrency` has to be called again.
     """
     overrides = [f'{name}="{value}"' for name, value in parameters(settings).items()]
     command = [
@@ -48,25 +48,25 @@ def deploy(
 
 
 def parameters(settings: Settings) -> dict[str, str]:
-    """The template's parameters that differ from its defaults on this machine."""
+    """Return the template's parameters that differ from their defaults on this machine."""
     values = {
         "Architecture": build.architecture(),
         "PoyoBaseUrl": settings.poyo_base_url,
         "PublicUrl": settings.public_url,
-        "FirstPollSeconds": str(settings.first_look_seconds),
-        "SavedQueries": "false",  # a kind of resource that the emulator does not have
+        "FirstPollSeconds": str(settings.first_poll_seconds),
+        "SavedQueries": "false",  # the emulator does not support this resource type
     }
-    if settings.callback_hosts:
-        values["NotificationHosts"] = settings.callback_hosts
+    if settings.notification_hosts:
+        values["NotificationHosts"] = settings.notification_hosts
     if settings.cors_origins:
         values["CorsOrigins"] = settings.cors_origins
-    if settings.file_hosts is not None:
-        values["DownloadHosts"] = settings.file_hosts
+    if settings.download_hosts is not None:
+        values["DownloadHosts"] = settings.download_hosts
     return values
 
 
 def read(cloud: Cloud) -> Stack:
-    """The deployed stack as CloudFormation tells it."""
+    """Read the deployed stack from CloudFormation."""
     formation = cloud.client("cloudformation")
     described = formation.describe_stacks(StackName=NAME)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
@@ -75,19 +75,21 @@ def read(cloud: Cloud) -> Stack:
     return Stack(outputs, api_id, f"{cloud.url}/_aws/execute-api/{api_id}/$default")
 
 
-def mend_numbers(cloud: Cloud) -> None:
-    """Say a queue's concurrency again as a number: the emulator keeps what a parameter gives as the
-    text it is, and then its poller fails."""
+def restore_concurrency(cloud: Cloud) -> None:
+    """Set the maximum concurrency of every event source again, as a number.
+
+    The emulator stores the value of a template parameter as text, and then its SQS poller fails.
+    """
     functions = cloud.client("lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
-        most = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-        if most is not None:
-            scaling = {"MaximumConcurrency": int(most)}
+        maximum = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
+        if maximum is not None:
+            scaling = {"MaximumConcurrency": int(maximum)}
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
 def put_keys(cloud: Cloud, stack: Stack, settings: Settings) -> None:
-    """Fill the two secrets, which the template creates without a value worth having."""
+    """Write the two secrets, which the template creates with placeholder values."""
     fingerprint = hashlib.sha256(settings.api_key.encode()).hexdigest()
     api = {"poyo_api_key": settings.poyo_api_key, "server_keys": {"default": fingerprint}}
     secrets = cloud.client("secretsmanager")

@@ -1,4 +1,4 @@
-"""Everything running: what `make run` shows and what the tests of the deployed stack use."""
+"""Starts the whole system, for `make run` and for the tests of the deployed stack."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from local import build, cloud, progress, routes, stack
-from local.cloud import Cloud, answers
+from local.cloud import Cloud, responds
 from local.processes import Process, Processes, wait_for
 from local.settings import Settings, check_ports_free
 from local.stack import Stack
 
-ANSWER_TIMEOUT_S = 90  # usually three seconds; patience is for a machine that is busy
+START_TIMEOUT_S = 90  # usually three seconds; more on a busy machine
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,22 @@ class System:
 
     @property
     def url(self) -> str:
-        """Where users talk to it."""
+        """The URL of the API for callers."""
         return self.settings.url
 
     @property
     def cloud_url(self) -> str:
-        """Where the emulated AWS answers."""
+        """The URL of the emulated AWS."""
         return self.settings.cloud_url
 
     @property
     def poyo_url(self) -> str:
-        """The PoYo it asks."""
+        """The base URL of the PoYo in use."""
         return self.settings.poyo_base_url
 
     @property
     def api_key(self) -> str:
-        """The server key that callers send."""
+        """The API key that callers send."""
         return self.settings.api_key
 
     @property
@@ -51,7 +51,7 @@ class System:
         return self.stack.outputs
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulated AWS."""
+        """Return a boto3 client for the emulated AWS."""
         return self.cloud.client(service)
 
 
@@ -63,10 +63,10 @@ def running(
     say: Callable[[str], None] = progress.say,
     simulator: tuple[str, ...] = (),
 ) -> Iterator[System]:
-    """Start everything, logs under `state`/logs, and end all of it with the block.
+    """Run the system while the block runs; its logs are under `state`/logs.
 
-    `simulator` are further arguments for the simulated PoYo. Raises BadSetting before anything
-    is started when a port is taken, StepFailed when a step goes wrong.
+    `simulator` holds more arguments for the simulated PoYo. Raises BadSetting if a port is in use,
+    before it starts anything, and StepFailed if a step fails.
     """
     check_ports_free(settings)
     processes = Processes(state / "logs")
@@ -95,29 +95,32 @@ def _start(
     if settings.simulated:
         with progress.step(f"simulated PoYo on {settings.poyo_base_url}", say):
             arguments = ("--port", f"{settings.poyo_port}", "--key", settings.poyo_api_key)
-            poyo = _module(processes, "poyo", environ, *arguments, *simulator)
-            _answers(f"{settings.poyo_base_url}/control/health", poyo)
+            poyo = _start_module(processes, "poyo_simulator", environ, *arguments, *simulator)
+            _wait_until_ready(f"{settings.poyo_base_url}/control/health", poyo)
     with progress.step("sam build", say) as remark:
         if not build.ensure(processes, environ):
             remark("sources unchanged")
-    with progress.step("sam deploy", say), build.held():
+    with progress.step("sam deploy", say), build.read_lock():
         deployed = stack.deploy(processes, emulated, settings)
     with progress.step("routes, CORS and keys", say):
-        options_url = routes.mend(emulated, deployed)
-        stack.mend_numbers(emulated)
+        options_url = routes.configure(emulated, deployed)
+        stack.restore_concurrency(emulated)
         stack.put_keys(emulated, deployed, settings)
-    with progress.step(f"front on {settings.url}", say):
+    with progress.step(f"gateway on {settings.url}", say):
         arguments = ("--port", f"{settings.port}", "--api", deployed.api_url)
-        further = ("--options", options_url) if options_url else ()
-        front = _module(processes, "front", environ, *arguments, *further)
-        _answers(f"{settings.url}/health", front)
+        options = ("--options", options_url) if options_url else ()
+        gateway = _start_module(processes, "gateway", environ, *arguments, *options)
+        _wait_until_ready(f"{settings.url}/health", gateway)
     return System(settings, emulated, deployed, processes)
 
 
-def _module(processes: Processes, name: str, environ: dict[str, str], *arguments: str) -> Process:
+def _start_module(
+    processes: Processes, name: str, environ: dict[str, str], *arguments: str
+) -> Process:
+    """Start `local.NAME` as a process with the same name."""
     python = [sys.executable, "-u", "-m", f"local.{name}"]
     return processes.start(name, [*python, *arguments], environ)
 
 
-def _answers(url: str, process: Process) -> None:
-    wait_for(lambda: answers(url), process, ANSWER_TIMEOUT_S)
+def _wait_until_ready(url: str, process: Process) -> None:
+    wait_for(lambda: responds(url), process, START_TIMEOUT_S)

@@ -1,8 +1,8 @@
-"""`python -m local.translate [Name=value ...]`: what CloudFormation gets to see of template.yaml.
+"""`python -m local.translate [Name=value ...]`: prints template.yaml as plain CloudFormation.
 
-SAM's own translator turns `AWS::Serverless::*` into plain resources, as AWS does at each deployment,
-so that tools which know CloudFormation alone can review roles, routes and event sources, too. Runs in
-the cloud environment. Parameters named on the command line replace the template's defaults.
+SAM's own translator turns `AWS::Serverless::*` into plain resources, as AWS does at each deployment, so
+that tools without SAM support can review roles, routes and event sources too. Runs in the cloud
+environment. Parameters on the command line replace the template's defaults.
 """
 
 import json
@@ -20,7 +20,7 @@ REGION = "eu-west-1"
 
 Template = dict[str, Any]
 
-# Code lies in a bucket by the time CloudFormation looks; which one says nothing about the template.
+# `sam package` replaces local code with its place in a bucket; which bucket does not matter here.
 _PACKAGED = {
     "AWS::Serverless::Function": ("CodeUri", "s3://packaged/functions.zip"),
     "AWS::Serverless::LayerVersion": ("ContentUri", "s3://packaged/layer.zip"),
@@ -28,19 +28,21 @@ _PACKAGED = {
 
 
 class UnknownParameter(Exception):
-    """A parameter was given that the template does not have."""
+    """The template does not have the given parameter."""
 
 
 class _NoManagedPolicies:
-    """The template writes each statement out; naming a managed policy would need an account."""
+    """An empty list: the template uses no managed policies, and loading them needs an account."""
 
     def load(self) -> dict[str, str]:
         return {}
 
 
 def main(arguments: list[str]) -> int:
-    """Print the translated template; 1 and the reasons when SAM refuses it."""
-    os.environ["AWS_DEFAULT_REGION"] = REGION  # the translator asks boto3 and calls nobody
+    """Print the translated template; returns 1 and prints the reasons if SAM rejects it."""
+    os.environ["AWS_DEFAULT_REGION"] = (
+        REGION  # the translator reads it through boto3; it sends no request
+    )
     try:
         given = dict(argument.split("=", 1) for argument in arguments)
         print(json.dumps(translated(TEMPLATE.read_text(), given), indent=1))
@@ -55,33 +57,35 @@ def main(arguments: list[str]) -> int:
 
 
 def translated(text: str, given: dict[str, str]) -> Template:
-    """The plain CloudFormation of a SAM template with these values for its parameters."""
+    """Return the plain CloudFormation of a SAM template with these parameter values."""
     template = packaged(yaml_parse(text))
     for name, value in given.items():
         if name not in template["Parameters"]:
             raise UnknownParameter(f"the template has no parameter {name}")
         template["Parameters"][name]["Default"] = value
     resources = template["Resources"].items()
-    notes = {name: resource["Metadata"] for name, resource in resources if "Metadata" in resource}
-    return annotated(transform(template, {}, _NoManagedPolicies()), notes)
+    metadata = {
+        name: resource["Metadata"] for name, resource in resources if "Metadata" in resource
+    }
+    return annotated(transform(template, {}, _NoManagedPolicies()), metadata)
 
 
-def annotated(template: Template, notes: dict[str, Any]) -> Template:
-    """What SAM makes of a resource (its role, its stage) keeps the notes written beside that resource."""
+def annotated(template: Template, metadata: dict[str, Any]) -> Template:
+    """Copy each resource's Metadata to the resources that SAM derived from it (role, stage)."""
     for name, resource in template["Resources"].items():
-        origins = [origin for origin in notes if name.startswith(origin)]
+        origins = [origin for origin in metadata if name.startswith(origin)]
         if origins:
-            resource["Metadata"] = notes[max(origins, key=len)]
+            resource["Metadata"] = metadata[max(origins, key=len)]
     return template
 
 
 def packaged(template: Template) -> Template:
-    """The template as `sam package` leaves it: code named by its place in a bucket."""
+    """Return the template as `sam package` writes it: with code as a place in a bucket."""
     template["Globals"]["Function"].pop("CodeUri", None)
     for resource in template["Resources"].values():
         if resource["Type"] in _PACKAGED:
-            name, place = _PACKAGED[resource["Type"]]
-            resource["Properties"][name] = place
+            name, uri = _PACKAGED[resource["Type"]]
+            resource["Properties"][name] = uri
     return template
 
 

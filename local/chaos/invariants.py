@@ -11,7 +11,7 @@ FEWEST_DOUBLED = 10  # an average over fewer says more of the sweep's minute tha
 FAILED_UPSTREAM = ("upstream", "moderated")
 SOFT = ("unconfirmed", "timed_out", "result_expired")  # these ends may improve
 REFUSED = {kind.name for kind in FAULTY if kind.ends == "unavailable"}
-ON_THE_WAY = ("api", "webhook", "front")  # whose death a caller notices
+ON_THE_WAY = ("api", "webhook", "gateway")  # whose death a caller notices
 
 
 @dataclass(frozen=True)

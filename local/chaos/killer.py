@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from local.chaos.run import ANSWER_S, Kill, Run
-from local.cloud import Cloud, answers
+from local.cloud import Cloud, responds
 from local.processes import Process, wait_for
 
 # How often each is aimed at; the sweep and the webhook are short and seldom hit at work.
@@ -68,7 +68,7 @@ class Havoc:
         return found
 
     def _restart_front(self) -> None:
-        front, system = self._of("front"), self._run.system
+        front, system = self._of("gateway"), self._run.system
         began = time.monotonic()
         front.popen.kill()
         front.popen.wait()
@@ -76,9 +76,9 @@ class Havoc:
         environ = Cloud(system.cloud_url).environment()
         program = [sys.executable, "-u", "-m", "local.gateway"]
         where = ["--port", str(system.settings.port), "--api", system.stack.api_url]
-        started = system.processes.start("front", [*program, *where], environ)
-        wait_for(lambda: answers(f"{system.url}/health"), started, ANSWER_S)
-        self._run.kills.append(Kill("front", began, time.monotonic()))
+        started = system.processes.start("gateway", [*program, *where], environ)
+        wait_for(lambda: responds(f"{system.url}/health"), started, ANSWER_S)
+        self._run.kills.append(Kill("gateway", began, time.monotonic()))
 
     def _of(self, name: str) -> Process:
         return next(each for each in self._run.system.processes.started if each.name == name)

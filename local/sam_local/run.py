@@ -54,7 +54,7 @@ def both(system: System, docker_host: str, say: Callable[[str], None] = say) -> 
     variables = scratch / "env.json"  # not events/env.json, which belongs to `make run`
     invoke.write_environment(system, variables)
     event_sequence.hold_still(system)
-    with build.held():
+    with build.read_lock():
         local = _tell(system, Local(system, docker_host, variables), "sam local invoke", say)
         deployed = _tell(system, Deployed(system), "deployed functions", say)
     return [Pair(*pair) for pair in zip(deployed, local, strict=True)]

@@ -93,7 +93,7 @@ class Deployed:
         template.write_text(text)
         system = self.system
         stack.deploy(system.processes, system.cloud, system.settings, template)
-        stack.mend_numbers(system.cloud)
+        stack.restore_concurrency(system.cloud)
 
     def versions(self) -> dict[str, str]:
         """Which version of each function its alias stands for."""
@@ -194,7 +194,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """Deployed from nothing, with a PoYo that takes its time."""
     state = tmp_path_factory.mktemp("deploys")
     with running(from_environment(environment()), state, simulator=SLOW) as system:
-        with build.held():
+        with build.read_lock():
             shutil.copytree(build.ARTEFACT, state / "built")
         yield Deployed(system, state / "built")
 

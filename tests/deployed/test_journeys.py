@@ -232,7 +232,7 @@ def test_another_poyo_is_used_by_setting_its_address_and_key(
         journey.ended(task_id)
 
         journey.assert_kept_once(task_id)
-        assert {process.name for process in system.processes.started} == {"ministack", "front"}
+        assert {process.name for process in system.processes.started} == {"ministack", "gateway"}
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def emulator(
     ]
     base = f"http://127.0.0.1:{invoke}"
     try:
-        with build.held():
+        with build.read_lock():
             environ = variables(stack, door, [build.ARTEFACT / layer / "python", runtime])
             process = processes.start("emulator", command, environ)
             wait_for(lambda: listens(base), process, timeout_s=10)

@@ -13,8 +13,8 @@ from local.chaos.invariants import SOFT, judge
 from local.chaos.observations import Evidence, leaks
 from local.chaos.run import Answer, Kill, Options, Placed, Run
 from local.chaos.scenarios import FAULTY, FINISHED, PLAIN, mix
-from local.poyo_simulator.prompt_marks import parse_marks
 from local.poyo_simulator.faults import FAULTS
+from local.poyo_simulator.prompt_marks import parse_marks
 from local.system import System
 
 

@@ -1,4 +1,4 @@
-"""Routes and CORS worked out from a template, and where OPTIONS is answered."""
+"""The routes and the CORS that are read from a template, and the URL that handles OPTIONS."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ def template(**parameters: str) -> Template:
     return Template(DOCUMENT, parameters)
 
 
-def test_every_route_names_its_function() -> None:
+def test_every_route_has_its_function() -> None:
     assert list(routes(BODY)) == [
         ("POST /v1/tasks", "ApiFunction"),
         ("ANY /{proxy+}", "OtherFunction"),
@@ -55,7 +55,7 @@ def test_cors_follows_the_parameter() -> None:
     assert allowed == {"AllowOrigins": ["https://a.example", "https://b.example"], "MaxAge": 600}
 
 
-def test_cors_that_a_condition_leaves_out_is_none() -> None:
+def test_cors_removed_by_a_condition_is_empty() -> None:
     assert cors(template(CorsOrigins="")) == {}
     assert cors(Template({"Resources": {"HttpApi": {}}}, {})) == {}
 
@@ -75,21 +75,23 @@ def test_lists_are_joined() -> None:
         ({"Condition": "HasCors"}, False),
     ],
 )
-def test_conditions_hold_as_cloudformation_says(condition: dict[str, Any], true: bool) -> None:
+def test_conditions_evaluate_as_in_cloudformation(condition: dict[str, Any], true: bool) -> None:
     assert holds(template(Stage="prod", CorsOrigins=""), condition) is true
 
 
-def test_what_is_not_understood_is_an_error_not_a_guess() -> None:
+def test_an_unsupported_function_or_reference_is_an_error() -> None:
     with pytest.raises(KeyError):
         resolve(template(), {"Ref": "SomeResource"})
     with pytest.raises(ValueError, match="not a condition"):
         holds(template(), {"Fn::Contains": ["a", "b"]})
 
 
-def test_a_function_answers_options_where_the_gateway_would_not_ask_it(stack: System) -> None:
+def test_the_function_url_handles_options_requests(stack: System) -> None:
     url = function_url(stack.cloud, "ApiFunction")
 
-    answer = requests.options(f"{url}/v1/tasks", headers={"Authorization": "Bearer x"}, timeout=30)
+    response = requests.options(
+        f"{url}/v1/tasks", headers={"Authorization": "Bearer x"}, timeout=30
+    )
 
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.json()["status"] == answer.status_code == 405
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.json()["status"] == response.status_code == 405

@@ -1,4 +1,4 @@
-"""`python -m local`, as `make run` starts it."""
+"""`python -m local`, as `make run` starts it: settings, the sample task, and clean exits."""
 
 import os
 import queue
@@ -39,7 +39,7 @@ def run(**further: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def read_until(process: subprocess.Popen[str], pattern: str) -> str:
-    """What it printed up to the first line with `pattern` in it."""
+    """Return the output up to the first line that contains `pattern`."""
     assert process.stdout
     lines: queue.Queue[str] = queue.Queue()
     threading.Thread(target=_pump, args=(process.stdout, lines), daemon=True).start()
@@ -49,7 +49,7 @@ def read_until(process: subprocess.Popen[str], pattern: str) -> str:
         try:
             printed += lines.get(timeout=deadline - time.monotonic())
         except (queue.Empty, ValueError):
-            pytest.fail(f"it stopped talking:\n{printed}")
+            pytest.fail(f"no more output:\n{printed}")
     return printed
 
 
@@ -59,7 +59,7 @@ def _pump(stream: IO[str], lines: "queue.Queue[str]") -> None:
 
 
 def parents() -> dict[int, int]:
-    """Every living process with its parent's id; what only waits to be reaped is dead."""
+    """Return the parent of every running process; a zombie does not count as running."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -88,7 +88,7 @@ def assert_all_gone(pids: set[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "says"),
+    ("name", "value", "message"),
     [
         ("PORT", "eighty", "allowed: 1 to 65535"),
         ("CLOUD_PORT", "70000", "allowed: 1 to 65535"),
@@ -100,31 +100,31 @@ def assert_all_gone(pids: set[int]) -> None:
         ("DEMO", "yes", "allowed: 0 or 1"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_named_and_nothing_is_started(
-    name: str, value: str, says: str
+def test_an_invalid_setting_is_reported_before_anything_starts(
+    name: str, value: str, message: str
 ) -> None:
     with run(**{name: value}) as process:
-        printed, complained = process.communicate(timeout=END_TIMEOUT_S)
+        printed, errors = process.communicate(timeout=END_TIMEOUT_S)
 
     assert process.returncode == 2
-    assert name in complained
-    assert says in complained
+    assert name in errors
+    assert message in errors
     assert printed == ""
 
 
 @pytest.mark.parametrize("name", ["PORT", "CLOUD_PORT", "POYO_PORT"])
-def test_a_port_in_use_is_said_by_name_and_number_before_anything_is_started(name: str) -> None:
+def test_a_port_in_use_is_reported_by_name_and_number_before_anything_starts(name: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with run(**{name: port}) as process:
-            printed, complained = process.communicate(timeout=END_TIMEOUT_S)
+            printed, errors = process.communicate(timeout=END_TIMEOUT_S)
 
     assert process.returncode == 2
-    assert f"{name}: port {port} " in complained
+    assert f"{name}: port {port} " in errors
     assert " s" not in printed.removeprefix("imagetasks")
 
 
-def test_it_shows_a_finished_sample_and_ctrl_c_leaves_no_process() -> None:
+def test_it_finishes_the_sample_task_and_ctrl_c_leaves_no_process() -> None:
     with run(DEMO="1") as process:
         printed = read_until(process, "ready: http://127.0.0.1:")
         family = descendants(process.pid)
@@ -139,11 +139,11 @@ def test_it_shows_a_finished_sample_and_ctrl_c_leaves_no_process() -> None:
     image = re.search(r"downloaded\s+(\S+)", printed)
     assert image
     assert Path(image[1]).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert len(family) >= 4  # the emulator, a function in it, the simulator, the front
+    assert len(family) >= 4  # the emulator, a function in it, the simulator, the gateway
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_however_it_ends_in_the_middle_of_the_start_it_leaves_no_process(
+def test_a_signal_during_the_start_leaves_no_process(
     number: signal.Signals,
 ) -> None:
     with run() as process:
@@ -156,7 +156,7 @@ def test_however_it_ends_in_the_middle_of_the_start_it_leaves_no_process(
         assert_all_gone(family)
 
 
-def test_an_end_is_not_disturbed_by_impatience() -> None:
+def test_repeated_ctrl_c_does_not_interrupt_the_clean_up() -> None:
     with run() as process:
         read_until(process, "MiniStack")
         family = descendants(process.pid)

@@ -1,22 +1,24 @@
-"""Settings of `make run`, read and checked."""
+"""The settings of `make run`: defaults, validation, and agreement with the template."""
 
 import re
 from pathlib import Path
 
 import pytest
 
-from local.settings import BadSetting, from_environment, read_env_file
+from local.env_file import read_env_file
+from local.setting_parsers import BadSetting
+from local.settings import from_environment
 from local.stack import parameters
 from tests.support.environment import template
 
 
-def test_nothing_has_to_be_set() -> None:
+def test_every_setting_has_a_default() -> None:
     settings = from_environment({})
 
     assert settings.url == "http://127.0.0.1:8787"
     assert settings.public_url == settings.url
     assert settings.poyo_base_url == "http://127.0.0.1:8790"
-    assert settings.file_hosts == "http://127.0.0.1:8790,http://localhost:8790"
+    assert settings.download_hosts == "http://127.0.0.1:8790,http://localhost:8790"
     assert settings.simulated
     assert settings.demo
 
@@ -25,31 +27,31 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert from_environment({"PORT": "", "POYO_BASE_URL": " "}) == from_environment({})
 
 
-def test_the_real_poyo_leaves_the_file_hosts_to_the_template() -> None:
+def test_the_real_poyo_uses_the_templates_download_hosts() -> None:
     upstream = {"POYO_BASE_URL": "https://api.poyo.example/", "POYO_API_KEY": "sk-x"}
 
     settings = from_environment(upstream)
 
     assert settings.poyo_base_url == "https://api.poyo.example"
-    assert settings.file_hosts is None
+    assert settings.download_hosts is None
     assert not settings.simulated
-    assert not settings.upstream_is_here
+    assert not settings.upstream_is_local
 
 
-def test_another_poyo_on_this_machine_may_serve_its_own_files() -> None:
+def test_files_may_be_downloaded_from_another_poyo_on_this_machine() -> None:
     upstream = {"POYO_BASE_URL": "http://localhost:9000", "POYO_API_KEY": "sk-x"}
 
     settings = from_environment(upstream)
 
-    assert settings.file_hosts == "http://127.0.0.1:9000,http://localhost:9000"
-    assert settings.upstream_is_here
+    assert settings.download_hosts == "http://127.0.0.1:9000,http://localhost:9000"
+    assert settings.upstream_is_local
 
 
 @pytest.mark.parametrize(
     "hosts", ["cdn.example.org", "*.poyo.ai,cdn.example.org", "http://127.0.0.1:8790"]
 )
-def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
-    assert from_environment({"DOWNLOAD_HOSTS": hosts}).file_hosts == hosts
+def test_download_hosts_may_be_names_and_origins(hosts: str) -> None:
+    assert from_environment({"DOWNLOAD_HOSTS": hosts}).download_hosts == hosts
 
 
 @pytest.mark.parametrize(
@@ -70,33 +72,35 @@ def test_file_hosts_may_be_names_and_origins(hosts: str) -> None:
         ({"API_KEY": "ключ"}, "API_KEY"),
     ],
 )
-def test_what_cannot_be_used_is_refused_by_name(given: dict[str, str], named: str) -> None:
+def test_an_invalid_setting_is_rejected_by_name(given: dict[str, str], named: str) -> None:
     with pytest.raises(BadSetting, match=f"^{named}: .*; allowed: "):
         from_environment(given)
 
 
-def test_pages_of_other_origins_are_let_in_by_the_templates_own_parameter() -> None:
+def test_cors_origins_set_the_templates_parameter() -> None:
     given = {"CORS_ORIGINS": "http://localhost:3000, https://app.example.com,"}
 
-    told = parameters(from_environment(given))
+    given_parameters = parameters(from_environment(given))
 
-    assert told["CorsOrigins"] == "http://localhost:3000,https://app.example.com"
+    assert given_parameters["CorsOrigins"] == "http://localhost:3000,https://app.example.com"
     assert "CorsOrigins" not in parameters(from_environment({}))
 
 
 @pytest.mark.parametrize(
     "hosts", ["*", "*,http://127.0.0.1:9000", "hooks.example.com,*.example.org"]
 )
-def test_callers_may_be_called_back_where_the_templates_own_parameter_says(hosts: str) -> None:
+def test_notification_hosts_set_the_templates_parameter(hosts: str) -> None:
     allowed = re.compile(template()["Parameters"]["NotificationHosts"]["AllowedPattern"])
 
-    told = parameters(from_environment({"NOTIFICATION_HOSTS": hosts.replace(",", " , ")}))
+    given_parameters = parameters(
+        from_environment({"NOTIFICATION_HOSTS": hosts.replace(",", " , ")})
+    )
 
-    assert told["NotificationHosts"] == hosts
+    assert given_parameters["NotificationHosts"] == hosts
     assert allowed.fullmatch(hosts)
 
 
-def test_unless_it_is_set_callers_are_called_back_as_the_template_has_it() -> None:
+def test_without_notification_hosts_the_templates_default_applies() -> None:
     assert "NotificationHosts" not in parameters(from_environment({}))
 
 
@@ -118,7 +122,7 @@ def test_unless_it_is_set_callers_are_called_back_as_the_template_has_it() -> No
         ("null", False),
     ],
 )
-def test_the_template_and_make_run_mean_the_same_by_an_origin(origin: str, good: bool) -> None:
+def test_the_template_and_make_run_accept_the_same_origins(origin: str, good: bool) -> None:
     pattern = re.compile(template()["Parameters"]["CorsOrigins"]["AllowedPattern"])
 
     for origins in (origin, f"https://first.example,{origin}"):
@@ -130,7 +134,7 @@ def test_the_template_and_make_run_mean_the_same_by_an_origin(origin: str, good:
             from_environment({"CORS_ORIGINS": origins})
 
 
-def test_an_env_file_is_read_as_it_is_usually_written(tmp_path: Path) -> None:
+def test_an_env_file_may_have_comments_quotes_and_export(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("# comment\n\nPORT=1000\nexport API_KEY='a=b'\n DEMO = \"0\"\n")
 
@@ -138,7 +142,7 @@ def test_an_env_file_is_read_as_it_is_usually_written(tmp_path: Path) -> None:
     assert read_env_file(tmp_path / "none") == {}
 
 
-def test_the_example_of_an_env_file_changes_nothing_when_its_lines_are_enabled() -> None:
+def test_the_lines_of_the_example_env_file_are_the_defaults() -> None:
     example = Path(__file__).parents[2].joinpath(".env.example")
     lines = [line[1:] for line in example.read_text().splitlines() if line[:2].strip("#").isupper()]
     values = dict(line.split("=", 1) for line in lines)
@@ -147,7 +151,7 @@ def test_the_example_of_an_env_file_changes_nothing_when_its_lines_are_enabled()
     settings = from_environment(values)
 
     assert upstream == {"https://api.poyo.ai", "sk-…"}
-    assert settings.file_hosts == "http://127.0.0.1:8790"
+    assert settings.download_hosts == "http://127.0.0.1:8790"
     assert values["NOTIFICATION_HOSTS"] == template()["Parameters"]["NotificationHosts"]["Default"]
     same = {
         "DOWNLOAD_HOSTS": "http://127.0.0.1:8790",
@@ -156,7 +160,7 @@ def test_the_example_of_an_env_file_changes_nothing_when_its_lines_are_enabled()
     assert settings == from_environment(same)
 
 
-def test_a_line_that_is_no_setting_is_named(tmp_path: Path) -> None:
+def test_an_invalid_line_of_an_env_file_is_reported_by_number(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("PORT=1\nPORT 2\n")
 

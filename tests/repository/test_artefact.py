@@ -36,7 +36,7 @@ METADATA = re.compile(r"METADATA|licenses/.+|(LICENSE|NOTICE|LICENCE|COPYING)(\.
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """`.aws-sam/build`, up to date with the sources, and locked against a rebuild meanwhile."""
     build.ensure(Processes(tmp_path_factory.mktemp("build")), dict(os.environ))
-    with build.held():
+    with build.read_lock():
         yield build.ARTEFACT
 
 
