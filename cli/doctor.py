@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import findings
 from cli.findings import OPERATING, Finding, Findings
 from cli.stack import CommandError, Stack, Values, argument_parser
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 
 FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
 ALARM_BY_DEAD_LETTER_QUEUE = {

@@ -15,8 +15,8 @@ from cli.stack import Values
 sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))  # makes imagetasks importable
 
 from imagetasks.errors import PoyoUnavailable
-from imagetasks.poyo import client
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo import responses
+from imagetasks.poyo.transport import HttpResponse
 
 HEALTHY_STATUSES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 SHA_256 = re.compile(r"[0-9a-f]{64}")
@@ -110,11 +110,11 @@ def balance(response: HttpResponse | str) -> Finding:
     """Whether PoYo accepts the key and the account has credits left."""
     if isinstance(response, str):
         return Finding("poyo", f"no response: {response}", "check PoyoBaseUrl and PoYo's status")
-    if client.is_unauthorized(response):
+    if responses.is_unauthorized(response):
         todo = "`python -m cli.keys poyo` with a valid one"
         return Finding("poyo", "PoYo rejects the stored key", todo)
     try:
-        credits_left = client.parse_balance(response)
+        credits_left = responses.parse_balance(response)
     except PoyoUnavailable:
         todo = "check PoyoBaseUrl, PoYo's status and the account"
         return Finding("poyo", f"PoYo responds {response.status} without a balance", todo)

@@ -104,10 +104,10 @@ OPERATIONS = (
         Success(200, "The estimate.", schemas.Quote),
     ), (*AUTHENTICATED, *BODY), ("owner",), order_request.CreateTaskRequest),
     Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "List all models, in PoYo's format", (
-        Success(200, "One page.", compat.Envelope[catalog.Page], ("ETag",)), NOT_MODIFIED,
+        Success(200, "One page.", compat.Envelope[catalog.ModelPage], ("ETag",)), NOT_MODIFIED,
     ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), public=True),
     Operation("GET", "/v1/catalog/models/{model}", "readModel", "PoYo", "Read a model, in PoYo's format", (
-        Success(200, "The model.", compat.Envelope[catalog.Model], ("ETag",)), NOT_MODIFIED,
+        Success(200, "The model.", compat.Envelope[catalog.ModelEntry], ("ETag",)), NOT_MODIFIED,
     ), (p.INTERNAL_ERROR, p.MODEL_NOT_FOUND, p.ROUTE_NOT_FOUND), ("model", "known"), public=True),
     Operation("POST", "/api/generate/submit", "submitPoyoTask", "PoYo", "Order an image, in PoYo's format", (
         Success(200, "Accepted.", SUBMITTED, ("Idempotent-Replayed?",), task_links("/data/task_id")),

@@ -16,7 +16,7 @@ KEY_DESCRIPTION = (
     "1 to 255 printable ASCII characters of your choice. The same key with the same body returns the same task;"
     " with another body it is an error (`idempotency_key_reused`)."
 )
-INTEGER_TEXT = {"type": "string", "pattern": f"^{catalog.WHOLE.pattern}$"}
+INTEGER_TEXT = {"type": "string", "pattern": f"^{catalog.INTEGER.pattern}$"}
 
 
 def matching(pattern: str) -> Schema:

@@ -28,7 +28,7 @@ NAMES: Mapping[str, str] = {
     "UploadBody": "Upload",
     "ProblemBody": "Problem",
     "FieldError": "ProblemField",
-    "Page": "ModelPage",
+    "ModelEntry": "Model",
     "SubmitBody": "PoyoAccepted",
     "Balance": "PoyoBalance",
     "ErrorDetail": "PoyoFault",

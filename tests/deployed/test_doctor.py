@@ -13,7 +13,7 @@ import pytest
 from cli import doctor, findings
 from cli.findings import Finding
 from cli.stack import CommandError, Stack
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
 from tests.conftest import free_ports
