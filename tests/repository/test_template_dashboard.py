@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from imagetasks import telemetry
+from imagetasks.aws.task_repository import WriteResult
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import StoredImage
 from imagetasks.tasks.transitions import TRANSITIONS
+from imagetasks.workflows.task_updater import log_transition
 from local.processes import ROOT
 from tests.support.fakes import task
 from tests.support.translated_template import Table, properties, resources
@@ -107,7 +109,7 @@ def logged_fields(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         key="k", content_type="image/png", bytes=1, width=1, height=1, sha256="0" * 64
     )
     ended = task(files=(kept,), reason="upstream", poyo_id="p")  # None is not logged
-    telemetry.log_transition("finish", True, ended)
+    log_transition("finish", WriteResult(True, ended))
     calls = [
         node
         for path in (ROOT / "functions").rglob("*.py")
@@ -115,8 +117,8 @@ def logged_fields(monkeypatch: pytest.MonkeyPatch) -> set[str]:
         if isinstance(node, ast.Call)
         and ast.unparse(node.func).split(".")[-1] in ("info", "warning", "alarm")
     ]
-    facts = {str(each.arg) for call in calls for each in call.keywords if each.arg}
-    return set(json.loads(line.getvalue())) | facts
+    fields = {str(each.arg) for call in calls for each in call.keywords if each.arg}
+    return set(json.loads(line.getvalue())) | fields
 
 
 # Keywords of Logs Insights, and the aliases that the queries define.
