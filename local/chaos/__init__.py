@@ -1,1 +1,1 @@
-"""`make chaos`: the whole system under load, through every fault, with its processes killed."""
+"""`make chaos`: runs the whole system under load, with every fault, and kills its processes."""

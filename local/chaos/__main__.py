@@ -1,4 +1,4 @@
-"""`make chaos`: load, faults, kill -9 and strangers; a table, and 1 if a promise was broken."""
+"""`make chaos`: load, faults, kill -9 and attacks; prints a table, exits 1 if an invariant is violated."""
 
 import argparse
 import secrets
@@ -9,21 +9,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from local.chaos import attackers, customers, drain, invariants, observations, report
-from local.chaos.killer import Havoc
-from local.chaos.run import MODES, Options, Placed, Run
-from local.chaos.scenarios import DOUBLE, PLAIN, mix
-from local.chaos.system_under_test import WEATHER, rules, scratch, system
+from local.chaos.killer import ProcessKiller
+from local.chaos.run import CALLBACK_MODES, Options, PlacedOrder, Run
+from local.chaos.scenarios import DOUBLE, PLAIN, choose
+from local.chaos.system_under_test import (
+    BACKGROUND_FAULTS,
+    fault_rules,
+    running_system,
+    temporary_state,
+)
 from local.processes import ROOT
 from local.progress import StepFailed, say, step
 from local.system import System
 
 SUBJECTS = ("lighthouse", "paper boat", "sleeping gull", "brass telescope")
-WORKERS = 4  # of the ten the template allows
-VISIBILITY_S = "15"  # a bell whose worker was killed comes back after this, not after six minutes
+WORKERS = 4  # of the ten that the template allows
+VISIBILITY_S = "15"  # the message of a killed worker is redelivered after this, not after 6 minutes
 
 
 def main() -> int:
-    """Exit status: 0 when every promise was kept, 1 when not, 2 for options that make no sense."""
+    """Exit status: 0 if every invariant holds, 1 if not or if a step failed, 2 for wrong options."""
     options = _options()
     logs = ROOT / ".local" / "run" / f"chaos-{options.callbacks}"
     try:
@@ -36,84 +41,86 @@ def main() -> int:
 
 
 def chaos(options: Options, logs: Path, *, say: Callable[[str], None] = say) -> tuple[bool, str]:
-    """One whole run: whether every promise was kept, and the table; its logs are left in `logs`."""
+    """Do one run; returns whether every invariant holds, and the table. Its logs are in `logs`."""
     began = time.monotonic()
-    with scratch(logs) as state, system(options, state) as started:
+    with temporary_state(logs) as state, running_system(options, state) as started:
         run = prepare(options, started)
-        havoc = Havoc(run)
+        killer = ProcessKiller(run)
         with step(
             f"{options.tasks} orders, seed {options.seed}, callbacks {options.callbacks}", say
         ):
-            threads = _under_load(run, havoc)
-        with step("every task to its end", say):
-            drain.settle(run, havoc.strike, say)
-            drain.ring_late(run, say)
-            drain.settle(run, havoc.strike, say)
+            threads = _load(run, killer)
+        with step("wait until every task has ended", say):
+            drain.wait_until_ended(run, killer.kill_one, say)
+            drain.send_late_callbacks(run, say)
+            drain.wait_until_ended(run, killer.kill_one, say)
         run.over.set()
         for thread in threads:
             thread.join()
-        with step("strangers at every door, then the evidence", say):
-            changed = attackers.try_all(run)
+        with step("attack every task, collect the observations", say):
+            changed = attackers.attack_all(run)
             for placed in run.orders:
                 drain.read(run, placed)
-            seen = observations.gather(run)
+            observed = observations.collect(run)
         for session in run.sessions:
             session.close()
-    judged = invariants.judge(run, seen, changed)
+    verdict = invariants.check(run, observed, changed)
     head = f"\nchaos: {options.tasks} tasks, seed {options.seed}, callbacks {options.callbacks}"
     head += f", {time.monotonic() - began:.0f} s"
-    broken = "" if judged.good else f"\n\nBROKEN\n{report.offenders(judged)}"
-    return judged.good, f"{head}\n{report.table(run, seen, judged)}{broken}"
+    violated = "" if verdict.good else f"\n\nVIOLATED\n{report.violations(verdict)}"
+    return verdict.good, f"{head}\n{report.table(run, observed, verdict)}{violated}"
 
 
 def prepare(options: Options, started: System) -> Run:
-    """A run on a system that was just started: its orders, its rules, its second customer."""
+    """Prepare a run on a system that has just started: its orders, rules and second customer."""
     canary = f"canary{secrets.token_hex(8)}"
     orders = []
-    for n, kind in enumerate(mix(options.tasks, options.seed, quick=options.quick)):
-        weather = "" if kind in (PLAIN, DOUBLE) else f" {WEATHER}"
-        prompt = f"{kind.marks} A {SUBJECTS[n % 4]} {n}{weather} {canary}"
-        orders.append(Placed(n, kind, f"chaos-{options.seed}-{n}", prompt.strip()))
+    for n, scenario in enumerate(choose(options.tasks, options.seed, quick=options.quick)):
+        extra = "" if scenario in (PLAIN, DOUBLE) else f" {BACKGROUND_FAULTS}"
+        prompt = f"{scenario.marks} A {SUBJECTS[n % 4]} {n}{extra} {canary}"
+        orders.append(PlacedOrder(n, scenario, f"chaos-{options.seed}-{n}", prompt.strip()))
     run = Run(options, started, canary, f"other-{secrets.token_hex(16)}", orders)
-    run.poyo("PUT", "faults", json=rules(options.callbacks))
-    _fit_to_machine(started)
+    run.poyo("PUT", "faults", json=fault_rules(options.callbacks))
+    _limit_workers(started)
     attackers.admit_other_customer(run)
     if not attackers.other_customer_is_known(run):
-        raise StepFailed("the second customer's key opens nothing, so its refusals prove nothing")
+        raise StepFailed(
+            "the second customer's key is not accepted, so its rejections prove nothing"
+        )
     return run
 
 
-def _fit_to_machine(started: System) -> None:
-    """Fewer workers, which all start anew when one is killed, and bells that come back soon."""
+def _limit_workers(started: System) -> None:
+    """Use fewer workers, because a kill restarts all of them, and a short visibility timeout."""
     queue, attributes = started.outputs["TaskQueueUrl"], {"VisibilityTimeout": VISIBILITY_S}
     started.client("sqs").set_queue_attributes(QueueUrl=queue, Attributes=attributes)
     functions, name = started.client("lambda"), started.outputs["WorkerFunctionName"]
-    for bell in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
+    for mapping in functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]:
         scaling = {"MaximumConcurrency": WORKERS}
-        functions.update_event_source_mapping(UUID=bell["UUID"], ScalingConfig=scaling)
+        functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
 
 
-def _under_load(run: Run, havoc: Havoc) -> list[threading.Thread]:
-    """Customers, strangers and sweeps in threads; whoever kills is here, in the main one.
+def _load(run: Run, killer: ProcessKiller) -> list[threading.Thread]:
+    """Run customers, attacks and sweeps in threads, and kill processes in this (the main) thread.
 
-    Gives the threads that go on until the run is over.
+    Returns the threads that continue until the run is over.
     """
-    works = (drain.keep_sweeping, attackers.prowl)
-    threads = [threading.Thread(target=work, args=(run,), daemon=True) for work in works]
+    functions = (drain.keep_sweeping, attackers.attack_during_load)
+    threads = [threading.Thread(target=each, args=(run,), daemon=True) for each in functions]
     loading = threading.Thread(target=customers.load, args=(run,), daemon=True)
     for thread in (*threads, loading):
         thread.start()
     while loading.is_alive():
-        havoc.strike()
+        killer.kill_one()
     return threads
 
 
 def _options() -> Options:
     parser = argparse.ArgumentParser(prog="python -m local.chaos", description=__doc__)
-    parser.add_argument("--tasks", type=int, default=200, help="how many orders (200)")
-    parser.add_argument("--seed", type=int, help="the same seed, the same orders (random)")
-    parser.add_argument("--callbacks", choices=MODES, default="mixed", help="(mixed)")
-    parser.add_argument("--quick", action="store_true", help="only what heals within seconds")
+    parser.add_argument("--tasks", type=int, default=200, help="number of orders (200)")
+    parser.add_argument("--seed", type=int, help="the same seed gives the same orders (random)")
+    parser.add_argument("--callbacks", choices=CALLBACK_MODES, default="mixed", help="(mixed)")
+    parser.add_argument("--quick", action="store_true", help="only what recovers within seconds")
     given = parser.parse_args()
     if given.tasks < 1:
         parser.error("--tasks must be at least 1")

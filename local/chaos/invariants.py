@@ -1,132 +1,134 @@
-"""The promises, each held against the evidence: a list of offenders a promise, empty when kept."""
+"""The invariants of a run, each checked against the observations: a list of violations for each."""
 
 from dataclasses import dataclass
 
-from local.chaos.observations import Evidence
-from local.chaos.run import Answer, Kill, Placed, Run
+from local.chaos.observations import Observations
+from local.chaos.run import ApiResponse, Kill, PlacedOrder, Run
 from local.chaos.scenarios import DOUBLE, FAULTY, FINISHED, PLAIN
 
-MOST_EXTRA_LOOKS = 1.1
-FEWEST_DOUBLED = 10  # an average over fewer says more of the sweep's minute than of the callbacks
+MAX_EXTRA_POLLS = 1.1
+MIN_DOUBLED = 10  # with fewer, the average depends on when the sweep runs, not on the callbacks
 FAILED_UPSTREAM = ("upstream", "moderated")
-SOFT = ("unconfirmed", "timed_out", "result_expired")  # these ends may improve
-REFUSED = {kind.name for kind in FAULTY if kind.ends == "unavailable"}
-ON_THE_WAY = ("api", "webhook", "gateway")  # whose death a caller notices
+RECOVERABLE = ("unconfirmed", "timed_out", "result_expired")  # may still become finished
+UNAVAILABLE = {scenario.name for scenario in FAULTY if scenario.end == "unavailable"}
+SERVING = ("api", "webhook", "gateway")  # a caller notices when one of these is killed
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Offenders by promise, and the extra looks that one doubled callback cost on average."""
+    """Violations by invariant, and the average number of extra polls for one doubled callback."""
 
-    offenders: dict[str, list[str]]
-    extra_looks: float | None
+    violations: dict[str, list[str]]
+    extra_polls: float | None
 
     @property
     def good(self) -> bool:
-        return not any(self.offenders.values())
+        return not any(self.violations.values())
 
 
-def judge(run: Run, evidence: Evidence, changed: list[str]) -> Verdict:
-    """`changed` are the tasks that strangers moved."""
-    extra = extra_looks(run, evidence)
+def check(run: Run, observed: Observations, changed: list[str]) -> Verdict:
+    """Check all invariants; `changed` are the tasks that an attack changed."""
+    extra = extra_polls(run, observed)
     accepted = [placed for placed in run.orders if placed.task_ids]
-    allowed = extra is None or extra <= MOST_EXTRA_LOOKS
-    offenders = {
+    allowed = extra is None or extra <= MAX_EXTRA_POLLS
+    violations = {
         "never accepted": [_name(placed) for placed in run.orders if not placed.task_ids],
         "two tasks for one key": [_name(p) for p in run.orders if len(p.task_ids) > 1],
-        "lost": [_name(placed) for placed in accepted if not placed.ended],
-        "paid twice": [_name(p) for p in accepted if evidence.created(p) > 1],
-        "paid for nobody": _orphans(run, evidence),
-        "ended otherwise": [
-            _name(p) for p in accepted if p.ended and p.end not in allowed_ends(run, evidence, p)
+        "never ended": [_name(placed) for placed in accepted if not placed.ended],
+        "paid twice": [_name(p) for p in accepted if observed.created(p) > 1],
+        "paid without a task": _unknown_tasks(run, observed),
+        "unexpected end": [
+            _name(p) for p in accepted if p.ended and p.end not in allowed_ends(run, observed, p)
         ],
-        "changed after the end": [_name(placed) for placed in accepted if _moved(placed)],
-        "not PoYo's image": _wrong_images(accepted, evidence),
-        "strangers let in": [*run.let_in, *(f"{task} changed" for task in changed)],
-        "secrets in logs": evidence.leaks,
-        "unexplained 5xx": [_line(a) for a in run.answers if not explained(run, a)],
-        "unhandled errors": evidence.unhandled,
-        "too many looks": [] if allowed else [f"{extra:.2f} for each doubled callback"],
+        "changed after the end": [_name(placed) for placed in accepted if _changed(placed)],
+        "not PoYo's image": _wrong_images(accepted, observed),
+        "successful attacks": [*run.successful_attacks, *(f"{task} changed" for task in changed)],
+        "secrets in logs": observed.leaks,
+        "unexplained 5xx": [_line(r) for r in run.responses if not explained(run, r)],
+        "unhandled errors": observed.unhandled_errors,
+        "too many polls": [] if allowed else [f"{extra:.2f} for each doubled callback"],
     }
-    return Verdict(offenders, extra)
+    return Verdict(violations, extra)
 
 
-def allowed_ends(run: Run, evidence: Evidence, placed: Placed) -> set[str]:
-    """How the order may have ended, given what PoYo saw of it and whom we killed."""
-    usual = placed.kind.ends
-    if evidence.created(placed):
-        lost_callback = usual in FAILED_UPSTREAM and placed.rung_late
-        return {usual, "unconfirmed"} if lost_callback else {usual}
-    killed = any(_strikes(kill, placed.began, placed.over) for kill in run.kills)
+def allowed_ends(run: Run, observed: Observations, placed: PlacedOrder) -> set[str]:
+    """Return the ends that are correct for an order, given PoYo's events and the kills."""
+    expected = placed.scenario.end
+    if observed.created(placed):
+        lost_callback = expected in FAILED_UPSTREAM and placed.late_callback
+        return {expected, "unconfirmed"} if lost_callback else {expected}
+    killed = any(_affects(kill, placed.began, placed.over) for kill in run.kills)
     events = [line["event"] for line in (placed.task or {}).get("history", [])]
-    if "retried" in events:  # then it was a worker's to send
+    if "retried" in events:  # then a worker submitted it
         killed = killed or any(kill.name.startswith("worker") for kill in run.kills)
-    return {usual, "unconfirmed"} if killed else {usual}
+    return {expected, "unconfirmed"} if killed else {expected}
 
 
-def extra_looks(run: Run, evidence: Evidence) -> float | None:
-    """Status reads beyond those of an undoubled task, for each further callback that was sent.
+def extra_polls(run: Run, observed: Observations) -> float | None:
+    """Return the polls beyond those of a task with one callback, for each additional callback.
 
-    None where too few were sent for an average.
+    None if too few additional callbacks were sent for an average.
     """
-    calm = [placed for placed in run.orders if placed.kind.name in (PLAIN.name, DOUBLE.name)]
+    names = (PLAIN.name, DOUBLE.name)
+    fault_free = [placed for placed in run.orders if placed.scenario.name in names]
     single: list[int] = []
-    extra: list[int] = []
-    further = 0
-    for placed in calm:
-        for theirs in evidence.theirs.get(placed.task_id, []):
-            copies = sum(sent["variant"] == "copy" for sent in theirs["callbacks"])
-            (extra if copies else single).append(theirs["status_reads"])
-            further += copies
-    if further < FEWEST_DOUBLED:
+    doubled: list[int] = []
+    additional = 0
+    for placed in fault_free:
+        for task in observed.poyo_tasks.get(placed.task_id, []):
+            copies = sum(sent["variant"] == "copy" for sent in task["callbacks"])
+            (doubled if copies else single).append(task["status_reads"])
+            additional += copies
+    if additional < MIN_DOUBLED:
         return None
-    usual = sum(single) / len(single) if single else 1.0
-    return (sum(extra) - usual * len(extra)) / further
+    normal = sum(single) / len(single) if single else 1.0
+    return (sum(doubled) - normal * len(doubled)) / additional
 
 
-def explained(run: Run, answer: Answer) -> bool:
-    """Whether a 5xx, or none at all, is what the order asked for or what a kill does."""
-    if answer.status is not None and answer.status < 500:
+def explained(run: Run, response: ApiResponse) -> bool:
+    """Return whether a 5xx or a broken connection is due to the order's fault or to a kill."""
+    if response.status is not None and response.status < 500:
         return True
-    if answer.code:  # our own words: then only the order can be the reason
-        return answer.code == "unavailable" and answer.kind in REFUSED
-    return any(_strikes(kill, answer.began, answer.over) for kill in run.kills)
+    if response.code:  # a problem+json from our own code: only the order can be the reason
+        return response.code == "unavailable" and response.scenario in UNAVAILABLE
+    return any(_affects(kill, response.began, response.over) for kill in run.kills)
 
 
-def _strikes(kill: Kill, began: float, over: float) -> bool:
-    return kill.name.split()[0] in ON_THE_WAY and kill.began <= over and began <= kill.over
+def _affects(kill: Kill, began: float, over: float) -> bool:
+    return kill.name.split()[0] in SERVING and kill.began <= over and began <= kill.over
 
 
-def _orphans(run: Run, evidence: Evidence) -> list[str]:
+def _unknown_tasks(run: Run, observed: Observations) -> list[str]:
     known = set().union(*(placed.task_ids for placed in run.orders))
-    return [task_id for task_id in evidence.theirs if task_id not in known]
+    return [task_id for task_id in observed.poyo_tasks if task_id not in known]
 
 
-def _moved(placed: Placed) -> bool:
-    """Whether a final end was not final; a soft failure may improve."""
+def _changed(placed: PlacedOrder) -> bool:
+    """Return whether a task changed after its end; only a recoverable failure may change."""
     first = placed.first_end
-    if first is None or (first["error"] or {}).get("code") in SOFT:
+    if first is None or (first["error"] or {}).get("code") in RECOVERABLE:
         return False
     return first != placed.task
 
 
-def _wrong_images(accepted: list[Placed], evidence: Evidence) -> list[str]:
-    """Finished without PoYo's picture in the bucket, or an image of a task that has none."""
+def _wrong_images(accepted: list[PlacedOrder], observed: Observations) -> list[str]:
+    """Return finished tasks without PoYo's image in the bucket, and other tasks with an image."""
     wrong = []
     for placed in accepted:
-        kept = evidence.kept.get(f"images/{placed.task_id}/0")
-        drawn = [theirs["sha256"] for theirs in evidence.theirs.get(placed.task_id, [])]
+        stored = observed.stored_images.get(f"images/{placed.task_id}/0")
+        drawn = [task["sha256"] for task in observed.poyo_tasks.get(placed.task_id, [])]
         shown = [file["sha256"] for file in (placed.task or {}).get("files", [])]
-        if [kept] != drawn or drawn != shown if placed.end == FINISHED else bool(kept or shown):
+        if [stored] != drawn or drawn != shown if placed.end == FINISHED else bool(stored or shown):
             wrong.append(_name(placed))
     return wrong
 
 
-def _name(placed: Placed) -> str:
+def _name(placed: PlacedOrder) -> str:
     ids = " and ".join(sorted(placed.task_ids)) or "no task"
-    return f"order {placed.n} ({placed.kind.name}): {ids}, {placed.end}"
+    return f"order {placed.n} ({placed.scenario.name}): {ids}, {placed.end}"
 
 
-def _line(answer: Answer) -> str:
-    spent = answer.over - answer.began
-    return f"{answer.what} ({answer.kind}): {answer.status} {answer.code} after {spent:.1f} s"
+def _line(response: ApiResponse) -> str:
+    seconds = response.over - response.began
+    outcome = f"{response.status} {response.code} after {seconds:.1f} s"
+    return f"{response.what} ({response.scenario}): {outcome}"

@@ -4,84 +4,95 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from local.chaos.invariants import MOST_EXTRA_LOOKS, Verdict
-from local.chaos.observations import Evidence
-from local.chaos.run import Placed, Run
+from local.chaos.invariants import MAX_EXTRA_POLLS, Verdict
+from local.chaos.observations import Observations
+from local.chaos.run import PlacedOrder, Run
 
-SHOWN = 20  # offenders of one promise
+MAX_LISTED = 20  # violations of one invariant
 
 
-def table(run: Run, evidence: Evidence, verdict: Verdict) -> str:
-    """What became of the orders, the zeros, and where time went."""
-    lines = [*_outcome(run, evidence), *_promises(run, evidence, verdict), "", *_times(run)]
+def table(run: Run, observed: Observations, verdict: Verdict) -> str:
+    """Return the outcome of the orders, the number of violations, and the durations."""
+    lines = [*_outcome(run, observed), *_invariants(run, observed, verdict), "", *_times(run)]
     return "\n".join(lines)
 
 
-def offenders(verdict: Verdict) -> str:
-    """Every promise that was broken, by whom."""
+def violations(verdict: Verdict) -> str:
+    """Return every violated invariant with its violations."""
     lines = []
-    for promise, broken in verdict.offenders.items():
-        lines += [f"  {promise}:", *(f"    {each}" for each in broken[:SHOWN])] if broken else []
-        if len(broken) > SHOWN:
-            lines.append(f"    and {len(broken) - SHOWN} more")
+    for invariant, found in verdict.violations.items():
+        lines += (
+            [f"  {invariant}:", *(f"    {each}" for each in found[:MAX_LISTED])] if found else []
+        )
+        if len(found) > MAX_LISTED:
+            lines.append(f"    and {len(found) - MAX_LISTED} more")
     return "\n".join(lines)
 
 
-def _outcome(run: Run, evidence: Evidence) -> list[str]:
+def _outcome(run: Run, observed: Observations) -> list[str]:
     accepted = [placed for placed in run.orders if placed.task_ids]
     ends = Counter(placed.end for placed in accepted if placed.ended)
     reasons = {end: count for end, count in ends.items() if end != "finished"}
-    hour = [p for p in accepted if p.skipped and (p.end == "unconfirmed" or p.rung_late)]
-    paid = [placed for placed in hour if evidence.created(placed)]
-    healed = [placed for placed in paid if placed.end == "finished"]
+    waited = [p for p in accepted if p.time_skipped and (p.end == "unconfirmed" or p.late_callback)]
+    paid = [placed for placed in waited if observed.created(placed)]
+    recovered = [placed for placed in paid if placed.end == "finished"]
+    skipped = sum(placed.time_skipped for placed in accepted)
     return [
         _row("accepted", len(accepted), f"of {len(run.orders)} orders"),
         _row("finished", ends["finished"]),
         _row("failed", sum(reasons.values()), _counts(reasons)),
-        _row("waited an hour", len(hour), f"{len(paid)} paid, {len(healed)} of them healed late"),
-        _row("time skipped for", sum(placed.skipped for placed in accepted)),
+        _row(
+            "waited an hour", len(waited), f"{len(paid)} paid, {len(recovered)} of them recovered"
+        ),
+        _row("time skipped for", skipped),
         _row("killed (-9)", len(run.kills), _counts(Counter(kill.name for kill in run.kills))),
-        _row("dead letters", evidence.dead_letters),
-        _row("operator paged", sum(evidence.pages.values()), _counts(evidence.pages)),
+        _row("dead letters", observed.dead_letters),
+        _row("alarms", sum(observed.alarms.values()), _counts(observed.alarms)),
     ]
 
 
-def _promises(run: Run, evidence: Evidence, verdict: Verdict) -> list[str]:
+def _invariants(run: Run, observed: Observations, verdict: Verdict) -> list[str]:
     remarks = {
-        "strangers let in": f"of {run.strangers} tries",
-        "secrets in logs": f"in {evidence.searched} logs",
-        "unexplained 5xx": f"in {len(run.answers)} answers",
+        "successful attacks": f"of {run.attacks} attempts",
+        "secrets in logs": f"in {observed.logs_searched} logs",
+        "unexplained 5xx": f"in {len(run.responses)} responses",
     }
-    looks = "-" if verdict.extra_looks is None else f"{verdict.extra_looks:.2f}"
+    polls = "-" if verdict.extra_polls is None else f"{verdict.extra_polls:.2f}"
     return [
-        *(_row(name, len(by), remarks.get(name, "")) for name, by in verdict.offenders.items()),
-        _row("extra looks", looks, f"for each doubled callback; at most {MOST_EXTRA_LOOKS}"),
+        *(
+            _row(name, len(found), remarks.get(name, ""))
+            for name, found in verdict.violations.items()
+        ),
+        _row("extra polls", polls, f"for each doubled callback; at most {MAX_EXTRA_POLLS}"),
     ]
 
 
 def _times(run: Run) -> list[str]:
-    """Seconds by fault; orders whose time was skipped are left out of the second pair."""
+    """Return seconds by fault; the durations to the end exclude orders with skipped time."""
     head = f"  {'seconds, by fault':<46}{'n':>4}{'submit p50':>12}{'p95':>7}{'to end p50':>12}{'p95':>7}"
-    groups: dict[str, list[Placed]] = {}
+    groups: dict[str, list[PlacedOrder]] = {}
     for placed in run.orders:
-        groups.setdefault(placed.kind.name, []).append(placed)
+        groups.setdefault(placed.scenario.name, []).append(placed)
     everything = _time_row(run, "all", run.orders)
     return [head, everything, *(_time_row(run, name, groups[name]) for name in sorted(groups))]
 
 
-def _time_row(run: Run, name: str, orders: list[Placed]) -> str:
-    kinds = {placed.kind.name for placed in orders}
-    posts = [a for a in run.answers if a.what == "POST order" and a.kind in kinds and a.status]
-    answers = [post.over - post.began for post in posts]
-    lives = [life for placed in orders for life in _life(placed)]
-    first, second = _p(answers, 50, 2), _p(answers, 95, 2)
-    return f"  {name:<46}{len(orders):>4}{first:>12}{second:>7}{_p(lives, 50, 1):>12}{_p(lives, 95, 1):>7}"
+def _time_row(run: Run, name: str, orders: list[PlacedOrder]) -> str:
+    names = {placed.scenario.name for placed in orders}
+    posts = [
+        r for r in run.responses if r.what == "POST order" and r.scenario in names and r.status
+    ]
+    submits = [post.over - post.began for post in posts]
+    durations = [seconds for placed in orders for seconds in _duration(placed)]
+    first, second = _p(submits, 50, 2), _p(submits, 95, 2)
+    third, fourth = _p(durations, 50, 1), _p(durations, 95, 1)
+    return f"  {name:<46}{len(orders):>4}{first:>12}{second:>7}{third:>12}{fourth:>7}"
 
 
-def _life(placed: Placed) -> Iterable[float]:
-    """From accepted to its end, by the task's own account."""
+def _duration(placed: PlacedOrder) -> Iterable[float]:
+    """Yield the seconds from created to finished, by the task's own timestamps."""
     task = placed.task
-    if placed.skipped or placed.rung_late or task is None or task["finished_at"] is None:
+    if placed.time_skipped or placed.late_callback or task is None or task["finished_at"] is None:
         return []
     ended, created = (datetime.fromisoformat(task[name]) for name in ("finished_at", "created_at"))
     return [(ended - created).total_seconds()]

@@ -1,4 +1,4 @@
-"""One run: its options, and what everybody in it writes down."""
+"""One chaos run: its options, and the records that its threads collect."""
 
 import threading
 import time
@@ -8,16 +8,16 @@ from typing import Any
 
 import requests
 
-from local.chaos.scenarios import Kind
+from local.chaos.scenarios import Scenario
 from local.system import System
 
-MODES = ("mixed", "dropped", "doubled")
-ANSWER_S = 40
+CALLBACK_MODES = ("mixed", "dropped", "doubled")
+RESPONSE_TIMEOUT_S = 40
 
 
 @dataclass(frozen=True)
 class Options:
-    """What was asked for; `quick` leaves out what takes long to heal by itself."""
+    """The options of a run; `quick` leaves out the scenarios that take long to recover."""
 
     tasks: int
     seed: int
@@ -26,26 +26,26 @@ class Options:
 
     @property
     def first_poll_s(self) -> int:
-        """Callbacks normally win; without them nobody waits for long."""
+        """Long enough for callbacks to arrive first; short if there are no callbacks."""
         return 20 if self.callbacks != "dropped" and not self.quick else 5
 
     @property
-    def calm_s(self) -> int:
-        """After the load: callbacks on their way arrive, bells for quick tries ring."""
+    def callback_wait_s(self) -> int:
+        """How long after the load callbacks and delayed task messages may still arrive."""
         return 5 if self.quick else 12
 
     @property
-    def patience_s(self) -> int:
-        """How long healing is watched in real time before time is skipped."""
+    def real_time_s(self) -> int:
+        """How long tasks get to recover in real time before time is skipped for them."""
         return 20 if self.quick else 75
 
 
 @dataclass
-class Placed:
-    """One order and what became of it, as its customer saw it."""
+class PlacedOrder:
+    """One order and its outcome, as its customer saw it."""
 
     n: int
-    kind: Kind
+    scenario: Scenario
     key: str
     prompt: str
     began: float = 0.0
@@ -53,12 +53,12 @@ class Placed:
     task_ids: set[str] = field(default_factory=set)
     task: dict[str, Any] | None = None
     first_end: dict[str, Any] | None = None
-    skipped: bool = False
-    rung_late: bool = False
+    time_skipped: bool = False
+    late_callback: bool = False
 
     @property
     def task_id(self) -> str:
-        """Ours; empty when no answer ever named one."""
+        """Our task id; empty if no response contained one."""
         return min(self.task_ids, default="")
 
     @property
@@ -75,20 +75,20 @@ class Placed:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One answer of the API: None is a connection that broke; seconds are of this machine."""
+class ApiResponse:
+    """One response of the API; status None is a broken connection. Times are monotonic seconds."""
 
     what: str
     status: int | None
     code: str
     began: float
     over: float
-    kind: str
+    scenario: str
 
 
 @dataclass(frozen=True)
 class Kill:
-    """Who was killed, and from when to when that may show."""
+    """A killed process, and the period in which the kill may cause errors."""
 
     name: str
     began: float
@@ -97,17 +97,17 @@ class Kill:
 
 @dataclass
 class Run:
-    """Everything about one run; lists are appended to by several threads."""
+    """The state of one run; several threads append to its lists."""
 
     options: Options
     system: System
     canary: str
     other_key: str
-    orders: list[Placed]
-    answers: list[Answer] = field(default_factory=list)
+    orders: list[PlacedOrder]
+    responses: list[ApiResponse] = field(default_factory=list)
     kills: list[Kill] = field(default_factory=list)
-    let_in: list[str] = field(default_factory=list)
-    strangers: int = 0
+    successful_attacks: list[str] = field(default_factory=list)
+    attacks: int = 0
     sweeps_failed: int = 0
     over: threading.Event = field(default_factory=threading.Event)
     sessions: list[requests.Session] = field(default_factory=list)
@@ -115,7 +115,7 @@ class Run:
 
     @property
     def http(self) -> requests.Session:
-        """This thread's session; a proxy has no business between two programs here."""
+        """This thread's session, without a proxy because everything runs on this machine."""
         if not hasattr(self.local, "session"):
             self.local.session = requests.Session()
             self.local.session.trust_env = False
@@ -126,35 +126,36 @@ class Run:
     def call(
         self, method: str, path: str, *, key: str | None, what: str = "", **more: Any
     ) -> requests.Response | None:
-        """The API's answer, written down; None when the connection broke."""
-        began, answer = time.monotonic(), None
+        """Call the API and record its response; returns None if the connection broke."""
+        began, response = time.monotonic(), None
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         headers |= more.pop("headers", {})
-        kind = more.pop("kind", "")
+        scenario = more.pop("scenario", "")
         with suppress(requests.RequestException):
-            answer = self.http.request(
+            response = self.http.request(
                 method,
                 f"{self.system.url}{path}",
                 headers=headers,
-                timeout=ANSWER_S,
+                timeout=RESPONSE_TIMEOUT_S,
                 allow_redirects=False,
                 **more,
             )
-        status, code = (answer.status_code, problem(answer)) if answer is not None else (None, "")
+        status = response.status_code if response is not None else None
+        code = problem_code(response) if response is not None else ""
         what = what or f"{method} task"
-        self.answers.append(Answer(what, status, code, began, time.monotonic(), kind))
-        return answer
+        self.responses.append(ApiResponse(what, status, code, began, time.monotonic(), scenario))
+        return response
 
     def poyo(self, method: str, path: str, **more: Any) -> Any:
-        """What the simulator's control API says."""
+        """Call the simulator's control API and return its JSON."""
         url = f"{self.system.poyo_url}/control/{path}"
-        answer = self.http.request(method, url, timeout=ANSWER_S, **more)
-        answer.raise_for_status()
-        return answer.json()
+        response = self.http.request(method, url, timeout=RESPONSE_TIMEOUT_S, **more)
+        response.raise_for_status()
+        return response.json()
 
 
-def problem(answer: requests.Response) -> str:
-    """The `code` of a problem+json, empty for any other answer."""
-    if "problem+json" not in answer.headers.get("Content-Type", ""):
+def problem_code(response: requests.Response) -> str:
+    """Return the `code` of a problem+json response, empty for any other response."""
+    if "problem+json" not in response.headers.get("Content-Type", ""):
         return ""
-    return str(answer.json().get("code", ""))
+    return str(response.json().get("code", ""))

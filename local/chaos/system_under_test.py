@@ -1,4 +1,4 @@
-"""A whole system for one run: on free ports, with keys of its own, in a folder that goes away."""
+"""Starts a separate system for one run: on free ports, with its own keys, in a temporary folder."""
 
 import secrets
 import shutil
@@ -14,19 +14,21 @@ from local.chaos.run import Options
 from local.settings import from_environment
 from local.system import System, running
 
-# PoYo in a hurry and with its own limit of twenty submits in ten seconds.
-HURRY = ("--seconds", "0.3", "1.5", "--callback-first-wait", "1", "--credits", "1000000")
-WEATHER = "in bad weather"  # in the prompts of the orders that the rules for the whole run concern
+# A fast PoYo, with its real limit of twenty submits in ten seconds.
+SIMULATOR_OPTIONS = (
+    "--seconds", "0.3", "1.5", "--callback-first-wait", "1", "--credits", "1000000",
+)  # fmt: skip
+BACKGROUND_FAULTS = "with background faults"  # in the prompts that the rules for the run match
 
 
 @contextmanager
-def scratch(logs: Path) -> Iterator[Path]:
-    """A folder for a run, gone afterwards but for its logs, which come to lie in `logs`.
+def temporary_state(logs: Path) -> Iterator[Path]:
+    """Yield a folder for a run; afterwards it is deleted and its logs are copied to `logs`.
 
-    In memory where there is a file system for that: whenever a function's process is killed the
-    emulator unpacks the function and its layer anew, thousands of files.
+    It is in memory if possible: each time a function's process is killed, the emulator unpacks the
+    function and its layer again, which are thousands of files.
     """
-    memory = Path("/dev/shm")  # noqa: S108  # a folder nobody can guess is made in it
+    memory = Path("/dev/shm")  # noqa: S108  # the folder in it gets an unpredictable name
     with tempfile.TemporaryDirectory(
         prefix="imagetasks-chaos-", dir=memory if memory.is_dir() else None
     ) as folder:
@@ -39,16 +41,16 @@ def scratch(logs: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def system(options: Options, state: Path) -> Iterator[System]:
-    """A whole system of its own, whose keys occur nowhere else."""
+def running_system(options: Options, state: Path) -> Iterator[System]:
+    """Run a whole system with keys that are used nowhere else."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
     ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
     further = {"FIRST_POLL_SECONDS": str(options.first_poll_s), "DEMO": "0"}
     api_key = f"server-{secrets.token_hex(16)}"
     settings = from_environment({**ports, **further, "API_KEY": api_key})
     settings = replace(settings, poyo_api_key=f"sk-{secrets.token_hex(16)}")
-    hurry = (*HURRY, "--seed", str(options.seed))
-    with running(settings, state, simulator=hurry) as started:
+    simulator = (*SIMULATOR_OPTIONS, "--seed", str(options.seed))
+    with running(settings, state, simulator=simulator) as started:
         yield started
 
 
@@ -63,14 +65,14 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def rules(callbacks: str) -> list[dict[str, Any]]:
-    """The simulator's rules for the whole run: small troubles for many, and the mode for all."""
-    some = {"match": {"prompt_contains": WEATHER}}
-    small: list[dict[str, Any]] = [
+def fault_rules(callbacks: str) -> list[dict[str, Any]]:
+    """Return the simulator's rules for the run: minor faults for many tasks, the callback mode for all."""
+    some = {"match": {"prompt_contains": BACKGROUND_FAULTS}}
+    minor: list[dict[str, Any]] = [
         {"fault": "status-404-first", "rate": 0.05, **some},
         {"fault": "file-500", "rate": 0.05, **some},
         {"fault": "submit-429", "rate": 0.03, "seconds": 1, **some},
         {"fault": "callback-wrapped", "rate": 0.2, **some},
     ]
     mode = {"dropped": "callback-none", "doubled": "callback-double"}.get(callbacks)
-    return [*small, {"fault": mode}] if mode else small
+    return [*minor, {"fault": mode}] if mode else minor

@@ -1,4 +1,4 @@
-"""`make chaos`: a small run of it, and that what it proves it would also notice."""
+"""`make chaos`: one small run, and a check that each invariant detects its violation."""
 
 import sys
 from collections import Counter
@@ -9,125 +9,125 @@ import pytest
 
 from imagetasks.tasks import failure_reasons
 from local.chaos.__main__ import chaos
-from local.chaos.invariants import SOFT, judge
-from local.chaos.observations import Evidence, leaks
-from local.chaos.run import Answer, Kill, Options, Placed, Run
-from local.chaos.scenarios import FAULTY, FINISHED, PLAIN, mix
+from local.chaos.invariants import RECOVERABLE, check
+from local.chaos.observations import Observations, find_leaks
+from local.chaos.run import ApiResponse, Kill, Options, PlacedOrder, Run
+from local.chaos.scenarios import FAULTY, FINISHED, PLAIN, choose
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.prompt_marks import parse_marks
 from local.system import System
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="finds its victims in Linux's process table")
-@pytest.mark.xdist_group("stack")  # not while another stack is being deployed
-def test_a_small_run_keeps_every_promise(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
+@pytest.mark.xdist_group("stack")  # do not run it while another stack is deployed
+def test_a_small_run_violates_no_invariant(tmp_path: Path) -> None:
     good, table = chaos(Options(16, seed=3, callbacks="mixed", quick=True), tmp_path / "logs")
 
     assert good, table
 
 
-def test_the_same_seed_is_the_same_mix() -> None:
-    assert mix(200, 7, quick=False) == mix(200, 7, quick=False) != mix(200, 8, quick=False)
+def test_the_same_seed_gives_the_same_scenarios() -> None:
+    assert choose(200, 7, quick=False) == choose(200, 7, quick=False) != choose(200, 8, quick=False)
 
 
-def test_two_hundred_orders_have_every_kind_in_them() -> None:
-    assert set(mix(200, 7, quick=False)) >= {PLAIN, *FAULTY}
+def test_two_hundred_orders_contain_every_scenario() -> None:
+    assert set(choose(200, 7, quick=False)) >= {PLAIN, *FAULTY}
 
 
-def test_every_fault_of_the_simulator_is_ordered_by_some_kind() -> None:
-    ordered = {rule.fault.name for kind in FAULTY for rule in parse_marks(kind.marks)}
+def test_every_fault_of_the_simulator_occurs_in_a_scenario() -> None:
+    used = {rule.fault.name for scenario in FAULTY for rule in parse_marks(scenario.marks)}
 
-    # It would take the id of whichever order came just before, and with it that order's end.
-    assert set(FAULTS) - ordered == {"same-id-twice"}
-
-
-def test_every_end_is_one_that_tasks_have() -> None:
-    assert {kind.ends for kind in FAULTY} == {FINISHED, *failure_reasons.REASONS}
-    assert set(SOFT) == set(failure_reasons.RECOVERABLE)
+    # The task would get the id of the order just before it, and so also the end of that order.
+    assert set(FAULTS) - used == {"same-id-twice"}
 
 
-OURS, THEIRS = "a" * 26, "A" * 16
+def test_the_ends_of_the_scenarios_are_those_of_tasks() -> None:
+    assert {scenario.end for scenario in FAULTY} == {FINISHED, *failure_reasons.REASONS}
+    assert set(RECOVERABLE) == set(failure_reasons.RECOVERABLE)
+
+
+OUR_ID = "a" * 26
 FILE = {"sha256": "5a"}
 TASK: dict[str, Any] = {"status": "finished", "error": None, "files": [FILE], "history": []}
 
 
-def placed(**further: Any) -> Placed:
-    order = Placed(0, PLAIN, "key", "prompt", task_ids={OURS}, task=TASK, first_end=TASK)
+def placed(**further: Any) -> PlacedOrder:
+    order = PlacedOrder(0, PLAIN, "key", "prompt", task_ids={OUR_ID}, task=TASK, first_end=TASK)
     for name, value in further.items():
         setattr(order, name, value)
     return order
 
 
-def run_of(order: Placed, **further: Any) -> Run:
-    nobody = cast("System", None)
-    return Run(Options(1, 0, "mixed"), nobody, "canary", "other", [order], **further)
+def run_of(order: PlacedOrder, **further: Any) -> Run:
+    no_system = cast("System", None)
+    return Run(Options(1, 0, "mixed"), no_system, "canary", "other", [order], **further)
 
 
-def seen(*, posts: int = 1, kept: str = "5a", leaked: tuple[str, ...] = ()) -> Evidence:
-    theirs = {"sha256": "5a", "callbacks": [], "status_reads": 1}
-    return Evidence(
-        submits={OURS: [{"created": True, "faults": []}] * posts},
-        theirs={OURS: [theirs]},
-        kept={f"images/{OURS}/0": kept},
+def observed(*, submits: int = 1, stored: str = "5a") -> Observations:
+    poyo_task = {"sha256": "5a", "callbacks": [], "status_reads": 1}
+    return Observations(
+        submits={OUR_ID: [{"created": True, "faults": []}] * submits},
+        poyo_tasks={OUR_ID: [poyo_task]},
+        stored_images={f"images/{OUR_ID}/0": stored},
         dead_letters=0,
-        leaks=list(leaked),
-        searched=1,
-        pages=Counter(),
-        unhandled=[],
+        leaks=[],
+        logs_searched=1,
+        alarms=Counter(),
+        unhandled_errors=[],
     )
 
 
-def broken(run: Run, evidence: Evidence) -> set[str]:
-    offenders = judge(run, evidence, changed=[]).offenders
-    return {promise for promise, by in offenders.items() if by}
+def violated(run: Run, observations: Observations) -> set[str]:
+    violations = check(run, observations, changed=[]).violations
+    return {invariant for invariant, found in violations.items() if found}
 
 
-def test_a_finished_order_offends_nobody() -> None:
-    assert broken(run_of(placed()), seen()) == set()
+def test_a_finished_order_violates_no_invariant() -> None:
+    assert violated(run_of(placed()), observed()) == set()
 
 
-def test_an_order_that_did_not_end_is_lost() -> None:
-    still = TASK | {"status": "running", "files": []}
+def test_an_open_task_is_never_ended() -> None:
+    running = TASK | {"status": "running", "files": []}
 
-    assert "lost" in broken(run_of(placed(task=still, first_end=None)), seen())
-
-
-def test_two_created_submits_of_one_task_are_paid_twice() -> None:
-    assert broken(run_of(placed()), seen(posts=2)) == {"paid twice"}
+    assert "never ended" in violated(run_of(placed(task=running, first_end=None)), observed())
 
 
-def test_other_bytes_than_poyo_drew_are_noticed() -> None:
-    assert broken(run_of(placed()), seen(kept="00")) == {"not PoYo's image"}
+def test_two_poyo_tasks_for_one_task_are_paid_twice() -> None:
+    assert violated(run_of(placed()), observed(submits=2)) == {"paid twice"}
 
 
-def test_a_paid_task_may_not_stay_unconfirmed() -> None:
+def test_stored_bytes_that_differ_from_poyos_are_detected() -> None:
+    assert violated(run_of(placed()), observed(stored="00")) == {"not PoYo's image"}
+
+
+def test_a_paid_task_must_not_stay_unconfirmed() -> None:
     failed = TASK | {"status": "failed", "error": {"code": "unconfirmed"}, "files": []}
 
-    assert "ended otherwise" in broken(run_of(placed(task=failed)), seen())
+    assert "unexpected end" in violated(run_of(placed(task=failed)), observed())
 
 
-def test_a_final_end_that_changes_is_noticed() -> None:
+def test_a_change_after_a_final_end_is_detected() -> None:
     failed = TASK | {"status": "failed", "error": {"code": "upstream"}}
 
-    assert "changed after the end" in broken(run_of(placed(first_end=failed)), seen())
+    assert "changed after the end" in violated(run_of(placed(first_end=failed)), observed())
 
 
 @pytest.mark.parametrize(
-    ("code", "killed_at", "offends"),
+    ("code", "killed_at", "unexplained"),
     [("", 5.0, False), ("", 50.0, True), ("unavailable", 5.0, True)],
 )
-def test_a_5xx_wants_a_death_and_one_in_our_own_words_more(
-    code: str, killed_at: float, offends: bool
+def test_a_5xx_needs_a_kill_and_a_problem_response_also_a_fault(
+    code: str, killed_at: float, unexplained: bool
 ) -> None:
-    answer = Answer("POST order", 502, code, 5.0, 6.0, PLAIN.name)
-    kill = Kill("api at work", killed_at, killed_at + 2)
+    response = ApiResponse("POST order", 502, code, 5.0, 6.0, PLAIN.name)
+    kill = Kill("api busy", killed_at, killed_at + 2)
 
-    run = run_of(placed(), answers=[answer], kills=[kill])
+    run = run_of(placed(), responses=[response], kills=[kill])
 
-    assert ("unexplained 5xx" in broken(run, seen())) is offends
+    assert ("unexplained 5xx" in violated(run, observed())) is unexplained
 
 
-def test_a_secret_in_a_log_is_found_and_not_repeated() -> None:
-    found = leaks({"worker": "… sk-secret …", "api": "nothing"}, {"sk-secret": "a key"})
+def test_a_secret_in_a_log_is_reported_without_the_secret() -> None:
+    found = find_leaks({"worker": "… sk-secret …", "api": "nothing"}, {"sk-secret": "a key"})
 
     assert found == ["worker has a key (1 of them)"]
