@@ -13,7 +13,7 @@ LONGEST_BACKOFF_S = 1900  # longer than the longest wait between two polls
 class Scenario:
     """One scenario: `marks` are in the prompt, `end` is `finished` or the reason of the failure.
 
-    `skip_s`: the task ends only by a timeout of ours, so the run skips that many seconds for it.
+    `skip_s`: the task ends only by our own timeout, so the run skips that many seconds for it.
     `slow`: the task recovers by itself, but after a backoff that can exceed a minute.
     """
 

@@ -22,7 +22,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import ListPosition
+from imagetasks.tasks.list_position import ListPosition
 from imagetasks.poyo.catalog import IMAGE
 from imagetasks.poyo.models import CUSTOM_SIZE
 from local.system import System
@@ -77,7 +77,7 @@ def code_conformance(
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
     """Leave out what the local gateway changes on the way: from a header it drops what is not UTF-8,
-    and then there is none, and an address with a line break the local front does not pass on."""
+    and then there is none, and an address with a line break the local gateway does not pass on."""
     broken = any("\n" in str(part) for part in (case.path_parameters or {}).values())
     return not broken and all(str(each).isascii() for each in (case.headers or {}).values())
 

@@ -36,7 +36,7 @@ def dynamodb_local() -> Iterator[str]:
     ) as process:
         try:
             ready = process.stdout.readline() if process.stdout is not None else ""
-            if not ready.startswith("DynamoDB's own engine on"):
+            if not ready.startswith("DynamoDB Local on"):
                 pytest.fail("DynamoDB Local did not start: see its words above")
             yield f"http://127.0.0.1:{port}"
         finally:
