@@ -78,9 +78,8 @@ def _can_receive_callbacks(settings: Settings) -> bool:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
-    for (
-        number
-    ) in STOP_SIGNALS:  # a second signal must not interrupt the clean-up, which takes seconds
+    # A second signal must not interrupt the clean-up, which takes a few seconds.
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     raise Stopped
 

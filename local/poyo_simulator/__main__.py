@@ -76,6 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--port", type=int, default=8790, help="port on 127.0.0.1; 0 picks a free one (8790)")
     add("--key", action="append", help="bearer key to accept, repeatable (sk-local-poyo)")
+    _add_callback_options(parser)
+    _add_task_options(parser)
+    add(
+        "--speed",
+        type=_not_negative,
+        default=1.0,
+        help="speed of the clock, as a multiple of real time (1)",
+    )
+    add("--seed", help="the same seed and submits give the same ids, durations and faults (random)")
+    add("--quiet", action="store_true", help="do not print a line for each event")
+    return parser
+
+
+def _add_callback_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add("--webhook-key", help="sign callbacks with this key (unsigned)")
     add(
         "--callback-retries",
@@ -86,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--callback-first-wait", type=_not_negative, help="seconds, doubling (60; with 3 retries 1)"
     )
+    add("--wrapped", action="store_true", help="callbacks as {code, data}")
+
+
+def _add_task_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
     add(
         "--seconds",
         type=_not_negative,
@@ -93,12 +113,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar=("MIN", "MAX"),
         default=Settings.seconds,
         help="duration of a task (2 6)",
-    )
-    add(
-        "--speed",
-        type=_not_negative,
-        default=1.0,
-        help="speed of the clock, as a multiple of real time (1)",
     )
     add(
         "--file-hours",
@@ -114,16 +128,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--rate-seconds", type=_not_negative, default=Settings.rate_seconds, help="see --rate (10)")
     add("--credits", type=_credits, default=Settings.credits, help="opening balance (10000)")
-    add("--wrapped", action="store_true", help="callbacks as {code, data}")
     add(
         "--idempotency",
         choices=("honour", "ignore"),
         default=Settings.idempotency,
         help="whether a repeated Idempotency-Key returns the same task (ignore)",
     )
-    add("--seed", help="the same seed and submits give the same ids, durations and faults (random)")
-    add("--quiet", action="store_true", help="do not print a line for each event")
-    return parser
 
 
 if __name__ == "__main__":

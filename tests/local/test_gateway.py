@@ -35,7 +35,7 @@ async def api(request: web.Request) -> web.Response:
 def through_the_gateway(exchange: Exchange, options: str = "") -> None:
     """Run `exchange` with a client of a gateway for the API above.
 
-    `options` is the path of the API that gets OPTIONS requests; empty means all paths.
+    `options` is the path of the API to which OPTIONS requests go; if empty, they go where all others go.
     """
 
     async def run() -> None:
