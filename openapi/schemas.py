@@ -21,6 +21,7 @@ NAMES: Mapping[str, str] = {
     "CreateTaskRequest": "TaskRequest",
     "CreateUploadRequest": "UploadRequest",
     "TaskBody": "Task",
+    "TaskListBody": "TaskPage",
     "InputBody": "Ordered",
     "FileBody": "TaskFile",
     "ErrorBody": "TaskError",
