@@ -1,102 +1,76 @@
-"""The HTTPS API: its table of contents, and what becomes of errors."""
+"""The HTTPS API: routes, and what errors become."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+import time
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from bootstrap import Clients, build_submitter
 from imagetasks import telemetry
 from imagetasks.api import problems
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
-from imagetasks.api.routes.files import FileRoutes
-from imagetasks.api.routes.poyo_compat import PoyoCompatRoutes
-from imagetasks.api.routes.tasks import TaskRoutes
-from imagetasks.api.routes.uploads import Uploads
+from imagetasks.api.routes import problem_response, register, routes
 from imagetasks.errors import ImageTasksError
+from imagetasks.poyo.balance import CachedBalance
+from imagetasks.workflows.owner_tasks import OwnerTasks
+from imagetasks.workflows.place_order import OrderPlacement
 
 app = APIGatewayHttpResolver()
-house = ApiDependencies.from_env()
-tasks, files, uploads, poyo = (
-    TaskRoutes(house),
-    FileRoutes(house),
-    Uploads(house),
-    PoyoCompatRoutes(house),
+clients = Clients.from_env()
+dependencies = ApiDependencies(
+    api_keys=clients.api_keys,
+    placement=OrderPlacement(
+        submitter=build_submitter(clients),
+        repository=clients.repository,
+        uploads=clients.uploads,
+        notifications=clients.notifications,
+    ),
+    tasks=OwnerTasks(
+        repository=clients.repository,
+        updater=clients.updater,
+        clock=clients.clock,
+        sleep=time.sleep,
+    ),
+    images=clients.images,
+    uploads=clients.uploads,
+    balance=CachedBalance(clients.poyo.balance),
+    clock=clients.clock,
 )
-contract = Path(__file__).with_name("openapi.json")
-
-
-def health(_: object) -> Response[str]:
-    """Alive; asks nobody else."""
-    return Response(200, "application/json", '{"status":"ok"}')
-
-
-def openapi(_: object) -> Response[str]:
-    """What this API promises, for machines."""
-    return Response(200, "application/json", contract.read_text())
-
-
-ROUTES: tuple[tuple[str, str, Callable[..., Response[str]]], ...] = (
-    ("POST", "/v1/tasks", tasks.create),
-    ("GET", "/v1/tasks", tasks.list),
-    ("GET", "/v1/tasks/<task_id>", tasks.read),
-    ("DELETE", "/v1/tasks/<task_id>", tasks.delete),
-    ("GET", "/v1/tasks/<task_id>/files/<n>", files.read),
-    ("GET", "/files/<task_id>/<n>/<mac>", files.shared),
-    ("POST", "/v1/uploads", uploads.create),
-    ("POST", "/v1/quotes", tasks.quote),
-    ("GET", "/v1/catalog/models", poyo.models),
-    ("GET", "/v1/catalog/models/<model>", poyo.model),
-    ("POST", "/api/generate/submit", poyo.submit),
-    ("GET", "/api/generate/status/<task_id>", poyo.status),
-    ("GET", "/api/user/balance", poyo.balance),
-    ("GET", "/openapi.json", openapi),
-    ("GET", "/health", health),
-)
-
-
-def open_for(method: str, rule: str, route: Callable[..., Response[str]]) -> None:
-    """Let `route` answer this method at this address."""
-
-    @app.route(rule, method=method)
-    def answer(**parts: str) -> Response[str]:
-        return route(app.current_event, **parts)
-
-
-for line in ROUTES:
-    open_for(*line)
+ROUTES = routes(dependencies)
+for route in ROUTES:
+    register(app, route)
 
 
 @app.exception_handler(ProblemError)
-def on_refusal(refusal: ProblemError) -> Response[str]:
-    return _answer(refusal.problem)
+def handle_problem(error: ProblemError) -> Response[str]:
+    return _respond(error.problem)
 
 
 @app.exception_handler(ImageTasksError)
-def on_error(error: ImageTasksError) -> Response[str]:
+def handle_known_error(error: ImageTasksError) -> Response[str]:
     telemetry.info("request_rejected", error=type(error).__name__)
-    return _answer(problems.problem_for(error))
+    return _respond(problems.problem_for(error))
 
 
 @app.exception_handler(Exception)
-def on_defect(error: Exception) -> Response[str]:
-    """A defect of ours: the caller gets our kind of answer, the operator an alarm."""
+def handle_unexpected_error(error: Exception) -> Response[str]:
+    """A defect in our code: the caller gets a problem, the operator an alarm."""
     telemetry.alarm("api_unexpected_error", error=type(error).__name__)
-    return _answer(problems.INTERNAL_ERROR)
+    return _respond(problems.INTERNAL_ERROR)
 
 
 @app.not_found
-def on_no_route(_: NotFoundError) -> Response[str]:
+def handle_not_found(_: NotFoundError) -> Response[str]:
     event = app.current_event
-    return _answer(problems.route_problem(event.http_method, event.path, ROUTES))
+    return _respond(problems.route_problem(event.http_method, event.path, ROUTES))
 
 
-def _answer(problem: Problem) -> Response[str]:
-    return problem.response(app.current_event.path)
+def _respond(problem: Problem) -> Response[str]:
+    return problem_response(problem, app.current_event.path)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,6 +1,8 @@
-"""Edges from the environment for the two functions that may speak to PoYo."""
+"""The clients that the api and the worker share, built once from the environment."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CallbackKeys
@@ -8,26 +10,59 @@ from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.upload_bucket import UploadBucket
-from imagetasks.clock import system_clock
+from imagetasks.clock import Clock, system_clock
 from imagetasks.limits import Limits
+from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo import transport
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.workflows.submit import Submitter
+from imagetasks.workflows.task_updater import TaskUpdater
 
 
-def build_submitter(api_keys: ApiKeys, images: ImageBucket) -> Submitter:
-    """Everything that the one POST needs; a missing variable is named at once."""
-    poyo = PoyoClient(
-        send=transport.send,
-        base_url=transport.base_url_from_env(),
-        key=api_keys.poyo_key,
-        refresh_key=api_keys.refresh_key,
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clients:
+    """Clients of AWS, PoYo and callers' servers, and the clock."""
+
+    api_keys: ApiKeys
+    callback_keys: CallbackKeys
+    repository: TaskRepository
+    images: ImageBucket
+    uploads: UploadBucket
+    notifications: NotificationSender
+    poyo: PoyoClient
+    updater: TaskUpdater
+    clock: Clock
+
+    @classmethod
+    def from_env(cls) -> Clients:
+        """Every client; a missing variable is named at once."""
+        api_keys, images = ApiKeys.from_env(), ImageBucket.from_env()
+        repository, clock = TaskRepository(Table.from_env()), system_clock(Limits.from_env())
+        return cls(
+            api_keys=api_keys,
+            callback_keys=CallbackKeys.from_env(),
+            repository=repository,
+            images=images,
+            uploads=UploadBucket(images.client, images.bucket),
+            notifications=NotificationSender.from_env(),
+            poyo=PoyoClient(
+                send=transport.send,
+                base_url=transport.base_url_from_env(),
+                key=api_keys.poyo_key,
+                refresh_key=api_keys.refresh_key,
+            ),
+            updater=TaskUpdater(repository=repository, queue=TaskQueue.from_env(), clock=clock),
+            clock=clock,
+        )
+
+
+def build_submitter(clients: Clients) -> Submitter:
+    """The workflow that sends paid POSTs."""
     return Submitter(
-        repository=TaskRepository(Table.from_env()),
-        poyo=poyo,
-        queue=TaskQueue.from_env(),
-        callback_keys=CallbackKeys.from_env(),
-        uploads=UploadBucket(images.client, images.bucket),
-        clock=system_clock(Limits.from_env()),
+        repository=clients.repository,
+        poyo=clients.poyo,
+        callback_keys=clients.callback_keys,
+        uploads=clients.uploads,
+        updater=clients.updater,
+        clock=clients.clock,
     )

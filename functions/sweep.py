@@ -1,4 +1,4 @@
-"""The schedule: ring for every task that is due."""
+"""The schedule: every minute, enqueue a task message for each task that is due."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from imagetasks.clock import system_clock
 from imagetasks.limits import Limits
 from imagetasks.workflows.sweep import sweep
 
-STOP_BEFORE_S = 10
+SHUTDOWN_MARGIN_S = 10
 
 repository = TaskRepository(Table.from_env())
 queue = TaskQueue.from_env()
@@ -20,13 +20,13 @@ clock = system_clock(Limits.from_env())
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """EventBridge Scheduler, every minute; says how many bells were rung."""
-    swept = sweep(
+    """EventBridge Scheduler, every minute; returns how many tasks were enqueued."""
+    result = sweep(
         repository=repository,
         queue=queue,
         clock=clock,
-        time_left_s=lambda: context.get_remaining_time_in_millis() / 1000 - STOP_BEFORE_S,
+        time_left_s=lambda: context.get_remaining_time_in_millis() / 1000 - SHUTDOWN_MARGIN_S,
     )
-    telemetry.info("sweep_completed", enqueued=swept.enqueued, max_lag_ms=swept.max_lag_ms)
-    telemetry.record_sweep_lag(swept.max_lag_ms)
-    return {"enqueued": swept.enqueued, "max_lag_ms": swept.max_lag_ms}
+    telemetry.info("sweep_completed", enqueued=result.enqueued, max_lag_ms=result.max_lag_ms)
+    telemetry.record_sweep_lag(result.max_lag_ms)
+    return {"enqueued": result.enqueued, "max_lag_ms": result.max_lag_ms}

@@ -1,4 +1,4 @@
-"""PoYo's callback: the right URL rings the bell and is thanked, any other finds nothing here."""
+"""PoYo's callbacks: a valid signed URL enqueues its task, any other URL is answered with 404."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from imagetasks.api.request import raw_body
 from imagetasks.aws.secrets import CallbackKeys
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.errors import ImageTasksError
-from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
+from imagetasks.workflows.receive_callback import CallbackRequest
+from imagetasks.workflows.receive_callback import receive_callback as receive
 
 app = APIGatewayHttpResolver()
 keys = CallbackKeys.from_env()
@@ -21,34 +22,35 @@ queue = TaskQueue.from_env()
 
 
 @app.post("/callbacks/poyo/<kid>/<task_id>/<mac>")
-def ring(kid: str, task_id: str, mac: str) -> Response[str]:
-    """Every valid URL is answered 200 at once, whatever its body is."""
+def receive_callback(kid: str, task_id: str, mac: str) -> Response[str]:
+    """Every valid URL is answered with 200 at once, whatever its body is."""
     event = app.current_event
-    callback = CallbackRequest(
-        kid=kid, task_id=task_id, mac=mac, headers=event.headers, body=raw_body(event)
+    request = CallbackRequest(
+        kid=kid, task_id=task_id, token=mac, headers=event.headers, body=raw_body(event)
     )
-    if not receive_callback(callback, keys=keys, queue=queue):
+    if not receive(request, keys=keys, queue=queue):
         return CALLBACK_NOT_FOUND.response()
     telemetry.info("callback_received", task_id=task_id)
     return Response(200, "application/json", '{"ok":true}')
 
 
 @app.exception_handler(ImageTasksError)
-def on_error(error: ImageTasksError) -> Response[str]:
-    """PoYo shall ring again."""
+def handle_known_error(error: ImageTasksError) -> Response[str]:
+    """The callback could not be enqueued: with 503 PoYo repeats it."""
     telemetry.alarm("callback_not_enqueued", error=type(error).__name__)
     return UNAVAILABLE.response()
 
 
 @app.exception_handler(Exception)
-def on_defect(error: Exception) -> Response[str]:
-    """A defect of ours: PoYo shall ring again, and the operator gets the same alarm."""
+def handle_unexpected_error(error: Exception) -> Response[str]:
+    """A defect in our code: with 500 PoYo repeats the callback, and the operator gets the same
+    alarm."""
     telemetry.alarm("callback_not_enqueued", error=type(error).__name__)
     return INTERNAL_ERROR.response()
 
 
 @app.not_found
-def on_no_route(_: NotFoundError) -> Response[str]:
+def handle_not_found(_: NotFoundError) -> Response[str]:
     return CALLBACK_NOT_FOUND.response()
 
 

@@ -85,7 +85,7 @@ OPERATIONS = (
                (*TASK_HEADERS, "Idempotent-Replayed"), task_links("/task_id")),
     ), (*AUTHENTICATED, p.IDEMPOTENCY_KEY_REQUIRED, *ORDER), ("key", "owner"), order_request.CreateTaskRequest),
     Operation("GET", "/v1/tasks", "listTasks", "Tasks", "List your tasks, newest first", (
-        Success(200, "One page.", schemas.TaskPage, (), task_links("/tasks/0/task_id")),
+        Success(200, "One page.", schemas.TaskListBody, (), task_links("/tasks/0/task_id")),
     ), (*AUTHENTICATED, p.INVALID_PARAMETER), ("status", "limit", "cursor", "owner")),
     Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "Read a task, or wait for its next status", (
         Success(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_NOT_MODIFIED,

@@ -73,19 +73,19 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "wait": (
         "query",
         "wait",
-        integer(0, request.MAX_WAIT_S, 0),
+        integer(0, pagination.MAX_WAIT_S, 0),
         "Seconds to wait for a change of the status before responding.",
     ),
     "status": (
         "query",
         "status",
-        {"type": "string", "enum": list(request.STATUSES)},
+        {"type": "string", "enum": list(pagination.STATUSES)},
         "Only tasks with this status.",
     ),
     "limit": (
         "query",
         "limit",
-        integer(1, request.MAX_PAGE_SIZE, request.DEFAULT_PAGE_SIZE),
+        integer(1, pagination.MAX_PAGE_SIZE, pagination.DEFAULT_PAGE_SIZE),
         "Maximum number of tasks in the page. A page with fewer is not necessarily the last one.",
     ),
     "cursor": (

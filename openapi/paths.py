@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any
 
 from imagetasks.api.problem_details import ProblemBody
+from imagetasks.api.routes import problem_response
 from imagetasks.poyo import compat
 from openapi import samples
 from openapi.operations import OPERATIONS, Operation, Success
@@ -86,7 +87,7 @@ def _problems(operation: Operation) -> Schema:
     """The operation's problems by status, each with the body that this very path returns."""
     by_status: dict[str, list[tuple[str, Any]]] = {}
     for problem in operation.problems:
-        response = samples.with_example(problem, operation).response(operation.path)
+        response = problem_response(samples.with_example(problem, operation), operation.path)
         by_status.setdefault(str(response.status_code), []).append((problem.code, response))
     return {status: _problem(dict(found)) for status, found in by_status.items()}
 
@@ -122,7 +123,7 @@ def shared_examples() -> Mapping[str, Schema]:
     found: dict[str, Schema] = {}
     for operation in OPERATIONS:
         for problem in operation.problems:
-            response = samples.with_example(problem, operation).response(operation.path)
+            response = problem_response(samples.with_example(problem, operation), operation.path)
             name = _example_name(problem.code, str(response.headers["Content-Type"]))
             found.setdefault(name, {"value": json.loads(str(response.body))})
     return found

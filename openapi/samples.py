@@ -10,12 +10,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from imagetasks.api import order_request, pagination, problems, request, schemas
-from imagetasks.api.pagination import ListPosition
+from imagetasks.api import order_request, pagination, problems, schemas
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
+from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
 from openapi.operations import NO_SUCH_MODEL, Operation
 
@@ -85,8 +85,8 @@ UPLOAD: schemas.UploadBody = {
     "max_bytes": 10 * 1024 * 1024,
     "expires_at": schemas.rfc3339(START + 600_000),
 }
-PAGE: schemas.TaskPage = {
-    "tasks": [schemas.task_body(FINISHED, origin=ORIGIN)],
+PAGE: schemas.TaskListBody = {
+    "tasks": [schemas.task_body(FINISHED, public_base_url=ORIGIN)],
     "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
 }
 
@@ -98,8 +98,8 @@ def request_bodies(operation: Operation) -> Mapping[str, Any]:
 
 def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
     """Response bodies of an operation for a successful status, by example name."""
-    accepted = {"accepted": schemas.task_body(RUNNING, origin=ORIGIN)}
-    tasks = {name: schemas.task_body(task, origin=ORIGIN) for name, task in TASKS.items()}
+    accepted = {"accepted": schemas.task_body(RUNNING, public_base_url=ORIGIN)}
+    tasks = {name: schemas.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
     poyo = {name: compat.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
     bodies: Mapping[str, Mapping[str, Any]] = {
         "createTask": accepted if status == 202 else {"replayed": tasks["finished"]},
@@ -140,7 +140,7 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
 def _invalid_parameter() -> Problem:
     """The problem that the parser itself raises for an unknown query parameter."""
     try:
-        request.query_parameters(APIGatewayProxyEventV2({"queryStringParameters": {"sort": ""}}))
+        pagination.query_parameters(APIGatewayProxyEventV2({"queryStringParameters": {"sort": ""}}))
     except InvalidParameter as error:
         return problems.problem_for(error)
     raise AssertionError("the parser accepted an unknown parameter")

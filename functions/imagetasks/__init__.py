@@ -1,1 +1,1 @@
-"""Image tasks: an order in, an image of ours out; paid once, lost never."""
+"""Image tasks: an order becomes an image in our own bucket, is paid once and never lost."""

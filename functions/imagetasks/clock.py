@@ -1,4 +1,4 @@
-"""Time, chance and patience, passed in as one value so that a test can hold all three."""
+"""Time, randomness and limits, passed in as one value so that tests control all three."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from imagetasks.limits import Limits
-from imagetasks.tasks.transitions import WriteStamp
 
 
-def wall_clock_ms() -> int:
-    """Milliseconds since 1970: our clock, the only one that decides anything."""
-    return time.time_ns() // 1_000_000
+@dataclass(frozen=True, slots=True)
+class WriteStamp:
+    """When a write happens (`now`, milliseconds) and a random token that no other write has."""
+
+    now: int
+    write_token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """`clock` tells milliseconds; `chance` must not repeat after a snapshot: SystemRandom."""
+    """`now_ms` returns milliseconds since 1970; `rng` must not repeat after a snapshot is restored,
+    so production uses SystemRandom."""
 
     now_ms: Callable[[], int]
     rng: random.Random
     limits: Limits
 
     def stamp(self) -> WriteStamp:
-        """Now, under a stamp that no other transition has."""
+        """The current time with a new write token."""
         return WriteStamp(self.now_ms(), f"{self.rng.getrandbits(96):024x}")
 
     def after(self, seconds: float) -> int:
@@ -33,22 +36,27 @@ class Clock:
         return self.now_ms() + round(seconds * 1000)
 
     def has_elapsed(self, instant: int, seconds: int) -> bool:
-        """Whether `instant` lies at least `seconds` back."""
+        """Whether `instant` is at least `seconds` ago."""
         return self.now_ms() - instant >= seconds * 1000
 
     def backoff_s(self, tries: int, bounds_s: tuple[int, int]) -> float:
-        """Full jitter: anything up to the first bound doubled `tries` times, or the second."""
-        first_s, most_s = bounds_s
-        return self.rng.uniform(0, min(most_s, first_s * 2 ** min(tries, 20)))
+        """Exponential backoff with full jitter: 0 to min(second bound, first bound * 2**tries)."""
+        first_s, max_s = bounds_s
+        return self.rng.uniform(0, min(max_s, first_s * 2 ** min(tries, 20)))
 
     def fast_retry_s(self, tries: int, bounds_s: tuple[int, int]) -> float:
-        """A few quick tries around 5, 15, 45 s while somebody waits, then `backoff_s`."""
-        steps = self.limits.fast_retry_s
-        if tries < len(steps):
-            return steps[tries] * self.rng.uniform(0.8, 1.2)
-        return self.backoff_s(tries - len(steps), bounds_s)
+        """A few quick retries (about 5, 15 and 45 s) because a user is waiting, then `backoff_s`."""
+        delays = self.limits.fast_retry_s
+        if tries < len(delays):
+            return delays[tries] * self.rng.uniform(0.8, 1.2)
+        return self.backoff_s(tries - len(delays), bounds_s)
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since 1970 by our own clock, the only one that decides anything."""
+    return time.time_ns() // 1_000_000
 
 
 def system_clock(limits: Limits) -> Clock:
-    """The real clock and the operating system's randomness."""
+    """The real time and the operating system's randomness."""
     return Clock(now_ms=wall_clock_ms, rng=random.SystemRandom(), limits=limits)

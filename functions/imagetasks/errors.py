@@ -1,4 +1,4 @@
-"""Errors, named by what whoever catches one should do next."""
+"""Errors, named by what the code that catches them does next."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ class ImageTasksError(Exception):
     """Anything this package raises on purpose."""
 
 
+# PoYo
+
+
 class PoyoUnavailable(ImageTasksError):
-    """PoYo created nothing and may answer later: try again after `wait_s`, if it said so."""
+    """PoYo created nothing and may answer later: retry after `wait_s` if PoYo named a delay."""
 
     def __init__(self, detail: str, *, wait_s: float | None = None, ours: bool = False) -> None:
         super().__init__(detail)
         self.detail = detail
         self.wait_s = wait_s
-        self.ours = ours  # True: our key or account is at fault, only the operator can mend it
+        self.ours = ours  # True: our key or account is at fault and only the operator can fix it
 
 
 class PoyoRejected(ImageTasksError):
-    """PoYo created nothing and never will: end the task with `reason`."""
+    """PoYo created nothing and never will: fail the task with `reason`."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -29,7 +32,7 @@ class PoyoRejected(ImageTasksError):
 
 
 class SubmitOutcomeUnknown(ImageTasksError):
-    """The submit may have been accepted and charged: never send it again, wait for a sign."""
+    """PoYo may have accepted and charged the submit: never send it again, wait for a sign of it."""
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail)
@@ -37,7 +40,11 @@ class SubmitOutcomeUnknown(ImageTasksError):
 
 
 class PoyoTaskNotFound(ImageTasksError):
-    """PoYo does not know this id, or not yet: look again later."""
+    """PoYo does not know this id, or does not know it yet: poll again later."""
+
+
+class PoyoIdConflict(ImageTasksError):
+    """Another task already owns this PoYo id: raise an alarm and confirm nothing."""
 
 
 class RequestNotSent(ImageTasksError):
@@ -45,28 +52,30 @@ class RequestNotSent(ImageTasksError):
 
 
 class ResponseLost(ImageTasksError):
-    """The request may have arrived; its answer did not."""
+    """The request may have arrived; its response did not."""
+
+
+# Requests of callers
 
 
 class TaskNotFound(ImageTasksError):
-    """No such task, or somebody else's: the two are told apart nowhere."""
+    """There is no such task, or it belongs to another owner; callers cannot tell the two apart."""
+
+
+class TaskDeleted(ImageTasksError):
+    """This idempotency key stands for a task that its owner deleted."""
+
+
+class IdempotencyKeyReused(ImageTasksError):
+    """This idempotency key already stands for another body."""
 
 
 class InvalidOrder(ImageTasksError):
-    """The order is wrong in these fields: `problems` are `{pointer, detail}`."""
+    """Fields of the order are wrong: `problems` are `{pointer, detail}`."""
 
     def __init__(self, problems: Sequence[Mapping[str, str]]) -> None:
         super().__init__("invalid order")
         self.problems = problems
-
-
-class InvalidUpload(ImageTasksError):
-    """The upload is not there, not the owner's or no image: refuse the order, `detail` says why."""
-
-    def __init__(self, upload_id: str, detail: str) -> None:
-        super().__init__(detail)
-        self.upload_id = upload_id
-        self.detail = detail
 
 
 class InvalidParameter(ImageTasksError):
@@ -77,24 +86,39 @@ class InvalidParameter(ImageTasksError):
         self.problems = [{"parameter": parameter, "detail": detail}]
 
 
-class IdempotencyKeyReused(ImageTasksError):
-    """This idempotency key already stands for another body."""
+class InvalidUpload(ImageTasksError):
+    """The upload is missing, another owner's or no image: reject the order; `detail` says why."""
+
+    def __init__(self, upload_id: str, detail: str) -> None:
+        super().__init__(detail)
+        self.upload_id = upload_id
+        self.detail = detail
 
 
-class PoyoIdConflict(ImageTasksError):
-    """Another task already owns this PoYo id: page the operator, bind nothing."""
+# AWS
 
 
 class DatabaseUnavailable(ImageTasksError):
-    """The table did not answer or refused to: the write may or may not have happened."""
+    """DynamoDB did not answer or answered with an error: the write may or may not have happened."""
 
 
 class QueueUnavailable(ImageTasksError):
-    """The bell could not be rung: the sweep will find the task."""
+    """SQS did not take the message: the sweep finds the task later."""
+
+
+class SecretInvalid(ImageTasksError):
+    """The secret lacks something: the message says what, and how to put it there."""
+
+
+class SecretUnavailable(ImageTasksError):
+    """The secret could not be read and there is no earlier value: try again."""
+
+
+# Other people's servers
 
 
 class DownloadFailed(ImageTasksError):
-    """The file could not be fetched: try again later; `gone` when its host says it is no more."""
+    """The file could not be fetched: retry later; `gone` when its host says that it no longer exists."""
 
     def __init__(self, code: str, detail: str = "", *, gone: bool = False) -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -103,15 +127,15 @@ class DownloadFailed(ImageTasksError):
 
 
 class NotAnImage(DownloadFailed):
-    """The host answered, but not with a picture: a few more tries, then give up."""
+    """The host answered with something that is not an image: retry a few times, then give up."""
 
 
 class DownloadForbidden(DownloadFailed):
-    """The address is not one we may connect to: nothing was sent, the operator decides."""
+    """The URL is not one we may connect to: nothing was sent and the operator decides."""
 
 
 class HostUnreachable(ImageTasksError):
-    """Somebody's server could not be talked to: the edge that went there says what is to be done."""
+    """The exchange with another server failed; the client that made it says what to do next."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -120,11 +144,11 @@ class HostUnreachable(ImageTasksError):
 
 
 class AddressForbidden(HostUnreachable):
-    """The address is not one we may connect to: nothing was sent."""
+    """The URL or its address is not one we may connect to: nothing was sent."""
 
 
 class NotificationFailed(ImageTasksError):
-    """The client's server did not take it: try again later."""
+    """The caller's server did not accept the notification: retry later."""
 
     def __init__(self, code: str, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else code)
@@ -132,12 +156,4 @@ class NotificationFailed(ImageTasksError):
 
 
 class NotificationForbidden(NotificationFailed):
-    """The client's address is not one we may connect to: nothing was sent, nor will it ever be."""
-
-
-class SecretInvalid(ImageTasksError):
-    """The secret is missing something: the message says what, and how to put it there."""
-
-
-class SecretUnavailable(ImageTasksError):
-    """The secret could not be read, and no earlier reading is at hand: try again."""
+    """The caller's URL is not one we may connect to: nothing was sent, and nothing ever will be."""

@@ -1,4 +1,4 @@
-"""What the contract says of a value beyond its type: read when schemas are made, idle otherwise."""
+"""JSON Schema keywords beside a type: read when openapi.json is generated, unused at run time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""What may be said aloud: constant messages and listed facts. No prompt, key, URL or payload, ever."""
+"""Logging and metrics. Messages are constants and fields an allow-list: never prompts, keys, URLs
+or payloads."""
 
 from __future__ import annotations
 
@@ -7,106 +8,81 @@ import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-if TYPE_CHECKING:
-    from imagetasks.tasks.task import Task
-
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "imagetasks")  # the stack's name
 SERVICE = "imagetasks"
-OURS = Path(__file__).parent.parent  # the functions' own code, doors included
+OWN_CODE = Path(__file__).parent.parent  # the functions' code, handlers included
+FILE_LIFETIME_S = 24 * 60 * 60  # PoYo keeps a file at least this long
 
 log = Logger(service=SERVICE)
 
-Fact = str | int | float | None
+Value = str | int | float | bool | None
 
 
 def bind_task(task_id: str) -> None:
-    """From here on every line names this task."""
+    """Add the task's id to every following log line."""
     log.append_keys(task_id=task_id)
 
 
 def bind_request(event: Mapping[str, Any]) -> None:
-    """From here on every line names the request as the access log does, and as the gateway's header
-    `apigw-requestid` tells its caller."""
+    """Add API Gateway's request id to every following log line: the access log and the response
+    header `apigw-requestid` have the same."""
     context = event.get("requestContext")
     log.append_keys(request_id=context.get("requestId") if isinstance(context, dict) else None)
 
 
-def log_transition(transition: str, won: bool, task: Task) -> None:
-    """One line a transition: what was tried, whether it won, and how the task stands now.
+def info(message: str, **fields: Value) -> None:
+    """Log a normal event."""
+    log.info(message, extra=fields)
 
-    Every task that ended is counted: `Finished`, or `FailedUnconfirmed` and so on by reason.
-    """
-    log.info(
-        "transition",
-        extra={
-            "task_id": task.task_id,
-            "transition": transition,
-            "won": won,
-            "state": task.state,
-            "reason": task.reason,
-            "attempt": task.attempt,
-            "poyo_id": task.poyo_id,
-            "age_ms": task.updated_at - task.created_at,
-            "image_bytes": sum(kept.bytes for kept in task.files) or None,
-        },
-    )
-    if won and transition in ("finish", "fail"):
-        count_metric(f"failed_{task.reason}" if transition == "fail" else "finished")
+
+def warning(message: str, **fields: Value) -> None:
+    """Log an event that recovers by itself and should be rare."""
+    log.warning(message, extra=fields)
+
+
+def alarm(message: str, **fields: Value) -> None:
+    """Log an event that only an operator can resolve, with its place in our code, and count it in
+    the metric that raises the alarm."""
+    log.error(message, extra={"where": _where(), **fields})
+    count_metric(message)
 
 
 def count_metric(name: str) -> None:
-    """One more of `name`, a metric called like it in CamelCase."""
+    """Add 1 to the metric `name`, written in CamelCase."""
     put_metric(name, 1, MetricUnit.Count)
 
 
 def put_metric(name: str, value: float, unit: MetricUnit) -> None:
-    """How much of something there is right now, as a metric of this stack."""
+    """Record `value` in the metric `name`, written in CamelCase, in the stack's namespace."""
     metric = "".join(word.capitalize() for word in name.split("_"))
     with single_metric(name=metric, unit=unit, value=value, namespace=NAMESPACE) as single:
         single.add_dimension(name="service", value=SERVICE)
 
 
-FILE_KEPT_S = 24 * 60 * 60  # PoYo keeps a file at least this long
-
-
-def record_sweep_lag(age_ms: int) -> None:
-    """How late the sweep was for the task that waited longest."""
-    put_metric("sweep_lag", age_ms / 1000, MetricUnit.Seconds)
+def record_sweep_lag(lag_ms: int) -> None:
+    """Record how late the sweep was for the task that had been due longest."""
+    put_metric("sweep_lag", lag_ms / 1000, MetricUnit.Seconds)
 
 
 def record_uncopied(age_ms: int) -> None:
-    """How long a file that is not copied yet is still to be had; the alarm looks at the least."""
-    put_metric("uncopied_image_time_left", max(0, FILE_KEPT_S - age_ms / 1000), MetricUnit.Seconds)
-
-
-def info(message: str, **facts: Fact) -> None:
-    """Something an operator may want to know later."""
-    log.info(message, extra=facts)
-
-
-def warning(message: str, **facts: Fact) -> None:
-    """Something that heals itself, and should not happen often."""
-    log.warning(message, extra=facts)
-
-
-def alarm(message: str, **facts: Fact) -> None:
-    """Something only an operator can mend: logged with its place in our code, counted for an alarm."""
-    log.error(message, extra={"where": _where(), **facts})
-    count_metric(message)
+    """Record how long PoYo still keeps a file that is not copied yet; the alarm reads the minimum."""
+    left_s = max(0, FILE_LIFETIME_S - age_ms / 1000)
+    put_metric("uncopied_image_time_left", left_s, MetricUnit.Seconds)
 
 
 def _where() -> str | None:
-    """Our own lines that the error now being handled came through; what it says may be a secret."""
+    """File names and lines of our code in the traceback of the error being handled. The error's text
+    is left out because it may contain a secret."""
     error = sys.exception()
     if error is None:
         return None
-    steps = [
+    frames = [
         (frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)
     ]
-    ours = [f"{Path(file).name}:{line}" for file, line in steps if Path(file).is_relative_to(OURS)]
-    return " ".join(ours)
+    own = [f"{Path(f).name}:{n}" for f, n in frames if Path(f).is_relative_to(OWN_CODE)]
+    return " ".join(own)

@@ -16,15 +16,17 @@ import pytest
 from imagetasks.aws.secrets import CachedSecret, CallbackKeys
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_repository import DueTask, TaskRepository
+from imagetasks.clock import WriteStamp
 from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict
 from imagetasks.limits import Limits
 from imagetasks.poyo.client import PoyoClient
-from imagetasks.poyo.reply import HttpResponse
-from imagetasks.tasks import transitions
+from imagetasks.poyo.transport import HttpResponse
+from imagetasks.tasks import transition_writes
 from imagetasks.tasks.conditional_write import Condition, PutItem, equals
 from imagetasks.tasks.task import Task, poyo_pk, shard_of
-from imagetasks.tasks.transitions import TransitionWrite, WriteStamp
+from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.submit import Submitter
+from imagetasks.workflows.task_updater import TaskUpdater
 from local.system import System
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import order
@@ -84,7 +86,9 @@ def test_one_of_fifty_retries_a_pending_task(repository: TaskRepository) -> None
     pending = replace(task(), state="pending", not_before=START)
     repository.create(pending)
 
-    outcomes = at_once(lambda n: repository.apply(transitions.retry(pending, at(n), due_at=START)))
+    outcomes = at_once(
+        lambda n: repository.apply(transition_writes.retry(pending, at(n), due_at=START))
+    )
 
     assert sum(outcome.applied for outcome in outcomes) == 1
     assert repository.get(pending.task_id).attempt == pending.attempt + 1
@@ -107,8 +111,8 @@ def test_one_poyo_id_of_fifty_is_bound_and_the_others_leave_nothing_behind(
     repository.create(made)
 
     def bind(n: int) -> bool:
-        change = transitions.confirm_submission(
-            made, at(n), poyo_id=f"ID{n}", due_at=START, how="answer"
+        change = transition_writes.confirm_submission(
+            made, at(n), poyo_id=f"ID{n}", due_at=START, source="answer"
         )
         return patiently(lambda: repository.confirm_submission(change, f"ID{n}").applied)
 
@@ -128,8 +132,8 @@ def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(
         repository.create(each)
 
     def bind(n: int) -> bool:
-        change = transitions.confirm_submission(
-            made[n], at(n), poyo_id="ONE", due_at=START, how="answer"
+        change = transition_writes.confirm_submission(
+            made[n], at(n), poyo_id="ONE", due_at=START, source="answer"
         )
         try:
             return patiently(lambda: repository.confirm_submission(change, "ONE").applied)
@@ -147,7 +151,9 @@ def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(
 def test_the_same_binding_fifty_times_is_one(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
-    change = transitions.confirm_submission(made, at(0), poyo_id="SAME", due_at=START, how="answer")
+    change = transition_writes.confirm_submission(
+        made, at(0), poyo_id="SAME", due_at=START, source="answer"
+    )
 
     outcomes = at_once(lambda _: patiently(lambda: repository.confirm_submission(change, "SAME")))
 
@@ -169,7 +175,7 @@ def test_the_index_forgets_a_task_that_has_ended(repository: TaskRepository) -> 
         made.task_id
     ]
 
-    change = transitions.fail(made, at(1), reason="rejected", detail="no")
+    change = transition_writes.fail(made, at(1), reason="rejected", detail="no")
 
     assert repository.apply(change).applied
     assert repository.find_due(shard, now=START * 2, limit=10) == []
@@ -189,7 +195,7 @@ def test_one_of_fifty_deletes(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
 
-    outcomes = at_once(lambda n: repository.apply(transitions.delete(made, at(n))))
+    outcomes = at_once(lambda n: repository.apply(transition_writes.delete(made, at(n))))
 
     assert sum(outcome.applied for outcome in outcomes) == 1
     stands = repository.get(made.task_id)
@@ -204,7 +210,7 @@ def test_a_deletion_and_an_end_at_once_come_to_one_truth(repository: TaskReposit
 
     def deleted_or_finished(n: int) -> bool:
         before = made[n // 2]
-        change = transitions.delete(before, at(n)) if n % 2 else finish(before, at(n))
+        change = transition_writes.delete(before, at(n)) if n % 2 else finish(before, at(n))
         return repository.apply(change).applied
 
     won = at_once(deleted_or_finished)
@@ -234,10 +240,14 @@ def test_one_of_fifty_tells_the_caller(repository: TaskRepository) -> None:
     repository.create(made)
 
     def claim(n: int) -> bool:
-        facts = {"notification_attempts": 1, "next_notification_at": START + 60_000 + n}
-        return repository.apply(
-            transitions.reschedule(made, at(n), due_at=START + 120_000 + n, **facts)
-        ).applied
+        write = transition_writes.reschedule(
+            made,
+            at(n),
+            due_at=START + 120_000 + n,
+            notification_attempts=1,
+            next_notification_at=START + 60_000 + n,
+        )
+        return repository.apply(write).applied
 
     assert sum(at_once(claim)) == 1
     assert repository.get(made.task_id).notification_attempts == 1
@@ -277,7 +287,7 @@ def test_pages_show_what_was_there_once_while_orders_come_in(repository: TaskRep
 
 def finish(stands: Task, at: WriteStamp) -> TransitionWrite:
     """The end of a task, as whoever read it so has it written."""
-    return transitions.finish(stands, at, files=[], charged_credits=Decimal(2))
+    return transition_writes.finish(stands, at, files=[], charged_credits=Decimal(2))
 
 
 def patiently[T](act: Callable[[], T]) -> T:
@@ -308,22 +318,28 @@ def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty
 ) -> None:
     poyo = Counting()
     secret = CachedSecret(cast(Any, SecretsClient({"current": "k1", "k1": "key"})), "callback")
+    repository, clock = (
+        TaskRepository(on_own_engine),
+        make_clock(ManualClock(), Limits(window_submits=1000)),
+    )
+    no_queue = cast(Any, None)  # nothing has to wait
     submitter = Submitter(
-        repository=TaskRepository(on_own_engine),
+        repository=repository,
         poyo=PoyoClient(
             send=poyo,
             base_url="https://api.poyo.test",
             key=lambda: "sk",
             refresh_key=lambda _: False,
         ),
-        queue=cast(Any, None),  # nothing has to wait
         callback_keys=CallbackKeys(secret),
         uploads=cast(Any, None),  # nobody brought any
-        clock=make_clock(ManualClock(), Limits(window_submits=1000)),
+        updater=TaskUpdater(repository=repository, queue=no_queue, clock=clock),
+        clock=clock,
     )
 
     def submit(n: int) -> tuple[Task, bool]:
-        return patiently(lambda: submitter.submit(order(f"crowd-{n % 20}")))
+        placement = patiently(lambda: submitter.submit(order(f"crowd-{n % 20}")))
+        return placement.task, placement.replayed
 
     answers = at_once(submit, threads=200)
 

@@ -263,7 +263,7 @@ def test_a_task_can_be_followed_by_its_id_from_the_order_to_the_image(
     assert [line["message"] for line in lines["WebhookLogs"]][:1] == ["callback_received"]
     assert all(line["request_id"] for line in lines["WebhookLogs"])
     ends = [line for line in lines["WorkerLogs"] if line.get("transition") == "finish"]
-    [end] = [line for line in ends if line["won"]]
+    [end] = [line for line in ends if line["applied"]]
     assert (end["task_id"], end["state"]) == (task_id, "finished")
     assert end["image_bytes"] > 1000
     assert end["age_ms"] > 0
@@ -280,7 +280,7 @@ def test_every_change_of_every_task_is_one_line_with_its_id(said: dict[str, str]
 
     assert len(lines) > 40
     for line in lines:
-        assert {"task_id", "transition", "won", "state", "attempt", "age_ms"} <= line.keys()
+        assert {"task_id", "transition", "applied", "state", "attempt", "age_ms"} <= line.keys()
         assert isinstance(line["age_ms"], int)
 
 

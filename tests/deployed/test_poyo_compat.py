@@ -162,7 +162,7 @@ def test_the_balance_is_poyos_and_asked_for_once_a_minute_at_most() -> None:
         origin(answering("200 OK", json.dumps(told).encode())) as poyo,
         opened("api", cloud, POYO_BASE_URL=poyo.url) as door,
     ):
-        door.house.balance.clock = lambda: now[0]
+        door.dependencies.balance.clock = lambda: now[0]
         for seconds, asked in ((0.0, 1), (1.0, 1), (58.9, 1), (0.2, 2), (59.9, 2)):
             now[0] += seconds
             answer = called(door, event("GET", path, headers=bearer()))

@@ -35,7 +35,7 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.download import ImageDownloader
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.client import PoyoClient
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
@@ -234,7 +234,7 @@ class Callbacks:
 
     def rung(self, n: int, url: tuple[str, str, str]) -> bool:
         kid, task_id, mac = url
-        said = CallbackRequest(kid=kid, task_id=task_id, mac=mac, headers={}, body=b"{}")
+        said = CallbackRequest(kid=kid, task_id=task_id, token=mac, headers={}, body=b"{}")
         return receive_callback(said, keys=self.hearing[n], queue=cast(TaskQueue, Heard()))
 
     @property
@@ -402,9 +402,9 @@ class Instance:
         self.submitter = Submitter(
             repository=repository,
             poyo=poyo,
-            queue=queue,
             callback_keys=CallbackKeys(operator.secret("CallbackSecretArn", time)),
             uploads=UploadBucket(place.s3, place.bucket),
+            updater=updater,
             clock=clock,
         )
         post = cast(NotificationSender, Post())
@@ -412,20 +412,17 @@ class Instance:
             repository=repository,
             poyo=poyo,
             images=images,
-            downloads=cast(ImageDownloader, Files()),
-            queue=queue,
+            downloader=cast(ImageDownloader, Files()),
             submitter=self.submitter,
-            notifier=CallerNotifier(
-                images=images, deliveries=post, keys=api_keys, updater=updater, clock=clock
-            ),
+            notifier=CallerNotifier(sender=post, keys=api_keys, updater=updater, clock=clock),
             updater=updater,
             clock=clock,
         )
 
     def order(self, key: str) -> Task:
-        return self.submitter.submit(order(key))[0]
+        return self.submitter.submit(order(key)).task
 
-    def look(self, task: Task) -> Task:
+    def reconcile(self, task: Task) -> Task:
         self.reconciler.reconcile(TaskMessage(task_id=task.task_id, source="retry"))
         return self.submitter.repository.get(task.task_id)
 
@@ -440,7 +437,7 @@ def test_poyos_key_rotates_refused_at_once_and_every_order_ends_with_its_image(
         return [fleet[n].order(f"{n}-{turn}") for turn in range(5)]
 
     def looked_at(n: int, task: Task) -> Task:
-        return fleet[n % INSTANCES].look(task)
+        return fleet[n % INSTANCES].reconcile(task)
 
     def rotated() -> None:
         """The new key is put in place, and the old one deleted at PoYo without waiting."""

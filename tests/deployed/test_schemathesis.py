@@ -22,9 +22,9 @@ from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
 from imagetasks.api import pagination
-from imagetasks.tasks.list_position import ListPosition
 from imagetasks.poyo.catalog import IMAGE
 from imagetasks.poyo.models import CUSTOM_SIZE
+from imagetasks.tasks.list_position import ListPosition
 from local.system import System
 from openapi import parameters
 from openapi.operations import OPERATIONS

@@ -24,9 +24,9 @@ from imagetasks.aws.image_bucket import CONFIG, ImageBucket
 from imagetasks.aws.upload_bucket import (
     CHUNK_BYTES,
     FORM_TTL_S,
-    LINK_S,
     MAX_BYTES,
     MAX_CHUNKS,
+    PRESIGNED_S,
     TYPES,
     PresignedUpload,
     UploadBucket,
@@ -42,8 +42,8 @@ from tests.support.fakes import refusal
 from tests.support.lambdas import calls
 
 ID = "abcdefghijklmnopqrstuvwx27"
-ALLOWED = "allowed is a whole PNG, JPEG or WebP of at most 10 MiB and 40 million pixels"
-NOT_THERE = f"no such upload of yours: send the file before you order; {ALLOWED}"
+ALLOWED = "allowed is a complete PNG, JPEG or WebP of at most 10 MiB and 40 million pixels"
+NOT_THERE = f"upload not found: upload the file first; {ALLOWED}"
 WRONG_IDS = [
     "",
     ID[1:],
@@ -203,7 +203,7 @@ def test_each_reason_is_named(uploads: UploadBucket) -> None:
 
     assert why(HTML) == "neither PNG nor JPEG nor WebP"
     assert why(b"") == "the upload is empty"
-    assert why(png()[:-1]) == "a PNG without its end"
+    assert why(png()[:-1]) == "the PNG is truncated"
     assert why(jpeg()) == "image/jpeg inside, but uploaded as image/png"
     assert why(png(), "image/webp") == "image/png inside, but uploaded as image/webp"
     assert why(heavy_png(MAX_BYTES + 1)) == "10485761 bytes"
@@ -278,7 +278,7 @@ def test_an_end_that_lies_across_two_pieces_is_found(uploads: UploadBucket, size
     content = heavy_png(size)
 
     assert uploads.validate("owner", put(uploads, content)).width == WIDTH
-    assert refused(uploads, put(uploads, content[:-1])).startswith("a PNG without its end")
+    assert refused(uploads, put(uploads, content[:-1])).startswith("the PNG is truncated")
 
 
 @pytest.mark.parametrize("short", range(12))
@@ -299,7 +299,7 @@ def test_behind_the_last_byte_nothing_is_asked_for(uploads: UploadBucket) -> Non
     content = b"\xff\xd8" + comment * 2 + last + b"\xff\xd9"
     assert len(content) == CHUNK_BYTES
 
-    assert refused(uploads, put(uploads, content)).startswith("a JPEG without dimensions; ")
+    assert refused(uploads, put(uploads, content)).startswith("the JPEG has no dimensions; ")
 
 
 def test_a_jpeg_with_much_before_its_dimensions_is_read_up_to_a_bound(
@@ -551,9 +551,9 @@ def test_a_link_ends_and_opens_nothing_else(
     deployed: UploadBucket, signed_ago: Callable[[float], None]
 ) -> None:
     mine, other = put(deployed, png()), put(deployed, jpeg(), "image/jpeg")
-    signed_ago(LINK_S - 60)
+    signed_ago(PRESIGNED_S - 60)
     link = deployed.presigned_url("owner", mine)
-    signed_ago(LINK_S + 1)
+    signed_ago(PRESIGNED_S + 1)
     late = deployed.presigned_url("owner", mine)
 
     assert requests.get(link, timeout=30).content == png()

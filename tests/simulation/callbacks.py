@@ -97,7 +97,7 @@ def signature(poyo_id: str, timestamp: int) -> Mapping[str, str]:
 def callback_request(url: str, headers: Mapping[str, str], body: bytes) -> CallbackRequest:
     """A request to a callback URL, as API Gateway passes it on."""
     kid, task_id, mac = url.split("/")[-3:]
-    return CallbackRequest(kid=kid, task_id=task_id, mac=mac, headers=headers, body=body)
+    return CallbackRequest(kid=kid, task_id=task_id, token=mac, headers=headers, body=body)
 
 
 def invalid_callback(kind: str, url: str, other: str, retired: str) -> CallbackRequest:

@@ -8,8 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagetasks.api.pagination import ListPosition
-from imagetasks.aws.task_repository import Page
+from imagetasks.aws.task_repository import TaskPage
 from imagetasks.errors import (
     DatabaseUnavailable,
     IdempotencyKeyReused,
@@ -18,6 +17,7 @@ from imagetasks.errors import (
     SecretUnavailable,
     TaskNotFound,
 )
+from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
@@ -53,7 +53,8 @@ class Functions:
         """A request to place an order."""
 
         def work(sandbox: Sandbox) -> _Placement:
-            return _Placement(*sandbox.submitter.submit(order))
+            placement = sandbox.submitter.submit(order)
+            return _Placement(placement.task, placement.replayed)
 
         subject = f"{order.owner}/{order.idempotency_key}"
         self._start("api", "submit", subject, work, API, on_end)
@@ -76,7 +77,7 @@ class Functions:
     ) -> None:
         """A request for a page of the owner's list."""
 
-        def work(sandbox: Sandbox) -> Page:
+        def work(sandbox: Sandbox) -> TaskPage:
             return sandbox.reader.list(owner, status=status, limit=limit, after=after)
 
         self._start("api", "list", f"{owner} {status or ''}", work, OWNER_REQUEST, on_end)
@@ -190,6 +191,6 @@ def _summary(value: Any) -> str:
     """A response as the trace shows it: of a task only its state."""
     if isinstance(value, Task):
         return value.state
-    if isinstance(value, Page):
+    if isinstance(value, TaskPage):
         return f"{len(value.tasks)} tasks{', more pages' if value.last else ''}"
     return str(value)

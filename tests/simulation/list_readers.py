@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import ListPosition
+from imagetasks.tasks.list_position import ListPosition
 from tests.simulation.functions import Functions
 from tests.simulation.invariants import Invariants
 from tests.simulation.process import InvariantViolated, Process, ProcessResult

@@ -19,7 +19,7 @@ from imagetasks.outbound.download import ImageDownloader
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.tasks.task import Task
-from imagetasks.tasks.transitions import TransitionWrite
+from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.reconcile import TaskReconciler
@@ -105,32 +105,30 @@ class Sandbox:
             key=keys.poyo_key,
             refresh_key=keys.refresh_key,
         )
+        updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
         self.submitter = Submitter(
             repository=self.repository,
             poyo=poyo,
-            queue=self.queue,
             callback_keys=self.callback_keys,
             uploads=UploadBucket(cast(Any, services.bucket), "bucket"),
+            updater=updater,
             clock=self.clock,
         )
         self.reader = OwnerTasks(
             repository=self.repository,
-            queue=self.queue,
+            updater=updater,
             clock=self.clock,
             sleep=lambda seconds: simulator.sleep(seconds * 1000),
         )
         images = ImageBucket(cast(Any, services.bucket), "bucket")
-        updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
         self.reconciler = TaskReconciler(
             repository=self.repository,
             poyo=poyo,
             images=images,
-            downloads=cast(ImageDownloader, services.downloads),
-            queue=self.queue,
+            downloader=cast(ImageDownloader, services.downloads),
             submitter=self.submitter,
             notifier=CallerNotifier(
-                images=images,
-                deliveries=cast(NotificationSender, services.receivers),
+                sender=cast(NotificationSender, services.receivers),
                 keys=keys,
                 updater=updater,
                 clock=self.clock,

@@ -199,7 +199,7 @@ class TestEnvironment:
     time: ManualClock = field(default_factory=ManualClock)
     upstream: Upstream = field(default_factory=Upstream)
     files: Files = field(default_factory=Files)
-    deliveries: Post = field(default_factory=Post)
+    notifications: Post = field(default_factory=Post)
 
     def __post_init__(self) -> None:
         cloud = self.cloud
@@ -213,39 +213,54 @@ class TestEnvironment:
         )
         self.callback_keys = CallbackKeys(secret)
         self.poyo = poyo(self.upstream)
-        self.submitter = Submitter(
-            repository=self.repository,
-            poyo=self.poyo,
-            queue=self.queue,
-            callback_keys=self.callback_keys,
-            uploads=UploadBucket(self.images.client, self.images.bucket),
-            clock=self.clock,
-        )
         self.keys = ApiKeys(CachedSecret(cloud.client("secretsmanager"), cloud.api_secret))
-        self.updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
+        self.updater = self.updater_with()
+        self.submitter = self.submitter_with()
         self.reconciler = self.reconciler_with()
 
+    def updater_with(self, **replaced: Any) -> TaskUpdater:
+        """The updater, with its repository or its queue replaced."""
+        clients: dict[str, Any] = {"repository": self.repository, "queue": self.queue}
+        return TaskUpdater(**clients | replaced, clock=self.clock)
+
+    def submitter_with(self, **replaced: Any) -> Submitter:
+        """The submitter, with some of its clients replaced, or its updater's queue."""
+        queue = {"queue": replaced.pop("queue")} if "queue" in replaced else {}
+        repository = replaced.get("repository", self.repository)
+        clients: dict[str, Any] = {
+            "repository": repository,
+            "poyo": self.poyo,
+            "callback_keys": self.callback_keys,
+            "uploads": UploadBucket(self.images.client, self.images.bucket),
+            "updater": self.updater_with(repository=repository, **queue),
+            "clock": self.clock,
+        }
+        return Submitter(**clients | replaced)
+
     def reconciler_with(self, **replaced: Any) -> TaskReconciler:
-        """The reconciler, with some of its clients replaced."""
+        """The reconciler, with some of its clients replaced, or its updater's queue."""
+        queue = {"queue": replaced.pop("queue")} if "queue" in replaced else {}
+        updater = self.updater_with(**queue)
         clients: dict[str, Any] = {
             "repository": self.repository,
             "poyo": self.poyo,
             "images": self.images,
-            "downloads": self.files,
-            "queue": self.queue,
+            "downloader": self.files,
             "submitter": self.submitter,
-            "updater": self.updater,
+            "notifier": self.notifier(),
+            "updater": updater,
             "clock": self.clock,
         }
-        clients |= replaced
-        clients["notifier"] = CallerNotifier(
-            images=clients["images"],
-            deliveries=cast(NotificationSender, self.deliveries),
+        return TaskReconciler(**clients | replaced)
+
+    def notifier(self) -> CallerNotifier:
+        """The notifier, which sends to the current `notifications`."""
+        return CallerNotifier(
+            sender=cast(NotificationSender, self.notifications),
             keys=self.keys,
             updater=self.updater,
             clock=self.clock,
         )
-        return TaskReconciler(**clients)
 
     def reconcile(self, task: Task, source: str = "sweep", poyo_id: str | None = None) -> Task:
         """Reconcile once and return the task as it is afterwards."""

@@ -19,7 +19,7 @@ from imagetasks.clock import Clock
 from imagetasks.limits import Limits
 from imagetasks.outbound.download import DownloadedImage
 from imagetasks.poyo.client import PoyoClient
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.image_format import identify
 from imagetasks.tasks.task import Task, derive_task_id, shard_of
 from tests.fixtures.images import png

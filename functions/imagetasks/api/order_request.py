@@ -1,4 +1,4 @@
-"""What a caller may ask for: checked field by field before a credit is spent."""
+"""Bodies of orders and uploads, validated field by field before a credit is spent."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from imagetasks.errors import InvalidOrder
 from imagetasks.poyo import models
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.image_reference import is_fetchable_url, is_upload
+from imagetasks.workflows.submit import Order
 
-MAX_PROMPT_CHARS = max(rules.prompt_max for rules in models.MODELS.values())
-MAX_ERRORS = 20  # named in one answer
-MAX_NAME_CHARS = 64  # of a field that is not ours, as we repeat it
+MAX_PROMPT_CHARS = max(spec.prompt_max for spec in models.MODELS.values())
+MAX_ERRORS = 20  # named in one response
+MAX_NAME_CHARS = 64  # of an unknown field's name when it is repeated
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Value = Annotated[str, StringConstraints(max_length=256)]
 Url = Annotated[str, StringConstraints(max_length=2048)]
 
 
 class ImageInput(BaseModel):
-    """PoYo's input object. Unknown fields are refused: PoYo would drop them and charge."""
+    """PoYo's input object. Unknown fields are refused, because PoYo would ignore them and charge."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -56,7 +57,7 @@ class CreateUploadRequest(BaseModel):
 
 
 def parse(body: bytes) -> CreateTaskRequest:
-    """The order in `body`. Raises InvalidOrder, naming every field that is wrong and what is allowed."""
+    """The order in `body`. Raises InvalidOrder, which names every wrong field and what is allowed."""
     request = _validated(CreateTaskRequest, body)
     if problems := list(_model_errors(request)) or list(_budget_errors(request)):
         raise InvalidOrder(problems)
@@ -64,7 +65,7 @@ def parse(body: bytes) -> CreateTaskRequest:
 
 
 def parse_upload(body: bytes) -> CreateUploadRequest:
-    """The announcement of an upload in `body`. Raises InvalidOrder."""
+    """The description of an upload in `body`. Raises InvalidOrder."""
     request = _validated(CreateUploadRequest, body)
     if request.content_type not in EXTENSIONS:
         raise InvalidOrder(
@@ -74,8 +75,25 @@ def parse_upload(body: bytes) -> CreateUploadRequest:
 
 
 def poyo_input(request: CreateTaskRequest) -> dict[str, Any]:
-    """The input as PoYo takes it: only what it knows, nothing empty."""
+    """The input as PoYo accepts it: known fields only, empty ones left out."""
     return {k: v for k, v in request.input.model_dump().items() if v not in (None, [])}
+
+
+def to_order(
+    request: CreateTaskRequest, *, owner: str, idempotency_key: str, public_base_url: str
+) -> Order:
+    """The order that `owner` places with `request`; `public_base_url` is where PoYo calls back."""
+    image = poyo_input(request)
+    return Order(
+        owner=owner,
+        idempotency_key=idempotency_key,
+        model=request.model,
+        input=image,
+        metadata=request.metadata,
+        estimated_credits=models.estimate_credits(image),
+        public_base_url=public_base_url,
+        notification_url=request.callback_url,
+    )
 
 
 def _validated[T: BaseModel](kind: type[T], body: bytes) -> T:
@@ -90,22 +108,22 @@ def _validated[T: BaseModel](kind: type[T], body: bytes) -> T:
 
 def _model_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
     """What the chosen model does not allow."""
-    rules = models.MODELS.get(request.model)
-    if rules is None:
+    spec = models.MODELS.get(request.model)
+    if spec is None:
         yield _field_error("/model", f"must be one of {', '.join(models.MODELS)}")
         return
-    wish = request.input
-    if not wish.prompt.strip():
+    image = request.input
+    if not image.prompt.strip():
         yield _field_error("/input/prompt", "must not be blank")
-    if wish.quality not in rules.qualities:
-        yield _field_error("/input/quality", f"must be one of {', '.join(rules.qualities)}")
-    if wish.resolution not in rules.resolutions:
-        yield _field_error("/input/resolution", f"must be one of {', '.join(rules.resolutions)}")
-    elif problem := models.size_error(wish.size, wish.resolution, rules):
+    if image.quality not in spec.qualities:
+        yield _field_error("/input/quality", f"must be one of {', '.join(spec.qualities)}")
+    if image.resolution not in spec.resolutions:
+        yield _field_error("/input/resolution", f"must be one of {', '.join(spec.resolutions)}")
+    elif problem := models.size_error(image.size, image.resolution, spec):
         yield _field_error("/input/size", problem)
-    if len(wish.image_urls) < rules.images_min:
+    if len(image.image_urls) < spec.images_min:
         yield _field_error("/input/image_urls", f"{request.model} needs at least one image address")
-    for n, url in enumerate(wish.image_urls):
+    for n, url in enumerate(image.image_urls):
         if not is_upload(url) and not is_fetchable_url(url):
             yield _field_error(
                 f"/input/image_urls/{n}", "must be a public https address or upload://{id}"
@@ -123,7 +141,7 @@ def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
 
 
 def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
-    """One pydantic error as a pointer and a sentence; the caller's value is never echoed."""
+    """One pydantic error as a pointer and a sentence; the caller's value is never repeated."""
     names = [str(part)[:MAX_NAME_CHARS] for part in error["loc"]]
     path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
     if error["type"] == "extra_forbidden":
@@ -131,22 +149,22 @@ def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
     return _field_error(path, str(error["msg"])[:200])
 
 
-FIELD_ALIASES = {  # by those who know another API of the kind
+FIELD_ALIASES = {  # names of the same field in similar APIs
     **dict.fromkeys(("aspect_ratio", "aspectRatio", "ratio", "image_size"), "size"),
     **dict.fromkeys(("images", "image"), "image_urls"),
 }
 
 
 def _unknown_field(kind: type[BaseModel], name: str) -> str:
-    """An unknown field, with the known one that was probably meant."""
+    """The message for an unknown field, with the known field that was probably meant."""
     known = list(kind.model_fields)
-    near = (
+    similar = (
         [FIELD_ALIASES[name]]
         if name in FIELD_ALIASES
         else difflib.get_close_matches(name, known, 1)
     )
-    meant = f"; did you mean {near[0]}?" if near and near[0] in known else ""
-    return f"unknown field, allowed are {', '.join(known)}{meant}"
+    suggestion = f"; did you mean {similar[0]}?" if similar and similar[0] in known else ""
+    return f"unknown field, allowed are {', '.join(known)}{suggestion}"
 
 
 def _field_error(pointer: str, detail: str) -> Mapping[str, str]:

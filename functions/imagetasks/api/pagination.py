@@ -1,44 +1,94 @@
-"""Cursors of a list: opaque to callers, a place in the list to us. They open nothing."""
+"""Query parameters of reads and lists, and the cursors of list pages."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 
-from imagetasks.tasks.task import is_task_id
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from imagetasks.errors import InvalidParameter
+from imagetasks.tasks.list_position import ListPosition
+from imagetasks.tasks.task import PUBLIC_STATUS, Status, is_task_id
+
+STATUSES = tuple(dict.fromkeys(PUBLIC_STATUS.values()))
+MAX_WAIT_S = 20  # the function has 25 s, API Gateway 30
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 20
 MAX_CURSOR_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ListPosition:
-    """A task's place in its owner's list; `created_at` in milliseconds."""
+def query_parameters(event: APIGatewayProxyEventV2, *known: str) -> Mapping[str, str]:
+    """The query parameters. Raises InvalidParameter for one that is not `known`: a filter with a
+    typing error would return everything."""
+    parameters = event.query_string_parameters or {}
+    for name in parameters:
+        if name not in known:
+            allowed = f"allowed are {', '.join(known)}" if known else "this route takes none"
+            raise InvalidParameter(name[:64], f"unknown parameter; {allowed}")
+    return parameters
 
-    created_at: int
-    task_id: str
+
+def wait_s(parameters: Mapping[str, str]) -> int:
+    """Seconds that the caller waits for another status."""
+    return _integer(parameters, "wait", default=0, least=0, most=MAX_WAIT_S)
 
 
-def encode_cursor(place: ListPosition) -> str:
-    """The cursor of what comes after `place`."""
-    said = json.dumps([place.created_at, place.task_id]).encode()
-    return base64.urlsafe_b64encode(said).rstrip(b"=").decode()
+def page_limit(parameters: Mapping[str, str]) -> int:
+    """How many tasks a page may have."""
+    return _integer(parameters, "limit", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_PAGE_SIZE)
+
+
+def status_filter(parameters: Mapping[str, str]) -> Status | None:
+    """The one status to list, None for all."""
+    for status in STATUSES:
+        if parameters.get("status") == status:
+            return status
+    if "status" in parameters:
+        raise InvalidParameter("status", f"must be one of {', '.join(STATUSES)}")
+    return None
+
+
+def list_position(parameters: Mapping[str, str]) -> ListPosition | None:
+    """The position that the page starts behind, None for the newest task."""
+    if "cursor" not in parameters:
+        return None
+    try:
+        return decode_cursor(parameters["cursor"])
+    except ValueError:
+        raise InvalidParameter("cursor", "must be a `next_cursor` of an earlier page") from None
+
+
+def encode_cursor(position: ListPosition) -> str:
+    """The cursor of the page that follows `position`. It grants no access to anything."""
+    content = json.dumps([position.created_at, position.task_id]).encode()
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str) -> ListPosition:
-    """The place a cursor stands for. Raises ValueError when we did not write it."""
+    """The position that a cursor stands for. Raises ValueError unless `encode_cursor` made it."""
     if len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii():
         raise ValueError("not a cursor")
     try:
-        said = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        content = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, RecursionError) as error:
         raise ValueError("not a cursor") from error
-    match said:
+    match content:
         case [int(created_at), str(task_id)] if 0 <= created_at < 2**53 and is_task_id(task_id):
-            place = ListPosition(
-                int(created_at), task_id
-            )  # JSON's true is a number, too, but not ours
-            if encode_cursor(place) == cursor:
-                return place
+            position = ListPosition(int(created_at), task_id)
+            if (
+                encode_cursor(position) == cursor
+            ):  # JSON's true is an int too, but encodes otherwise
+                return position
     raise ValueError("not a cursor")
+
+
+def _integer(
+    parameters: Mapping[str, str], name: str, *, default: int, least: int, most: int
+) -> int:
+    text = parameters.get(name, str(default))
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and least <= int(text) <= most):
+        raise InvalidParameter(name, f"must be a whole number from {least} to {most}")
+    return int(text)

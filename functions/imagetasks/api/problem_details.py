@@ -1,4 +1,4 @@
-"""A refusal on the wire: RFC 9457, or PoYo's shape on PoYo's own paths."""
+"""Problem responses (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,6 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict, cast
 
 from aws_lambda_powertools.event_handler import Response
-
-from imagetasks.poyo import compat
-
-POYO_PATHS = ("/api/", "/v1/catalog/")
-POYO_STATUSES = {410: 404, 413: 400, 422: 400}  # what PoYo says instead
 
 
 class FieldError(TypedDict):
@@ -24,8 +19,7 @@ class FieldError(TypedDict):
 
 
 class ProblemBody(TypedDict):
-    """RFC 9457. `retryable`: may the very same request succeed later? `charged` is null when nobody
-    knows."""
+    """RFC 9457. `retryable`: may the same request succeed later? `charged` is null if it is unknown."""
 
     type: str
     title: str
@@ -40,7 +34,7 @@ class ProblemBody(TypedDict):
 
 @dataclass(frozen=True)
 class Problem:
-    """A refusal with a stable `code`; nothing was charged for the request unless `charged` says so."""
+    """A problem with a stable `code`; nothing was charged unless `charged` says so."""
 
     status: int
     code: str
@@ -48,14 +42,11 @@ class Problem:
     retryable: bool = False
     errors: Sequence[Mapping[str, str]] = ()
     task_id: str | None = None
-    charged: bool | None = False  # None: nobody knows
-    allow: str = ""  # methods, where another one was used
+    charged: bool | None = False  # None: unknown
+    allow: str = ""  # the methods of the route, if another method was used
 
-    def response(self, path: str = "/v1/") -> Response[str]:
-        """The answer on the wire, in PoYo's shape on PoYo's own paths."""
-        return self._as_poyo() if path.startswith(POYO_PATHS) else self._as_problem()
-
-    def _as_problem(self) -> Response[str]:
+    def response(self) -> Response[str]:
+        """The problem as `application/problem+json`."""
         body: ProblemBody = {
             "type": "about:blank",
             "title": self.code.replace("_", " "),
@@ -69,22 +60,11 @@ class Problem:
             body["task_id"] = self.task_id
         if self.errors:
             body["errors"] = [cast(FieldError, each) for each in self.errors]
-        kind, headers = "application/problem+json", self._headers()
-        return Response(self.status, kind, json.dumps(body), headers=headers)
+        content_type = "application/problem+json"
+        return Response(self.status, content_type, json.dumps(body), headers=self.headers())
 
-    def _as_poyo(self) -> Response[str]:
-        """The same as PoYo says it: one message, and 400 for all that is wrong with an order."""
-        wrong = [
-            f"{each.get('pointer') or each.get('parameter')}: {each['detail']}"
-            for each in self.errors
-        ]
-        unknown_model = [each.get("pointer") for each in self.errors] == ["/model"]
-        status = 404 if unknown_model else POYO_STATUSES.get(self.status, self.status)
-        body = compat.refused(status, self.code, " ".join([self.detail, *wrong]))
-        return Response(status, "application/json", json.dumps(body), headers=self._headers())
-
-    def _headers(self) -> dict[str, str]:
-        """What HTTP itself says of the refusal, in either shape."""
+    def headers(self) -> dict[str, str]:
+        """The HTTP headers that belong to the problem."""
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         if self.allow:
             headers["Allow"] = self.allow
@@ -94,8 +74,8 @@ class Problem:
 
 
 class ProblemError(Exception):
-    """Ends a request with `problem`. Raised anew each time: an exception keeps what it was raised
-    in, and a constant one would keep it for ever."""
+    """Ends a request with `problem`. A new one is raised each time, because an exception object keeps
+    a reference to the frames that it was raised in."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.code)

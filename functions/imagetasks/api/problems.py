@@ -1,4 +1,4 @@
-"""Every refusal of the API: one row an error, the only list of codes and statuses."""
+"""Every problem of the API, one row for each: the only list of codes and statuses."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from imagetasks.errors import (
     InvalidParameter,
     InvalidUpload,
     SecretInvalid,
+    TaskDeleted,
     TaskNotFound,
 )
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import State, Task
 
 UNAUTHORIZED = Problem(401, "unauthorized", "Send `Authorization: Bearer <key>` with a valid key.")
-ROUTE_NOT_FOUND = Problem(404, "no_such_route", "There is nothing at this address for this method.")
-METHOD_NOT_ALLOWED = Problem(405, "method_not_allowed", "This address does not know this method.")
-MODEL_NOT_FOUND = Problem(404, "no_such_model", "There is no such model.")
-TASK_NOT_FOUND = Problem(404, "no_such_task", "There is no such task.")
+ROUTE_NOT_FOUND = Problem(404, "no_such_route", "No such route.")
+METHOD_NOT_ALLOWED = Problem(
+    405, "method_not_allowed", "This route does not support the request's method."
+)
+MODEL_NOT_FOUND = Problem(404, "no_such_model", "No such model.")
+TASK_NOT_FOUND = Problem(404, "no_such_task", "No such task.")
 FILE_NOT_FOUND = Problem(404, "no_such_file", "The task has no such file, or does not have it yet.")
-CALLBACK_NOT_FOUND = Problem(404, "not_found", "There is nothing at this address.")
+CALLBACK_NOT_FOUND = Problem(404, "not_found", "No such route.")
 IDEMPOTENCY_KEY_REQUIRED = Problem(
     400,
     "idempotency_key_required",
-    "Send an `Idempotency-Key` header of 1 to 255 printable characters: a task costs money, and "
-    "only with a key can a repeated request be told from a second order.",
+    "Send an `Idempotency-Key` header of 1 to 255 printable characters. A task costs money, and only "
+    "the key tells a repeated request from a second order.",
 )
 INVALID_ORDER = Problem(422, "invalid_order", "The order is not valid.")
 INVALID_PARAMETER = Problem(400, "invalid_parameter", "A query parameter is not valid.")
@@ -45,28 +48,30 @@ INVALID_OWNER = Problem(
     "invalid_owner",
     "`X-Owner` names one of your users: 1 to 128 letters, digits and any of . _ ~ @ : + -",
 )
-BODY_TOO_LARGE = Problem(413, "body_too_large", "A request's body may have 256 KiB.")
+BODY_TOO_LARGE = Problem(413, "body_too_large", "The request body is larger than 256 KiB.")
 TASK_DELETED = Problem(
     410,
     "task_deleted",
-    "This Idempotency-Key stands for a task that was deleted. Choose a new one.",
+    "This Idempotency-Key stands for a task that was deleted. Use a new key.",
 )
 IDEMPOTENCY_KEY_REUSED = Problem(
     422,
     "idempotency_key_reused",
-    "This Idempotency-Key was used for another body. Choose a new one.",
+    "This Idempotency-Key was used with another body. Use a new key.",
 )
 NOT_CONFIGURED = Problem(
-    503, "not_configured", "The keys of this deployment are not in place yet.", True
+    503, "not_configured", "The keys of this deployment are not in place yet.", retryable=True
 )
 INTERNAL_ERROR = Problem(
     500,
     "internal",
-    "Something went wrong here. Send the same request again, with the same key: it is safe.",
+    "An unexpected error occurred. It is safe to send the same request again with the same key.",
     retryable=True,
     charged=None,
 )
-UNAVAILABLE = Problem(503, "unavailable", "Try again in a moment, with the same key.", True)
+UNAVAILABLE = Problem(
+    503, "unavailable", "Try again in a moment with the same key.", retryable=True
+)
 
 
 SUBMIT_FAILURE_STATUS = {
@@ -78,26 +83,27 @@ SUBMIT_FAILURE_STATUS = {
 
 
 def submission_problem(task: Task) -> Problem | None:
-    """What the caller is told when PoYo would not take the order at all; the task says it too.
+    """The problem to answer an order with if PoYo refused it at once; the task says the same.
 
-    Not retryable: this Idempotency-Key stands for the task that failed, whatever becomes of PoYo.
+    It is not retryable, because this Idempotency-Key stands for the failed task from now on.
     """
     if task.state != State.FAILED or task.poyo_id or task.reason not in SUBMIT_FAILURE_STATUS:
         return None
-    return replace(_refused(task.reason), task_id=task.task_id)
+    return replace(_submission_problem(task.reason), task_id=task.task_id)
 
 
-def _refused(code: str) -> Problem:
+def _submission_problem(code: str) -> Problem:
     reason = REASONS[code]
-    again = " Order again with a new Idempotency-Key." if reason.retryable else ""
-    return Problem(SUBMIT_FAILURE_STATUS[code], code, reason.message + again)
+    advice = " Order again with a new Idempotency-Key." if reason.retryable else ""
+    return Problem(SUBMIT_FAILURE_STATUS[code], code, reason.message + advice)
 
 
-SUBMISSION_PROBLEMS = tuple(map(_refused, SUBMIT_FAILURE_STATUS))
+SUBMISSION_PROBLEMS = tuple(map(_submission_problem, SUBMIT_FAILURE_STATUS))
 
 
 def route_problem(method: str, path: str, routes: Iterable[tuple[str, str, object]]) -> Problem:
-    """Nothing here, or not for this method: an address may have characters that no route takes."""
+    """404, or 405 if `path` has a route for other methods. A path may also match a route whose
+    parameters do not accept its characters; then `method` is known and the problem is 404."""
     allowed = [known for known, rule, _ in routes if _pattern(rule).fullmatch(path)]
     if method in allowed or not allowed:
         return ROUTE_NOT_FOUND
@@ -108,8 +114,17 @@ def _pattern(rule: str) -> re.Pattern[str]:
     return re.compile(re.sub(r"<\w+>", "[^/]+", rule))
 
 
+PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
+    IdempotencyKeyReused: IDEMPOTENCY_KEY_REUSED,
+    TaskDeleted: TASK_DELETED,
+    TaskNotFound: TASK_NOT_FOUND,
+    SecretInvalid: NOT_CONFIGURED,
+    DatabaseUnavailable: UNAVAILABLE,
+}
+
+
 def problem_for(error: ImageTasksError) -> Problem:
-    """What the caller is told of an error of ours."""
+    """The problem to answer with after `error`."""
     if isinstance(error, InvalidOrder):
         return replace(INVALID_ORDER, errors=error.problems)
     if isinstance(error, InvalidParameter):
@@ -118,10 +133,4 @@ def problem_for(error: ImageTasksError) -> Problem:
         return replace(
             INVALID_ORDER, errors=[{"pointer": "/input/image_urls", "detail": error.detail}]
         )
-    known = {
-        IdempotencyKeyReused: IDEMPOTENCY_KEY_REUSED,
-        TaskNotFound: TASK_NOT_FOUND,
-        SecretInvalid: NOT_CONFIGURED,
-        DatabaseUnavailable: UNAVAILABLE,
-    }
-    return known.get(type(error), UNAVAILABLE)
+    return PROBLEM_BY_ERROR.get(type(error), UNAVAILABLE)

@@ -1,16 +1,13 @@
-"""What a request says of itself, read from API Gateway's event."""
+"""What a request says, read from API Gateway's event: headers and body."""
 
 from __future__ import annotations
 
 import base64
 import os
 import re
-from collections.abc import Mapping
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from imagetasks.api import pagination
-from imagetasks.api.pagination import ListPosition
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.problems import (
     BODY_TOO_LARGE,
@@ -18,35 +15,32 @@ from imagetasks.api.problems import (
     INVALID_IDEMPOTENCY_KEY,
     INVALID_OWNER,
 )
-from imagetasks.errors import InvalidParameter
-from imagetasks.tasks.task import PUBLIC_STATUS, Status
 
 USER = re.compile(r"[A-Za-z0-9._~@:+-]{1,128}")
-STATUSES = tuple(dict.fromkeys(PUBLIC_STATUS.values()))
-MAX_WAIT_S = 20  # the function has 25 s, the gateway 30
-MAX_PAGE_SIZE = 100
-DEFAULT_PAGE_SIZE = 20
-MAX_BODY_BYTES = 256 * 1024  # sixteen addresses, 20,000 characters of four bytes, and some air
+MAX_BODY_BYTES = (
+    256 * 1024
+)  # 16 URLs of 2 KiB + a 20,000-character prompt (4 bytes each) + headroom
 
 
 def bearer_token(event: APIGatewayProxyEventV2) -> str:
-    """The bearer key, empty when there is none."""
-    scheme, _, key = event.headers.get("authorization", "").partition(" ")
-    return key.strip() if scheme.lower() == "bearer" else ""
+    """The bearer token, empty if there is none."""
+    scheme, _, token = event.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def acting_user(event: APIGatewayProxyEventV2) -> str:
-    """Whom the caller acts for, empty for itself. Raises Refusal when that is no name."""
-    named = event.headers.get("x-owner")
-    if named is None:
+    """The user that the caller acts for (`X-Owner`), empty if none. Raises ProblemError for an
+    invalid name."""
+    name = event.headers.get("x-owner")
+    if name is None:
         return ""
-    if not USER.fullmatch(named):
+    if not USER.fullmatch(name):
         raise ProblemError(INVALID_OWNER)
-    return named
+    return name
 
 
 def idempotency_key(event: APIGatewayProxyEventV2) -> str:
-    """The Idempotency-Key. Raises Refusal when there is no usable one."""
+    """The Idempotency-Key. Raises ProblemError if it is missing or invalid."""
     key = optional_idempotency_key(event)
     if key is None:
         raise ProblemError(IDEMPOTENCY_KEY_REQUIRED)
@@ -54,8 +48,9 @@ def idempotency_key(event: APIGatewayProxyEventV2) -> str:
 
 
 def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
-    """The Idempotency-Key, None when none was sent. Raises Refusal when it is no usable one."""
-    key = event.headers.get("idempotency-key", "").strip(" \t")  # nothing else is a header's air
+    """The Idempotency-Key, None if there is none. Raises ProblemError if it is invalid."""
+    # Optional whitespace is SP and HTAB only (RFC 9110 §5.6.3).
+    key = event.headers.get("idempotency-key", "").strip(" \t")
     if not key:
         return None
     if not (len(key) <= 255 and key.isascii() and key.isprintable()):
@@ -63,8 +58,14 @@ def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
     return key
 
 
+def if_none_match(event: APIGatewayProxyEventV2) -> list[str]:
+    """The entity tags of If-None-Match, without the prefix of weak ones."""
+    tags = event.headers.get("if-none-match", "").split(",")
+    return [tag.strip().removeprefix("W/") for tag in tags]
+
+
 def raw_body(event: APIGatewayProxyEventV2) -> bytes:
-    """The body's bytes, whichever way the gateway packed them."""
+    """The body's bytes, whether API Gateway encoded them as base64 or not."""
     body = event.body or ""
     if not event.is_base64_encoded:
         return body.encode(errors="replace")
@@ -75,61 +76,13 @@ def raw_body(event: APIGatewayProxyEventV2) -> bytes:
 
 
 def limited_body(event: APIGatewayProxyEventV2) -> bytes:
-    """The body of an order. Raises Refusal when no order is that long."""
+    """The body of an order. Raises ProblemError if it is longer than any order."""
     body = raw_body(event)
     if len(body) > MAX_BODY_BYTES:
         raise ProblemError(BODY_TOO_LARGE)
     return body
 
 
-def query_parameters(event: APIGatewayProxyEventV2, *known: str) -> Mapping[str, str]:
-    """The query's parameters. Raises InvalidParameter for one that is not `known`: a filter with a
-    typing error would show everything."""
-    given = event.query_string_parameters or {}
-    for name in given:
-        if name not in known:
-            allowed = ", ".join(known) or "none"
-            raise InvalidParameter(name[:64], f"not known here, allowed: {allowed}")
-    return given
-
-
-def wait_s(given: Mapping[str, str]) -> int:
-    """Seconds that the caller would wait for another status."""
-    return _integer(given, "wait", 0, 0, MAX_WAIT_S)
-
-
-def page_limit(given: Mapping[str, str]) -> int:
-    """How many tasks a page may have."""
-    return _integer(given, "limit", DEFAULT_PAGE_SIZE, 1, MAX_PAGE_SIZE)
-
-
-def status_filter(given: Mapping[str, str]) -> Status | None:
-    """The one status that is asked for."""
-    for known in STATUSES:
-        if given.get("status") == known:
-            return known
-    if "status" in given:
-        raise InvalidParameter("status", f"must be one of {', '.join(STATUSES)}")
-    return None
-
-
-def list_position(given: Mapping[str, str]) -> ListPosition | None:
-    """Where the page begins, None at the newest."""
-    if "cursor" not in given:
-        return None
-    try:
-        return pagination.decode_cursor(given["cursor"])
-    except ValueError:
-        raise InvalidParameter("cursor", "must be a `next_cursor` of an earlier page") from None
-
-
 def public_base_url(event: APIGatewayProxyEventV2) -> str:
-    """Scheme and host that the outside reaches us at: PUBLIC_URL, else what the gateway was called."""
+    """Scheme and host of this API on the internet: PUBLIC_URL, else the domain that was called."""
     return os.environ["PUBLIC_URL"].rstrip("/") or f"https://{event.request_context.domain_name}"
-
-
-def _integer(given: Mapping[str, str], name: str, usual: int, least: int, most: int) -> int:
-    text = given.get(name, str(usual))
-    if not (text.isascii() and text.isdecimal() and len(text) < 6 and least <= int(text) <= most):
-        raise InvalidParameter(name, f"must be a whole number from {least} to {most}")
-    return int(text)

@@ -1,4 +1,4 @@
-"""What the API's routes answer with."""
+"""Responses of the API's routes."""
 
 from __future__ import annotations
 
@@ -10,36 +10,33 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from imagetasks.api.request import if_none_match
+
 JSON = "application/json"
-NONE: Mapping[str, str] = {}
-LINK_AGE = "private, max-age=60"  # a redirect to a link that lives for five minutes
+NO_HEADERS: Mapping[str, str] = {}
+REDIRECT_CACHE = "private, max-age=60"  # the presigned URL works for five minutes
 
 
 def json_response(
-    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] = NONE
+    body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] = NO_HEADERS
 ) -> Response[str]:
-    """A JSON answer."""
+    """A JSON response."""
     return Response(status, JSON, json.dumps(body, ensure_ascii=False), headers=dict(headers))
 
 
 def conditional_response(
-    event: APIGatewayProxyEventV2, body: Mapping[str, Any], headers: Mapping[str, str] = NONE
+    event: APIGatewayProxyEventV2, body: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS
 ) -> Response[str]:
-    """The same with an ETag, or 304 when that is the one the caller has."""
+    """A JSON response with an ETag, or 304 if the caller has it already (RFC 9110 §13)."""
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     etag = f'"{digest[:32]}"'
-    known = [each.strip().removeprefix("W/") for each in _if_none_match(event).split(",")]
-    if etag in known or "*" in known:
+    if {etag, "*"} & set(if_none_match(event)):
         return Response(304, None, "", headers={**headers, "ETag": etag})
     return json_response(body, 200, {**headers, "ETag": etag})
 
 
-def redirect(link: str) -> Response[str]:
-    """The way to a file, good for a few minutes. It varies: a browser that followed it for an `<img>`
-    got no headers that would let a page read it."""
-    headers = {"Location": link, "Cache-Control": LINK_AGE, "Vary": "Origin"}
+def redirect(url: str) -> Response[str]:
+    """A redirect to a file's presigned URL. It varies by Origin: the response to an `<img>` has no
+    CORS headers, so a page must not reuse it for `fetch`."""
+    headers = {"Location": url, "Cache-Control": REDIRECT_CACHE, "Vary": "Origin"}
     return Response(302, "text/plain", "", headers=dict(headers))
-
-
-def _if_none_match(event: APIGatewayProxyEventV2) -> str:
-    return event.headers.get("if-none-match", "")

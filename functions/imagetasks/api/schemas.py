@@ -1,4 +1,4 @@
-"""A task as the outside sees it: PoYo's four words, our clock in RFC 3339, money in credits."""
+"""Bodies of the API's responses: PoYo's four statuses, instants in RFC 3339, money in credits."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from imagetasks.json_schema import Count, Instant, JsonSchema, Number, Uri
 from imagetasks.poyo import models
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.image_format import EXTENSIONS
+from imagetasks.tasks.image_format import ContentType
 from imagetasks.tasks.image_reference import ID, SCHEME
-from imagetasks.tasks.task import TASK_ID, Status, StoredImage, Task
+from imagetasks.tasks.task import Status, StoredImage, Task, TaskId
 
-TaskId = Annotated[str, JsonSchema(pattern=f"^{TASK_ID.pattern}$")]
-ContentType = Annotated[str, JsonSchema(enum=list(EXTENSIONS))]
 Reason = Annotated[str, JsonSchema(enum=list(REASONS))]
 Sha256 = Annotated[str, JsonSchema(pattern="^[0-9a-f]{64}$")]
 UploadAddress = Annotated[str, JsonSchema(pattern=f"^{SCHEME}{ID.pattern}$")]
 
 
 class Credits(TypedDict):
-    """Money in PoYo's credits; `charged` is null until PoYo has said it."""
+    """Money in PoYo's credits; `charged` is null until PoYo reports it."""
 
     estimated: Number
     charged: Number | None
 
 
 class FileBody(TypedDict):
-    """An image in our bucket. `file_url` needs no key and is good as long as the task is there."""
+    """An image in our bucket. `file_url` needs no key and works as long as the task exists."""
 
     file_url: Uri
     file_type: Literal["image"]
@@ -42,7 +40,7 @@ class FileBody(TypedDict):
 
 
 class ErrorBody(TypedDict):
-    """Why it failed; `charged` is null when nobody knows."""
+    """Why the task failed; `charged` is null if it is unknown."""
 
     code: Reason
     message: str
@@ -51,21 +49,21 @@ class ErrorBody(TypedDict):
 
 
 class HistoryEntry(TypedDict):
-    """One step of its life."""
+    """One event in the task's life."""
 
     at: Instant
     event: str
 
 
 class OrderWarning(TypedDict):
-    """What is allowed, but perhaps not meant."""
+    """Something in the order that is valid but perhaps not intended."""
 
     pointer: str
     detail: str
 
 
 class InputBody(TypedDict):
-    """What was ordered, defaults filled in."""
+    """The input of the order, with defaults filled in."""
 
     prompt: str
     quality: str
@@ -93,7 +91,7 @@ class TaskBody(TypedDict):
     finished_at: Instant | None
 
 
-class TaskPage(TypedDict):
+class TaskListBody(TypedDict):
     """Tasks, newest first; `next_cursor` is null on the last page."""
 
     tasks: Sequence[TaskBody]
@@ -101,7 +99,7 @@ class TaskPage(TypedDict):
 
 
 class Quote(TypedDict):
-    """What an order would cost; nothing was sent."""
+    """What an order would cost; nothing was submitted."""
 
     model: str
     credits: Number
@@ -110,7 +108,7 @@ class Quote(TypedDict):
 
 
 class UploadForm(TypedDict):
-    """Where and how to send the file: `fields` first, then the file as `file`, multipart/form-data."""
+    """A multipart/form-data form: send `fields` first, then the file as `file`."""
 
     method: Literal["POST"]
     url: Uri
@@ -118,7 +116,7 @@ class UploadForm(TypedDict):
 
 
 class UploadBody(TypedDict):
-    """Leave to upload one file until `expires_at`; `file_url` stands for it in an order."""
+    """Presigned form for one file, valid until `expires_at`; `file_url` stands for it in an order."""
 
     file_url: UploadAddress
     upload: UploadForm
@@ -126,8 +124,8 @@ class UploadBody(TypedDict):
     expires_at: Instant
 
 
-def task_body(task: Task, *, origin: str) -> TaskBody:
-    """The task as JSON; `origin` is scheme and host that its links lead to."""
+def task_body(task: Task, *, public_base_url: str) -> TaskBody:
+    """The task as JSON; its file URLs begin with `public_base_url`."""
     return {
         "task_id": task.task_id,
         "status": task.status,
@@ -139,10 +137,12 @@ def task_body(task: Task, *, origin: str) -> TaskBody:
             "estimated": json_number(task.estimated_credits) or 0,
             "charged": json_number(task.charged_credits),
         },
-        "files": [_file(task, n, kept, origin) for n, kept in enumerate(task.files)],
+        "files": [_file(task, n, image, public_base_url) for n, image in enumerate(task.files)],
         "error": _error(task),
         "warnings": warnings(task.input),
-        "history": [{"at": rfc3339(line["at"]), "event": line["event"]} for line in task.history],
+        "history": [
+            {"at": rfc3339(entry["at"]), "event": entry["event"]} for entry in task.history
+        ],
         "created_at": rfc3339(task.created_at),
         "updated_at": rfc3339(task.updated_at),
         "finished_at": None if task.finished_at is None else rfc3339(task.finished_at),
@@ -150,11 +150,11 @@ def task_body(task: Task, *, origin: str) -> TaskBody:
 
 
 def warnings(order: Mapping[str, Any]) -> list[OrderWarning]:
-    """What an order's input asks for and will not get at PoYo."""
-    asked, billed = order.get("resolution", "1K"), models.billed_resolution(order)
-    if asked == billed:
+    """What an order's input requests and PoYo does not deliver."""
+    requested, billed = order.get("resolution", "1K"), models.billed_resolution(order)
+    if requested == billed:
         return []
-    detail = f"PoYo makes and bills this size at {billed}, not at {asked}"
+    detail = f"PoYo makes and bills this size at {billed}, not at {requested}"
     return [{"pointer": "/input/resolution", "detail": detail}]
 
 
@@ -175,26 +175,26 @@ def rfc3339(ms: int) -> str:
 
 
 def json_number(value: Decimal | None) -> int | float | None:
-    """Credits and percents as plain numbers."""
+    """Credits and percentages as JSON numbers."""
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _file(task: Task, n: int, kept: StoredImage, origin: str) -> FileBody:
+def _file(task: Task, n: int, image: StoredImage, public_base_url: str) -> FileBody:
     return {
-        "file_url": origin + signed_urls.file_path(task.file_url_key, task.task_id, n),
+        "file_url": public_base_url + signed_urls.file_path(task.file_url_key, task.task_id, n),
         "file_type": "image",
-        "content_type": kept.content_type,
-        "bytes": kept.bytes,
-        "width": kept.width,
-        "height": kept.height,
-        "sha256": kept.sha256,
+        "content_type": image.content_type,
+        "bytes": image.bytes,
+        "width": image.width,
+        "height": image.height,
+        "sha256": image.sha256,
     }
 
 
 def _error(task: Task) -> ErrorBody | None:
-    """Why it failed, in our words: PoYo's own are for the operator."""
+    """Why the task failed, in our own words: PoYo's are kept for the operator."""
     reason = REASONS.get(task.reason or "")
     if reason is None:
         return None

@@ -1,4 +1,5 @@
-"""Tasks in the table: each method is one write that decides, never a read before a write."""
+"""Tasks in DynamoDB. Each method that writes makes one conditional write that decides; none reads
+before it writes."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imagetasks.api.pagination import ListPosition
 from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
 from imagetasks.poyo.rate_limit import WINDOW_PK, SubmitWindow
 from imagetasks.tasks.conditional_write import (
@@ -19,18 +19,19 @@ from imagetasks.tasks.conditional_write import (
     equals,
     unchanged,
 )
+from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, task_pk, to_item
-from imagetasks.tasks.transitions import TransitionWrite
 
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table
+    from imagetasks.tasks.transition_writes import TransitionWrite
 
 WINDOW_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
 class WriteResult:
-    """Whether our write won, and the task as it stands now in either case."""
+    """Whether our write was applied, and the task as it is now in either case."""
 
     applied: bool
     task: Task
@@ -38,15 +39,15 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class DueTask:
-    """An entry of the to-do list: the task and the instant (ms) it was due at when it was read."""
+    """An entry of the due index: a task and its `due_at` (milliseconds) as it was read."""
 
     task_id: str
     due_at: int
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Tasks, and the place behind which there may be more (None: there are none)."""
+class TaskPage:
+    """Tasks, and the position behind which there may be more (None: there are no more)."""
 
     tasks: tuple[Task, ...]
     last: ListPosition | None
@@ -54,123 +55,136 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class TaskRepository:
-    """Every method raises StoreUnavailable when the table cannot be used."""
+    """Every method raises DatabaseUnavailable when DynamoDB does not answer."""
 
     table: Table
 
     def create(self, task: Task) -> WriteResult:
-        """T0: write a task that is not there yet; the earlier one comes back when it is."""
+        """Write a task that does not exist yet; if it exists, return the existing one."""
         try:
             self.table.put(PutItem(item=to_item(task), condition=Condition((absent("pk"),))))
-        except ConditionFailed as refused:
-            return _write_result(refused.item, task.write_token)
+        except ConditionFailed as failed:
+            return _write_result(failed.item, task.write_token)
         return WriteResult(True, task)
 
     def get(self, task_id: str) -> Task:
         """The task as of now. Raises TaskNotFound."""
-        row = self.table.get(task_pk(task_id))
-        if not row:
+        item = self.table.get(task_pk(task_id))
+        if not item:
             raise TaskNotFound(task_id)
-        return from_item(row)
+        return from_item(item)
 
     def list(
         self, owner: str, *, status: str | None, limit: int, after: ListPosition | None
-    ) -> Page:
-        """Up to `limit` tasks of `owner`, newest first, that come after `after`.
+    ) -> TaskPage:
+        """Up to `limit` tasks of `owner`, newest first, that follow `after`.
 
-        The index says which, the rows say how they stand now: with `status`, one that has just
-        changed it may still be among them.
+        The index selects them and their items say how they are now. With `status`, a task that has
+        just changed its status may still be among them.
         """
-        index, value = (
-            ("by_owner_status", owner_status_key(status, owner)) if status else ("by_owner", owner)
-        )
+        index = "by_owner_status" if status else "by_owner"
+        value = owner_status_key(status, owner) if status else owner
         start = {"pk": task_pk(after.task_id), "created_at": after.created_at} if after else None
         keys = self.table.query_page(index, value, limit=limit, after=start)
-        rows = self.table.batch_get([key["pk"] for key in keys]) if keys else {}
-        found = [from_item(rows[key["pk"]]) for key in keys if key["pk"] in rows]
+        items = self.table.batch_get([key["pk"] for key in keys]) if keys else {}
+        tasks = [from_item(items[key["pk"]]) for key in keys if key["pk"] in items]
         full = len(keys) == limit
         last = ListPosition(int(keys[-1]["created_at"]), _task_id(keys[-1]["pk"])) if full else None
-        return Page(tuple(task for task in found if task.deleted_at is None), last)
+        return TaskPage(tuple(task for task in tasks if task.deleted_at is None), last)
 
-    def apply(self, change: TransitionWrite) -> WriteResult:
-        """Make one transition, or learn who was faster. Raises TaskNotFound."""
+    def apply(self, write: TransitionWrite) -> WriteResult:
+        """Make one transition, or return the task that a concurrent write left. Raises
+        TaskNotFound."""
         try:
-            return WriteResult(True, from_item(self.table.update(change.update)))
-        except ConditionFailed as refused:
-            if not refused.item:
-                raise TaskNotFound(change.task_id) from refused
-            return _write_result(refused.item, change.write_token)
+            return WriteResult(True, from_item(self.table.update(write.update)))
+        except ConditionFailed as failed:
+            if not failed.item:
+                raise TaskNotFound(write.task_id) from failed
+            return _write_result(failed.item, write.write_token)
 
-    def confirm_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
-        """T1: make the transition and claim `poyo_id` for its task, both or neither.
+    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
+        """Make the transition and claim `poyo_id` for its task, both or neither.
 
-        Raises PoyoIdConflict when another task owns the id, TaskNotFound.
+        Raises PoyoIdConflict if another task owns the id, TaskNotFound.
         """
-        free = Condition(either=((absent("pk"),), (equals("task_id", change.task_id),)))
-        owner = PutItem(item={"pk": poyo_pk(poyo_id), "task_id": change.task_id}, condition=free)
+        free = Condition(any_of=((absent("pk"),), (equals("task_id", write.task_id),)))
+        owner = PutItem(item={"pk": poyo_pk(poyo_id), "task_id": write.task_id}, condition=free)
         try:
-            self.table.transact_write([change.update, owner])
-        except ConditionFailed as refused:
-            if refused.which == 1:
-                raise PoyoIdConflict(poyo_id) from refused
-            if not refused.item:
-                raise TaskNotFound(change.task_id) from refused
-            return _write_result(refused.item, change.write_token)
-        return WriteResult(True, self.get(change.task_id))
+            self.table.transact_write([write.update, owner])
+        except ConditionFailed as failed:
+            if failed.which == 1:
+                raise PoyoIdConflict(poyo_id) from failed
+            if not failed.item:
+                raise TaskNotFound(write.task_id) from failed
+            return _write_result(failed.item, write.write_token)
+        return WriteResult(True, self.get(write.task_id))
 
     def find_due(self, shard: str, *, now: int, limit: int) -> Sequence[DueTask]:
-        """Up to `limit` tasks of `shard` whose look is due at `now`, the longest overdue first."""
-        rows = self.table.query_due(shard, now=now, limit=limit)
-        return [DueTask(_task_id(row["pk"]), int(row["due_at"])) for row in rows]
+        """Up to `limit` tasks of `shard` that are due at `now`, longest overdue first."""
+        keys = self.table.query_due(shard, now=now, limit=limit)
+        return [DueTask(_task_id(key["pk"]), int(key["due_at"])) for key in keys]
 
     def claim(self, due: DueTask, *, until: int) -> bool:
-        """T7 as the sweep does it: move the look to `until` unless somebody else moved it."""
-        same = Condition((equals("due_at", due.due_at),))
+        """Move `due_at` to `until` unless a concurrent write moved it; whether we moved it."""
+        condition = Condition((equals("due_at", due.due_at),))
+        values = {"due_at": until}
         try:
             self.table.update_blind(
-                UpdateItem(pk=task_pk(due.task_id), condition=same, values={"due_at": until})
+                UpdateItem(pk=task_pk(due.task_id), condition=condition, values=values)
             )
         except ConditionFailed:
             return False
         return True
 
     def count_submit(self, window: int) -> SubmitWindow:
-        """Count one submit in `window`, or in the later one that the row has already come to."""
+        """Count one submit in `window`, or in the later window that the item has already reached."""
         for _ in range(WINDOW_TRIES):
-            same = Condition((equals("window", window),))
+            condition = Condition((equals("window", window),))
             try:
-                row = self.table.update(
-                    UpdateItem(pk=WINDOW_PK, condition=same, values={}, added={"sent": 1})
+                item = self.table.update(
+                    UpdateItem(pk=WINDOW_PK, condition=condition, values={}, added={"sent": 1})
                 )
+            except ConditionFailed as failed:
+                window = max(window, int(failed.item.get("window", window)))
+                self._start_window(failed.item, window)
+            else:
                 return SubmitWindow(
-                    window=window, sent=int(row["sent"]), trouble=int(row["trouble"])
+                    window=window,
+                    sent=int(item["sent"]),
+                    consecutive_failures=int(item["consecutive_failures"]),
                 )
-            except ConditionFailed as refused:
-                window = max(window, int(refused.item.get("window", window)))
-                self._start_window(refused.item, window)
-        raise DatabaseUnavailable("the window turned too often")
+        raise DatabaseUnavailable("the window changed too often")
 
-    def record_submit_outcome(self, *, over: bool) -> None:
-        """PoYo failed a submit, or took one: the breaker counts those that failed in a row."""
-        values, added = ({"trouble": 0}, {}) if over else ({}, {"trouble": 1})
-        known = Condition((equals("pk", WINDOW_PK),))
-        with contextlib.suppress(ConditionFailed):  # nothing was ever counted, so there is no row
-            self.table.update(UpdateItem(pk=WINDOW_PK, condition=known, values=values, added=added))
+    def record_submit_outcome(self, *, succeeded: bool) -> None:
+        """Reset the circuit breaker's count of consecutive failures, or add one to it."""
+        values = {"consecutive_failures": 0} if succeeded else {}
+        added = {} if succeeded else {"consecutive_failures": 1}
+        exists = Condition((equals("pk", WINDOW_PK),))
+        with contextlib.suppress(ConditionFailed):  # no submit was ever counted, so no item exists
+            self.table.update(
+                UpdateItem(pk=WINDOW_PK, condition=exists, values=values, added=added)
+            )
 
-    def _start_window(self, row: Mapping[str, Any], window: int) -> None:
-        """Begin `window` unless somebody else just did."""
-        if row.get("window") == window:
+    def _start_window(self, item: Mapping[str, Any], window: int) -> None:
+        """Start `window` unless a concurrent write did."""
+        if item.get("window") == window:
             return
-        fresh = {"pk": WINDOW_PK, "window": window, "sent": 0, "trouble": row.get("trouble", 0)}
-        then = unchanged("window", row.get("window"))
+        fresh = {
+            "pk": WINDOW_PK,
+            "window": window,
+            "sent": 0,
+            "consecutive_failures": item.get("consecutive_failures", 0),
+        }
+        condition = Condition((unchanged("window", item.get("window")),))
         with contextlib.suppress(ConditionFailed):
-            self.table.put(PutItem(item=fresh, condition=Condition((then,))))
+            self.table.put(PutItem(item=fresh, condition=condition))
 
 
 def _task_id(pk: str) -> str:
     return pk.removeprefix("task#")
 
 
-def _write_result(row: Mapping[str, Any], stamp: str) -> WriteResult:
-    """Somebody was faster, unless the row has our stamp: then it was us, and the answer got lost."""
-    return WriteResult(row.get("write_token") == stamp, from_item(row))
+def _write_result(item: Mapping[str, Any], write_token: str) -> WriteResult:
+    """The condition failed: a concurrent write won, unless the item carries our write token, in which
+    case our own write succeeded and its response was lost."""
+    return WriteResult(item.get("write_token") == write_token, from_item(item))

@@ -1,4 +1,4 @@
-"""Reference images: put into our bucket by a browser, looked at by us, fetched from there by PoYo."""
+"""Reference images in S3: uploaded by a browser, checked here, downloaded by PoYo."""
 
 from __future__ import annotations
 
@@ -23,84 +23,85 @@ PREFIX = "uploads/"
 TYPES = tuple(EXTENSIONS)
 MAX_BYTES = 10 * 1024 * 1024
 FORM_TTL_S = 600
-LINK_S = 3600  # PoYo fetches references when it begins, which may be a while after the submit
+PRESIGNED_S = 3600  # PoYo downloads references when it starts, some time after the submit
 CHUNK_BYTES = 128 * 1024
-MAX_CHUNKS = 8  # at most as many are read of an upload: 1 MiB to find a JPEG's dimensions in
+MAX_CHUNKS = 8  # read of one upload: 1 MiB in which a JPEG's dimensions must be found
 ALLOWED = (
-    f"allowed is a whole PNG, JPEG or WebP of at most {MAX_BYTES // 1024**2} MiB "
+    f"allowed is a complete PNG, JPEG or WebP of at most {MAX_BYTES // 1024**2} MiB "
     f"and {MAX_PIXELS // 10**6} million pixels"
 )
-NOT_FOUND = "no such upload of yours: send the file before you order"
+NOT_FOUND = "upload not found: upload the file first"
 ERROR_BY_STATUS = {
-    403: NOT_FOUND,  # without ListBucket S3 does not say what is not there
+    403: NOT_FOUND,  # without ListBucket S3 does not say that an object is missing
     404: NOT_FOUND,
-    412: "the upload was replaced while it was looked at",
+    412: "the upload was replaced while it was checked",
     416: "the upload is empty",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PresignedUpload:
-    """A form for one file: POST `fields`, then the file as `file`, to `url` as multipart/form-data."""
+    """A presigned form for one file: POST `fields`, then the file as `file`, to `url` as
+    multipart/form-data."""
 
     upload_id: str
     url: str
-    fields: Mapping[str, str] = field(repr=False)  # whoever reads them may upload
+    fields: Mapping[str, str] = field(repr=False)  # anyone who has them may upload
     expires_s: int
     max_bytes: int
 
     @property
     def file_url(self) -> str:
-        """What an order calls the file by."""
+        """The name of the file in an order."""
         return SCHEME + self.upload_id
 
 
 @dataclass(frozen=True, slots=True)
 class UploadBucket:
-    """Uploads in the bucket of the images, which see for client and name.
+    """Uploads, in the same bucket as the images.
 
-    An upload lies where its owner's name leads, so nobody else's order finds it and no row says
-    whose it is. What the bucket does not answer is left to raise.
+    The key of an upload contains a hash of its owner, so that no other owner's order finds it and no
+    item has to say whose it is. Errors of S3 are not caught.
     """
 
     client: S3Client
     bucket: str
 
     def presign_post(self, owner: str, content_type: str) -> PresignedUpload:
-        """Leave for `owner` to upload one file; S3 holds it to its type, size, name and time.
+        """A form with which `owner` may upload one file; S3 enforces its type, size, key and expiry.
 
-        Raises ValueError for another type than TYPES.
+        Raises ValueError for a type that is not in TYPES.
         """
         if content_type not in TYPES:
             raise ValueError(f"not one of {', '.join(TYPES)}")
-        chosen = base64.b32encode(os.urandom(20)).decode()[:ID_LENGTH].lower()
+        upload_id = base64.b32encode(os.urandom(20)).decode()[:ID_LENGTH].lower()
         form = self.client.generate_presigned_post(
             Bucket=self.bucket,
-            Key=_key(owner, chosen),
+            Key=_key(owner, upload_id),
             Fields={"Content-Type": content_type},
             Conditions=[{"Content-Type": content_type}, ["content-length-range", 1, MAX_BYTES]],
             ExpiresIn=FORM_TTL_S,
         )
-        return PresignedUpload(chosen, form["url"], form["fields"], FORM_TTL_S, MAX_BYTES)
+        return PresignedUpload(upload_id, form["url"], form["fields"], FORM_TTL_S, MAX_BYTES)
 
     def validate(self, owner: str, upload_id: str) -> ImageInfo:
-        """The picture that `owner` uploaded, whole and of the type it was announced as.
+        """The format and size of the image that `owner` uploaded.
 
-        Raises UploadInvalid when there is none.
+        Raises InvalidUpload if it is missing, incomplete, or not of its declared type.
         """
         try:
-            return _recognised(_RangedReader(self.client, self.bucket, _key(owner, upload_id)))
+            return _identified(_RangedReader(self.client, self.bucket, _key(owner, upload_id)))
         except ClientError as error:
             status = error.response["ResponseMetadata"]["HTTPStatusCode"]
             if status not in ERROR_BY_STATUS:
                 raise
-            wrong = ERROR_BY_STATUS[status]
+            problem = ERROR_BY_STATUS[status]
         except ValueError as error:
-            wrong = str(error)
-        raise InvalidUpload(upload_id, f"{wrong}; {ALLOWED}")
+            problem = str(error)
+        raise InvalidUpload(upload_id, f"{problem}; {ALLOWED}")
 
-    def presigned_url(self, owner: str, upload_id: str, *, seconds: int = LINK_S) -> str:
-        """A URL that anyone can read the upload with for `seconds`."""
+    def presigned_url(self, owner: str, upload_id: str, *, seconds: int = PRESIGNED_S) -> str:
+        """A URL with which anyone can read the upload for `seconds`."""
         return self.client.generate_presigned_url(
             "get_object",
             Params={"Bucket": self.bucket, "Key": _key(owner, upload_id)},
@@ -108,43 +109,43 @@ class UploadBucket:
         )
 
     def resolve_urls(self, owner: str, urls: Iterable[str]) -> list[str]:
-        """`urls` with a link in the place of each upload."""
+        """`urls` with a presigned URL in the place of each upload."""
         return [
             self.presigned_url(owner, upload_id(url)) if is_upload(url) else url for url in urls
         ]
 
 
 def _key(owner: str, upload_id: str) -> str:
-    """Where the upload lies. Raises UploadInvalid for what no offer was ever called."""
+    """The S3 key of the upload. Raises InvalidUpload if `upload_id` cannot be an upload's id."""
     if not ID.fullmatch(upload_id):
         raise InvalidUpload(upload_id, f"{NOT_FOUND}; {ALLOWED}")
     return f"{PREFIX}{hashlib.sha256(owner.encode()).hexdigest()[:32]}/{upload_id}"
 
 
-def _recognised(file: _RangedReader) -> ImageInfo:
+def _identified(file: _RangedReader) -> ImageInfo:
     if file.size > MAX_BYTES:
         raise ValueError(f"{file.size} bytes")
-    picture = identify(cast(BinaryIO, file))
-    if picture.content_type != file.content_type:
-        raise ValueError(f"{picture.content_type} inside, but uploaded as {file.content_type}")
-    return picture
+    info = identify(cast(BinaryIO, file))
+    if info.content_type != file.content_type:
+        raise ValueError(f"the file is {info.content_type} but was declared {file.content_type}")
+    return info
 
 
 class _RangedReader:
-    """An object as a file: a piece is fetched when something in it is read, and only once.
+    """An S3 object as a file: each chunk is fetched when something in it is read, and only once.
 
-    Reading raises ValueError beyond the pieces allowed, and ClientError (412) when the object is
-    no longer the one that was opened: pieces of two files must not pass for one.
+    Reading raises ValueError beyond `MAX_CHUNKS`, and ClientError (412) if the object was replaced
+    since it was opened: chunks of two files must not pass for one.
     """
 
     def __init__(self, client: S3Client, bucket: str, key: str) -> None:
-        self._ask = partial(client.get_object, Bucket=bucket, Key=key)
-        opened = self._ask(Range=_range(0))
-        self._etag = opened["ETag"]
-        self._pieces = {0: opened["Body"].read()}
+        self._get = partial(client.get_object, Bucket=bucket, Key=key)
+        first = self._get(Range=_range(0))
+        self._etag = first["ETag"]
+        self._chunks = {0: first["Body"].read()}
         self._position = 0
-        self.size = int(opened["ContentRange"].rpartition("/")[2])
-        self.content_type = opened["ContentType"]
+        self.size = int(first["ContentRange"].rpartition("/")[2])
+        self.content_type = first["ContentType"]
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._position = offset + (self.size if whence == os.SEEK_END else 0)
@@ -153,17 +154,19 @@ class _RangedReader:
     def read(self, length: int) -> bytes:
         first, start = divmod(self._position, CHUNK_BYTES)
         end = min(self._position + length, self.size)
-        near = b"".join(map(self._piece, range(first, -(-end // CHUNK_BYTES))))
-        found = near[start : start + length]
-        self._position += len(found)
-        return found
+        chunks = b"".join(map(self._chunk, range(first, -(-end // CHUNK_BYTES))))
+        content = chunks[start : start + length]
+        self._position += len(content)
+        return content
 
-    def _piece(self, n: int) -> bytes:
-        if n not in self._pieces:
-            if len(self._pieces) == MAX_CHUNKS:
-                raise ValueError("its dimensions are too far inside: save it without metadata")
-            self._pieces[n] = self._ask(Range=_range(n), IfMatch=self._etag)["Body"].read()
-        return self._pieces[n]
+    def _chunk(self, n: int) -> bytes:
+        if n not in self._chunks:
+            if len(self._chunks) == MAX_CHUNKS:
+                raise ValueError(
+                    "its dimensions are not in the first MiB: save it without metadata"
+                )
+            self._chunks[n] = self._get(Range=_range(n), IfMatch=self._etag)["Body"].read()
+        return self._chunks[n]
 
 
 def _range(n: int) -> str:

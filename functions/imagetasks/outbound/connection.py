@@ -1,4 +1,5 @@
-"""The way out to other people's servers: one connection to an address that was checked."""
+"""One HTTP exchange with a server that is not ours: a new connection to an address that was checked,
+one request, one response, all within a deadline."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ import http.client
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
+from functools import partial
 from typing import Any
 
 import certifi
@@ -16,42 +18,79 @@ import urllib3
 import urllib3.connection
 
 from imagetasks.errors import AddressForbidden, HostUnreachable, ImageTasksError
+from imagetasks.outbound.deadline import deadline_response, set_remaining_timeout
 from imagetasks.outbound.url_policy import PORTS, Target
 
 RESOLVE_S = 3.0
-ADDRESSES = 2  # of a name's, tried in their order
+MAX_ADDRESSES = 2  # of one name, tried in order
+CHUNK_BYTES = 16 * 1024
 
-Told = Callable[[str, str], ImageTasksError]
+ErrorFactory = Callable[[str, str], ImageTasksError]
 
 
 def resolve(host: str, port: int, *, within_s: float = RESOLVE_S) -> list[str]:
-    """Every address of `host`, asked once. Raises Unreachable when it has none, or none in time."""
-    # The system's resolver takes no timeout, so a thread asks. It is left behind when it is late,
-    # and ends when the resolver's own patience does, some seconds later.
-    asked: Future[Sequence[Any]] = Future()
-    threading.Thread(target=_look_up, args=(host, port, asked), daemon=True).start()
+    """Every address of `host`. Raises HostUnreachable if it has none, or none in time."""
+    # The system's resolver takes no timeout, so it runs in a thread. A late thread is abandoned and
+    # ends by itself when the resolver gives up some seconds later.
+    found: Future[Sequence[Any]] = Future()
+    threading.Thread(target=_look_up, args=(host, port, found), daemon=True).start()
     try:
-        found = asked.result(within_s)
+        entries = found.result(within_s)
     except (OSError, UnicodeError) as error:  # UnicodeError: a label of more than 63 characters
         raise HostUnreachable("unresolved", host) from error
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    return list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+
+
+@contextmanager
+def exchange(
+    method: str,
+    target: Target,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    connect_s: float,
+    left_s: Callable[[], float],
+    read_s: float | None = None,
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    """Send one request to `target` and yield its response, whose body is not read yet.
+
+    The exchange may last `left_s()` seconds, a single read `read_s` seconds of them if given. Raises
+    HostUnreachable if there is no complete response head in time.
+    """
+
+    def read_left_s() -> float:
+        return left_s() if read_s is None else min(read_s, left_s())
+
+    with open_connection(target, connect_s=connect_s, left_s=left_s) as connection:
+        response_class: Any = partial(deadline_response, left_s=read_left_s)
+        connection.response_class = response_class
+        with map_network_errors():
+            connection.request(
+                method,
+                target.path,
+                headers={**headers, "Host": host_header(target)},
+                body=None if body is None else _chunks(connection, body, left_s),
+                preload_content=False,
+                decode_content=False,
+            )
+            response = connection.getresponse()
+        with closing(response):
+            yield response
 
 
 @contextmanager
 def open_connection(
     target: Target, *, connect_s: float, left_s: Callable[[], float]
 ) -> Iterator[urllib3.connection.HTTPConnection]:
-    """A standing connection to `target`, closed when the block is left; TLS has seen its name.
-
-    It stands before the `left_s` seconds are over, or Unreachable is raised.
-    """
-    with closing(_connected(target, connect_s, left_s)) as standing:
-        yield standing
+    """An established connection to `target`, closed at the end of the block; TLS has verified its
+    name. Raises HostUnreachable if it is not established within `left_s()` seconds."""
+    with closing(_connected(target, connect_s, left_s)) as connection:
+        yield connection
 
 
 @contextmanager
 def map_network_errors() -> Iterator[None]:
-    """Whatever the other side does wrong while the block talks to it is Unreachable."""
+    """Turn every failure of the network or of the server's HTTP in the block into HostUnreachable."""
     try:
         yield
     except (OSError, http.client.HTTPException, urllib3.exceptions.HTTPError) as error:
@@ -59,8 +98,9 @@ def map_network_errors() -> Iterator[None]:
 
 
 @contextmanager
-def map_errors(failed: Told, forbidden: Told) -> Iterator[None]:
-    """What goes wrong on the way out in the block, in the words of the edge that went."""
+def map_errors(failed: ErrorFactory, forbidden: ErrorFactory) -> Iterator[None]:
+    """Turn AddressForbidden in the block into `forbidden` and HostUnreachable into `failed`, the
+    errors of the client that makes the exchange."""
     try:
         yield
     except AddressForbidden as error:
@@ -70,42 +110,52 @@ def map_errors(failed: Told, forbidden: Told) -> Iterator[None]:
 
 
 def host_header(target: Target) -> str:
-    """What the server is told that it is called."""
+    """The value of the Host header for `target`."""
     host = f"[{target.host}]" if ":" in target.host else target.host
     return host if target.port == PORTS[target.scheme] else f"{host}:{target.port}"
 
 
-def _look_up(host: str, port: int, asked: Future[Sequence[Any]]) -> None:
+def _chunks(
+    connection: urllib3.connection.HTTPConnection, body: bytes, left_s: Callable[[], float]
+) -> Iterator[bytes]:
+    """The body in pieces, each sent with the remaining timeout: over TLS a timeout restarts with
+    every piece."""
+    for start in range(0, len(body), CHUNK_BYTES):
+        set_remaining_timeout(connection.sock, left_s)
+        yield body[start : start + CHUNK_BYTES]
+
+
+def _look_up(host: str, port: int, found: Future[Sequence[Any]]) -> None:
     try:
-        asked.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        found.set_result(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     except (OSError, UnicodeError) as error:
-        asked.set_exception(error)
+        found.set_exception(error)
 
 
 def _connected(
     target: Target, connect_s: float, left_s: Callable[[], float]
 ) -> urllib3.connection.HTTPConnection:
-    """A standing connection to one of the first addresses, exactly as they were checked."""
-    for address in _numbers(target)[:ADDRESSES]:
-        timeout_s = min(connect_s, left_s() / 2)  # it is granted twice: to TCP and to TLS
+    """A connection to one of the first addresses, exactly as they were checked."""
+    for address in _addresses(target)[:MAX_ADDRESSES]:
+        timeout_s = min(connect_s, left_s() / 2)  # used twice: for TCP and for TLS
         if timeout_s <= 0:
             raise HostUnreachable("too_late", target.host)
-        standing = _connection(target, address, timeout_s)
+        connection = _connection(target, address, timeout_s)
         try:
-            standing.connect()
+            connection.connect()
         except (
             OSError,
-            ValueError,
+            ValueError,  # the certificate is another host's
             urllib3.exceptions.HTTPError,
-        ):  # ValueError: another's certificate
-            standing.close()
+        ):
+            connection.close()
         else:
-            return standing
+            return connection
     raise HostUnreachable("unreachable", target.host)
 
 
-def _numbers(target: Target) -> Sequence[str]:
-    """Addresses of `target`; an origin that is listed whole is still a name, looked up only now."""
+def _addresses(target: Target) -> Sequence[str]:
+    """Addresses of `target`; the name in a whole origin of the allow-list is resolved only now."""
     try:
         ipaddress.ip_address(target.addresses[0])
     except ValueError:

@@ -1,7 +1,7 @@
-"""Answers that are whole by a deadline, or a TimeoutError.
+"""Responses that are complete by a deadline, or a TimeoutError.
 
-A timeout of a socket starts anew with every byte, so it never fires on a server that dribbles, be
-it the status line, the headers or the body. Here every read gets what is left of the whole.
+A socket's timeout restarts with every byte, so it never fires for a server that sends its status
+line, headers or body byte by byte. Here every read gets only the time that is left of the whole.
 """
 
 from __future__ import annotations
@@ -16,28 +16,32 @@ from typing import Any, cast
 def deadline_response(
     sock: socket.socket, *args: Any, left_s: Callable[[], float], **kwargs: Any
 ) -> http.client.HTTPResponse:
-    """The `response_class` of a connection whose answers are read only while seconds are left."""
-    answer = http.client.HTTPResponse(sock, *args, **kwargs)
-    raw = answer.fp.detach()
-    answer.fp = io.BufferedReader(_Timely(raw, sock, left_s))
-    return answer
-
-
-def deadline_reader(sock: socket.socket, left_s: Callable[[], float]) -> io.BufferedReader:
-    """What comes in from `sock`, read only while seconds are left."""
-    return io.BufferedReader(_Timely(sock.makefile("rb", buffering=0), sock, left_s))
+    """The `response_class` of a connection whose response is read only while `left_s()` is positive."""
+    response = _FinalResponse(sock, *args, **kwargs)
+    raw = response.fp.detach()
+    response.fp = io.BufferedReader(_DeadlineReader(raw, sock, left_s))
+    return response
 
 
 def set_remaining_timeout(sock: socket.socket, left_s: Callable[[], float]) -> None:
-    """What `sock` does next gets the seconds that are left. Raises TimeoutError when none are."""
+    """Give the next operation on `sock` the seconds that are left. Raises TimeoutError if none are."""
     seconds = left_s()
     if seconds <= 0:
         raise TimeoutError("the whole took too long")
     sock.settimeout(seconds)
 
 
-class _Timely(io.RawIOBase):
-    """A socket's bytes, each read given only the time that is left."""
+class _FinalResponse(http.client.HTTPResponse):
+    """Skips every interim response, such as 103 Early Hints, as the parent class skips 100 Continue
+    (RFC 9110 §15.2)."""
+
+    def _read_status(self) -> tuple[str, int, str]:
+        version, status, reason = super()._read_status()  # type: ignore[misc]
+        return version, http.client.CONTINUE if 102 <= status < 200 else status, reason
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's bytes, each read limited to the time that is left."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket.socket, left_s: Callable[[], float]) -> None:
         self._raw, self._sock, self._left_s = raw, sock, left_s

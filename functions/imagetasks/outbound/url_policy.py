@@ -1,4 +1,5 @@
-"""Where we may connect to: read in one way only, on the list, and public."""
+"""Which URLs we may connect to (a guard against server-side request forgery): readable in one way
+only, on the allow-list, and resolving to public addresses."""
 
 from __future__ import annotations
 
@@ -12,12 +13,12 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 from imagetasks.errors import AddressForbidden
 
 HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
-# Readers of addresses take `127.1` and `0x7f.0.0.1` for numbers, whatever stands before the last dot.
+# Address parsers take `127.1` and `0x7f.0.0.1` for numbers, whatever precedes the last dot.
 NUMBER = re.compile(r".*\.(?:[0-9]+|0x[0-9a-f]*)")
 PRINTABLE = re.compile(r"[!-~]{1,4096}")
 PORTS: Mapping[str, int] = {"https": 443, "http": 80}
-# All of the IPv6 internet. What wraps an IPv4 address lies outside (mapped, compatible, translated,
-# NAT64), or inside and is known to Python (6to4, Teredo): none of them serves files.
+# The whole IPv6 internet. Addresses that wrap an IPv4 address lie outside (mapped, compatible,
+# translated, NAT64), or inside and are known to Python (6to4, Teredo): none of them serves files.
 IPV6_INTERNET = ipaddress.ip_network("2000::/3")
 
 Resolver = Callable[[str, int], list[str]]
@@ -25,7 +26,7 @@ Resolver = Callable[[str, int], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where to connect: the object that was checked is the object that is used."""
+    """Where to connect. The object that was checked is the object that is used."""
 
     scheme: str
     host: str
@@ -35,12 +36,12 @@ class Target:
 
 
 def parse_allow_list(text: str) -> tuple[str, ...]:
-    """The entries of a comma-separated list: host names, `*.` and a name, `*`, whole origins."""
+    """The entries of a comma-separated allow-list: host names, `*.` and a name, `*`, whole origins."""
     return tuple(entry for each in text.split(",") if (entry := each.strip().lower()))
 
 
 def resolve_target(url: str, *, hosts: Collection[str], resolve: Resolver) -> Target:
-    """Where `url` leads, resolved. Raises AddressForbidden when we may not connect there."""
+    """The target of `url` with its addresses. Raises AddressForbidden if we may not connect to it."""
     target = parse_target(url, hosts=hosts)
     if target.addresses:
         return target
@@ -51,11 +52,11 @@ def resolve_target(url: str, *, hosts: Collection[str], resolve: Resolver) -> Ta
 
 
 def parse_target(url: str, *, hosts: Collection[str]) -> Target:
-    """Where `url` leads as far as it tells without being resolved: only a whole origin has its
-    address yet. Raises AddressForbidden when we may not connect there wherever it is.
+    """The target of `url` without resolving it; only a whole origin has its address already. Raises
+    AddressForbidden if we may not connect to it whatever its address is.
 
-    `hosts` has the entries of `listed`: a whole origin is exempt from everything below it, `*`
-    admits every name, and its addresses must be public like those of any other.
+    `hosts` has the entries of `parse_allow_list`. A whole origin is exempt from every check below
+    it. `*` admits every name, whose addresses must be public like those of any other.
     """
     parts = _split(url)
     origin = f"{parts.scheme}://{parts.netloc.lower()}"
@@ -63,16 +64,16 @@ def parse_target(url: str, *, hosts: Collection[str]) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     if origin in hosts:
         return Target(parts.scheme, host, port, path, (host.strip("[]"),))
-    named = HOST.fullmatch(host) and "[" not in parts.netloc  # brackets: an address of some kind
-    if parts.scheme != "https" or port != 443 or not named:
+    is_name = HOST.fullmatch(host) and "[" not in parts.netloc  # brackets: an address of some kind
+    if parts.scheme != "https" or port != 443 or not is_name:
         raise AddressForbidden("forbidden_address", origin)
-    if not any(_listed(host, entry) for entry in hosts):
+    if not any(_is_listed(host, entry) for entry in hosts):
         raise AddressForbidden("host_not_listed", host)
     return Target("https", host, 443, path, ())
 
 
 def is_public_address(address: str) -> bool:
-    """Whether `address` is one the whole internet would reach, seen through every wrapping."""
+    """Whether `address` is reachable from the whole internet, looking through every wrapping."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -84,22 +85,22 @@ def is_public_address(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
-def _readable(address: str) -> str:
-    """`address`, unless different readers would read it differently."""
-    if not PRINTABLE.fullmatch(address) or "\\" in address:
-        raise AddressForbidden("malformed_address")
-    return address
-
-
 def resolve_redirect(url: str, location: str) -> str:
-    """Where `location`, found at `url`, leads."""
+    """The URL that the Location header `location` of a response from `url` refers to."""
     try:
-        return urljoin(url, _readable(location))
+        return urljoin(url, _unambiguous(location))
     except ValueError as error:
         raise AddressForbidden("malformed_address") from error
 
 
-def _listed(host: str, entry: str) -> bool:
+def _unambiguous(url: str) -> str:
+    """`url`, unless different parsers would read it differently."""
+    if not PRINTABLE.fullmatch(url) or "\\" in url:
+        raise AddressForbidden("malformed_address")
+    return url
+
+
+def _is_listed(host: str, entry: str) -> bool:
     if entry == "*":
         return not NUMBER.fullmatch(host)
     return host.endswith(entry[1:]) if entry.startswith("*.") else host == entry
@@ -108,7 +109,7 @@ def _listed(host: str, entry: str) -> bool:
 def _split(url: str) -> SplitResult:
     """`url` in parts, unless it could be read in two ways."""
     try:
-        parts = urlsplit(_readable(url))
+        parts = urlsplit(_unambiguous(url))
         port = parts.port
     except ValueError as error:
         raise AddressForbidden("malformed_address") from error

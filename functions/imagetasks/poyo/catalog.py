@@ -1,4 +1,4 @@
-"""The catalogue in PoYo's shape, from the one table of rules: what there is and what it costs."""
+"""The model catalog in PoYo's shape, made from the table in `models`."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ USD_PER_CREDIT = 0.005
 DEFAULT_PAGE_SIZE = 50
 QUERY = ("limit", "cursor", "category", "service_type", "q", "tags")
 
-NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # what Python strips of a text, in every dialect of patterns
+NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # a character that str.strip() keeps, in any regex dialect
 IMAGE = f"^(?:{HTTPS.pattern}|{SCHEME}{ID.pattern})$"
-WHOLE = re.compile(r"[0-9]{1,5}")  # what `limit` and `cursor` are written as
+INTEGER = re.compile(r"[0-9]{1,5}")  # the form of `limit` and `cursor`
 
 
 class Billing(TypedDict):
-    """Credits an image by quality and billed resolution, and what a credit costs."""
+    """Credits for one image by quality and billed resolution, and the price of a credit."""
 
     unit: Literal["credit"]
     usd_per_credit: float
     credits: Mapping[str, Mapping[str, float]]
 
 
-class Model(TypedDict):
+class ModelEntry(TypedDict):
     """A model in PoYo's shape; `input_schema` is the JSON Schema of an order's `input`."""
 
     model_id: str
@@ -55,27 +55,27 @@ class Model(TypedDict):
     status: Literal["active"]
 
 
-class Page(TypedDict):
-    """Models, and where the next page begins."""
+class ModelPage(TypedDict):
+    """A page of models and the cursor of the next page."""
 
     schema_version: str
-    items: Sequence[Model]
+    items: Sequence[ModelEntry]
     next_cursor: str | None
     has_more: bool
 
 
-def model_entry(model: str) -> Model:
-    """One model. Raises KeyError when there is none of that name."""
-    rules = MODELS[model]
+def model_entry(model: str) -> ModelEntry:
+    """One model. Raises KeyError for an unknown name."""
+    spec = MODELS[model]
     return {
         "model_id": model,
         "tool_name": model.replace("-", "_"),
         "service_type": "generate",
         "category": "image",
-        "title": rules.title,
-        "description": f"{rules.title}: one image for one prompt.",
-        "tags": ["image-to-image" if rules.images_min else "text-to-image"],
-        "input_schema": input_schema(rules),
+        "title": spec.title,
+        "description": f"{spec.title}: one image for one prompt.",
+        "tags": ["image-to-image" if spec.images_min else "text-to-image"],
+        "input_schema": input_schema(spec),
         "output_schema": OUTPUT_SCHEMA,
         "examples": [{"prompt": "A lighthouse at dusk", "size": "3:2", "quality": "low"}],
         "supported_protocols": ["rest"],
@@ -87,15 +87,15 @@ def model_entry(model: str) -> Model:
     }
 
 
-def list_models(asked: Mapping[str, str]) -> Page:
-    """The models that answer to `asked`. Raises ValueError when its limit or cursor is no number."""
-    found = [each for each in map(model_entry, MODELS) if _matches(each, asked)]
+def list_models(query: Mapping[str, str]) -> ModelPage:
+    """The models that match `query`. Raises ValueError if its limit or cursor is not a number."""
+    found = [each for each in map(model_entry, MODELS) if _matches(each, query)]
     start, limit = (
-        _integer(asked.get("cursor", "0")),
-        _integer(asked.get("limit", str(DEFAULT_PAGE_SIZE))),
+        _integer(query.get("cursor", "0")),
+        _integer(query.get("limit", str(DEFAULT_PAGE_SIZE))),
     )
     if limit < 1:
-        raise ValueError("a page has one model at least")
+        raise ValueError("a page has at least one model")
     end = start + limit
     more = end < len(found)
     return {
@@ -124,55 +124,55 @@ OUTPUT_SCHEMA = {
 
 
 def _integer(text: str) -> int:
-    if not WHOLE.fullmatch(text):
-        raise ValueError("not a whole number")
+    if not INTEGER.fullmatch(text):
+        raise ValueError("not an integer")
     return int(text)
 
 
-def _matches(found: Mapping[str, Any], asked: Mapping[str, str]) -> bool:
+def _matches(entry: Mapping[str, Any], query: Mapping[str, str]) -> bool:
     exact = all(
-        found[name] == asked.get(name, found[name]) for name in ("category", "service_type")
+        entry[name] == query.get(name, entry[name]) for name in ("category", "service_type")
     )
-    tagged = all(tag in found["tags"] for tag in asked.get("tags", "").split(",") if tag)
-    return exact and tagged and asked.get("q", "").lower() in json.dumps(found).lower()
+    tagged = all(tag in entry["tags"] for tag in query.get("tags", "").split(",") if tag)
+    return exact and tagged and query.get("q", "").lower() in json.dumps(entry).lower()
 
 
-def input_schema(rules: ModelSpec) -> dict[str, Any]:
-    """JSON Schema of an order's `input`: as strict as the validation, but for a custom size's
-    arithmetic (see pricing.size_problem), which JSON Schema cannot do."""
+def input_schema(spec: ModelSpec) -> dict[str, Any]:
+    """JSON Schema of an order's `input`: as strict as the validation, except for the arithmetic of a
+    custom size (see models.size_error), which JSON Schema cannot express."""
     return {
         "type": "object",
-        "required": ["prompt", "image_urls"] if rules.images_min else ["prompt"],
+        "required": ["prompt", "image_urls"] if spec.images_min else ["prompt"],
         "additionalProperties": False,
         "properties": {
             "prompt": {
                 "type": "string",
                 "minLength": 1,
-                "maxLength": rules.prompt_max,
+                "maxLength": spec.prompt_max,
                 "pattern": NOT_BLANK,
             },
-            "quality": {"type": "string", "enum": list(rules.qualities), "default": "low"},
-            "size": _sizes(rules),
-            "resolution": {"type": "string", "enum": list(rules.resolutions), "default": "1K"},
+            "quality": {"type": "string", "enum": list(spec.qualities), "default": "low"},
+            "size": _sizes(spec),
+            "resolution": {"type": "string", "enum": list(spec.resolutions), "default": "1K"},
             "image_urls": {
                 "type": "array",
                 "items": {"type": "string", "maxLength": 2048, "pattern": IMAGE},
-                "minItems": rules.images_min,
-                "maxItems": rules.images_max,
+                "minItems": spec.images_min,
+                "maxItems": spec.images_max,
             },
         },
         "if": {"required": ["size"], "properties": {"size": {"pattern": "x"}}},
         "then": {
             "required": ["resolution"],
             "properties": {
-                "resolution": {"enum": [each for each in rules.resolutions if each != "1K"]}
+                "resolution": {"enum": [each for each in spec.resolutions if each != "1K"]}
             },
         },
     }
 
 
-def _sizes(rules: ModelSpec) -> dict[str, Any]:
-    named = ["auto", *rules.ratios]
+def _sizes(spec: ModelSpec) -> dict[str, Any]:
+    named = ["auto", *spec.ratios]
     return {
         "type": "string",
         "default": "auto",
@@ -183,7 +183,7 @@ def _sizes(rules: ModelSpec) -> dict[str, Any]:
 
 
 def _prices() -> dict[str, dict[str, float]]:
-    """Credits an image, by quality and billed resolution."""
+    """Credits for one image by quality and billed resolution."""
     prices: dict[str, dict[str, float]] = {}
     for (quality, resolution), price in CREDITS_PER_IMAGE.items():
         prices.setdefault(quality, {})[resolution] = float(price)

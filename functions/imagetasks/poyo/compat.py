@@ -1,4 +1,4 @@
-"""PoYo's own shapes, spoken by us: code written for PoYo needs only another base URL and key.
+"""Responses in PoYo's own shapes: code written for PoYo needs only another base URL and key.
 
 Sources: PoYo's pages on submit, status, callbacks and errors, as of November 2026.
 """
@@ -10,15 +10,14 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Literal, NotRequired, TypedDict
 
-from imagetasks.api.schemas import ContentType, TaskId
 from imagetasks.json_schema import Count, JsonSchema, Number, Uri
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.image_format import EXTENSIONS
-from imagetasks.tasks.task import Status, StoredImage, Task
+from imagetasks.tasks.image_format import EXTENSIONS, ContentType
+from imagetasks.tasks.task import Status, StoredImage, Task, TaskId
 
-# PoYo's word for the kind of error, by its HTTP status and by what we call it.
-TYPES: Mapping[int, str] = {
+# PoYo's `type` of an error, by HTTP status and by our own code.
+TYPE_BY_STATUS: Mapping[int, str] = {
     400: "validation_error",
     401: "authentication_error",
     402: "insufficient_credits_error",
@@ -29,34 +28,37 @@ TYPES: Mapping[int, str] = {
     422: "validation_error",
     429: "rate_limit_error",
 }
-INVALID_IMAGE = "no_picture"
-NAMED_TYPES: Mapping[str, str] = {
+INVALID_IMAGE = "invalid_image"
+TYPE_BY_CODE: Mapping[str, str] = {
     "moderated": "content_moderation_error",
     INVALID_IMAGE: "file_format_error",
 }
-OTHER_TYPE = "server_error"
+DEFAULT_TYPE = "server_error"
 
 ErrorType = Annotated[
-    str, JsonSchema(enum=[*dict.fromkeys([*TYPES.values(), *NAMED_TYPES.values(), OTHER_TYPE])])
+    str,
+    JsonSchema(
+        enum=[*dict.fromkeys([*TYPE_BY_STATUS.values(), *TYPE_BY_CODE.values(), DEFAULT_TYPE])]
+    ),
 ]
 NaiveTimestamp = Annotated[
     str,
     JsonSchema(
         pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$",
-        description="UTC to the second, without saying so, as PoYo has it.",
+        description="UTC to the second without a zone designator, as in PoYo's API.",
     ),
 ]
 
 
 class Envelope[T](TypedDict):
-    """A success as PoYo wraps it."""
+    """PoYo's envelope of a success."""
 
     code: Literal[200]
     data: T
 
 
 class SubmitBody(TypedDict):
-    """What a submit is answered with."""
+    """The response to a submit."""
 
     task_id: TaskId
     status: Status
@@ -64,7 +66,7 @@ class SubmitBody(TypedDict):
 
 
 class PoyoFile(TypedDict):
-    """An image in our bucket, as PoYo would name it; the link stays as long as the task."""
+    """An image in our bucket in PoYo's shape; the URL works as long as the task exists."""
 
     file_url: Uri
     file_type: Literal["image"]
@@ -75,7 +77,7 @@ class PoyoFile(TypedDict):
 
 
 class PoyoTask(TypedDict):
-    """The task object; money and progress are floats, as PoYo's are."""
+    """The task object; credits and progress are floats, as in PoYo's API."""
 
     task_id: TaskId
     status: Status
@@ -87,43 +89,43 @@ class PoyoTask(TypedDict):
 
 
 class Balance(TypedDict):
-    """What is left on the account at PoYo; `email` is always empty."""
+    """Credits left on the account at PoYo; `email` is always empty."""
 
     email: str
     credits_amount: float
 
 
 class ErrorDetail(TypedDict):
-    """What went wrong, in a sentence and in PoYo's word for its kind."""
+    """What went wrong, as a sentence and as one of PoYo's error types."""
 
     message: str
     type: ErrorType
 
 
 class PoyoError(TypedDict):
-    """An error as PoYo writes it: `code` is the HTTP status."""
+    """PoYo's error body: `code` is the HTTP status."""
 
     code: Annotated[int, JsonSchema(minimum=400, maximum=599)]
     error: ErrorDetail
 
 
 def submit_body(task: Task) -> Envelope[SubmitBody]:
-    """What a submit is answered with."""
-    said: SubmitBody = {
+    """The response to a submit."""
+    body: SubmitBody = {
         "task_id": task.task_id,
         "status": task.status,
         "created_time": created_time(task.created_at),
     }
-    return envelope(said)
+    return envelope(body)
 
 
-def task_body(task: Task, *, origin: str) -> PoyoTask:
-    """The task object, as a status has it in `data` and a callback as its whole body."""
+def task_body(task: Task, *, public_base_url: str) -> PoyoTask:
+    """The task object: `data` of a status response, or the whole body of a notification."""
     body: PoyoTask = {
         "task_id": task.task_id,
         "status": task.status,
         "progress": float(task.progress or 0),
-        "files": [_file(task, n, kept, origin) for n, kept in enumerate(task.files)],
+        "files": [_file(task, n, image, public_base_url) for n, image in enumerate(task.files)],
         "created_time": created_time(task.created_at),
         "credits_amount": _credits(task),
     }
@@ -134,42 +136,42 @@ def task_body(task: Task, *, origin: str) -> PoyoTask:
 
 
 def balance_body(left: Decimal) -> Envelope[Balance]:
-    """What is left on the account; whose it is, is nobody's business here."""
-    said: Balance = {"email": "", "credits_amount": float(left)}
-    return envelope(said)
+    """Credits left on the account, without the account's e-mail address."""
+    body: Balance = {"email": "", "credits_amount": float(left)}
+    return envelope(body)
 
 
-def refused(status: int, code: str, message: str) -> PoyoError:
-    """An error as PoYo writes it: the HTTP status is the body's `code`."""
-    kind = NAMED_TYPES.get(code) or TYPES.get(status, OTHER_TYPE)
-    return {"code": status, "error": {"message": message, "type": kind}}
+def error_body(status: int, code: str, message: str) -> PoyoError:
+    """An error in PoYo's shape: the body's `code` is the HTTP status."""
+    error_type = TYPE_BY_CODE.get(code) or TYPE_BY_STATUS.get(status, DEFAULT_TYPE)
+    return {"code": status, "error": {"message": message, "type": error_type}}
 
 
 def envelope[T](data: T) -> Envelope[T]:
-    """A success."""
+    """A success in PoYo's shape."""
     return {"code": 200, "data": data}
 
 
 def created_time(ms: int) -> str:
-    """UTC to the second and, as PoYo's, without saying so."""
+    """UTC to the second without a zone designator, as in PoYo's API."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _credits(task: Task) -> float | None:
-    """What was charged: nothing for most failures, null as long as nobody knows."""
+    """Credits charged: 0 for most failures, None while unknown."""
     if task.charged_credits is not None:
         return float(task.charged_credits)
     reason = REASONS.get(task.reason or "") if task.status == "failed" else None
     return 0.0 if reason and reason.charged is False else None
 
 
-def _file(task: Task, n: int, kept: StoredImage, origin: str) -> PoyoFile:
-    extension = EXTENSIONS[kept.content_type]
+def _file(task: Task, n: int, image: StoredImage, public_base_url: str) -> PoyoFile:
+    extension = EXTENSIONS[image.content_type]
     return {
-        "file_url": origin + signed_urls.file_path(task.file_url_key, task.task_id, n),
+        "file_url": public_base_url + signed_urls.file_path(task.file_url_key, task.task_id, n),
         "file_type": "image",
         "format": extension,
-        "content_type": kept.content_type,
+        "content_type": image.content_type,
         "file_name": f"{task.task_id}-{n}.{extension}",
-        "file_size": kept.bytes,
+        "file_size": image.bytes,
     }

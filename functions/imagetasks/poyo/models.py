@@ -1,4 +1,5 @@
-"""What PoYo sells and what it costs: one row a model, read by validation, quotes and catalogue."""
+"""The models PoYo sells, what they accept and what they cost. Validation, quotes and the catalog read
+this table."""
 
 from __future__ import annotations
 
@@ -13,12 +14,12 @@ Resolution = Literal["1K", "2K", "4K"]
 RATIOS = ("1:1", "2:3", "3:2", "4:3", "3:4", "4:5", "5:4", "16:9", "9:16", "21:9")
 CUSTOM_SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 QUALITIES = ("low", "medium", "high")
-TRUE_4K_RATIOS = frozenset({"16:9", "9:16", "21:9"})  # every other 4K order is billed as 2K
+TRUE_4K_RATIOS = frozenset({"16:9", "9:16", "21:9"})  # PoYo bills every other 4K order as 2K
 MAX_EDGE_PX = 3840
 PIXEL_RANGE = (655_360, 8_294_400)
 
-# Credits an image by quality and billed resolution, as published up to August 2026. Prices drift:
-# `credits_amount` of the finished task is the meter, this is the estimate.
+# Credits for one image by quality and billed resolution, as PoYo published them up to August 2026.
+# This is the estimate; the finished task's `credits_amount` is what PoYo really charged.
 CREDITS_PER_IMAGE = {
     ("low", "1K"): Decimal("2"),
     ("low", "2K"): Decimal("4"),
@@ -34,7 +35,7 @@ CREDITS_PER_IMAGE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """What one model accepts; lengths in characters, counts in images."""
+    """What one model accepts: lengths in characters, counts in images."""
 
     title: str
     qualities: tuple[str, ...] = QUALITIES
@@ -52,11 +53,11 @@ MODELS: Mapping[str, ModelSpec] = {
 
 
 def billed_resolution(order: Mapping[str, Any]) -> Resolution:
-    """The resolution PoYo charges `order` (an input object) for."""
-    size, asked = order.get("size", "auto"), order.get("resolution", "1K")
-    if size == "auto" or asked == "1K":
+    """The resolution that PoYo charges `order` (an input object) for."""
+    size, requested = order.get("size", "auto"), order.get("resolution", "1K")
+    if size == "auto" or requested == "1K":
         return "1K"
-    if asked == "2K":
+    if requested == "2K":
         return "2K"
     custom = CUSTOM_SIZE.fullmatch(size)
     edges = map(int, custom.groups()) if custom else ()
@@ -64,17 +65,17 @@ def billed_resolution(order: Mapping[str, Any]) -> Resolution:
 
 
 def estimate_credits(order: Mapping[str, Any]) -> Decimal:
-    """Credits PoYo is expected to charge for `order` (a validated input object)."""
+    """Credits that PoYo is expected to charge for `order` (a validated input object)."""
     return CREDITS_PER_IMAGE[(str(order.get("quality", "low")), billed_resolution(order))]
 
 
-def size_error(size: str, resolution: str, rules: ModelSpec) -> str | None:
-    """Why PoYo would refuse `size` at `resolution`, or None when it would not."""
-    if size == "auto" or size in rules.ratios:
+def size_error(size: str, resolution: str, spec: ModelSpec) -> str | None:
+    """Why PoYo would refuse `size` at `resolution`, or None if it accepts it."""
+    if size == "auto" or size in spec.ratios:
         return None
     custom = CUSTOM_SIZE.fullmatch(size)
     if not custom:
-        return f"must be auto, one of {', '.join(rules.ratios)}, or WIDTHxHEIGHT in pixels"
+        return f"must be auto, one of {', '.join(spec.ratios)}, or WIDTHxHEIGHT in pixels"
     width, height = map(int, custom.groups())
     if resolution == "1K":
         return "a custom WIDTHxHEIGHT needs resolution 2K or 4K"

@@ -1,7 +1,7 @@
-"""One HTTP request, once: the only thing that speaks to PoYo, and it never repeats itself.
+"""One HTTP request, sent once: the only module that connects to PoYo, and it never retries.
 
-A fresh connection for each request: a kept-alive one that died while the sandbox was frozen is
-noticed only after the paid request went out, and every such accident would look ambiguous.
+Each request uses a new connection. A kept-alive connection that died while the sandbox was frozen
+is noticed only after the paid request was sent, and each such accident would have an unknown outcome.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, cast
 
@@ -19,25 +20,32 @@ from requests.adapters import HTTPAdapter
 
 from imagetasks.errors import RequestNotSent, ResponseLost
 from imagetasks.outbound.deadline import deadline_response
-from imagetasks.poyo.reply import HttpResponse
 
 CONNECT_S = 3.0
 MAX_RESPONSE_BYTES = 64 * 1024  # a status is a few hundred bytes
 
 
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """A complete HTTP response: `body` has at most `MAX_RESPONSE_BYTES`."""
+
+    status: int
+    body: bytes
+
+
 def base_url_from_env() -> str:
-    """The upstream's origin, without a trailing slash."""
+    """PoYo's origin from POYO_BASE_URL, without a trailing slash."""
     return os.environ["POYO_BASE_URL"].rstrip("/")
 
 
 def send(
     method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, read_s: float
 ) -> HttpResponse:
-    """Send one request and read its whole answer within `read_s` seconds of having sent it.
+    """Send one request and read its whole response within `read_s` seconds of having sent it.
 
-    Raises NotSent when not a byte of the request left (name, connect, TLS), AnswerLost on
-    everything later: no answer, a broken one, one longer than 64 KiB. Follows no redirect, and
-    without a session there is none that could: nor a .netrc, a proxy or a cookie.
+    Raises RequestNotSent if no byte of the request left (name, connect, TLS), ResponseLost for
+    everything later: no response, a broken one, one longer than 64 KiB. Without a session there is
+    no redirect, .netrc, proxy or cookie.
     """
     request = requests.Request(
         method, url, headers=dict(headers) | {"Accept-Encoding": "identity"}, data=body
@@ -48,28 +56,28 @@ def send(
         except requests.RequestException as error:
             raise RequestNotSent(type(error).__name__) from error
         try:
-            answer = adapter.send(prepared, stream=True, timeout=(CONNECT_S, read_s))
+            response = adapter.send(prepared, stream=True, timeout=(CONNECT_S, read_s))
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise _classified(error) from error
-        with closing(answer):
-            return HttpResponse(answer.status_code, _read(answer))
+        with closing(response):
+            return HttpResponse(response.status_code, _read(response))
 
 
-def _read(answer: requests.Response) -> bytes:
-    """The body, or AnswerLost when it is broken, endless or late."""
-    kept = b""
+def _read(response: requests.Response) -> bytes:
+    """The body, or ResponseLost if it is broken, endless or late."""
+    body = b""
     try:
-        while piece := answer.raw.read1(8192, decode_content=True):
-            kept += piece
-            if len(kept) > MAX_RESPONSE_BYTES:
+        while chunk := response.raw.read1(8192, decode_content=True):
+            body += chunk
+            if len(body) > MAX_RESPONSE_BYTES:
                 raise ResponseLost("the answer is longer than 64 KiB")
     except urllib3.exceptions.HTTPError as error:
         raise ResponseLost(type(error).__name__) from error
-    return kept
+    return body
 
 
 def _classified(error: Exception) -> RequestNotSent | ResponseLost:
-    """Sent or not: decided by where it failed, never by what the message says."""
+    """Sent or not: decided by where it failed, never by the text of the error."""
     cause = error.args[0] if error.args else None
     reason = getattr(cause, "reason", None)
     if isinstance(reason, urllib3.exceptions.NewConnectionError):
@@ -80,8 +88,8 @@ def _classified(error: Exception) -> RequestNotSent | ResponseLost:
 
 
 class _HTTP(urllib3.connection.HTTPConnection):
-    """Marks any failure before the connection stands, so that it cannot be taken for a later one,
-    and gives the answer, headers included, one timeout from beginning to end."""
+    """Marks every failure before the connection is established, so that it cannot be mistaken for a
+    later one, and gives the whole response, headers included, one timeout."""
 
     def connect(self) -> None:
         try:
@@ -91,8 +99,8 @@ class _HTTP(urllib3.connection.HTTPConnection):
 
     def getresponse(self) -> Any:
         until = time.monotonic() + cast(float, self.timeout)
-        answer: Any = partial(deadline_response, left_s=lambda: until - time.monotonic())
-        self.response_class = answer
+        response: Any = partial(deadline_response, left_s=lambda: until - time.monotonic())
+        self.response_class = response
         return super().getresponse()
 
 
@@ -109,7 +117,7 @@ class _HTTPSPool(urllib3.HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """No retries, and connections that know whether they ever stood."""
+    """No retries, and connections that know whether they were established."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)

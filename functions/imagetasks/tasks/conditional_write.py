@@ -1,7 +1,7 @@
-"""Conditional writes as plain values: checked here, rendered for DynamoDB by the table.
+"""Conditional writes as plain values: evaluated here, translated for DynamoDB in aws/expressions.
 
-The very same object becomes a DynamoDB expression in production and is evaluated by `holds` in a
-simulated table, so that what is proved of the one is true of the other.
+The same object becomes a DynamoDB expression in production and is evaluated by `holds` in the
+simulated table, so that what a simulation shows of a write is true of the write in production.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Item = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AttributeTest:
-    """One named attribute and what must be true of it before a write may happen."""
+    """One attribute and what must be true of it for a write to happen."""
 
     attribute: str
     test: Literal["absent", "equals", "one_of"]
@@ -23,41 +23,41 @@ class AttributeTest:
 
 
 def absent(attribute: str) -> AttributeTest:
-    """The row has no such attribute; a row that does not exist has none."""
+    """The item lacks the attribute; an item that does not exist lacks every attribute."""
     return AttributeTest(attribute, "absent")
 
 
 def equals(attribute: str, value: Any) -> AttributeTest:
-    """The attribute is there and is `value`."""
+    """The item has the attribute with this value."""
     return AttributeTest(attribute, "equals", value)
 
 
 def one_of(attribute: str, values: Collection[str]) -> AttributeTest:
-    """The attribute is there and is one of `values`."""
+    """The item has the attribute with one of these values."""
     return AttributeTest(attribute, "one_of", tuple(sorted(values)))
 
 
 def unchanged(attribute: str, value: Any) -> AttributeTest:
-    """The attribute is as it was read: absent when it was None, else the same."""
+    """The attribute is as it was read: absent if `value` is None, else equal."""
     return absent(attribute) if value is None else equals(attribute, value)
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """All of `clauses`, and all of at least one of `either` where there are any."""
+    """Every test of `all_of`, and every test of at least one group of `any_of` if there are any."""
 
-    clauses: tuple[AttributeTest, ...] = ()
-    either: tuple[tuple[AttributeTest, ...], ...] = ()
+    all_of: tuple[AttributeTest, ...] = ()
+    any_of: tuple[tuple[AttributeTest, ...], ...] = ()
 
     def holds(self, item: Item) -> bool:
-        """Whether it is true of `item` ({} for a item that does not exist)."""
-        some = not self.either or any(_all(each, item) for each in self.either)
-        return some and _all(self.clauses, item)
+        """Whether the condition is true of `item` ({} for an item that does not exist)."""
+        alternative = not self.any_of or any(_all_true(group, item) for group in self.any_of)
+        return alternative and _all_true(self.all_of, item)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutItem:
-    """Write the whole item if the one that stands there allows it."""
+    """Write the whole item if the existing one meets the condition."""
 
     item: Item
     condition: Condition
@@ -65,8 +65,8 @@ class PutItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateItem:
-    """Set `values`, add to the numbers of `added` (absent ones count from 0), remove `removed`,
-    append `line` to the history, if the item allows it."""
+    """Set `values`, add `added` to numbers (absent ones count from 0), remove `removed` and append
+    `history_entry` to the history, if the existing item meets the condition."""
 
     pk: str
     condition: Condition
@@ -76,7 +76,7 @@ class UpdateItem:
     history_entry: Item | None = None
 
     def applied(self, item: Item) -> dict[str, Any]:
-        """The item as it is afterwards."""
+        """The item after the update."""
         kept = {k: v for k, v in item.items() if k not in self.removed} | dict(self.values)
         kept |= {name: item.get(name, 0) + more for name, more in self.added.items()}
         if self.history_entry:
@@ -85,7 +85,8 @@ class UpdateItem:
 
 
 class ConditionFailed(Exception):
-    """A condition did not hold: the item that stands ({} for none), and which write of several."""
+    """A condition did not hold. `item` is the existing item ({} if there is none), `which` the
+    position of the refused write in a transaction."""
 
     def __init__(self, item: Item, which: int = 0) -> None:
         super().__init__()
@@ -93,15 +94,15 @@ class ConditionFailed(Exception):
         self.which = which
 
 
-def _all(clauses: Collection[AttributeTest], row: Item) -> bool:
-    return all(_true(clause, row) for clause in clauses)
+def _all_true(tests: Collection[AttributeTest], item: Item) -> bool:
+    return all(_is_true(test, item) for test in tests)
 
 
-def _true(clause: AttributeTest, row: Item) -> bool:
-    if clause.test == "absent":
-        return clause.attribute not in row
-    if clause.attribute not in row:
+def _is_true(test: AttributeTest, item: Item) -> bool:
+    if test.test == "absent":
+        return test.attribute not in item
+    if test.attribute not in item:
         return False
-    if clause.test == "equals":
-        return bool(row[clause.attribute] == clause.value)
-    return row[clause.attribute] in clause.value
+    if test.test == "equals":
+        return bool(item[test.attribute] == test.value)
+    return item[test.attribute] in test.value

@@ -1,4 +1,4 @@
-"""Why tasks fail: what the user is told, and whether late truth may still win."""
+"""Why tasks fail: what callers read, whether PoYo charged, and whether the task may still finish."""
 
 from __future__ import annotations
 
@@ -10,72 +10,72 @@ from imagetasks.tasks.task import State, Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureReason:
-    """Why a task failed: what the user is told, and whether late truth may still win."""
+    """One reason: the states it may follow, and what it means for the caller."""
 
-    sources: tuple[State, ...]
+    from_states: tuple[State, ...]
     message: str
-    retryable: bool  # may the same order, under a new key, succeed?
-    charged: bool | None = False  # did PoYo keep credits for it? None: nobody knows
-    soft: bool = False
+    retryable: bool  # may the same order succeed under a new key?
+    charged: bool | None = False  # did PoYo keep credits for it? None: unknown
+    recoverable: bool = False  # may the task still become finished?
 
 
 REASONS: Mapping[str, FailureReason] = {
     "rejected": FailureReason(
-        sources=(State.SUBMITTING,),
+        from_states=(State.SUBMITTING,),
         message="PoYo does not accept this order.",
         retryable=False,
     ),
     "moderated": FailureReason(
-        sources=(State.SUBMITTING, State.RUNNING),
+        from_states=(State.SUBMITTING, State.RUNNING),
         message="The prompt or an image was refused by the content policy.",
         retryable=False,
     ),
     "insufficient_credits": FailureReason(
-        sources=(State.SUBMITTING,),
+        from_states=(State.SUBMITTING,),
         message="The account at PoYo has no credits left.",
         retryable=True,
     ),
     "unavailable": FailureReason(
-        sources=(State.SUBMITTING, State.PENDING),
+        from_states=(State.SUBMITTING, State.PENDING),
         message="PoYo could not take the order. Nothing was charged.",
         retryable=True,
     ),
     "unconfirmed": FailureReason(
-        sources=(State.UNKNOWN,),
+        from_states=(State.UNKNOWN,),
         message="PoYo's answer was lost and no sign of the task has come since.",
         retryable=True,
         charged=None,
-        soft=True,
+        recoverable=True,
     ),
     "timed_out": FailureReason(
-        sources=(State.RUNNING,),
+        from_states=(State.RUNNING,),
         message="PoYo did not finish the task within a day.",
         retryable=True,
         charged=None,
-        soft=True,
+        recoverable=True,
     ),
     "upstream": FailureReason(
-        sources=(State.RUNNING,),
+        from_states=(State.RUNNING,),
         message="PoYo could not make the image. Failed tasks are not charged.",
         retryable=True,
     ),
     "bad_result": FailureReason(
-        sources=(State.RUNNING,),
+        from_states=(State.RUNNING,),
         message="PoYo finished the task, but what it delivered is not an image.",
         retryable=True,
         charged=True,
     ),
     "result_expired": FailureReason(
-        sources=(State.RUNNING,),
+        from_states=(State.RUNNING,),
         message="PoYo finished the task, but its file was gone before it could be copied.",
         retryable=True,
         charged=True,
-        soft=True,  # paid for: a file that comes back, or a host that is allowed later, is kept
+        recoverable=True,  # paid: keep a file that comes back or whose host is allowed later
     ),
 }
-RECOVERABLE = tuple(sorted(name for name, reason in REASONS.items() if reason.soft))
+RECOVERABLE = tuple(sorted(name for name, reason in REASONS.items() if reason.recoverable))
 
 
 def is_recoverable(task: Task) -> bool:
-    """Whether the task failed in a way that late truth may still mend."""
+    """Whether the task failed for a reason that PoYo may still disprove."""
     return task.state == State.FAILED and task.reason in RECOVERABLE

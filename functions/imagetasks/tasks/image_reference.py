@@ -1,4 +1,4 @@
-"""Reference images as an order names them: an address on the web, or an upload of the owner's."""
+"""Reference images as an order names them: a public https URL, or one of the owner's uploads."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def is_upload(url: str) -> bool:
 
 
 def upload_id(url: str) -> str:
-    """The id in `upload://{id}`. Raises ValueError when `url` names no upload."""
+    """The id in `upload://{id}`. Raises ValueError when `url` does not name an upload."""
     if not is_upload(url):
         raise ValueError("not the address of an upload")
     return url.removeprefix(SCHEME)
 
 
 def is_fetchable_url(url: str) -> bool:
-    """Whether `url` looks like something PoYo can fetch: it does, not we, so nothing is resolved."""
+    """Whether PoYo could fetch `url`. Nothing is resolved, because PoYo fetches it and not we."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""

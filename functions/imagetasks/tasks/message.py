@@ -1,4 +1,4 @@
-"""What is said on the queue: *look at this task*, and nothing else that would be believed."""
+"""The task message on the SQS queue: it names a task to reconcile and carries no other news."""
 
 from __future__ import annotations
 
@@ -10,16 +10,19 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMessage:
-    """Look at `task_id`; `poyo_id` is a hint to be confirmed, `by` says who rang."""
+    """Reconcile `task_id`. `poyo_id` is a candidate that PoYo must confirm; `source` is the sender:
+    callback, sweep, retry, submit, delete or operator."""
 
     task_id: str
-    source: str  # callback, sweep, retry or submit
+    source: str
     poyo_id: str | None = None
 
     @classmethod
     def from_json(cls, body: str) -> TaskMessage:
-        """The ring in a message's body. Raises ValueError, KeyError or TypeError on another body."""
-        said: Mapping[str, Any] = json.loads(body)
+        """The message of an SQS body. Raises ValueError, KeyError or TypeError for another body."""
+        values: Mapping[str, Any] = json.loads(body)
         return cls(
-            task_id=str(said["task_id"]), source=str(said["source"]), poyo_id=said.get("poyo_id")
+            task_id=str(values["task_id"]),
+            source=str(values["source"]),
+            poyo_id=values.get("poyo_id"),
         )

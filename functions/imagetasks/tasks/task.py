@@ -1,4 +1,4 @@
-"""One task: the row we keep, and how a row is made and read back."""
+"""One task: its states, its attributes, its ids and its form as a DynamoDB item."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ import base64
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
-Status = Literal["not_started", "running", "finished", "failed"]  # PoYo's words, and ours
+from imagetasks.json_schema import JsonSchema
 
-MAX_FILES = 16  # of a task that are kept, and erased: PoYo delivers one
-SHARDS = 8  # of the index of due tasks: one partition takes 1,000 writes a second
+Status = Literal["not_started", "running", "finished", "failed"]  # PoYo's statuses, and ours
+
+MAX_FILES = 16  # images of one task that are kept and erased; PoYo delivers one
+SHARDS = 8  # partitions of the index of due tasks: one takes 1,000 writes a second
 TASK_ID_LENGTH = 26  # base32 characters: 130 bits
 TASK_ID = re.compile(rf"[a-z2-7]{{{TASK_ID_LENGTH}}}")
+TaskId = Annotated[str, JsonSchema(pattern=f"^{TASK_ID.pattern}$")]
 
 
 class State(StrEnum):
-    """What the row says; `SHOWN` says what the user sees."""
+    """The state that the item holds; `PUBLIC_STATUS` maps it to the status callers see."""
 
     SUBMITTING = "submitting"
     PENDING = "pending"
@@ -56,7 +59,7 @@ class StoredImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A row of the table; instants are milliseconds since 1970 by our clock, money is credits."""
+    """A task; instants are milliseconds since 1970 by our clock, money is in credits."""
 
     task_id: str
     owner: str
@@ -67,21 +70,21 @@ class Task:
     state: str
     attempt: int
     estimated_credits: Decimal
-    public_base_url: str  # scheme and host that PoYo's callback comes to
+    public_base_url: str  # scheme and host that PoYo's callback is sent to
     created_at: int
     updated_at: int
-    attempted_at: int  # when the attempt that may still be under way began
-    write_token: str  # of the last transition: tells our own lost write from somebody else's
+    attempted_at: int  # when the last submit attempt began
+    write_token: str  # of the last transition: tells our own write from a concurrent one
     due_at: int | None = None
     due_shard: str | None = None
     not_before: int | None = None
     poyo_id: str | None = None
     candidate_poyo_ids: tuple[str, ...] = ()
     confirmed_at: int | None = None
-    callback_at: int | None = None  # the last callback that PoYo's status did not bear out yet
+    callback_at: int | None = None  # the last callback that PoYo's status did not confirm yet
     progress: Decimal | None = None
     polls: int = 0
-    not_found_count: int = 0  # times that PoYo knew none of the hints
+    not_found_count: int = 0  # times that PoYo knew none of the candidate ids
     copy_attempts: int = 0
     invalid_results: int = 0
     result_seen_at: int | None = None
@@ -91,99 +94,121 @@ class Task:
     files: tuple[StoredImage, ...] = ()
     history: tuple[Mapping[str, Any], ...] = ()
     finished_at: int | None = None
-    file_url_key: str = ""  # what the links to its files are made with; gone when it is deleted
-    owner_key: str | None = None  # its owner, while it is to be found in the owner's list
+    file_url_key: str = ""  # signs the URLs of its files; removed when the task is deleted
+    owner_key: str | None = None  # the owner, while the task is in the owner's list
     owner_status_key: str | None = None  # the same, by status
-    notification_url: str | None = None  # the caller's own callback
-    notification_attempts: int | None = (
-        None  # times it was tried; None: there is nothing to tell (any more)
-    )
-    next_notification_at: int | None = None  # the earliest next try
-    deleted_at: int | None = None  # from here on a tombstone: it keeps money and idempotency true
+    notification_url: str | None = None  # the caller's callback_url
+    notification_attempts: int | None = None  # None: no notification is pending
+    next_notification_at: int | None = None
+    deleted_at: int | None = None  # set on a tombstone, which keeps money and idempotency
 
     @property
     def status(self) -> Status:
-        """PoYo's word for our state; one a newer version wrote is shown as running."""
+        """PoYo's word for our state; a state from a newer version is shown as running."""
         return PUBLIC_STATUS.get(self.state, "running")
 
     @property
-    def ended(self) -> bool:
-        """Whether the user has been told an outcome."""
+    def is_final(self) -> bool:
+        """Whether callers see an outcome."""
         return self.status in FINAL_STATUSES
 
 
+class TaskFacts(TypedDict, total=False):
+    """Attributes that a transition may write beside its own; None removes an attribute."""
+
+    candidate_poyo_ids: Sequence[str] | None
+    polls: int
+    not_found_count: int
+    progress: Decimal
+    callback_at: int
+    copy_attempts: int
+    invalid_results: int
+    result_seen_at: int
+    detail: str
+    not_before: int
+    notification_attempts: int | None
+    next_notification_at: int | None
+    files: Sequence[StoredImage]
+
+
 def derive_task_id(owner: str, idempotency_key: str) -> str:
-    """The id of the one task that `owner` can make with this key: a replay collides with itself."""
+    """The id of the one task that `owner` can create with this key: a replay has the same id."""
     name = json.dumps(["imagetasks task v1", owner, idempotency_key]).encode()
     return base64.b32encode(hashlib.sha256(name).digest()).decode()[:TASK_ID_LENGTH].lower()
 
 
 def is_task_id(text: str) -> bool:
-    """Whether `text` could be the id of a task at all."""
+    """Whether `text` has the form of a task id."""
     return TASK_ID.fullmatch(text) is not None
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
-    """SHA-256 in hex of what the caller asked for, whatever order its fields came in."""
+    """SHA-256 in hex of what the caller ordered, independent of the order of its fields."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def shard_of(task_id: str) -> str:
-    """Which partition of the due index the task belongs to."""
+    """The partition of the due index that the task belongs to."""
     return str(hashlib.sha256(task_id.encode()).digest()[0] % SHARDS)
 
 
 def owner_status_key(status: str, owner: str) -> str:
-    """Where a task of `owner` with this status is listed: statuses have no `#`."""
+    """Partition of the index `by_owner_status`: a status contains no `#`."""
     return f"{status}#{owner}"
 
 
 def task_pk(task_id: str) -> str:
-    """Partition key of the row of a task."""
+    """Partition key of a task's item."""
     return f"task#{task_id}"
 
 
 def poyo_pk(poyo_id: str) -> str:
-    """Partition key of the row that says which task owns a PoYo id."""
+    """Partition key of the item that says which task owns a PoYo id."""
     return f"poyo#{poyo_id}"
 
 
 def to_item(task: Task) -> dict[str, Any]:
-    """The row of `task`: absent attributes are left out, so that an index over them is sparse."""
-    values: dict[str, Any] = {f.name: getattr(task, f.name) for f in fields(task)}
-    values["files"] = [_file_row(kept) for kept in task.files]
-    values["candidate_poyo_ids"] = list(task.candidate_poyo_ids) or None
-    values["history"] = [dict(line) for line in task.history]
-    values["input"] = dict(task.input)
-    values["metadata"] = dict(task.metadata)
+    """The item of `task`. Absent attributes are left out, so that indexes over them are sparse."""
+    values = to_attributes({f.name: getattr(task, f.name) for f in fields(task)})
     return {"pk": task_pk(task.task_id)} | {k: v for k, v in values.items() if v is not None}
 
 
-def from_item(row: Mapping[str, Any]) -> Task:
-    """The task of a row; attributes a newer version wrote are ignored, numbers come as Decimal."""
-    values = {f.name: _plain(row[f.name], f.name) for f in fields(Task) if f.name in row}
+def from_item(item: Mapping[str, Any]) -> Task:
+    """The task of an item. Unknown attributes, which a newer version wrote, are ignored."""
+    values = {f.name: _from_attribute(item[f.name], f.name) for f in fields(Task) if f.name in item}
     return Task(**values)
+
+
+def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a task as DynamoDB stores them; no candidate ids are an absent attribute (None)."""
+    return {name: _to_attribute(value, name) for name, value in values.items()}
 
 
 _DECIMALS = frozenset({"estimated_credits", "charged_credits", "progress"})
 
 
-def _plain(value: Any, name: str) -> Any:
+def _to_attribute(value: Any, name: str) -> Any:
+    if name == "files":
+        return [{f.name: getattr(image, f.name) for f in fields(image)} for image in value]
+    if name == "candidate_poyo_ids":
+        return list(value or ()) or None
+    if name == "history":
+        return [dict(entry) for entry in value]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _from_attribute(value: Any, name: str) -> Any:
     if name == "files":
         known = {f.name for f in fields(StoredImage)}
         return tuple(
-            StoredImage(**{k: _plain(v, k) for k, v in each.items() if k in known})
+            StoredImage(**{k: _from_attribute(v, k) for k, v in each.items() if k in known})
             for each in value
         )
     if name == "history":
-        return tuple({k: _plain(v, k) for k, v in line.items()} for line in value)
+        return tuple({k: _from_attribute(v, k) for k, v in entry.items()} for entry in value)
     if name == "candidate_poyo_ids":
         return tuple(value)
     if isinstance(value, Decimal) and name not in _DECIMALS:
-        return int(value)
+        return int(value)  # DynamoDB returns every number as Decimal
     return value
-
-
-def _file_row(kept: StoredImage) -> dict[str, Any]:
-    return {f.name: getattr(kept, f.name) for f in fields(kept)}

@@ -1,4 +1,4 @@
-"""Hearing a callback: is it for us, and which bell does it ring? Nothing of it is believed."""
+"""Receiving a callback of PoYo: verify its URL and enqueue its task. Nothing else of it is trusted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagetasks.poyo import client
+from imagetasks.poyo import signature
+from imagetasks.poyo.responses import parse_callback_id
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 
@@ -17,27 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallbackRequest:
-    """A request to the callback route as it came in; header names are lower-case."""
+    """A request to the callback route as it arrived; header names are lower-case."""
 
     kid: str
     task_id: str
-    mac: str
+    token: str
     headers: Mapping[str, str]
     body: bytes
 
 
-def receive_callback(callback: CallbackRequest, *, keys: CallbackKeys, queue: TaskQueue) -> bool:
-    """Ring for the callback's task and say True, or False for a stranger, who learns nothing else.
+def receive_callback(request: CallbackRequest, *, keys: CallbackKeys, queue: TaskQueue) -> bool:
+    """Enqueue the task of a valid callback and return True; return False for any other request.
 
-    The URL is the key and is checked first, without asking anyone. Raises QueueUnavailable: PoYo
-    shall ring again.
+    The URL is verified first, without calling another service. The task's state stays; called by
+    the webhook. Raises QueueUnavailable, SecretInvalid or SecretUnavailable: PoYo repeats the
+    callback.
     """
-    known = keys.keys_for(callback.kid)
-    if not signed_urls.verify_callback(known, callback.kid, callback.task_id, callback.mac):
+    known = keys.keys_for(request.kid)
+    if not signed_urls.verify_callback(known, request.kid, request.task_id, request.token):
         return False
-    poyo_id = client.parse_callback_id(callback.body)
-    webhook_key = keys.poyo_callback_signing_key()
-    if webhook_key and poyo_id and not client.verify(webhook_key, poyo_id, callback.headers):
+    poyo_id = parse_callback_id(request.body)
+    signing_key = keys.poyo_callback_signing_key()
+    if signing_key and poyo_id and not signature.verify(signing_key, poyo_id, request.headers):
         return False
-    queue.send(TaskMessage(task_id=callback.task_id, source="callback", poyo_id=poyo_id))
+    queue.send(TaskMessage(task_id=request.task_id, source="callback", poyo_id=poyo_id))
     return True

@@ -1,8 +1,9 @@
-"""Sweeping: find what is due, claim it, ring its bell. The index is the to-do list."""
+"""Sweeping: find due tasks, claim them and enqueue a task message for each. The due index is the
+to-do list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What one run did: tasks claimed and rung, and how late (ms) the latest of them was."""
+    """What one run did: tasks claimed and enqueued, and how late (ms) the latest of them was."""
 
     enqueued: int
     max_lag_ms: int
@@ -26,25 +27,27 @@ class SweepResult:
 def sweep(
     *, repository: TaskRepository, queue: TaskQueue, clock: Clock, time_left_s: Callable[[], float]
 ) -> SweepResult:
-    """Ring for every task that is due, the oldest of each shard first, while time is left.
+    """Enqueue a task message for every due task, longest overdue first, while time is left. The
+    tasks' states stay; called by the sweep handler every minute.
 
-    Claim, then ring: a run that dies between the two is made good when the claim runs out. Two
-    sweeps at once ring once, since only one of them can move a `due_at`.
+    A task is claimed before its message is sent: if the run dies between the two, the claim expires
+    and a later run sends it. Of two concurrent sweeps only one can move a `due_at`, so each task
+    gets one message. Raises DatabaseUnavailable or QueueUnavailable; the next minute continues.
     """
     now = clock.now_ms()
-    rung, oldest_ms = 0, 0
-    for due in _due(repository, now, clock.limits.shard_rows):
-        if rung >= clock.limits.claims_per_run or time_left_s() <= 0:
+    enqueued, max_lag_ms = 0, 0
+    for due in _due_tasks(repository, now, clock.limits.shard_rows):
+        if enqueued >= clock.limits.claims_per_run or time_left_s() <= 0:
             break
         if repository.claim(due, until=clock.after(clock.limits.claim_s)):
             queue.send(TaskMessage(task_id=due.task_id, source="sweep"))
-            rung += 1
-            oldest_ms = max(oldest_ms, now - due.due_at)
-    return SweepResult(rung, oldest_ms)
+            enqueued += 1
+            max_lag_ms = max(max_lag_ms, now - due.due_at)
+    return SweepResult(enqueued, max_lag_ms)
 
 
-def _due(repository: TaskRepository, now: int, limit: int) -> Sequence[DueTask]:
-    """What is due in all shards, oldest first."""
+def _due_tasks(repository: TaskRepository, now: int, limit: int) -> list[DueTask]:
+    """The due tasks of all shards, longest overdue first."""
     found = [
         due
         for shard in range(SHARDS)

@@ -1,68 +1,161 @@
-"""One step of a task written down, and the bell for the next look at it."""
+"""The one place that applies a transition, logs it and enqueues the next task message."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from imagetasks import telemetry
-from imagetasks.errors import QueueUnavailable
-from imagetasks.tasks import failure_reasons, transitions
+from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
+from imagetasks.tasks import transition_writes
 from imagetasks.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_queue import TaskQueue
     from imagetasks.aws.task_repository import TaskRepository, WriteResult
-    from imagetasks.clock import Clock
-    from imagetasks.tasks.task import Task
-    from imagetasks.tasks.transitions import TransitionWrite
+    from imagetasks.clock import Clock, WriteStamp
+    from imagetasks.tasks.task import Task, TaskFacts
+    from imagetasks.tasks.transition_writes import TransitionWrite
 
-ENDS = frozenset({"finish", "fail"})
+# What a failed enqueue means: the sweep finds the task (log a warning), the message was the last
+# record of a PoYo id (raise an alarm), or SQS must deliver the current message again (raise).
+EnqueuePolicy = Literal["log", "alarm", "raise"]
+END_METRICS = {"finish": "finished", "fail": "failed_{reason}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskUpdater:
-    """Every method raises StoreUnavailable when the table cannot be used."""
+    """Writes tasks. Except for `settle`, methods raise DatabaseUnavailable."""
 
     repository: TaskRepository
     queue: TaskQueue
     clock: Clock
 
-    def apply(self, change: TransitionWrite) -> WriteResult:
-        """Make one transition. Where somebody else was faster there is nothing left to do."""
-        outcome = self.repository.apply(change)
-        telemetry.log_transition(change.name, outcome.applied, outcome.task)
-        if outcome.applied and change.name in ENDS and outcome.task.due_at is not None:
-            self._enqueue_in(outcome.task, 0)  # somebody is to be told of it
-        return outcome
+    def create(self, task: Task) -> WriteResult:
+        """Write a new task: – → submitting. An existing one is returned and not changed."""
+        result = self.repository.create(task)
+        if result.applied:
+            log_transition("submit", result)
+        return result
 
-    def reschedule(self, task: Task, *, due_at: int | None, **facts: Any) -> WriteResult:
-        """T7: the next look is at `due_at`; None is never, unless its caller is still to be told."""
-        if (
-            due_at is None
-            and facts.get("notification_attempts", task.notification_attempts) is not None
-        ):
-            due_at = task.next_notification_at
-        return self.apply(transitions.reschedule(task, self.clock.stamp(), due_at=due_at, **facts))
+    def apply(self, write: TransitionWrite) -> WriteResult:
+        """Make one transition. If a concurrent write won, nothing is left to do.
 
-    def retry_in(self, task: Task, wait_s: float, **facts: Any) -> WriteResult:
-        """The next look in `wait_s` seconds, if nobody was faster: a bell for the short waits, the
-        sweep behind it."""
-        limits = self.clock.limits
-        quick = wait_s <= limits.sweep_fallback_s
-        due_at = self.clock.after(wait_s + (limits.sweep_fallback_s if quick else 0))
-        if failure_reasons.is_recoverable(task) and "copy_attempts" in facts:
-            outcome = self.apply(
-                transitions.reopen(task, self.clock.stamp(), due_at=due_at, **facts)
-            )
-        else:
-            outcome = self.reschedule(task, due_at=due_at, **facts)
-        if outcome.applied and quick:
-            self._enqueue_in(task, wait_s)
-        return outcome
+        A task that ends and is still due, for its notification or to erase its images, is enqueued
+        at once. Raises TaskNotFound.
+        """
+        result = self.repository.apply(write)
+        log_transition(write.name, result)
+        if result.applied and write.name in END_METRICS and result.task.due_at is not None:
+            self.enqueue(TaskMessage(task_id=write.task_id, source="retry"))
+        return result
 
-    def _enqueue_in(self, task: Task, wait_s: float) -> None:
+    def confirm_submission(self, task: Task, *, poyo_id: str, source: str) -> WriteResult:
+        """Write PoYo's id: submitting, pending, unknown or failed (recoverable) → running.
+
+        Repeats the write if the task was deleted meanwhile, because PoYo charges for it all the
+        same. Raises PoyoIdConflict, TaskNotFound.
+        """
+        write = transition_writes.confirm_submission(
+            task,
+            self.clock.stamp(),
+            poyo_id=poyo_id,
+            due_at=self.clock.after(self.clock.limits.first_poll_s),
+            source=source,
+        )
+        result = self.repository.confirm_submission(write, poyo_id)
+        log_transition(write.name, result)
+        if result.task.deleted_at == task.deleted_at:
+            return result
+        return self.confirm_submission(result.task, poyo_id=poyo_id, source=source)
+
+    def settle(self, task: Task, make: Callable[[Task, WriteStamp], TransitionWrite]) -> Task:
+        """Write what became of a POST and return the task as it is now; never raises for DynamoDB.
+
+        An outcome that could not be written is logged; the sweep finds the task when its submit
+        lease has expired. If the task was deleted meanwhile, `make` is called again with it.
+        """
+        write = make(task, self.clock.stamp())
         try:
-            self.queue.send(TaskMessage(task_id=task.task_id, source="retry"), delay_s=wait_s)
+            current = self.apply(write).task
+        except DatabaseUnavailable:
+            telemetry.warning("transition_not_saved", task_id=task.task_id, transition=write.name)
+            return task
+        return current if current.deleted_at == task.deleted_at else self.settle(current, make)
+
+    def reschedule(
+        self, task: Task, *, due_at: int | None, **facts: Unpack[TaskFacts]
+    ) -> WriteResult:
+        """Reconcile the task at `due_at`. None is never, unless its caller must still be notified."""
+        attempts = facts.get("notification_attempts", task.notification_attempts)
+        if due_at is None and attempts is not None:
+            due_at = task.next_notification_at
+        return self.apply(
+            transition_writes.reschedule(task, self.clock.stamp(), due_at=due_at, **facts)
+        )
+
+    def retry_in(self, task: Task, delay_s: float, **facts: Unpack[TaskFacts]) -> WriteResult:
+        """Reschedule the task in `delay_s` seconds. Up to 60 s a delayed message triggers it, with
+        the sweep as fallback; longer delays are left to the sweep."""
+        result = self.reschedule(task, due_at=self._due_at(delay_s), **facts)
+        return self._enqueue_in(result, delay_s)
+
+    def reopen(self, task: Task, delay_s: float, **facts: Unpack[TaskFacts]) -> WriteResult:
+        """failed (recoverable) → running, to be reconciled in `delay_s` seconds like `retry_in`."""
+        due_at = self._due_at(delay_s)
+        write = transition_writes.reopen(task, self.clock.stamp(), due_at=due_at, **facts)
+        return self._enqueue_in(self.apply(write), delay_s)
+
+    def enqueue(
+        self, message: TaskMessage, *, delay_s: float = 0, on_failure: EnqueuePolicy = "log"
+    ) -> None:
+        """Send a task message; `on_failure` says what happens when SQS does not take it.
+
+        Raises QueueUnavailable if `on_failure` is `raise`.
+        """
+        try:
+            self.queue.send(message, delay_s=delay_s)
         except QueueUnavailable:
-            telemetry.warning("enqueue_failed", task_id=task.task_id)
+            if on_failure == "raise":
+                raise
+            log = telemetry.alarm if on_failure == "alarm" else telemetry.warning
+            log("enqueue_failed", task_id=message.task_id, poyo_id=message.poyo_id)
+
+    def _due_at(self, delay_s: float) -> int:
+        return self.clock.after(delay_s + (self._fallback_s if self._is_short(delay_s) else 0))
+
+    def _enqueue_in(self, result: WriteResult, delay_s: float) -> WriteResult:
+        if result.applied and self._is_short(delay_s):
+            message = TaskMessage(task_id=result.task.task_id, source="retry")
+            self.enqueue(message, delay_s=delay_s)
+        return result
+
+    def _is_short(self, delay_s: float) -> bool:
+        return delay_s <= self._fallback_s
+
+    @property
+    def _fallback_s(self) -> int:
+        return self.clock.limits.sweep_fallback_s
+
+
+def log_transition(name: str, result: WriteResult) -> None:
+    """One line for each transition: its name, whether it was applied, and the task as it is now.
+
+    A task that ended is counted in the metric `Finished`, or `FailedUnconfirmed` and so on by reason.
+    """
+    task = result.task
+    telemetry.info(
+        "transition",
+        task_id=task.task_id,
+        transition=name,
+        applied=result.applied,
+        state=task.state,
+        reason=task.reason,
+        attempt=task.attempt,
+        poyo_id=task.poyo_id,
+        age_ms=task.updated_at - task.created_at,
+        image_bytes=sum(image.bytes for image in task.files) or None,
+    )
+    if result.applied and name in END_METRICS:
+        telemetry.count_metric(END_METRICS[name].format(reason=task.reason))

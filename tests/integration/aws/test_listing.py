@@ -24,13 +24,13 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from boto3.dynamodb.types import TypeSerializer
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import ListPosition
-from imagetasks.api.routes.tasks import _page as cut_to_size
+from imagetasks.api.routes.tasks import _page_body as cut_to_size
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_repository import Page, TaskRepository
-from imagetasks.tasks import transitions
+from imagetasks.aws.task_repository import TaskPage, TaskRepository
+from imagetasks.clock import WriteStamp
+from imagetasks.tasks import transition_writes
+from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import Task, derive_task_id, owner_status_key, shard_of, to_item
-from imagetasks.tasks.transitions import WriteStamp
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import table_arguments
 from tests.support.fakes import START, task
@@ -66,7 +66,7 @@ def api(engine: str) -> Iterator[Api]:
 
 def behind(api: Api) -> Table:
     """The table that the door reads."""
-    table: Table = api.door.house.submitter.repository.table
+    table: Table = api.door.clients.repository.table
     return table
 
 
@@ -219,7 +219,7 @@ def test_a_list_costs_what_its_pages_show_and_nothing_for_the_others(
 
 def pages(
     repository: TaskRepository, *, status: str | None = None, limit: int = 100
-) -> Iterator[Page]:
+) -> Iterator[TaskPage]:
     """All pages of `owner`'s list, one after the other."""
     after: ListPosition | None = None
     while True:
@@ -263,7 +263,7 @@ def test_what_is_ordered_or_deleted_meanwhile_moves_nothing_on_later_pages(
         n = next(newer)
         put(table, [one("owner", n, START + n)])
         for seen in page.tasks[-1:]:  # the very task that the cursor names is gone
-            repository.apply(transitions.delete(seen, WriteStamp(START, f"stamp{n}")))
+            repository.apply(transition_writes.delete(seen, WriteStamp(START, f"stamp{n}")))
 
     assert Counter(found) == Counter(each.task_id for each in before)
 
@@ -284,19 +284,24 @@ def test_a_list_by_status_follows_the_tasks(table: Table) -> None:
 
     assert where() == {"not_started"}
     bound = repository.confirm_submission(
-        transitions.confirm_submission(made, at(1), poyo_id="A", due_at=START, how="answer"), "A"
+        transition_writes.confirm_submission(
+            made, at(1), poyo_id="A", due_at=START, source="answer"
+        ),
+        "A",
     ).task
     assert where() == {"running"}
-    failed = repository.apply(transitions.fail(bound, at(2), reason="timed_out", detail="")).task
+    failed = repository.apply(
+        transition_writes.fail(bound, at(2), reason="timed_out", detail="")
+    ).task
     assert where() == {"failed"}
-    revived = repository.apply(transitions.reopen(failed, at(3), due_at=START)).task
+    revived = repository.apply(transition_writes.reopen(failed, at(3), due_at=START)).task
     assert where() == {"running"}
     done = repository.apply(
-        transitions.finish(revived, at(4), files=[], charged_credits=Decimal(2))
+        transition_writes.finish(revived, at(4), files=[], charged_credits=Decimal(2))
     ).task
     assert where() == {"finished"}
     assert listed(repository) == [made.task_id]
-    repository.apply(transitions.delete(done, at(5)))
+    repository.apply(transition_writes.delete(done, at(5)))
     assert where() == set()
     assert listed(repository) == []
 
@@ -306,9 +311,11 @@ def test_a_deleted_open_task_comes_back_to_no_list_when_it_ends(table: Table) ->
     made = one("owner", 1, START, state="running", poyo_id="A", due_shard=shard_of("x"))
     put(table, [made])
 
-    gone = repository.apply(transitions.delete(made, WriteStamp(START, "write_token"))).task
+    gone = repository.apply(transition_writes.delete(made, WriteStamp(START, "write_token"))).task
     repository.apply(
-        transitions.finish(gone, WriteStamp(START, "stamp2"), files=[], charged_credits=Decimal(2))
+        transition_writes.finish(
+            gone, WriteStamp(START, "stamp2"), files=[], charged_credits=Decimal(2)
+        )
     )
 
     assert listed(repository) == listed(repository, status="finished") == []
@@ -368,7 +375,7 @@ def test_a_page_that_no_answer_can_carry_is_cut_and_continues_exactly() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PUBLIC_URL", "https://img.example")
         while left:
-            cut = cut_to_size(Page(tuple(left), None), request)
+            cut = cut_to_size(TaskPage(tuple(left), None), request)
             found += [each["task_id"] for each in cut["tasks"]]
             sizes.append(len(json.dumps(cut, ensure_ascii=False).encode()))
             left = whole[len(found) :]
@@ -387,7 +394,7 @@ def test_one_task_is_shown_however_long_it_is() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PUBLIC_URL", "https://img.example")
-        cut = cut_to_size(Page((longest, longest), None), request)
+        cut = cut_to_size(TaskPage((longest, longest), None), request)
 
     assert len(cut["tasks"]) == 1
     assert cut["next_cursor"] is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import MISSING, asdict, fields, replace
+from dataclasses import MISSING, fields, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -13,8 +13,9 @@ import pytest
 
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_repository import TaskRepository
+from imagetasks.clock import WriteStamp
 from imagetasks.errors import DatabaseUnavailable
-from imagetasks.tasks import failure_reasons, transitions
+from imagetasks.tasks import failure_reasons, transition_writes
 from imagetasks.tasks.conditional_write import (
     AttributeTest,
     Condition,
@@ -35,7 +36,7 @@ from imagetasks.tasks.task import (
     task_pk,
     to_item,
 )
-from imagetasks.tasks.transitions import TransitionWrite, WriteStamp
+from imagetasks.tasks.transition_writes import TransitionWrite
 from tests.simulation.table_state import InMemoryTable
 from tests.support.dynamodb_engines import dynamodb_local, table_on
 from tests.support.environment import aws
@@ -160,24 +161,26 @@ class Chance:
         due_at = START + self._random.randrange(100_000)
         return choose(
             (
-                lambda: transitions.confirm_submission(
-                    now, at, poyo_id=choose(IDS), due_at=due_at, how="answer"
+                lambda: transition_writes.confirm_submission(
+                    now, at, poyo_id=choose(IDS), due_at=due_at, source="answer"
                 ),
-                lambda: transitions.defer(now, at, not_before=due_at, due_at=due_at, detail="d"),
-                lambda: transitions.mark_unknown(now, at, due_at=due_at, detail="d"),
-                lambda: transitions.retry(now, at, due_at=due_at),
-                lambda: transitions.finish(
-                    now, at, files=[asdict(KEPT)], charged_credits=Decimal("2.50")
+                lambda: transition_writes.defer(
+                    now, at, not_before=due_at, due_at=due_at, detail="d"
                 ),
-                lambda: transitions.fail(
+                lambda: transition_writes.mark_unknown(now, at, due_at=due_at, detail="d"),
+                lambda: transition_writes.retry(now, at, due_at=due_at),
+                lambda: transition_writes.finish(
+                    now, at, files=[KEPT], charged_credits=Decimal("2.50")
+                ),
+                lambda: transition_writes.fail(
                     now, at, reason=choose(tuple(failure_reasons.REASONS)), detail="d"
                 ),
-                lambda: transitions.reschedule(
+                lambda: transition_writes.reschedule(
                     now, at, due_at=due_at, candidate_poyo_ids=choose((None, ["A"]))
                 ),
-                lambda: transitions.reschedule(now, at, due_at=None),
-                lambda: transitions.reopen(now, at, due_at=due_at, copy_attempts=1),
-                lambda: transitions.delete(now, at),
+                lambda: transition_writes.reschedule(now, at, due_at=None),
+                lambda: transition_writes.reopen(now, at, due_at=due_at, copy_attempts=1),
+                lambda: transition_writes.delete(now, at),
             )
         )()
 
@@ -278,7 +281,7 @@ class Chance:
 
 def _owner(change: TransitionWrite, poyo_id: str) -> PutItem:
     """The row that claims a PoYo id, as the store writes it."""
-    free = Condition(either=((absent("pk"),), (equals("task_id", change.task_id),)))
+    free = Condition(any_of=((absent("pk"),), (equals("task_id", change.task_id),)))
     return PutItem(item={"pk": poyo_pk(poyo_id), "task_id": change.task_id}, condition=free)
 
 
@@ -298,7 +301,7 @@ def _listed(keys: list[dict[str, Any]]) -> list[tuple[Any, str]]:
 
 
 def _walked(engine: Engine, index: str, value: str, limit: int) -> list[tuple[Any, str]]:
-    """Page after page to the end: each row once, whatever was created at the same instant."""
+    """TaskPage after page to the end: each row once, whatever was created at the same instant."""
     keys: list[dict[str, Any]] = []
     after: Item | None = None
     while page := engine.query_page(index, value, limit=limit, after=after):

@@ -1,18 +1,20 @@
 """The life of a task: every transition tried in every state, on a table, against the check."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from imagetasks.aws.task_repository import DueTask, WriteResult
+from imagetasks.clock import WriteStamp
 from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
-from imagetasks.tasks import transitions
+from imagetasks.tasks import transition_writes
 from imagetasks.tasks.failure_reasons import REASONS, RECOVERABLE
 from imagetasks.tasks.task import State, StoredImage, Task, shard_of, task_pk, to_item
-from imagetasks.tasks.transitions import TRANSITIONS, TransitionWrite, WriteStamp
+from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transitions import TRANSITIONS
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, START, task
 
@@ -88,50 +90,52 @@ SOFTLY = UNBOUND_SOFT | {"failed: timed_out", "failed: result_expired"}
 Make = Callable[[Task, WriteStamp], TransitionWrite]
 
 
-def _failing(reason: str, *, tell: bool = True) -> Make:
-    return lambda task, at: transitions.fail(task, at, reason=reason, detail="why", tell=tell)
+def _failing(reason: str, *, notify: bool = True) -> Make:
+    return lambda task, at: transition_writes.fail(
+        task, at, reason=reason, detail="why", notify=notify
+    )
 
 
 # What may happen, by name: how it is made, and the rows it may happen to.
 ARROWS: dict[str, tuple[Make, set[str]]] = {
     "confirm_submission": (
-        lambda task, at: transitions.confirm_submission(
-            task, at, poyo_id="NEW", due_at=LATER, how="callback"
+        lambda task, at: transition_writes.confirm_submission(
+            task, at, poyo_id="NEW", due_at=LATER, source="callback"
         ),
         OPEN_WITHOUT_ID | UNBOUND_SOFT,
     ),
     "defer": (
-        lambda task, at: transitions.defer(
+        lambda task, at: transition_writes.defer(
             task, at, not_before=LATER, due_at=LATER + 1, detail="429"
         ),
         SUBMITTING,
     ),
     "mark_unknown": (
-        lambda task, at: transitions.mark_unknown(task, at, due_at=LATER, detail="lost"),
+        lambda task, at: transition_writes.mark_unknown(task, at, due_at=LATER, detail="lost"),
         SUBMITTING,
     ),
-    "retry": (lambda task, at: transitions.retry(task, at, due_at=LATER), {"pending"}),
+    "retry": (lambda task, at: transition_writes.retry(task, at, due_at=LATER), {"pending"}),
     "finish": (
-        lambda task, at: transitions.finish(
-            task, at, files=[asdict(KEPT)], charged_credits=Decimal(2)
+        lambda task, at: transition_writes.finish(
+            task, at, files=[KEPT], charged_credits=Decimal(2)
         ),
         {"running"} | SOFTLY,
     ),
     "reschedule": (
-        lambda task, at: transitions.reschedule(task, at, due_at=LATER, polls=3),
+        lambda task, at: transition_writes.reschedule(task, at, due_at=LATER, polls=3),
         set(BASES.values()),
     ),
     "reschedule out of the index": (
-        lambda task, at: transitions.reschedule(task, at, due_at=None),
+        lambda task, at: transition_writes.reschedule(task, at, due_at=None),
         set(BASES.values()),
     ),
     "reopen": (
-        lambda task, at: transitions.reopen(task, at, due_at=LATER, copy_attempts=1),
+        lambda task, at: transition_writes.reopen(task, at, due_at=LATER, copy_attempts=1),
         SOFTLY,
     ),
-    "delete": (transitions.delete, set(BASES.values())),
+    "delete": (transition_writes.delete, set(BASES.values())),
     "fail: rejected": (_failing("rejected"), SUBMITTING),
-    "fail: rejected, not told": (_failing("rejected", tell=False), SUBMITTING),
+    "fail: rejected, not told": (_failing("rejected", notify=False), SUBMITTING),
     "fail: moderated": (_failing("moderated"), SUBMITTING | {"running"}),
     "fail: insufficient_credits": (_failing("insufficient_credits"), SUBMITTING),
     "fail: unavailable": (_failing("unavailable"), SUBMITTING | {"pending"}),
@@ -326,8 +330,8 @@ def test_binding_claims_the_id_and_moves_the_task_together(env: TestEnvironment)
     at = WriteStamp(NOW, "write_token")
 
     def bound(each: Task) -> WriteResult:
-        change = transitions.confirm_submission(
-            each, at, poyo_id="NEW", due_at=LATER, how="callback"
+        change = transition_writes.confirm_submission(
+            each, at, poyo_id="NEW", due_at=LATER, source="callback"
         )
         return env.repository.confirm_submission(change, "NEW")
 
@@ -348,7 +352,7 @@ def test_what_is_deleted_keeps_its_money_and_its_key_and_nothing_of_its_order(
     }
     before = env.put(task(detail="PROMPT", notification_url=HOOK, **paid | ENDED))
 
-    after = env.repository.apply(transitions.delete(before, WriteStamp(NOW, "s"))).task
+    after = env.repository.apply(transition_writes.delete(before, WriteStamp(NOW, "s"))).task
 
     assert (after.charged_credits, after.estimated_credits, after.state) == (
         Decimal(2),
@@ -363,8 +367,8 @@ def test_what_is_deleted_keeps_its_money_and_its_key_and_nothing_of_its_order(
 def test_a_task_that_has_an_id_never_gets_another(env: TestEnvironment) -> None:
     forget_owners(env)
     before = env.put(task(**ROWS["running"]))
-    change = transitions.confirm_submission(
-        before, WriteStamp(NOW, "s"), poyo_id="NEW", due_at=LATER, how="answer"
+    change = transition_writes.confirm_submission(
+        before, WriteStamp(NOW, "s"), poyo_id="NEW", due_at=LATER, source="answer"
     )
 
     outcome = env.repository.confirm_submission(change, "NEW")
@@ -386,8 +390,8 @@ def test_binding_forgets_the_doubt_and_the_failure(env: TestEnvironment) -> None
             **ENDED,
         )
     )
-    change = transitions.confirm_submission(
-        before, WriteStamp(NOW, "s"), poyo_id="NEW", due_at=LATER, how="callback"
+    change = transition_writes.confirm_submission(
+        before, WriteStamp(NOW, "s"), poyo_id="NEW", due_at=LATER, source="callback"
     )
 
     after = env.repository.confirm_submission(change, "NEW").task
@@ -406,12 +410,12 @@ def test_nothing_happens_to_a_task_that_is_not_there(env: TestEnvironment) -> No
         env.repository.get(nobody.task_id)
     with pytest.raises(TaskNotFound):
         env.repository.apply(
-            transitions.mark_unknown(nobody, WriteStamp(NOW, "s"), due_at=LATER, detail="")
+            transition_writes.mark_unknown(nobody, WriteStamp(NOW, "s"), due_at=LATER, detail="")
         )
     with pytest.raises(TaskNotFound):
         env.repository.confirm_submission(
-            transitions.confirm_submission(
-                nobody, WriteStamp(NOW, "s"), poyo_id="N2", due_at=LATER, how="answer"
+            transition_writes.confirm_submission(
+                nobody, WriteStamp(NOW, "s"), poyo_id="N2", due_at=LATER, source="answer"
             ),
             "N2",
         )

@@ -124,8 +124,8 @@ STRANGERS: list[dict[str, str]] = [
 @pytest.mark.parametrize(("method", "rule"), KEYED)
 def test_a_stranger_gets_in_nowhere(api: Api, method: str, rule: str) -> None:
     api.finished()
-    house = api.door.house
-    made = calls(house.submitter.repository.table.client, house.images.client)
+    clients = api.door.clients
+    made = calls(clients.repository.table.client, clients.images.client)
     body = json.dumps(BODIES.get(rule, ORDER)) if method == "POST" else None
     kind = "authentication_error" if rule.startswith(POYOS) else "unauthorized"
 
@@ -151,8 +151,8 @@ def test_what_is_public_asks_for_no_key(api: Api, method: str, rule: str) -> Non
 @pytest.mark.parametrize(("method", "rule"), KEYED)
 def test_nobody_acts_for_what_is_no_name(api: Api, method: str, rule: str) -> None:
     api.finished()
-    house = api.door.house
-    made = calls(house.submitter.repository.table.client, house.images.client)
+    clients = api.door.clients
+    made = calls(clients.repository.table.client, clients.images.client)
 
     kind = "validation_error" if rule.startswith(POYOS) else "invalid_owner"
 

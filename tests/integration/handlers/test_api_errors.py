@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from imagetasks.api import problems
-from imagetasks.api.problem_details import POYO_STATUSES, Problem
+from imagetasks.api.problem_details import Problem
+from imagetasks.api.routes import poyo_compat
 from imagetasks.errors import (
     DatabaseUnavailable,
     IdempotencyKeyReused,
@@ -40,9 +41,9 @@ def table() -> dict[str, Problem]:
 TABLE = table()
 
 
-def said(problem: Problem, path: str = "/v1/tasks") -> tuple[dict[str, Any], dict[str, Any]]:
+def said(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
     """The body and the headers on the wire."""
-    response = problem.response(path)
+    response = problem.response()
     assert response.status_code == (json.loads(str(response.body)).get("status", problem.status))
     return json.loads(str(response.body)), dict(response.headers)
 
@@ -71,13 +72,13 @@ def test_only_what_may_pass_by_itself_is_worth_another_try() -> None:
 @pytest.mark.parametrize("name", TABLE)
 def test_every_problem_is_said_as_poyo_would(name: str) -> None:
     problem = TABLE[name]
-    response = problem.response("/api/generate/submit")
+    response = poyo_compat.error_response(problem)
     body = json.loads(str(response.body))
 
-    status = POYO_STATUSES.get(problem.status, problem.status)
+    status = poyo_compat.POYO_STATUS.get(problem.status, problem.status)
     assert (response.status_code, body["code"]) == (status, status)
     assert body["error"]["message"].startswith(problem.detail)
-    known = {*compat.TYPES.values(), *compat.NAMED_TYPES.values(), compat.OTHER_TYPE}
+    known = {*compat.TYPE_BY_STATUS.values(), *compat.TYPE_BY_CODE.values(), compat.DEFAULT_TYPE}
     assert body["error"]["type"] in known
     assert status in (400, 401, 402, 404, 405, 500, 503)
 
@@ -85,7 +86,7 @@ def test_every_problem_is_said_as_poyo_would(name: str) -> None:
 def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
     problem = problems.problem_for(InvalidOrder(WRONG))
     ours, _ = said(problem)
-    poyos = json.loads(str(problem.response("/api/generate/submit").body))
+    poyos = json.loads(str(poyo_compat.error_response(problem).body))
 
     assert ours["errors"] == WRONG
     assert poyos["error"]["message"] == "The order is not valid. /input/size: must be auto"

@@ -120,7 +120,7 @@ def test_a_task_that_is_not_finished_has_no_file(api: Api) -> None:
 
 def test_a_link_costs_one_read_and_asks_s3_for_nothing(api: Api) -> None:
     made = api.finished()
-    seen = calls(api.door.house.submitter.repository.table.client, api.door.house.images.client)
+    seen = calls(api.door.clients.repository.table.client, api.door.clients.images.client)
 
     api.read(signed_urls.file_path(made.file_url_key, made.task_id, 0), key=None)
 

@@ -66,7 +66,7 @@ def test_the_same_request_again_is_a_replay_and_no_second_post(api: Api) -> None
 
 def test_a_replay_of_an_ended_task_asks_nobody_to_come_again(api: Api) -> None:
     task_id = api.create().json["task_id"]
-    api.finished(fingerprint=api.door.house.reader.get("owner", task_id).fingerprint)
+    api.finished(fingerprint=api.door.dependencies.tasks.get("owner", task_id).fingerprint)
 
     again = api.create()
 
@@ -267,7 +267,7 @@ def test_a_callback_that_may_not_be_called_is_refused_with_the_order(api: Api, u
 def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
     answer = api.create({**ORDER, "callback_url": "https://shop.example/done?order=7"})
 
-    task = api.door.house.reader.get("owner", answer.json["task_id"])
+    task = api.door.dependencies.tasks.get("owner", answer.json["task_id"])
     assert answer.status == 202
     assert task.notification_url == "https://shop.example/done?order=7"
     [sent] = api.poyo.requests

@@ -77,7 +77,7 @@ def test_a_failed_task_says_why(api: Api, reason: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_what_cannot_be_a_task_is_not_even_looked_for(api: Api, method: str, task_id: str) -> None:
-    made = calls(api.door.house.submitter.repository.table.client)
+    made = calls(api.door.clients.repository.table.client)
 
     problem(api.ask(method, f"/v1/tasks/{task_id}"), 404, "no_such_task")
     assert made == []

@@ -123,7 +123,7 @@ def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
 
     [wrong] = said["errors"]
     assert wrong["pointer"] == "/input/image_urls"
-    assert wrong["detail"].startswith("no such upload of yours")
+    assert wrong["detail"].startswith("upload not found")
     assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
@@ -136,7 +136,7 @@ def test_an_upload_is_its_owners_alone(api: Api, theirs: dict[str, Any]) -> None
     refused = problem(api.create(order(mine), **theirs), 422, "invalid_order")
     problem(api.create(order(others)), 422, "invalid_order")
 
-    assert refused["errors"][0]["detail"].startswith("no such upload of yours")
+    assert refused["errors"][0]["detail"].startswith("upload not found")
     assert api.create(order(others), **theirs).status == 202
     assert api.create(order(mine)).status == 202
 

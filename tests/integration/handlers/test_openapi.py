@@ -183,7 +183,9 @@ def test_every_body_has_an_example(operation: Operation) -> None:
     ids=str,
 )
 def test_the_schemas_can_be_failed(spoilt: dict[str, Any]) -> None:
-    good: dict[str, Any] = dict(task_body(task(state="running"), origin="https://img.example"))
+    good: dict[str, Any] = dict(
+        task_body(task(state="running"), public_base_url="https://img.example")
+    )
 
     assert wrong(good, {"$ref": "#/components/schemas/Task"}) == []
     assert wrong(good | spoilt, {"$ref": "#/components/schemas/Task"}) != []
@@ -315,7 +317,7 @@ def scene() -> Iterator[Scene]:
 def usual(scene: Scene, operation: Operation) -> Wish:
     kept = task(state="finished", owner="owner", files=(KEPT,), file_url_key="k", owner_key="owner")
     TestEnvironment(scene.cloud).put(kept)
-    mac = task_body(kept, origin="")["files"][0]["file_url"].rpartition("/")[2]
+    mac = task_body(kept, public_base_url="")["files"][0]["file_url"].rpartition("/")[2]
     parts = {"task_id": kept.task_id, "n": "0", "mac": mac, "model": "gpt-image-2"}
     body: object = {"content_type": "image/png"} if operation.id == "createUpload" else ORDER
     headers = {} if operation.public else bearer()

@@ -10,15 +10,17 @@ from typing import Any
 import pytest
 
 from imagetasks import telemetry
+from imagetasks.aws.task_repository import WriteResult
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import StoredImage, Task, derive_task_id
+from imagetasks.workflows.task_updater import log_transition
 from tests.support.environment import CALLBACK_KEY, aws, template
 from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import called, event, logged, opened
 
 ROOT = Path(__file__).parents[3]
 ALWAYS = {"level", "location", "message", "timestamp", "service"}
-MOVED = {"task_id", "transition", "won", "state", "reason", "attempt", "poyo_id", "age_ms"}
+MOVED = {"task_id", "transition", "applied", "state", "reason", "attempt", "poyo_id", "age_ms"}
 CODE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
 PAGES = sorted(set(re.findall(r'telemetry\.page\(\s*"(\w+)"', CODE)))
 # Loud in the log, which then holds the only record of an id; it heals, or ends as UnconfirmedAlarm.
@@ -53,13 +55,13 @@ def ended(**changed: Any) -> Task:
 
 def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
     with logged() as log:
-        telemetry.log_transition("finish", True, ended())
+        log_transition("finish", WriteResult(True, ended()))
 
     [line] = lines(log.getvalue())
     assert {name: line[name] for name in line.keys() - ALWAYS} == {
         "task_id": derive_task_id("owner", "key"),
         "transition": "finish",
-        "won": True,
+        "applied": True,
         "state": "finished",
         "attempt": 2,
         "poyo_id": "POYO1",
@@ -80,7 +82,7 @@ def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
             "reschedule",
             "delete",
         ):
-            telemetry.log_transition(transition, True, ended(reason="upstream"))
+            log_transition(transition, WriteResult(True, ended(reason="upstream")))
 
     said = log.getvalue()
     assert len(lines(said)) == 8
@@ -106,7 +108,7 @@ def test_who_ends_a_task_counts_it_once(
     reason: str | None,
     metric: str | None,
 ) -> None:
-    telemetry.log_transition(transition, won, ended(reason=reason))
+    log_transition(transition, WriteResult(won, ended(reason=reason)))
 
     counted = [
         each["Name"]

@@ -40,9 +40,9 @@ TIGHT = DownloadLimits(
     read_s=0.5,
     total_s=1.5,
     grace_s=0.4,
-    least_rate=20_000,
+    min_rate=20_000,
     max_bytes=300_000,
-    chunk=16_384,
+    chunk_bytes=16_384,
     spool_bytes=65_536,
 )
 
@@ -68,7 +68,7 @@ def fetched(downloads: ImageDownloader, url: str) -> bytes:
 
 
 def local(server: Origin, bounds: DownloadLimits = TIGHT) -> ImageDownloader:
-    return ImageDownloader(hosts=(server.url, *LISTED), bounds=bounds, resolve=Names(["8.8.8.8"]))
+    return ImageDownloader(hosts=(server.url, *LISTED), limits=bounds, resolve=Names(["8.8.8.8"]))
 
 
 # Where we may connect to
@@ -191,7 +191,7 @@ def test_a_server_that_proves_to_be_another_gives_no_picture(
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
     with origin(answering("200 OK", PNG), tls=context) as server:
         env = f"https://localhost:{server.port}"
-        downloads = ImageDownloader(hosts=(env,), bounds=TIGHT)
+        downloads = ImageDownloader(hosts=(env,), limits=TIGHT)
         if name == "localhost":
             assert fetched(downloads, f"{env}/x.png") == PNG
         else:
@@ -216,8 +216,8 @@ def test_a_real_picture_is_kept_whole(content_type: str, content: bytes) -> None
     wrong = answering("200 OK", content, Content_Type="application/octet-stream")
     with origin(wrong) as server, local(server).fetch(f"{server.url}/x.png") as found:
         assert found.file.read() == content
-        assert (found.picture.content_type, found.bytes) == (content_type, len(content))
-        assert (found.picture.width, found.picture.height) == (WIDTH, HEIGHT)
+        assert (found.info.content_type, found.bytes) == (content_type, len(content))
+        assert (found.info.width, found.info.height) == (WIDTH, HEIGHT)
         assert found.sha256 == hashlib.sha256(content).hexdigest()
 
 
@@ -425,4 +425,4 @@ def test_memory_stays_bounded_on_a_picture_of_60_megabytes() -> None:
         finally:
             tracemalloc.stop()
 
-    assert peak < bounds.spool_bytes + 8 * bounds.chunk
+    assert peak < bounds.spool_bytes + 8 * bounds.chunk_bytes

@@ -11,7 +11,7 @@ import pytest
 
 from imagetasks.errors import RequestNotSent, ResponseLost
 from imagetasks.poyo import transport
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from tests.support.certificates import server_context
 from tests.support.scripted_server import (
     Behaviour,

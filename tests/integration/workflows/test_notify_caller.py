@@ -16,8 +16,8 @@ from imagetasks.errors import NotificationFailed, NotificationForbidden, TaskNot
 from imagetasks.limits import Limits
 from imagetasks.outbound.download import DownloadedImage
 from imagetasks.poyo.rate_limit import Slot
-from imagetasks.poyo.reply import HttpResponse
 from imagetasks.poyo.signature import compute
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
@@ -54,7 +54,7 @@ def env() -> Iterator[TestEnvironment]:
 
 def reader(env: TestEnvironment) -> OwnerTasks:
     return OwnerTasks(
-        repository=env.repository, queue=env.queue, clock=env.clock, sleep=env.time.forward
+        repository=env.repository, updater=env.updater, clock=env.clock, sleep=env.time.forward
     )
 
 
@@ -76,7 +76,7 @@ def ended(env: TestEnvironment, **changed: Any) -> Task:
 
 
 def statuses(env: TestEnvironment) -> list[str]:
-    return [body["status"] for _, body, _ in env.deliveries.posted]
+    return [body["status"] for _, body, _ in env.notifications.posted]
 
 
 def at_rest(env: TestEnvironment, after: Task) -> bool:
@@ -108,10 +108,10 @@ def test_the_row_says_so_before_the_caller_is_told(env: TestEnvironment) -> None
 
     first = env.reconcile(before, source="callback")
     assert (first.state, first.notification_attempts, first.due_at) == ("finished", 0, env.time.now)
-    assert env.deliveries.posted == []
+    assert env.notifications.posted == []
     after = env.reconcile(before, source="retry")
 
-    [(url, body, _)] = env.deliveries.posted
+    [(url, body, _)] = env.notifications.posted
     assert url == HOOK
     assert (body["task_id"], body["status"], body["credits_amount"]) == (
         before.task_id,
@@ -134,12 +134,12 @@ def test_an_end_rings_for_the_telling_of_it(env: TestEnvironment) -> None:
 
 def test_a_try_is_claimed_before_it_is_made(env: TestEnvironment) -> None:
     before = ended(env)
-    env.deliveries = Watching(env)  # type: ignore[assignment]
+    env.notifications = Watching(env)  # type: ignore[assignment]
     env.reconciler = env.reconciler_with()
 
     env.reconcile(before, source="retry")
 
-    [seen] = env.deliveries.seen  # type: ignore[attr-defined]
+    [seen] = env.notifications.seen  # type: ignore[attr-defined]
     assert (seen.notification_attempts, seen.next_notification_at) == (
         1,
         env.time.now + WAITS[0] * 1000,
@@ -152,8 +152,8 @@ def test_a_try_is_claimed_before_it_is_made(env: TestEnvironment) -> None:
 def test_who_does_not_win_the_claim_posts_nothing(env: TestEnvironment) -> None:
     before = ended(env)
 
-    env.reconciler.notifier.attempt(before)
-    env.reconciler.notifier.attempt(before)
+    env.notifier().attempt(before)
+    env.notifier().attempt(before)
 
     assert statuses(env) == ["finished"]
 
@@ -163,7 +163,7 @@ def test_a_bell_during_the_post_is_not_another_one(env: TestEnvironment) -> None
     again = Watching(
         env, lambda: env.reconciler.reconcile(TaskMessage(task_id=before.task_id, source="retry"))
     )
-    env.deliveries = again  # type: ignore[assignment]
+    env.notifications = again  # type: ignore[assignment]
     env.reconciler = env.reconciler_with()
 
     after = env.reconcile(before, source="retry")
@@ -176,14 +176,14 @@ def test_a_bell_during_the_post_is_not_another_one(env: TestEnvironment) -> None
 def test_a_receiver_that_stays_away_is_tried_six_times_and_given_up(
     env: TestEnvironment, error: NotificationFailed
 ) -> None:
-    env.deliveries.gives(error)
+    env.notifications.gives(error)
     before = ended(env)
     tried_at: list[int] = []
 
     for _ in range(2 * sum(WAITS) // 20):
-        posts = len(env.deliveries.posted)
+        posts = len(env.notifications.posted)
         after = env.reconcile(before, source="sweep")
-        if len(env.deliveries.posted) > posts:
+        if len(env.notifications.posted) > posts:
             tried_at.append((env.time.now - START) // 1000)
         env.time.forward(20)
 
@@ -195,24 +195,24 @@ def test_a_receiver_that_stays_away_is_tried_six_times_and_given_up(
 
 
 def test_doubled_bells_between_two_tries_post_nothing(env: TestEnvironment) -> None:
-    env.deliveries.gives(AWAY)
+    env.notifications.gives(AWAY)
     before = ended(env)
     for _ in range(5):
         after = env.reconcile(before, source="retry")
 
-    assert len(env.deliveries.posted) == 1
+    assert len(env.notifications.posted) == 1
     assert (after.notification_attempts, after.next_notification_at) == (1, START + WAITS[0] * 1000)
     assert env.due(after)
 
 
 def test_a_receiver_that_comes_back_is_told_and_left_in_peace(env: TestEnvironment) -> None:
-    env.deliveries.gives(AWAY, AWAY, None)
+    env.notifications.gives(AWAY, AWAY, None)
     before = ended(env)
     for wait_s in (*WAITS, DAY):
         after = env.reconcile(before, source="sweep")
         env.time.forward(wait_s)
 
-    assert len(env.deliveries.posted) == 3
+    assert len(env.notifications.posted) == 3
     assert at_rest(env, after)
 
 
@@ -221,7 +221,7 @@ def test_a_sixth_try_whose_maker_died_is_the_last_all_the_same(env: TestEnvironm
 
     after = env.reconcile(before)
 
-    assert env.deliveries.posted == []
+    assert env.notifications.posted == []
     assert at_rest(env, after)
 
 
@@ -230,7 +230,7 @@ def test_a_callback_of_poyo_tells_nobody(env: TestEnvironment) -> None:
 
     after = env.reconcile(before, source="callback", poyo_id=POYO_ID)
 
-    assert env.deliveries.posted == []
+    assert env.notifications.posted == []
     assert after == before
 
 
@@ -240,7 +240,7 @@ def test_a_failure_is_told_with_a_reason_in_our_words(env: TestEnvironment) -> N
     env.reconcile(before)
     env.reconcile(before, source="retry")
 
-    [(_, body, _)] = env.deliveries.posted
+    [(_, body, _)] = env.notifications.posted
     assert (body["status"], body["files"]) == ("failed", [])
     assert PROMPT not in json.dumps(body)
 
@@ -250,7 +250,7 @@ def test_a_soft_failure_and_the_late_finish_are_both_told(env: TestEnvironment) 
     before = running(env)
     env.time.forward(DAY)
     assert env.reconcile(before).reason == "timed_out"
-    env.deliveries.gives(AWAY, None)
+    env.notifications.gives(AWAY, None)
     env.reconcile(before, source="retry")
     env.time.forward(WAITS[0])
     env.reconcile(before, source="retry")
@@ -270,7 +270,7 @@ def test_while_a_task_runs_again_nobody_is_told_that_it_failed(env: TestEnvironm
 
     env.reconcile(before, source="sweep")
 
-    assert env.deliveries.posted == []
+    assert env.notifications.posted == []
 
 
 def test_an_unconfirmed_task_leaves_the_to_do_list_when_it_was_told(env: TestEnvironment) -> None:
@@ -321,7 +321,7 @@ def test_a_post_is_signed_exactly_when_the_server_key_has_a_secret_for_it(
 
     env.reconcile(before, source="retry")
 
-    [(_, _, headers)] = env.deliveries.posted
+    [(_, _, headers)] = env.notifications.posted
     stamp = str(env.time.now // 1000)
     proof = {
         "X-Webhook-Timestamp": stamp,
@@ -333,7 +333,7 @@ def test_a_post_is_signed_exactly_when_the_server_key_has_a_secret_for_it(
 def test_what_the_answer_to_the_order_says_is_not_told_once_more(env: TestEnvironment) -> None:
     env.upstream.answers("POST", HttpResponse(402, b"{}"))
 
-    refused, _ = env.submitter.submit(order(notification_url=HOOK))
+    refused = env.submitter.submit(order(notification_url=HOOK)).task
 
     assert (refused.state, refused.notification_attempts) == ("failed", None)
     assert at_rest(env, refused)
@@ -353,7 +353,7 @@ def test_a_refusal_that_came_later_is_told(env: TestEnvironment) -> None:
 def test_no_log_line_tells_where_the_caller_is(
     env: TestEnvironment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    env.deliveries.gives(NotificationFailed("http_503", HOOK))
+    env.notifications.gives(NotificationFailed("http_503", HOOK))
     before = ended(env)
     with logged() as log:
         env.reconcile(before, source="retry")
@@ -474,7 +474,7 @@ def test_a_task_can_be_deleted_whatever_it_is_doing(
     assert (after.state, after.reason, after.charged_credits) == (state, reason, charged)
     assert len(env.upstream.sent) == asked
     assert env.files.fetched == []
-    assert env.deliveries.posted == []
+    assert env.notifications.posted == []
 
 
 def test_a_task_that_poyo_fails_after_its_deletion_is_free(env: TestEnvironment) -> None:
@@ -509,7 +509,7 @@ class DeletedWhileCopied:
 
 def test_who_was_copying_at_that_moment_leaves_no_image_behind(env: TestEnvironment) -> None:
     before = running(env)
-    copying = env.reconciler_with(downloads=DeletedWhileCopied(env, before))
+    copying = env.reconciler_with(downloader=DeletedWhileCopied(env, before))
 
     copying.reconcile(TaskMessage(task_id=before.task_id, source="callback"))
 
@@ -583,14 +583,14 @@ def test_an_order_may_be_deleted_while_poyo_answers_it(
         return answer
 
     env.upstream.answers("POST", deleted)
-    stands, _ = env.submitter.submit(placed)
+    stands = env.submitter.submit(placed).task
 
     assert PROMPT not in json.dumps(env.table.get(f"task#{stands.task_id}"), default=str)
     after = settle(env, stands)
     check_tombstone(env, after)
     assert (after.state, after.reason) == (state, reason)
     assert env.upstream.count("POST") == 1
-    assert env.deliveries.posted == []
+    assert env.notifications.posted == []
 
 
 def test_an_id_is_adopted_although_the_task_is_deleted_just_then(env: TestEnvironment) -> None:
@@ -611,7 +611,7 @@ def test_an_id_is_adopted_although_the_task_is_deleted_just_then(env: TestEnviro
 def test_who_is_being_told_at_that_moment_is_not_told_again(env: TestEnvironment) -> None:
     before = ended(env)
     deleting = Watching(env, lambda: reader(env).delete("owner", before.task_id))
-    env.deliveries = deleting  # type: ignore[assignment]
+    env.notifications = deleting  # type: ignore[assignment]
     env.reconciler = env.reconciler_with()
 
     env.reconcile(before, source="retry")
@@ -678,10 +678,11 @@ def test_nobody_deletes_what_is_anothers(env: TestEnvironment, owner: str) -> No
 
 def test_the_key_of_a_deleted_order_stands_for_it_and_sends_nothing(env: TestEnvironment) -> None:
     placed = order()
-    made, _ = env.submitter.submit(placed)
+    made = env.submitter.submit(placed).task
     reader(env).delete("owner", made.task_id)
 
-    again, replayed = env.submitter.submit(placed)
+    placement = env.submitter.submit(placed)
+    again, replayed = placement.task, placement.replayed
 
     assert (again.task_id, replayed, again.input) == (made.task_id, True, {})
     assert again.deleted_at is not None

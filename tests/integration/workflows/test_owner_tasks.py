@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import cast
 
 import pytest
 
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.errors import DatabaseUnavailable, QueueUnavailable, TaskNotFound
-from imagetasks.tasks import signed_urls, transitions
+from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import StoredImage, Task, derive_task_id
-from imagetasks.workflows.owner_tasks import POLL_TASK_S, OwnerTasks
+from imagetasks.workflows.owner_tasks import REREAD_S, OwnerTasks
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import PROMPT, START, task
 from tests.support.lambdas import calls
@@ -37,7 +35,7 @@ class Waiting:
     def reader(self) -> OwnerTasks:
         env = self.env
         return OwnerTasks(
-            repository=env.repository, queue=env.queue, clock=env.clock, sleep=self.sleep
+            repository=env.repository, updater=env.updater, clock=env.clock, sleep=self.sleep
         )
 
     def sleep(self, seconds: float) -> None:
@@ -98,7 +96,7 @@ def test_who_waits_in_vain_waits_as_long_as_asked_and_no_longer(
 
     assert found == made
     assert sum(waiting.slept) == wait_s
-    assert max(waiting.slept) <= POLL_TASK_S
+    assert max(waiting.slept) <= REREAD_S
 
 
 @pytest.mark.parametrize(
@@ -230,7 +228,7 @@ def test_a_task_that_moves_meanwhile_is_deleted_all_the_same(waiting: Waiting) -
     read = waiting.env.repository.get(made.task_id)
     waiting.env.put(replace(made, state="finished", files=(KEPT,), write_token="1" * 24))
 
-    waiting.env.repository.apply(transitions.delete(read, waiting.env.clock.stamp()))
+    waiting.env.repository.apply(transition_writes.delete(read, waiting.env.clock.stamp()))
 
     after = waiting.env.read(made)
     assert (after.state, after.deleted_at) == ("finished", START)
@@ -238,7 +236,7 @@ def test_a_task_that_moves_meanwhile_is_deleted_all_the_same(waiting: Waiting) -
 
 def test_a_bell_that_is_dumb_does_not_undo_a_deletion(waiting: Waiting) -> None:
     made = waiting.env.put(task())
-    dumb = replace(waiting.reader, queue=cast(TaskQueue, Dumb()))
+    dumb = replace(waiting.reader, updater=waiting.env.updater_with(queue=Dumb()))
 
     dumb.delete("owner", made.task_id)
 

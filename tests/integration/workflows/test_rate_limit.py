@@ -28,7 +28,7 @@ def at_window(number: int) -> ManualClock:
 
 
 def quota(sent: int, trouble: int = 0) -> SubmitWindow:
-    return SubmitWindow(window=WINDOW, sent=sent, trouble=trouble)
+    return SubmitWindow(window=WINDOW, sent=sent, consecutive_failures=trouble)
 
 
 def test_the_first_twenty_of_a_window_go_at_once() -> None:
@@ -60,7 +60,7 @@ def test_a_poyo_in_trouble_is_asked_once_in_ever_more_windows(trouble: int, ever
     asked = [
         window
         for window in range(128)
-        if SubmitWindow(window=window, sent=1, trouble=trouble)
+        if SubmitWindow(window=window, sent=1, consecutive_failures=trouble)
         .slot(make_clock(at_window(window)))
         .wait_s
         is None
@@ -73,11 +73,11 @@ def test_a_second_submit_beside_the_probe_waits() -> None:
     turn = quota(2, trouble=3).slot(make_clock(at_window(WINDOW)))
 
     assert turn.wait_s is not None
-    assert turn.troubled
+    assert turn.after_failures
 
 
 def test_a_burst_sends_twenty_and_lets_the_rest_wait(env: TestEnvironment) -> None:
-    made = [env.submitter.submit(order(f"burst-{n}"))[0] for n in range(50)]
+    made = [env.submitter.submit(order(f"burst-{n}")).task for n in range(50)]
 
     states = [task.state for task in made]
     assert states.count("running") == 20
@@ -87,7 +87,7 @@ def test_a_burst_sends_twenty_and_lets_the_rest_wait(env: TestEnvironment) -> No
 
 
 def test_those_who_waited_are_sent_when_their_turn_comes(env: TestEnvironment) -> None:
-    made = [env.submitter.submit(order(f"burst-{n}"))[0] for n in range(30)]
+    made = [env.submitter.submit(order(f"burst-{n}")).task for n in range(30)]
 
     for _ in range(12):
         env.time.forward(5)
@@ -104,7 +104,7 @@ def test_the_next_window_begins_anew(env: TestEnvironment) -> None:
         env.submitter.submit(order(f"first-{n}"))
     env.time.forward(10)
 
-    assert env.submitter.submit(order("second"))[0].state == "running"
+    assert env.submitter.submit(order("second")).task.state == "running"
 
 
 def test_a_clock_that_is_behind_counts_in_the_window_of_the_others(env: TestEnvironment) -> None:
@@ -121,9 +121,9 @@ def test_a_clock_that_is_behind_counts_in_the_window_of_the_others(env: TestEnvi
 def test_three_lost_answers_in_a_row_hold_the_others_back(env: TestEnvironment) -> None:
     env.time.now = WINDOW * 10_000
     env.upstream.answers("POST", ResponseLost("ReadTimeout"))
-    doubted = [env.submitter.submit(order(f"doubt-{n}"))[0].state for n in range(3)]
+    doubted = [env.submitter.submit(order(f"doubt-{n}")).task.state for n in range(3)]
 
-    held_back = env.submitter.submit(order("next"))[0]
+    held_back = env.submitter.submit(order("next")).task
 
     assert doubted == ["unknown"] * 3
     assert held_back.state == "pending"
@@ -137,11 +137,11 @@ def test_one_that_goes_well_ends_the_trouble(env: TestEnvironment) -> None:
         env.submitter.submit(order(f"doubt-{n}"))
     env.time.forward(10)
 
-    probe = env.submitter.submit(order("probe"))[0]
-    after = env.submitter.submit(order("after"))[0]
+    probe = env.submitter.submit(order("probe")).task
+    after = env.submitter.submit(order("after")).task
 
     assert (probe.state, after.state) == ("running", "running")
-    assert env.table.get(WINDOW_PK)["trouble"] == 0
+    assert env.table.get(WINDOW_PK)["consecutive_failures"] == 0
 
 
 def test_an_order_that_poyo_refuses_is_no_trouble(env: TestEnvironment) -> None:
@@ -150,4 +150,4 @@ def test_an_order_that_poyo_refuses_is_no_trouble(env: TestEnvironment) -> None:
     for n in range(5):
         env.submitter.submit(order(f"refused-{n}"))
 
-    assert env.table.get(WINDOW_PK)["trouble"] == 0
+    assert env.table.get(WINDOW_PK)["consecutive_failures"] == 0

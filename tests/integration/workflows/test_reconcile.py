@@ -21,7 +21,7 @@ from imagetasks.errors import (
     SecretInvalid,
 )
 from imagetasks.limits import Limits
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task, poyo_pk

@@ -18,11 +18,11 @@ from imagetasks.errors import (
     SecretInvalid,
 )
 from imagetasks.limits import Limits
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import derive_task_id
-from imagetasks.tasks.transitions import TransitionWrite
+from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from tests.fixtures import poyo_responses
 from tests.support.environment import CALLBACK_KEY, TestEnvironment, new_environment, order
@@ -64,11 +64,12 @@ class Dumb:
 
 
 def submitting(env: TestEnvironment, **replaced: Any) -> Submitter:
-    return replace(env.submitter, **replaced)
+    return env.submitter_with(**replaced)
 
 
 def test_an_accepted_order_runs_under_poyos_id(env: TestEnvironment) -> None:
-    made, replayed = env.submitter.submit(order())
+    placement = env.submitter.submit(order())
+    made, replayed = placement.task, placement.replayed
 
     assert not replayed
     assert made == env.read(made)
@@ -79,7 +80,7 @@ def test_an_accepted_order_runs_under_poyos_id(env: TestEnvironment) -> None:
 
 
 def test_the_post_carries_our_id_and_a_callback_that_opens_the_door(env: TestEnvironment) -> None:
-    made, _ = env.submitter.submit(order())
+    made = env.submitter.submit(order()).task
 
     [sent] = env.upstream.sent
     path = signed_urls.callback_path("k1", CALLBACK_KEY, made.task_id)
@@ -134,8 +135,9 @@ def test_each_outcome_of_the_one_post(
 ) -> None:
     env.upstream.answers("POST", answer, accepted("NEVER"))
 
-    made, _ = env.submitter.submit(order())
-    again, replayed = env.submitter.submit(order())
+    made = env.submitter.submit(order()).task
+    placement = env.submitter.submit(order())
+    again, replayed = placement.task, placement.replayed
 
     assert (made.state, made.reason) == (state, reason)
     assert replayed
@@ -148,7 +150,7 @@ def test_what_poyo_would_not_take_yet_waits_as_long_as_it_asks(env: TestEnvironm
     said = {"code": 429, "error": {"message": "Please try again in 20 seconds."}}
     env.upstream.answers("POST", reply(said, 429))
 
-    made, _ = env.submitter.submit(order())
+    made = env.submitter.submit(order()).task
 
     assert made.not_before is not None
     assert 20_000 <= made.not_before - START <= 30_000
@@ -160,7 +162,7 @@ def test_a_wait_that_poyo_asks_for_has_a_bound(env: TestEnvironment) -> None:
     said = {"code": 429, "error": {"message": "try again in 9999 seconds"}}
     env.upstream.answers("POST", reply(said, 429))
 
-    made, _ = env.submitter.submit(order())
+    made = env.submitter.submit(order()).task
 
     assert made.not_before == START + LIMITS.submit_backoff_s[1] * 1000
 
@@ -168,7 +170,7 @@ def test_a_wait_that_poyo_asks_for_has_a_bound(env: TestEnvironment) -> None:
 def test_an_ambiguous_submit_is_given_an_hour(env: TestEnvironment) -> None:
     env.upstream.answers("POST", ResponseLost("ReadTimeout"))
 
-    made, _ = env.submitter.submit(order())
+    made = env.submitter.submit(order()).task
 
     assert made.due_at == START + LIMITS.unconfirmed_after_s * 1000
     assert made.detail == "answer lost: ReadTimeout"
@@ -191,8 +193,9 @@ def test_the_same_key_with_another_body_is_refused(env: TestEnvironment) -> None
 def test_another_owner_with_the_same_key_has_another_task(env: TestEnvironment) -> None:
     env.upstream.answers("POST", accepted("ONE"), accepted("TWO"))
 
-    mine, _ = env.submitter.submit(order())
-    theirs, replayed = env.submitter.submit(order(owner="stranger", input={"prompt": "theirs"}))
+    mine = env.submitter.submit(order()).task
+    placement = env.submitter.submit(order(owner="stranger", input={"prompt": "theirs"}))
+    theirs, replayed = placement.task, placement.replayed
 
     assert not replayed
     assert mine.task_id != theirs.task_id
@@ -210,7 +213,7 @@ def test_without_keys_nothing_is_written(env: TestEnvironment) -> None:
 
 
 def test_an_id_that_could_not_be_written_goes_to_the_bell(env: TestEnvironment) -> None:
-    made, _ = submitting(env, repository=Away(env.table)).submit(order())
+    made = submitting(env, repository=Away(env.table)).submit(order()).task
 
     assert made.state == "submitting"
     assert env.cloud.messages() == [
@@ -220,7 +223,7 @@ def test_an_id_that_could_not_be_written_goes_to_the_bell(env: TestEnvironment) 
 
 def test_an_id_that_no_bell_takes_either_goes_to_the_log(env: TestEnvironment) -> None:
     with logged() as log:
-        made, _ = submitting(env, repository=Away(env.table), queue=Dumb()).submit(order())
+        made = submitting(env, repository=Away(env.table), queue=Dumb()).submit(order()).task
 
     assert made.state == "submitting"
     assert POYO_ID in log.getvalue()
@@ -243,16 +246,17 @@ def test_after_the_post_nothing_raises(
     env.upstream.answers("POST", answer)
     deaf = submitting(env, repository=Away(env.table), queue=Dumb())
 
-    made, replayed = deaf.submit(order())
+    placement = deaf.submit(order())
+    made, replayed = placement.task, placement.replayed
 
     assert (made.state, replayed) == ("submitting", False)
     assert env.due(made)
 
 
 def test_an_id_that_another_task_owns_is_not_taken(env: TestEnvironment) -> None:
-    first, _ = env.submitter.submit(order("first"))
+    first = env.submitter.submit(order("first")).task
     with logged() as log:
-        second, _ = env.submitter.submit(order("second"))
+        second = env.submitter.submit(order("second")).task
 
     assert (second.state, second.poyo_id) == ("unknown", None)
     assert env.read(first).poyo_id == POYO_ID
@@ -268,7 +272,7 @@ def test_a_callback_that_bound_the_task_first_is_no_loss(env: TestEnvironment) -
 
     env.upstream.answers("POST", asked)
     with logged() as log:
-        made, _ = env.submitter.submit(order())
+        made = env.submitter.submit(order()).task
 
     assert (made.state, made.poyo_id) == ("running", POYO_ID)
     assert "duplicate_poyo_task" not in log.getvalue()
@@ -284,7 +288,7 @@ def test_two_ids_for_one_task_page_the_operator(env: TestEnvironment) -> None:
 
     env.upstream.answers("POST", asked)
     with logged() as log:
-        made, _ = env.submitter.submit(order())
+        made = env.submitter.submit(order()).task
 
     assert made.poyo_id == "FIRST"
     assert "duplicate_poyo_task" in log.getvalue()
@@ -299,7 +303,7 @@ def test_a_refused_account_pages_the_operator(
 ) -> None:
     env.upstream.answers("POST", HttpResponse(status, b""))
     with logged() as log:
-        made, _ = env.submitter.submit(order())
+        made = env.submitter.submit(order()).task
 
     assert made.reason == reason
     assert "poyo_account_rejected" in log.getvalue()
@@ -327,7 +331,7 @@ def test_no_log_line_of_a_submit_tells_a_secret(
     env.upstream.answers("POST", answer)
     used = submitting(env, repository=Away(env.table), queue=Dumb()) if away else env.submitter
     with logged() as log:
-        made, _ = used.submit(order())
+        made = used.submit(order()).task
 
     said = log.getvalue() + capsys.readouterr().out
     mac = signed_urls.callback_token(CALLBACK_KEY, made.task_id)
@@ -340,7 +344,7 @@ def test_the_same_order_at_once_is_one_post(env: TestEnvironment) -> None:
     seen: list[bool] = []
 
     def asked() -> HttpResponse:
-        seen.append(env.submitter.submit(order())[1])
+        seen.append(env.submitter.submit(order()).replayed)
         return accepted()
 
     env.upstream.answers("POST", asked)

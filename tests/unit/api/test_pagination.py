@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imagetasks.api import pagination
-from imagetasks.api.pagination import MAX_CURSOR_CHARS, ListPosition
+from imagetasks.api.pagination import MAX_CURSOR_CHARS
+from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import derive_task_id, is_task_id
 
 TASK_ID = derive_task_id("owner", "key")

@@ -36,7 +36,7 @@ def test_a_finished_task_shows_its_files_and_what_was_charged() -> None:
         state="finished", files=(KEPT, KEPT), charged_credits=Decimal("8.48"), finished_at=START
     )
 
-    shown = task_body(made, origin=ORIGIN)
+    shown = task_body(made, public_base_url=ORIGIN)
 
     assert shown["status"] == "finished"
     assert shown["credits"] == {"estimated": 2, "charged": 8.48}
@@ -51,7 +51,7 @@ def test_a_finished_task_shows_its_files_and_what_was_charged() -> None:
 def test_neither_the_key_of_the_links_nor_a_callers_callback_is_shown() -> None:
     made = task(state="finished", files=(KEPT,), notification_url="https://shop.example/")
 
-    said = json.dumps(task_body(made, origin=ORIGIN))
+    said = json.dumps(task_body(made, public_base_url=ORIGIN))
 
     assert made.file_url_key not in said
     assert "shop.example" not in said
@@ -82,7 +82,7 @@ def test_what_is_billed_otherwise_than_asked_is_warned_of(
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_failed_task_says_why_in_our_words(reason: str) -> None:
     shown = task_body(
-        task(state="failed", reason=reason, detail="raw words of PoYo"), origin=ORIGIN
+        task(state="failed", reason=reason, detail="raw words of PoYo"), public_base_url=ORIGIN
     )
 
     assert shown["error"] == {
@@ -98,7 +98,7 @@ def test_a_failed_task_says_why_in_our_words(reason: str) -> None:
     [(None, 0), (Decimal("33.3333"), 33.3333), (Decimal(100), 100), (Decimal("40.0"), 40)],
 )
 def test_progress_is_a_plain_number(progress: Decimal | None, shown: float) -> None:
-    found = task_body(task(progress=progress), origin=ORIGIN)["progress"]
+    found = task_body(task(progress=progress), public_base_url=ORIGIN)["progress"]
 
     assert (found, type(found)) == (shown, type(shown))
 
@@ -113,11 +113,14 @@ def test_nothing_inward_is_shown() -> None:
         owner="canary-owner",
     )
 
-    said = json.dumps(task_body(inward, origin=ORIGIN))
+    said = json.dumps(task_body(inward, public_base_url=ORIGIN))
 
     for secret in (POYO_ID, "HINT", "raw words", "s" * 24, "canary-owner", "f" * 64, "due"):
         assert secret not in said
 
 
 def test_a_reason_of_a_newer_version_is_no_error_of_ours() -> None:
-    assert task_body(task(state="failed", reason="unheard_of"), origin=ORIGIN)["error"] is None
+    assert (
+        task_body(task(state="failed", reason="unheard_of"), public_base_url=ORIGIN)["error"]
+        is None
+    )

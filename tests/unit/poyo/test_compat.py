@@ -22,7 +22,7 @@ KEPT = StoredImage(
 
 def shown(**facts: Any) -> Any:
     """A task as it goes over the wire."""
-    return json.loads(json.dumps(compat.task_body(task(**facts), origin=ORIGIN)))
+    return json.loads(json.dumps(compat.task_body(task(**facts), public_base_url=ORIGIN)))
 
 
 def test_a_task_that_runs_has_every_key_and_no_money_yet() -> None:
@@ -144,6 +144,6 @@ def test_the_balance_names_nobody() -> None:
 def test_an_error_has_its_status_in_the_body_and_poyos_word_for_its_kind(
     status: int, code: str, kind: str
 ) -> None:
-    said = compat.refused(status, code, "A sentence.")
+    said = compat.error_body(status, code, "A sentence.")
 
     assert said == {"code": status, "error": {"message": "A sentence.", "type": kind}}

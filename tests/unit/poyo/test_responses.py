@@ -13,15 +13,15 @@ from imagetasks.errors import (
     ResponseLost,
     SubmitOutcomeUnknown,
 )
-from imagetasks.poyo.client import (
+from imagetasks.poyo.responses import (
     MAX_DETAIL_CHARS,
     is_moderation_error,
     parse_callback_id,
     parse_status,
     parse_submit,
-    verify,
 )
-from imagetasks.poyo.reply import HttpResponse
+from imagetasks.poyo.signature import verify
+from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import MAX_FILES
 from tests.fixtures import poyo_callbacks, poyo_responses
 from tests.support.fakes import POYO_ID, POYO_KEY, Upstream, accepted, finished, poyo, reply, told

@@ -79,7 +79,7 @@ def test_what_a_newer_version_wrote_does_not_disturb() -> None:
 def test_a_state_of_a_newer_version_is_shown_as_running_and_not_ended() -> None:
     unheard = task(state="upscaling")
 
-    assert (unheard.status, unheard.ended) == ("running", False)
+    assert (unheard.status, unheard.is_final) == ("running", False)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_state_of_a_newer_version_is_shown_as_running_and_not_ended() -> None:
 def test_each_state_is_shown_as_one_of_poyos_words(state: str, status: str, ended: bool) -> None:
     shown = task(state=str(state))
 
-    assert (shown.status, shown.ended) == (status, ended)
+    assert (shown.status, shown.is_final) == (status, ended)
 
 
 def test_an_id_is_130_bits_that_a_callback_url_can_carry() -> None:

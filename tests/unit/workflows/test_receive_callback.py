@@ -37,7 +37,7 @@ def keys(**further: str) -> CallbackKeys:
 
 
 def heard(bell: Bell, known: CallbackKeys, **changed: Any) -> bool:
-    values = {"kid": "k1", "task_id": TASK_ID, "mac": MAC, "headers": {}, "body": b"{}"}
+    values = {"kid": "k1", "task_id": TASK_ID, "token": MAC, "headers": {}, "body": b"{}"}
     return receive_callback(CallbackRequest(**values | changed), keys=known, queue=cast(Any, bell))
 
 
@@ -70,8 +70,8 @@ def test_the_right_url_rings_once_whatever_the_body_is(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"mac": MAC[:-1] + ("A" if MAC[-1] != "A" else "B")},
-        {"mac": ""},
+        {"token": MAC[:-1] + ("A" if MAC[-1] != "A" else "B")},
+        {"token": ""},
         {"task_id": derive_task_id("owner", "other")},
         {"kid": "k2"},
         {"kid": "k9"},
@@ -90,7 +90,7 @@ def test_an_older_key_still_opens_while_keys_rotate() -> None:
     bell = Bell()
 
     assert heard(bell, keys(current="k2"))
-    assert heard(bell, keys(current="k2"), kid="k2", mac=signed_urls.callback_token("two", TASK_ID))
+    assert heard(bell, keys(current="k2"), kid="k2", token=signed_urls.callback_token("two", TASK_ID))
     assert len(bell.rings) == 2
 
 

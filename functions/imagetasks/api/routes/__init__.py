@@ -1,1 +1,68 @@
-"""The API's routes, one file a noun: see who asks, do one thing, answer."""
+"""The API's routes, one file for each noun: authenticate, do one thing, respond."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from imagetasks.api.routes.files import FileRoutes
+from imagetasks.api.routes.poyo_compat import PATHS, PoyoCompatRoutes, error_response
+from imagetasks.api.routes.tasks import TaskRoutes
+from imagetasks.api.routes.uploads import UploadRoutes
+
+if TYPE_CHECKING:
+    from imagetasks.api.dependencies import ApiDependencies
+    from imagetasks.api.problem_details import Problem
+
+Route = tuple[str, str, Callable[..., Response[str]]]
+OPENAPI_FILE = Path(__file__).parents[3] / "openapi.json"
+
+
+def health(_: object) -> Response[str]:
+    """The function runs; no other service is asked."""
+    return Response(200, "application/json", '{"status":"ok"}')
+
+
+def openapi(_: object) -> Response[str]:
+    """The OpenAPI document of this API."""
+    return Response(200, "application/json", OPENAPI_FILE.read_text())
+
+
+def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
+    """Every route: method, path and the function that responds."""
+    tasks, files = TaskRoutes(dependencies), FileRoutes(dependencies)
+    uploads, poyo = UploadRoutes(dependencies), PoyoCompatRoutes(dependencies)
+    return (
+        ("POST", "/v1/tasks", tasks.create),
+        ("GET", "/v1/tasks", tasks.list),
+        ("GET", "/v1/tasks/<task_id>", tasks.get),
+        ("DELETE", "/v1/tasks/<task_id>", tasks.delete),
+        ("GET", "/v1/tasks/<task_id>/files/<n>", files.get),
+        ("GET", "/files/<task_id>/<n>/<mac>", files.get_by_signed_url),
+        ("POST", "/v1/uploads", uploads.create),
+        ("POST", "/v1/quotes", tasks.quote),
+        ("GET", "/v1/catalog/models", poyo.models),
+        ("GET", "/v1/catalog/models/<model>", poyo.model),
+        ("POST", "/api/generate/submit", poyo.submit),
+        ("GET", "/api/generate/status/<task_id>", poyo.status),
+        ("GET", "/api/user/balance", poyo.balance),
+        ("GET", "/openapi.json", openapi),
+        ("GET", "/health", health),
+    )
+
+
+def register(app: APIGatewayHttpResolver, route: Route) -> None:
+    """Make `app` call the route's function for its method and path."""
+    method, rule, respond = route
+
+    @app.route(rule, method=method)
+    def handle(**parts: str) -> Response[str]:
+        return respond(app.current_event, **parts)
+
+
+def problem_response(problem: Problem, path: str) -> Response[str]:
+    """The response to a request for `path`: in PoYo's shape on PoYo's own paths, else RFC 9457."""
+    return error_response(problem) if path.startswith(PATHS) else problem.response()

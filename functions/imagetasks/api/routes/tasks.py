@@ -1,94 +1,108 @@
-"""Tasks: ordered, read, listed, deleted, and what one would cost."""
+"""`/v1/tasks` and `/v1/quotes`: create, get, list and delete tasks, and quote an order."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
 from imagetasks.api import order_request, pagination, problems, request, schemas
-from imagetasks.api.dependencies import ApiDependencies
-from imagetasks.api.pagination import ListPosition
+from imagetasks.api.authentication import authenticate
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
-from imagetasks.aws.task_repository import Page
-from imagetasks.tasks.task import Task
+from imagetasks.tasks.list_position import ListPosition
+
+if TYPE_CHECKING:
+    from imagetasks.api.dependencies import ApiDependencies
+    from imagetasks.aws.task_repository import TaskPage
+    from imagetasks.tasks.task import Task
 
 POLL_INTERVAL_S = "5"
-MOST_BYTES = 4 * 1024 * 1024  # of a page; Lambda's answers end at 6 MB
+MAX_PAGE_BYTES = 4 * 1024 * 1024  # a Lambda response may have 6 MB
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRoutes:
-    """`/v1/tasks` and `/v1/quotes`."""
+    """Routes of tasks and quotes."""
 
-    house: ApiDependencies
+    dependencies: ApiDependencies
 
     def create(self, event: Event) -> Response[str]:
-        """Accept an order, once for each Idempotency-Key."""
-        owner, key = self.house.owner(event), request.idempotency_key(event)
-        order = order_request.parse(request.limited_body(event))
-        task, replayed = self.house.place(event, order, owner=owner, key=key)
+        """Create one task for each Idempotency-Key."""
+        owner = authenticate(event, self.dependencies.api_keys)
+        key = request.idempotency_key(event)
+        body = order_request.parse(request.limited_body(event))
+        order = order_request.to_order(
+            body,
+            owner=owner,
+            idempotency_key=key,
+            public_base_url=request.public_base_url(event),
+        )
+        placement = self.dependencies.placement.place(order)
+        task = placement.task
         if problem := problems.submission_problem(task):
             raise ProblemError(problem)
-        headers = {"Location": f"/v1/tasks/{task.task_id}"} | _again(task)
-        if replayed:
-            return json_response(
-                _shown(task, event), 200, headers | {"Idempotent-Replayed": "true"}
-            )
-        return json_response(_shown(task, event), 202, headers)
+        headers = {"Location": f"/v1/tasks/{task.task_id}"} | _retry_after(task)
+        if placement.replayed:
+            replayed = headers | {"Idempotent-Replayed": "true"}
+            return json_response(_task_body(task, event), 200, replayed)
+        return json_response(_task_body(task, event), 202, headers)
 
-    def read(self, event: Event, task_id: str) -> Response[str]:
-        """The task as it stands, or as soon as its status changes."""
-        owner = self.house.owner(event)
-        wait_s = request.wait_s(request.query_parameters(event, "wait"))
-        task = self.house.reader.wait_for_change(owner, task_id, wait_s=wait_s)
-        return conditional_response(event, _shown(task, event), _again(task))
+    def get(self, event: Event, task_id: str) -> Response[str]:
+        """The task as it is, or as soon as its status changes within `wait` seconds."""
+        owner = authenticate(event, self.dependencies.api_keys)
+        wait_s = pagination.wait_s(pagination.query_parameters(event, "wait"))
+        task = self.dependencies.tasks.wait_for_change(owner, task_id, wait_s=wait_s)
+        return conditional_response(event, _task_body(task, event), _retry_after(task))
 
     def list(self, event: Event) -> Response[str]:
-        """The owner's tasks, newest first."""
-        owner = self.house.owner(event)
-        given = request.query_parameters(event, "status", "limit", "cursor")
-        status, limit = request.status_filter(given), request.page_limit(given)
-        page = self.house.reader.list(
-            owner, status=status, limit=limit, after=request.list_position(given)
+        """A page of the owner's tasks, newest first."""
+        owner = authenticate(event, self.dependencies.api_keys)
+        parameters = pagination.query_parameters(event, "status", "limit", "cursor")
+        page = self.dependencies.tasks.list(
+            owner,
+            status=pagination.status_filter(parameters),
+            limit=pagination.page_limit(parameters),
+            after=pagination.list_position(parameters),
         )
-        return json_response(_page(page, event))
+        return json_response(_page_body(page, event))
 
     def delete(self, event: Event, task_id: str) -> Response[str]:
-        """Prompt and images go; the Idempotency-Key and the money stay true."""
-        request.query_parameters(event)
-        self.house.reader.delete(self.house.owner(event), task_id)
+        """Remove the prompt and the images; the Idempotency-Key and the charge stay recorded."""
+        pagination.query_parameters(event)
+        owner = authenticate(event, self.dependencies.api_keys)
+        self.dependencies.tasks.delete(owner, task_id)
         return Response(204, None, "")
 
     def quote(self, event: Event) -> Response[str]:
-        """What an order would cost; nothing is sent."""
-        self.house.owner(event)
-        order = order_request.parse(request.limited_body(event))
-        self.house.validate_notification_url(order.callback_url)
-        return json_response(schemas.quote(order.model, order_request.poyo_input(order)))
+        """What an order would cost; nothing is submitted."""
+        authenticate(event, self.dependencies.api_keys)
+        body = order_request.parse(request.limited_body(event))
+        self.dependencies.placement.validate_notification_url(body.callback_url)
+        return json_response(schemas.quote(body.model, order_request.poyo_input(body)))
 
 
-def _shown(task: Task, event: Event) -> schemas.TaskBody:
-    return schemas.task_body(task, origin=request.public_base_url(event))
+def _task_body(task: Task, event: Event) -> schemas.TaskBody:
+    return schemas.task_body(task, public_base_url=request.public_base_url(event))
 
 
-def _again(task: Task) -> dict[str, str]:
-    return {} if task.ended else {"Retry-After": POLL_INTERVAL_S}
+def _retry_after(task: Task) -> dict[str, str]:
+    return {} if task.is_final else {"Retry-After": POLL_INTERVAL_S}
 
 
-def _page(page: Page, event: Event) -> schemas.TaskPage:
-    """As many of the page's tasks as one answer can carry; the cursor says where it broke off."""
-    shown, last = [_shown(task, event) for task in page.tasks], page.last
-    sizes = accumulate(len(json.dumps(each, ensure_ascii=False).encode()) for each in shown)
-    fitting = max(1, sum(size <= MOST_BYTES for size in sizes))
-    if fitting < len(shown):
+def _page_body(page: TaskPage, event: Event) -> schemas.TaskListBody:
+    """As many of the page's tasks as one response can carry, and a cursor of the next one."""
+    bodies, last = [_task_body(task, event) for task in page.tasks], page.last
+    sizes = accumulate(len(json.dumps(each, ensure_ascii=False).encode()) for each in bodies)
+    fitting = max(1, sum(size <= MAX_PAGE_BYTES for size in sizes))
+    if fitting < len(bodies):
         final = page.tasks[fitting - 1]
         last = ListPosition(final.created_at, final.task_id)
     return {
-        "tasks": shown[:fitting],
+        "tasks": bodies[:fitting],
         "next_cursor": pagination.encode_cursor(last) if last else None,
     }

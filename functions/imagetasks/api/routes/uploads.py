@@ -1,33 +1,37 @@
-"""Uploads: a reference image straight into the bucket, without passing through here."""
+"""`/v1/uploads`: presigned forms, with which a browser uploads reference images to the bucket."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
 from imagetasks.api import order_request, request, schemas
-from imagetasks.api.dependencies import ApiDependencies
+from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import json_response
+
+if TYPE_CHECKING:
+    from imagetasks.api.dependencies import ApiDependencies
 
 
 @dataclass(frozen=True, slots=True)
-class Uploads:
-    """`/v1/uploads`."""
+class UploadRoutes:
+    """Routes of uploads."""
 
-    house: ApiDependencies
+    dependencies: ApiDependencies
 
     def create(self, event: Event) -> Response[str]:
-        """A form that takes one image, and the address that stands for it in an order."""
-        owner = self.house.owner(event)
-        wanted = order_request.parse_upload(request.limited_body(event))
-        offer = self.house.uploads.presign_post(owner, wanted.content_type)
-        expires_at = self.house.submitter.clock.after(offer.expires_s)
-        shown: schemas.UploadBody = {
-            "file_url": offer.file_url,
-            "upload": {"method": "POST", "url": offer.url, "fields": offer.fields},
-            "max_bytes": offer.max_bytes,
+        """A form for one image, and the `upload://` address that stands for it in an order."""
+        owner = authenticate(event, self.dependencies.api_keys)
+        body = order_request.parse_upload(request.limited_body(event))
+        upload = self.dependencies.uploads.presign_post(owner, body.content_type)
+        expires_at = self.dependencies.clock.after(upload.expires_s)
+        response: schemas.UploadBody = {
+            "file_url": upload.file_url,
+            "upload": {"method": "POST", "url": upload.url, "fields": upload.fields},
+            "max_bytes": upload.max_bytes,
             "expires_at": schemas.rfc3339(expires_at),
         }
-        return json_response(shown, 201)
+        return json_response(response, 201)

@@ -1,0 +1,228 @@
+"""Each transition of `transitions.TRANSITIONS` as a conditional write of one item."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Unpack
+
+from imagetasks.clock import WriteStamp
+from imagetasks.tasks.conditional_write import (
+    AttributeTest,
+    Condition,
+    UpdateItem,
+    absent,
+    equals,
+    one_of,
+    unchanged,
+)
+from imagetasks.tasks.failure_reasons import REASONS, RECOVERABLE
+from imagetasks.tasks.task import (
+    PUBLIC_STATUS,
+    State,
+    StoredImage,
+    Task,
+    TaskFacts,
+    owner_status_key,
+    shard_of,
+    task_pk,
+    to_attributes,
+)
+from imagetasks.tasks.transitions import TRANSITIONS, Transition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransitionWrite:
+    """One transition of one task as a conditional write; no other write has its `write_token`."""
+
+    name: str
+    task_id: str
+    write_token: str
+    update: UpdateItem
+
+
+def confirm_submission(
+    task: Task, stamp: WriteStamp, *, poyo_id: str, due_at: int, source: str
+) -> TransitionWrite:
+    """PoYo's id is `poyo_id`, known from PoYo's `answer` or from a `callback` (`source`)."""
+    values = _due(task, due_at) | {"poyo_id": poyo_id, "confirmed_at": stamp.now, "polls": 0}
+    removed = ("candidate_poyo_ids", "not_before", "reason", "detail", "finished_at")
+    return _write(
+        "confirm_submission",
+        task,
+        stamp,
+        values,
+        removed=removed,
+        tests=(absent("poyo_id"),),
+        entry={"source": source},
+    )
+
+
+def defer(
+    task: Task, stamp: WriteStamp, *, not_before: int, due_at: int, detail: str
+) -> TransitionWrite:
+    """PoYo created nothing; the next POST may start at `not_before`, the sweep acts at `due_at`."""
+    values = {"not_before": not_before, "due_at": due_at, "detail": detail}
+    return _write("defer", task, stamp, values)
+
+
+def mark_unknown(task: Task, stamp: WriteStamp, *, due_at: int, detail: str) -> TransitionWrite:
+    """It is unknown whether PoYo created the task; it fails as unconfirmed at `due_at`."""
+    return _write("mark_unknown", task, stamp, {"due_at": due_at, "detail": detail, "polls": 0})
+
+
+def retry(task: Task, stamp: WriteStamp, *, due_at: int) -> TransitionWrite:
+    """The next submit attempt begins, and only the worker whose write succeeds may POST."""
+    values = {"attempt": task.attempt + 1, "attempted_at": stamp.now, "due_at": due_at}
+    return _write("retry", task, stamp, values, removed=("not_before",))
+
+
+def finish(
+    task: Task, stamp: WriteStamp, *, files: Sequence[StoredImage], charged_credits: Decimal
+) -> TransitionWrite:
+    """Every image of the task is in our bucket."""
+    values = {
+        "files": files,
+        "charged_credits": charged_credits,
+        "finished_at": stamp.now,
+        "progress": 100,
+    }
+    follow_up, removed = _follow_up(task, stamp, notify=True)
+    removed = (*removed, "reason", "detail")
+    return _write("finish", task, stamp, values | follow_up, removed=removed)
+
+
+def fail(
+    task: Task, stamp: WriteStamp, *, reason: str, detail: str, notify: bool = True
+) -> TransitionWrite:
+    """The task ends without an image. `detail` is for the operator and never shown to callers.
+
+    Without `notify` the caller gets no notification, because the response to the order says it.
+    """
+    values = {"reason": reason, "detail": detail, "finished_at": stamp.now}
+    follow_up, removed = _follow_up(task, stamp, notify=notify)
+    return _write(
+        "fail",
+        task,
+        stamp,
+        values | follow_up,
+        removed=(*removed, "not_before", "candidate_poyo_ids"),
+        tests=(one_of("state", REASONS[reason].from_states),),
+        entry={"reason": reason},
+    )
+
+
+def reschedule(
+    task: Task, stamp: WriteStamp, *, due_at: int | None, **facts: Unpack[TaskFacts]
+) -> TransitionWrite:
+    """The task is reconciled at `due_at`, or never when None. A fact that is None is removed."""
+    values = {name: value for name, value in facts.items() if value is not None}
+    removed = [name for name, value in facts.items() if value is None]
+    if due_at is not None:
+        return _write(
+            "reschedule", task, stamp, _due(task, due_at) | values, removed=tuple(removed)
+        )
+    gone = dict.fromkeys(("due_at", "due_shard", "candidate_poyo_ids", *removed))
+    return _write("reschedule", task, stamp, values, removed=tuple(gone))
+
+
+def reopen(
+    task: Task, stamp: WriteStamp, *, due_at: int, **facts: Unpack[TaskFacts]
+) -> TransitionWrite:
+    """PoYo has the image after all; from here on the task is an ordinary running one."""
+    values = _due(task, due_at) | dict(facts)
+    return _write("reopen", task, stamp, values, removed=("reason", "finished_at"))
+
+
+def delete(task: Task, stamp: WriteStamp) -> TransitionWrite:
+    """Nobody sees the task any more; it is due at once, so that the worker erases its images."""
+    values = {"deleted_at": stamp.now, "input": {}, "metadata": {}}
+    return _write(
+        "delete",
+        task,
+        stamp,
+        _due(task, stamp.now) | values,
+        removed=(
+            "owner_key",
+            "owner_status_key",
+            "file_url_key",
+            "detail",
+            "notification_url",
+            "notification_attempts",
+            "next_notification_at",
+        ),
+        tests=(absent("deleted_at"),),
+    )
+
+
+def _due(task: Task, due_at: int) -> dict[str, Any]:
+    return {"due_at": due_at, "due_shard": shard_of(task.task_id)}
+
+
+def _follow_up(
+    task: Task, stamp: WriteStamp, *, notify: bool
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Attributes to set and to remove when a task ends: it stays due at once if its images must be
+    erased or its caller notified, else it leaves the due index."""
+    if task.deleted_at is not None:
+        return _due(task, stamp.now), ()
+    if task.notification_url and notify:
+        pending = {"notification_attempts": 0, "next_notification_at": stamp.now}
+        return _due(task, stamp.now) | pending, ()
+    return {}, ("due_at", "due_shard")
+
+
+def _write(
+    name: str,
+    task: Task,
+    stamp: WriteStamp,
+    values: Mapping[str, Any],
+    *,
+    removed: tuple[str, ...] = (),
+    tests: tuple[AttributeTest, ...] = (),
+    entry: Mapping[str, Any] | None = None,
+) -> TransitionWrite:
+    """The conditional write of the transition `name`, with its row of the table applied."""
+    transition = TRANSITIONS[name]
+    read = to_attributes(
+        {name: getattr(task, name) for name in ("deleted_at", *transition.unchanged)}
+    )
+    exists = equals("pk", task_pk(task.task_id))
+    as_read = tuple(unchanged(attribute, value) for attribute, value in read.items())
+    stamped = {"updated_at": stamp.now, "write_token": stamp.write_token}
+    event = {"at": stamp.now, "event": transition.event} | dict(entry or {})
+    update = UpdateItem(
+        pk=task_pk(task.task_id),
+        condition=Condition((exists, *as_read, *tests), _from_states(transition)),
+        values=to_attributes(_redacted(task, values) | _target(task, transition) | stamped),
+        removed=removed,
+        history_entry=event if transition.event else None,
+    )
+    return TransitionWrite(
+        name=name, task_id=task.task_id, write_token=stamp.write_token, update=update
+    )
+
+
+def _redacted(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` without PoYo's words if the task was deleted: they may repeat the prompt."""
+    return {k: v for k, v in values.items() if k != "detail" or task.deleted_at is None}
+
+
+def _target(task: Task, transition: Transition) -> dict[str, Any]:
+    """The new state and the list that the task is in because of it; a tombstone is in no list."""
+    if transition.target is None:
+        return {}
+    state = {"state": str(transition.target)}
+    if task.deleted_at is not None:
+        return state
+    status = PUBLIC_STATUS[transition.target]
+    return state | {"owner_status_key": owner_status_key(status, task.owner)}
+
+
+def _from_states(transition: Transition) -> tuple[tuple[AttributeTest, ...], ...]:
+    """The alternatives of the condition: one of the states, or a recoverable failure."""
+    states = ((one_of("state", transition.from_states),),) if transition.from_states else ()
+    if not transition.from_recoverable:
+        return states
+    return (*states, (equals("state", str(State.FAILED)), one_of("reason", RECOVERABLE)))

@@ -1,0 +1,101 @@
+"""Copying a finished task's images from PoYo's file host into our bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagetasks import telemetry
+from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
+from imagetasks.tasks import transition_writes
+from imagetasks.tasks.failure_reasons import is_recoverable
+from imagetasks.tasks.task import State
+
+if TYPE_CHECKING:
+    from imagetasks.aws.image_bucket import ImageBucket
+    from imagetasks.clock import Clock
+    from imagetasks.outbound.download import ImageDownloader
+    from imagetasks.poyo.responses import TaskStatus
+    from imagetasks.tasks.task import StoredImage, Task, TaskFacts
+    from imagetasks.workflows.task_updater import TaskUpdater
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCopier:
+    """Called by `TaskReconciler` when PoYo's status is finished."""
+
+    images: ImageBucket
+    downloader: ImageDownloader
+    updater: TaskUpdater
+    clock: Clock
+
+    def copy_all(self, task: Task, status: TaskStatus) -> Sequence[StoredImage]:
+        """Copy every image of the task; none if the task was deleted. The task's state stays.
+
+        Raises DownloadFailed or one of its kinds, and the bucket's own error.
+        """
+        if task.deleted_at is not None:
+            return ()
+        if not status.file_urls:
+            raise NotAnImage("no_files")
+        return tuple(self._copy(task, n, url) for n, url in enumerate(status.file_urls))
+
+    def on_failure(self, task: Task, error: DownloadFailed) -> None:
+        """Retry the copy later, or end the task when a retry cannot help: running → failed.
+
+        A failed task that is recoverable is reopened for the retry: failed → running. Raises
+        DatabaseUnavailable.
+        """
+        telemetry.warning(
+            "image_copy_failed",
+            task_id=task.task_id,
+            code=error.code,
+            copy_attempts=task.copy_attempts,
+        )
+        if isinstance(error, DownloadForbidden):
+            telemetry.alarm("download_host_not_allowed", task_id=task.task_id, code=error.code)
+        reason = self._give_up_reason(task, error)
+        if reason and task.state == State.RUNNING:
+            write = transition_writes.fail(
+                task, self.clock.stamp(), reason=reason, detail=str(error)
+            )
+            self.updater.apply(write)
+        elif reason:
+            self.updater.reschedule(task, due_at=None)
+        else:
+            self._retry_later(task, error)
+
+    def _copy(self, task: Task, n: int, url: str) -> StoredImage:
+        """The `n`th image in our bucket; one that is already there is not downloaded again."""
+        stored = self.images.find(task.task_id, n)
+        if stored:
+            return stored
+        with self.downloader.fetch(url) as download:
+            return self.images.put(task.task_id, n, download)
+
+    def _retry_later(self, task: Task, error: DownloadFailed) -> None:
+        seen_at = task.result_seen_at or self.clock.now_ms()
+        telemetry.record_uncopied(self.clock.now_ms() - seen_at)
+        facts: TaskFacts = {
+            "copy_attempts": task.copy_attempts + 1,
+            "invalid_results": task.invalid_results + isinstance(error, NotAnImage),
+            "detail": str(error),
+            "result_seen_at": seen_at,
+        }
+        delay_s = self.clock.fast_retry_s(task.copy_attempts, self.clock.limits.poll_backoff_s)
+        if is_recoverable(task):
+            self.updater.reopen(task, delay_s, **facts)
+        else:
+            self.updater.retry_in(task, delay_s, **facts)
+
+    def _give_up_reason(self, task: Task, error: DownloadFailed) -> str | None:
+        """The reason to fail with because no retry can help, or None while one may."""
+        limits = self.clock.limits
+        if isinstance(error, NotAnImage):
+            most = limits.empty_results if error.code == "no_files" else limits.bad_results
+            return "bad_result" if task.invalid_results >= most else None
+        patience_s = limits.file_gone_after_s if error.gone else limits.file_lost_after_s
+        seen_at = task.result_seen_at
+        expired = seen_at is not None and self.clock.has_elapsed(seen_at, patience_s)
+        return "result_expired" if expired else None

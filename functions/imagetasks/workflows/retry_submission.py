@@ -1,0 +1,79 @@
+"""Tasks without a PoYo id: submit again, or give up waiting for an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imagetasks.tasks import transition_writes
+
+if TYPE_CHECKING:
+    from imagetasks.clock import Clock
+    from imagetasks.tasks.task import Task
+    from imagetasks.workflows.submit import Submitter
+    from imagetasks.workflows.task_updater import TaskUpdater
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmissionRetrier:
+    """Called by `TaskReconciler`. Every method raises DatabaseUnavailable."""
+
+    submitter: Submitter
+    updater: TaskUpdater
+    clock: Clock
+
+    def expire_submission(self, task: Task) -> None:
+        """submitting → unknown when the submit lease has expired: the sender must be gone by now,
+        and whether its POST reached PoYo is unknown."""
+        if not self.clock.has_elapsed(task.attempted_at, self.clock.limits.submit_lease_s):
+            return
+        write = transition_writes.mark_unknown(
+            task,
+            self.clock.stamp(),
+            due_at=self._unconfirmed_at(task),
+            detail="the sender stopped before it recorded an outcome",
+        )
+        self.updater.apply(write)
+
+    def expire_unknown(self, task: Task) -> None:
+        """unknown → failed (unconfirmed) when no callback came within an hour of the attempt."""
+        due_at = self._unconfirmed_at(task)
+        if self.clock.has_elapsed(task.attempted_at, self.clock.limits.unconfirmed_after_s):
+            self._fail(task, "unconfirmed")
+        elif task.due_at != due_at:
+            self.updater.reschedule(task, due_at=due_at)
+
+    def retry_if_due(self, task: Task) -> None:
+        """pending → submitting and one POST when `not_before` has passed; → failed (unavailable)
+        after half an hour, or when the task was deleted and nobody wants it any more.
+
+        Raises SecretInvalid or SecretUnavailable before the transition.
+        """
+        limits = self.clock.limits
+        too_late = self.clock.has_elapsed(task.created_at, limits.unavailable_after_s)
+        if too_late or task.deleted_at is not None:
+            self._fail(task, "unavailable")
+        elif self.clock.now_ms() >= (task.not_before or 0):
+            self._retry(task)
+
+    def _retry(self, task: Task) -> None:
+        """Apply `retry` and POST if PoYo's rate limit has a slot, else wait for one."""
+        self.submitter.require_credentials()
+        slot = self.submitter.acquire_slot()
+        if slot.wait_s is not None:
+            not_before = self.clock.after(slot.wait_s)
+            self.updater.retry_in(task, slot.wait_s, not_before=not_before)
+            return
+        due_at = self.clock.after(self.clock.limits.submit_lease_s)
+        write = transition_writes.retry(task, self.clock.stamp(), due_at=due_at)
+        attempt = self.updater.apply(write)
+        if attempt.applied:
+            self.submitter.submit_to_poyo(attempt.task, slot)
+
+    def _fail(self, task: Task, reason: str) -> None:
+        detail = task.detail or ""
+        write = transition_writes.fail(task, self.clock.stamp(), reason=reason, detail=detail)
+        self.updater.apply(write)
+
+    def _unconfirmed_at(self, task: Task) -> int:
+        return task.attempted_at + self.clock.limits.unconfirmed_after_s * 1000
