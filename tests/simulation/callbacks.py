@@ -105,13 +105,13 @@ def invalid_callback(kind: str, url: str, other: str, retired: str) -> CallbackR
     kid, task_id, mac = url.split("/")[-3:]
     body = json.dumps({"task_id": "UNKNOWN", "status": "finished"}).encode()
     wrong: dict[str, dict[str, Any]] = {
-        "wrong_mac": {"mac": ("A" if mac[0] != "A" else "B") + mac[1:]},
+        "wrong_mac": {"token": ("A" if mac[0] != "A" else "B") + mac[1:]},
         "unknown_kid": {"kid": "k999"},
-        "mac_of_another_task": {"mac": other.rsplit("/", 1)[1]},
-        "malformed": {"mac": mac + "=%00", "task_id": "../" + task_id},
+        "mac_of_another_task": {"token": other.rsplit("/", 1)[1]},
+        "malformed": {"token": mac + "=%00", "task_id": "../" + task_id},
         "retired_kid": {"kid": retired if retired != kid else "k0"},
     }
-    parts = {"kid": kid, "task_id": task_id, "mac": mac} | wrong[kind]
+    parts = {"kid": kid, "task_id": task_id, "token": mac} | wrong[kind]
     return CallbackRequest(headers={}, body=body, **parts)
 
 
