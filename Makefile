@@ -25,10 +25,11 @@ check: setup ## the gate: all steps in order, stopping at the first failure
 	$(call step,format,$(DEV)/ruff format --check $(CODE))
 	$(call step,lint,$(DEV)/ruff check $(CODE))
 	$(call step,types,$(DEV)/mypy $(TYPED))
+	$(call step,imports,PYTHONPATH=functions $(DEV)/lint-imports --no-cache)
 	$(call step,sam validate,$(SAM) validate --lint)
 	$(call step,cfn-lint,$(DEV)/cfn-lint template.yaml)
 	$(call step,audit,$(MAKE) --silent audit)
-	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup $(or $(TESTS),tests))
+	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup --cov --cov-report=term tests)
 
 test: setup ## run the unit and integration tests; TESTS=tests/deployed for another part
 	@$(DEV)/pytest -n 2 --dist loadgroup $(or $(TESTS),tests/unit tests/integration)

@@ -9,6 +9,7 @@
 
         locks    scripts/locks.sh and scripts/environment.sh are shell scripts
         types    the modules under local/ use fcntl, which mypy knows on Unix only
+        imports  the step sets a variable in the way of a Unix shell
         audit    its tools are fetched by shell scripts
         pytest   the tests deploy the whole system: its build calls make, its processes need Unix signals
 
@@ -41,10 +42,11 @@ $Steps = @(
     @('format',       'native', 'dev', 'ruff', 'format', '--check', $Code),
     @('lint',         'native', 'dev', 'ruff', 'check', $Code),
     @('types',        'unix',   '.local/envs/dev/bin/mypy', $Typed),
+    @('imports',      'unix',   'PYTHONPATH=functions', '.local/envs/dev/bin/lint-imports', '--no-cache'),
     @('sam validate', 'native', 'sam', 'sam', 'validate', '--lint'),
     @('cfn-lint',     'native', 'dev', 'cfn-lint', 'template.yaml'),
     @('audit',        'unix',   'make', '--silent', 'audit'),
-    @('pytest',       'unix',   '.local/envs/dev/bin/pytest', '-n', '2', '--dist', 'loadgroup', 'tests')
+    @('pytest',       'unix',   '.local/envs/dev/bin/pytest', '-n', '2', '--dist', 'loadgroup', '--cov', '--cov-report=term', 'tests')
 )
 
 function Invoke-Program([string] $Program, [string[]] $Words) {

@@ -28,7 +28,7 @@ from imagetasks.tasks.image_format import ImageInfo, identify
 GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
-# The file host was seen answering 403 to a library's user agent and 200 to a browser's.
+# The file host has returned 403 to a library's user agent and 200 to a browser's.
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
 _map_errors = partial(map_errors, DownloadFailed, DownloadForbidden)

@@ -1,4 +1,4 @@
-"""Signed URLs: a path that carries its own proof, verified without asking another service."""
+"""Signed URLs: a path that carries its own proof, verified without calling another service."""
 
 from __future__ import annotations
 
