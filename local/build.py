@@ -64,6 +64,7 @@ def sam_environment(environ: dict[str, str]) -> dict[str, str]:
         "PATH": f"{SAM}{os.pathsep}{environ['PATH']}",
         "PYTHON": str(SAM / "python"),
         "SAM_CLI_TELEMETRY": "0",
+        "SAM_CLI_POLL_DELAY": "0.5",  # seconds; its default of 5 is longer than a deployment here
     }
 
 

@@ -17,6 +17,7 @@ class Settings:
     """The ports, the keys, the PoYo in use, and the allowed hosts and origins.
 
     `download_hosts` None, and `notification_hosts` empty, mean the template's own default.
+    `poyo_submits_per_10s` None means it too; tests that do not test the limit raise it.
     `simulated` is true if the simulator is started, false if another PoYo is used.
     """
 
@@ -33,6 +34,7 @@ class Settings:
     first_poll_seconds: int
     demo: bool
     simulated: bool
+    poyo_submits_per_10s: int | None = None
 
     @property
     def url(self) -> str:

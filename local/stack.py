@@ -62,6 +62,8 @@ def parameters(settings: Settings) -> dict[str, str]:
         values["CorsOrigins"] = settings.cors_origins
     if settings.download_hosts is not None:
         values["DownloadHosts"] = settings.download_hosts
+    if settings.poyo_submits_per_10s is not None:
+        values["PoyoSubmitsPer10s"] = str(settings.poyo_submits_per_10s)
     return values
 
 

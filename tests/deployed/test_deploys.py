@@ -1,9 +1,9 @@
-"""`sam deploy` over a stack that is there: what runs afterwards, and a hundred tasks on their way meanwhile.
+"""`sam deploy` over an existing stack: what runs afterwards, and what happens to a hundred tasks meanwhile.
 
-Three things the emulated cloud does otherwise, so that nothing here speaks of them: it has no CodeDeploy, so
-every switch is at once (that canaries are asked for, and what takes them back, is read from the
-template by test_template_versions.py); it gives SAM the defaults of the template's parameters, so a release is
-named by the default of `ReleaseSha` in a copy of what was built; and it does not roll back by alarms.
+The emulated cloud differs from AWS in three points, which are therefore not tested here. It has no CodeDeploy,
+so every alias changes at once; test_template_versions.py reads from the template that canaries are requested and which
+alarms roll them back. It gives SAM the defaults of the template's parameters, so a release is
+named by the default of `ReleaseSha` in a copy of the built template. It does not roll back by alarms.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,63 +27,69 @@ import requests
 from local import build, stack
 from local.settings import from_environment
 from local.system import System, running
-from tests.conftest import environment
-
-pytestmark = pytest.mark.xdist_group("stack")  # not while another stack is being deployed
+from tests.conftest import SUBMITS_PER_10S, environment
 
 NAMES = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
-# Bells that are not answered come again late: a busy machine is not to be rung to a standstill.
-SLOW = ("--seconds", "4", "40", "--callback-first-wait", "20", "--rate", "0")
+# Every task ends at PoYo before its first poll, so that one poll finds its result however slow the machine is.
+# A poll of a running task would double the wait for the next one, which is minutes after a few polls.
+PROCESSING_S, FIRST_POLL_S = ("3", "15"), 20
+SIMULATOR_OPTIONS = (
+    "--seconds", *PROCESSING_S,
+    "--callback-first-wait", "10",  # a busy machine gets no burst of repeated callbacks
+    "--rate", "0",
+)  # fmt: skip
 CUSTOMERS = 3
-PATIENCE_S = 600  # usually a minute; patience is for a machine that is busy
-# What a hundred orders are, by the mark in their prompt: how many, and how each ends.
+TIMEOUT_S = 240  # of each wait, for a busy machine; an idle one takes half a minute
+# The marks in the prompts of the hundred orders, the number of orders with each, and how they end.
+STUCK = "[[fault:stuck-running]]"  # PoYo finishes it only when the test says so, after the update
 KINDS = {
-    "": (30, "finished"),
-    "[[fault:callback-none]]": (40, "finished"),  # only the sweep finds it
+    "": (12, "finished"),
+    STUCK: (18, "finished"),
+    "[[fault:callback-none]]": (40, "finished"),  # only the sweep finds the result
     "[[fault:callback-double]]": (4, "finished"),
-    "[[fault:submit-429]]": (8, "finished"),  # waits in `pending`
-    "[[fault:submit-drop]]": (8, "finished"),  # `unknown`, until its callback comes
+    "[[fault:submit-429 seconds=8]]": (8, "finished"),  # `pending` for 8 to 18 s
+    f"[[fault:submit-drop]]{STUCK}": (8, "finished"),  # `unknown` until its callback arrives
     "[[fault:submit-timeout seconds=8]]": (4, "finished"),  # `submitting` meanwhile
     "[[fault:fail-moderation]]": (6, "failed"),
 }
+OPEN = {"submitting", "pending", "unknown", "running"}
 
 
 @dataclass
 class Order:
-    """One order: its key, its prompt, how it should end, and what it was answered."""
+    """One order: its key, its prompt, its expected end, and the statuses of the responses to it."""
 
     prompt: str
     ends: str
     key: str = field(default_factory=lambda: f"deploy-{uuid.uuid4()}")
-    answers: list[int] = field(default_factory=list)
+    responses: list[int] = field(default_factory=list)
     task_id: str = ""
 
 
 def orders() -> list[Order]:
     """All kinds evenly mixed, always in the same order."""
-    every = [
-        (n / many, Order(f"{mark} A lighthouse, the {n + 1}.", ends))
-        for mark, (many, ends) in KINDS.items()
-        for n in range(many)
+    positioned = [
+        (n / count, Order(f"{mark} Lighthouse {n + 1}", ends))
+        for mark, (count, ends) in KINDS.items()
+        for n in range(count)
     ]
-    return [order for _, order in sorted(every, key=lambda each: each[0])]
+    return [order for _, order in sorted(positioned, key=lambda each: each[0])]
 
 
 @dataclass
 class Deployed:
-    """A stack of its own, made from a copy of what was built that the test may change."""
+    """A separate stack, updated from a copy of the artefact that the test changes."""
 
     system: System
     built: Path
 
     def deploy(self, layer: str, release: str = "") -> None:
-        """An update with another layer, which says its name whenever a function starts with it."""
+        """Update the stack to another layer, which prints its name when a function starts with it."""
         package = self.built / "DependenciesLayer" / "python" / "aws_lambda_powertools"
         with package.joinpath("__init__.py").open("a") as module:
             module.write(f"\nprint('layer {layer}')\n")
-        shutil.rmtree(
-            package / "__pycache__", ignore_errors=True
-        )  # taken unchecked, it would hide the change
+        # Python does not check the layer's bytecode against its source and would ignore the change.
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
         template = self.built / "template.yaml"
         text, found = re.subn(
             r"(  ReleaseSha:\n    Type: String\n    Default: ).*",
@@ -96,7 +103,7 @@ class Deployed:
         stack.restore_concurrency(system.cloud)
 
     def versions(self) -> dict[str, str]:
-        """Which version of each function its alias stands for."""
+        """The version that the alias of each function points to."""
         functions = self.system.client("lambda")
         return {
             name: functions.get_alias(FunctionName=self._physical(name), Name="live")[
@@ -106,6 +113,7 @@ class Deployed:
         }
 
     def layers(self, qualifier: str) -> set[str]:
+        """The layers of all functions under that alias or version."""
         functions = self.system.client("lambda")
         configured = [
             functions.get_function_configuration(
@@ -116,14 +124,16 @@ class Deployed:
         return {layer["Arn"] for each in configured for layer in each["Layers"]}
 
     def sweep(self) -> str | None:
-        """Do what the schedule does each minute; what the function printed, None when it failed."""
-        answer = self.system.client("lambda").invoke(
+        """Invoke the sweep as the schedule does; returns its log, or None if it failed."""
+        response = self.system.client("lambda").invoke(
             FunctionName=self._physical("SweepFunction"), Qualifier="live", LogType="Tail"
         )
-        return None if "FunctionError" in answer else base64.b64decode(answer["LogResult"]).decode()
+        if "FunctionError" in response:
+            return None
+        return base64.b64decode(response["LogResult"]).decode()
 
-    def said(self, name: str, version: str) -> str:
-        """All that one version of a function has printed."""
+    def log(self, name: str, version: str) -> str:
+        """Everything that one version of a function has logged."""
         group = self._physical(name.replace("Function", "Logs"))
         paginator = self.system.client("logs").get_paginator("filter_log_events")
         events = [
@@ -134,25 +144,26 @@ class Deployed:
         )
 
     def states(self) -> Counter[str]:
-        """How many tasks there are in each state."""
+        """The number of tasks in each state."""
         table = self.system.outputs["TasksTableName"]
         pages = self.system.client("dynamodb").get_paginator("scan").paginate(TableName=table)
-        rows = [row for page in pages for row in page["Items"]]
-        return Counter(row["state"]["S"] for row in rows if "state" in row)
+        items = [item for page in pages for item in page["Items"]]
+        return Counter(item["state"]["S"] for item in items if "state" in item)
 
     def messages(self, output: str) -> int:
+        """The number of messages in the queue whose URL is that output."""
         url = self.system.outputs[output]
-        told = self.system.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        counts = told["Attributes"].items()
+        found = self.system.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        counts = found["Attributes"].items()
         return sum(int(n) for name, n in counts if name.startswith("ApproximateNumber"))
 
     def order(self, order: Order) -> None:
-        """Place it, and again with the same key while nobody says that it was taken."""
+        """Place the order, and repeat it with the same key until it is accepted."""
         for _ in range(8):
-            answer = self._call("POST", "/v1/tasks", order)
-            order.answers.append(answer.status_code)
-            if answer.ok:
-                order.task_id = str(answer.json()["task_id"])
+            response = self._call("POST", "/v1/tasks", order)
+            order.responses.append(response.status_code)
+            if response.ok:
+                order.task_id = str(response.json()["task_id"])
                 return
             time.sleep(0.5)
 
@@ -160,17 +171,24 @@ class Deployed:
         found: dict[str, Any] = self._call("GET", f"/v1/tasks/{order.task_id}", order).json()
         return found
 
-    def call_doors(self, order: Order) -> None:
-        """Something for the API and for the webhook to do: a read, and a stranger's ring."""
+    def call_api_and_webhook(self, order: Order) -> None:
+        """Invoke the API with a read and the webhook with a forged callback."""
         assert self.task(order)["task_id"] == order.task_id
-        ring = f"{self.system.url}/callbacks/poyo/k1/{order.task_id}/forged"
-        assert requests.post(ring, timeout=60).status_code == 404
+        callback = f"{self.system.url}/callbacks/poyo/k1/{order.task_id}/forged"
+        assert requests.post(callback, timeout=60).status_code == 404
 
     def poyo(self, path: str) -> Any:
         return requests.get(f"{self.system.poyo_url}/control/{path}", timeout=30).json()
 
+    def finish_at_poyo(self) -> None:
+        """Have PoYo finish what it still works on; it then sends the callbacks."""
+        tasks = f"{self.system.poyo_url}/control/tasks"
+        for task in self.poyo("tasks")["tasks"]:
+            response = requests.post(f"{tasks}/{task['task_id']}/finish", timeout=30)
+            assert response.status_code in (200, 409)  # 409: it has already ended
+
     def _call(self, method: str, path: str, order: Order) -> requests.Response:
-        wish = {"prompt": order.prompt, "quality": "low", "size": "1:1"}
+        requested = {"prompt": order.prompt, "quality": "low", "size": "1:1"}
         return requests.request(
             method,
             f"{self.system.url}{path}",
@@ -178,170 +196,174 @@ class Deployed:
                 "Authorization": f"Bearer {self.system.api_key}",
                 "Idempotency-Key": order.key,
             },
-            json={"model": "gpt-image-2", "input": wish} if method == "POST" else None,
+            json={"model": "gpt-image-2", "input": requested} if method == "POST" else None,
             timeout=60,
         )
 
     def _physical(self, logical_id: str) -> str:
-        told = self.system.client("cloudformation").describe_stack_resource(
+        found = self.system.client("cloudformation").describe_stack_resource(
             StackName=stack.NAME, LogicalResourceId=logical_id
         )
-        return str(told["StackResourceDetail"]["PhysicalResourceId"])
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
 
 
 @pytest.fixture(scope="module")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Deployed from nothing, with a PoYo that takes its time."""
+    """A new stack whose submits never wait for PoYo's limit; its PoYo takes seconds for a task."""
     state = tmp_path_factory.mktemp("deploys")
-    with running(from_environment(environment()), state, simulator=SLOW) as system:
+    settings = from_environment(environment(FIRST_POLL_SECONDS=str(FIRST_POLL_S)))
+    settings = replace(settings, poyo_submits_per_10s=SUBMITS_PER_10S)
+    with running(settings, state, simulator=SIMULATOR_OPTIONS) as system:
         with build.read_lock():
             shutil.copytree(build.ARTEFACT, state / "built")
         yield Deployed(system, state / "built")
 
 
-def test_from_nothing_every_function_is_published_under_its_alias(deployed: Deployed) -> None:
+def test_first_deployment_publishes_version_1_of_every_function(deployed: Deployed) -> None:
     formation = deployed.system.client("cloudformation")
-    [told] = formation.describe_stacks(StackName=stack.NAME)["Stacks"]
+    [found] = formation.describe_stacks(StackName=stack.NAME)["Stacks"]
     gateway = deployed.system.client("apigatewayv2")
     integrations = gateway.get_integrations(ApiId=deployed.system.stack.api_id)["Items"]
 
-    assert told["StackStatus"] == "CREATE_COMPLETE"
+    assert found["StackStatus"] == "CREATE_COMPLETE"
     assert deployed.versions() == dict.fromkeys(NAMES, "1")
     assert {each["IntegrationUri"].rpartition(":")[2] for each in integrations} == {"live"}
 
 
 @dataclass
-class Story:
-    """What was seen of the stack before, between and after its two updates."""
+class History:
+    """The orders, and the stack as observed before, between and after its two updates."""
 
     orders: list[Order]
-    layers: dict[str, set[str]]
-    versions: dict[str, dict[str, str]]
-    printed: dict[str, str]
-    on_the_way: Counter[str]
+    layers: dict[str, set[str]] = field(default_factory=dict)
+    versions: dict[str, dict[str, str]] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
+    during_update: Counter[str] = field(default_factory=Counter)
+
+    def observe(self, deployed: Deployed, when: str) -> None:
+        """Record layers, versions and the log of one sweep."""
+        self.layers[when], self.versions[when] = deployed.layers("live"), deployed.versions()
+        self.logs[when] = next(filter(None, (deployed.sweep() for _ in range(5))))
 
 
 @pytest.fixture(scope="module")
-def story(deployed: Deployed) -> Story:
-    """Another layer without a release; then one with, while a hundred tasks are on their way."""
-    layers, versions, printed = {}, {}, {}
-
-    def look(when: str) -> None:
-        layers[when], versions[when] = deployed.layers("live"), deployed.versions()
-        printed[when] = next(filter(None, (deployed.sweep() for _ in range(5))))
-
-    look("before")
+def history(deployed: Deployed) -> History:
+    """Another layer without a release; then one with a release, while a hundred tasks are open."""
+    history = History(orders())
+    history.observe(deployed, "before")
     deployed.deploy("two")
-    look("without a release")
-    layers["latest"] = deployed.layers("$LATEST")
-    placed, on_the_way = orders(), Counter[str]()
+    history.observe(deployed, "without a release")
+    history.layers["latest"] = deployed.layers("$LATEST")
     with ThreadPoolExecutor(CUSTOMERS) as customers, ThreadPoolExecutor(1) as operator:
-        first = [customers.submit(deployed.order, order) for order in placed[:70]]
-        for each in first:
-            each.result()
-        wait_for_ends(deployed)
+        list(customers.map(deployed.order, history.orders[:70]))
+        wait_until_some_ended(deployed)
         update = operator.submit(deployed.deploy, "three", "a" * 64)
-        for order in placed[70:]:
-            customers.submit(deployed.order, order)
+        remaining = iter(history.orders[70:])
+        placing: list[Future[None]] = []
+        while not update.done() or len(placing) < 30:
+            placing += [customers.submit(deployed.order, order) for order in islice(remaining, 1)]
+            if not update.done():
+                history.during_update |= deployed.states()
             time.sleep(0.3)
-        while not update.done():
-            on_the_way |= deployed.states()
-            time.sleep(0.5)
-        update.result()
-    look("released")
-    deployed.call_doors(placed[0])
-    settle(deployed, placed)
-    return Story(placed, layers, versions, printed, on_the_way)
+        for each in (update, *placing):
+            each.result()
+    history.observe(deployed, "released")
+    deployed.call_api_and_webhook(history.orders[0])
+    deployed.finish_at_poyo()
+    wait_until_all_ended(deployed)
+    return history
 
 
-def wait_for_ends(deployed: Deployed) -> None:
-    """Come back when the first tasks have ended, well and badly; most are still on their way."""
-    deadline = time.monotonic() + PATIENCE_S
+def wait_until_some_ended(deployed: Deployed) -> None:
+    """Return once tasks have finished and failed; most tasks are open then."""
+    deadline = time.monotonic() + TIMEOUT_S
     while not {"finished", "failed"} <= set(deployed.states()):
         assert time.monotonic() < deadline
         time.sleep(0.5)
 
 
-def settle(deployed: Deployed, placed: list[Order]) -> None:
-    """Come back when every task has ended, or with the ones that have not."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
+def wait_until_all_ended(deployed: Deployed) -> None:
+    """Invoke the sweep until every task has ended; the tests name those that have not."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while OPEN & set(deployed.states()) and time.monotonic() < deadline:
         deployed.sweep()
-        if not {"submitting", "pending", "unknown", "running"} & set(deployed.states()):
-            return
-        time.sleep(4)
+        time.sleep(1)
 
 
-def test_another_layer_without_a_release_does_not_run(story: Story) -> None:
-    """The trap: the deployment succeeds, and changes nothing for anybody."""
-    assert story.layers["latest"] != story.layers["before"]
-    assert story.layers["without a release"] == story.layers["before"]
-    assert story.versions["without a release"] == story.versions["before"]
-    assert "layer two" not in story.printed["without a release"]
+def test_another_layer_without_a_release_does_not_run(history: History) -> None:
+    """The deployment succeeds, but the aliases still point to the old versions."""
+    assert history.layers["latest"] != history.layers["before"]
+    assert history.layers["without a release"] == history.layers["before"]
+    assert history.versions["without a release"] == history.versions["before"]
+    assert "layer two" not in history.logs["without a release"]
 
 
 def test_another_layer_with_a_release_runs_behind_every_alias(
-    deployed: Deployed, story: Story
+    deployed: Deployed, history: History
 ) -> None:
-    assert story.versions["released"] == dict.fromkeys(NAMES, "2")
-    assert story.layers["released"] not in (story.layers["before"], story.layers["latest"])
-    assert "layer three" in story.printed["released"]
+    assert history.versions["released"] == dict.fromkeys(NAMES, "2")
+    assert history.layers["released"] not in (history.layers["before"], history.layers["latest"])
+    assert "layer three" in history.logs["released"]
     for name in NAMES:
-        assert "layer three" in deployed.said(name, "2"), name
-        assert "layer t" not in deployed.said(name, "1"), name
+        assert "layer three" in deployed.log(name, "2"), name
+        assert "layer t" not in deployed.log(name, "1"), name
 
 
-def test_while_it_was_deployed_tasks_were_in_every_state_that_lasts(story: Story) -> None:
-    """But for `failed` softly, which takes an hour; `submitting` is over in seconds, seen or not."""
-    assert set(story.on_the_way) >= {"pending", "unknown", "running", "finished", "failed"}
-    assert story.on_the_way.total() >= 50
+def test_tasks_are_in_every_lasting_state_during_the_update(history: History) -> None:
+    """Except a recoverable failure, which takes an hour; `submitting` lasts seconds and may be missed."""
+    assert set(history.during_update) >= {"pending", "unknown", "running", "finished", "failed"}
+    assert history.during_update.total() >= 50
 
 
-def test_no_caller_noticed_the_deployment(story: Story) -> None:
-    assert [order.answers for order in story.orders if order.answers != [202]] == []
+def test_no_caller_notices_the_update(history: History) -> None:
+    assert [order.responses for order in history.orders if order.responses != [202]] == []
 
 
-def test_no_task_is_lost_and_every_one_ends_as_it_should(deployed: Deployed, story: Story) -> None:
-    ended = {order.task_id: deployed.task(order)["status"] for order in story.orders}
+def test_no_task_is_lost_and_every_task_ends_as_expected(
+    deployed: Deployed, history: History
+) -> None:
+    ended = {order.task_id: deployed.task(order)["status"] for order in history.orders}
 
-    assert len(ended) == len(story.orders) == 100
-    assert ended == {order.task_id: order.ends for order in story.orders}
+    assert len(ended) == len(history.orders) == 100
+    assert ended == {order.task_id: order.ends for order in history.orders}
     assert deployed.messages("TaskDeadLetterQueueUrl") == 0
 
 
-def test_no_task_is_paid_twice(deployed: Deployed, story: Story) -> None:
-    """By PoYo's own books: one task there for each of ours, and one submit that made it."""
-    made = Counter(_ours(each["callback_url"]) for each in deployed.poyo("tasks")["tasks"])
+def test_no_task_is_paid_twice(deployed: Deployed, history: History) -> None:
+    """PoYo has one task for each of ours, and received one submit that created it."""
+    tasks = Counter(_our_task_id(each["callback_url"]) for each in deployed.poyo("tasks")["tasks"])
     submits = deployed.poyo("log?kind=submit")["events"]
-    taken = Counter(_ours(each["callback_url"]) for each in submits if each["created"])
+    created = Counter(_our_task_id(each["callback_url"]) for each in submits if each["created"])
 
-    assert made == taken == Counter({order.task_id: 1 for order in story.orders})
+    assert tasks == created == Counter({order.task_id: 1 for order in history.orders})
 
 
-def test_every_image_is_kept_as_poyo_drew_it(deployed: Deployed, story: Story) -> None:
-    theirs = {
-        _ours(each["callback_url"]): each["sha256"] for each in deployed.poyo("tasks")["tasks"]
+def test_every_image_is_stored_with_the_bytes_of_poyo(deployed: Deployed, history: History) -> None:
+    at_poyo = {
+        _our_task_id(each["callback_url"]): each["sha256"]
+        for each in deployed.poyo("tasks")["tasks"]
     }
-    finished = [order for order in story.orders if order.ends == "finished"]
-    kept = {order.task_id: deployed.task(order)["files"] for order in finished}
+    finished = [order for order in history.orders if order.ends == "finished"]
+    stored = {order.task_id: deployed.task(order)["files"] for order in finished}
 
-    assert {task_id: [file["sha256"] for file in files] for task_id, files in kept.items()} == {
-        order.task_id: [theirs[order.task_id]] for order in finished
+    assert {task_id: [file["sha256"] for file in files] for task_id, files in stored.items()} == {
+        order.task_id: [at_poyo[order.task_id]] for order in finished
     }
 
 
-def test_the_versions_handed_tasks_on_to_one_another(deployed: Deployed, story: Story) -> None:
-    """Some were accepted by the one and finished by the other."""
-    before = deployed.said("ApiFunction", "1")
-    after = deployed.said("WorkerFunction", "2")
-    handed_on = [
+def test_the_new_version_finishes_tasks_that_the_old_version_accepted(
+    deployed: Deployed, history: History
+) -> None:
+    before = deployed.log("ApiFunction", "1")
+    after = deployed.log("WorkerFunction", "2")
+    taken_over = [
         order.task_id
-        for order in story.orders
+        for order in history.orders
         if order.task_id in before and order.task_id in after and order.ends == "finished"
     ]
 
-    assert len(handed_on) >= 10
+    assert len(taken_over) >= 10
 
 
-def _ours(callback_url: str) -> str:
+def _our_task_id(callback_url: str) -> str:
     return callback_url.rsplit("/", 2)[1]
