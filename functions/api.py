@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from bootstrap import Clients, build_submitter
 from imagetasks import telemetry
-from imagetasks.api import problems
+from imagetasks.api import error_mapping, problems
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
@@ -53,7 +53,7 @@ def handle_problem(error: ProblemError) -> Response[str]:
 @app.exception_handler(ImageTasksError)
 def handle_known_error(error: ImageTasksError) -> Response[str]:
     telemetry.info("request_rejected", error=type(error).__name__)
-    return _respond(problems.problem_for(error))
+    return _respond(error_mapping.problem_for(error))
 
 
 @app.exception_handler(Exception)
@@ -66,7 +66,7 @@ def handle_unexpected_error(error: Exception) -> Response[str]:
 @app.not_found
 def handle_not_found(_: NotFoundError) -> Response[str]:
     event = app.current_event
-    return _respond(problems.route_problem(event.http_method, event.path, ROUTES))
+    return _respond(error_mapping.route_problem(event.http_method, event.path, ROUTES))
 
 
 def _respond(problem: Problem) -> Response[str]:

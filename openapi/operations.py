@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imagetasks.api import order_request, schemas
+from imagetasks.api import error_mapping, order_request, schemas
 from imagetasks.api import problems as p
 from imagetasks.api.problem_details import Problem
 from imagetasks.poyo import catalog, compat
@@ -60,7 +60,7 @@ ORDER = (
     p.INVALID_IDEMPOTENCY_KEY,
     p.IDEMPOTENCY_KEY_REUSED,
     p.TASK_DELETED,
-    *p.SUBMISSION_PROBLEMS,
+    *error_mapping.SUBMISSION_PROBLEMS,
 )
 NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[{"pointer": "/model", "detail": "unknown"}])
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from imagetasks.api import order_request, pagination, problems, schemas
+from imagetasks.api import error_mapping, order_request, pagination, problems, schemas
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
@@ -133,7 +133,7 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
         return _invalid_order(operation)
     if problem.code == problems.INVALID_PARAMETER.code:
         return _invalid_parameter()
-    has_task = problem in problems.SUBMISSION_PROBLEMS
+    has_task = problem in error_mapping.SUBMISSION_PROBLEMS
     return replace(problem, task_id=RUNNING.task_id) if has_task else problem
 
 
@@ -142,7 +142,7 @@ def _invalid_parameter() -> Problem:
     try:
         pagination.query_parameters(APIGatewayProxyEventV2({"queryStringParameters": {"sort": ""}}))
     except InvalidParameter as error:
-        return problems.problem_for(error)
+        return error_mapping.problem_for(error)
     raise AssertionError("the parser accepted an unknown parameter")
 
 
@@ -155,5 +155,5 @@ def _invalid_order(operation: Operation) -> Problem:
             order_request.parse_upload(b'{"content_type": "image/gif"}')
         order_request.parse(json.dumps(order).encode())
     except InvalidOrder as error:
-        return problems.problem_for(error)
+        return error_mapping.problem_for(error)
     raise AssertionError("the validation accepted an invalid body")

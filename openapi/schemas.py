@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter
 
-from imagetasks.api import problems
+from imagetasks.api import error_mapping, problems
 from imagetasks.api.problem_details import Problem, ProblemBody
 from imagetasks.poyo import catalog, compat, models
 from imagetasks.tasks.image_format import EXTENSIONS
@@ -54,7 +54,7 @@ CALLBACK = r"^https?://[!-~]+$"  # the deployment's own list decides which hosts
 def known_problems() -> list[Problem]:
     """All problems, and thus all codes."""
     constants = [each for each in vars(problems).values() if isinstance(each, Problem)]
-    return [*constants, *problems.SUBMISSION_PROBLEMS]
+    return [*constants, *error_mapping.SUBMISSION_PROBLEMS]
 
 
 def schema_name(model: Any) -> str:

@@ -18,7 +18,7 @@ from imagetasks.tasks.transitions import TRANSITIONS
 from imagetasks.workflows.task_updater import log_transition
 from local.processes import ROOT
 from tests.support.fakes import task
-from tests.support.translated_template import Table, properties, resources
+from tests.support.translated_template import JsonObject, properties, resources
 
 
 def emitted() -> set[str]:
@@ -40,16 +40,16 @@ ATTRIBUTES = {
 }
 
 
-def dashboard() -> Table:
+def dashboard() -> JsonObject:
     """The dashboard's body, each reference replaced by the name of the referenced resource."""
     text = properties("Dashboard")["DashboardBody"]["Fn::Sub"]
     for name, attribute in re.findall(r"\$\{(\w+)\.?(\w*)\}", text):
         assert ATTRIBUTES[resources()[name]["Type"]] == attribute, name
-    body: Table = json.loads(re.sub(r"\$\{(AWS::\w+|\w+)[.\w]*\}", r"\1", text))
+    body: JsonObject = json.loads(re.sub(r"\$\{(AWS::\w+|\w+)[.\w]*\}", r"\1", text))
     return body
 
 
-def widgets(kind: str) -> list[Table]:
+def widgets(kind: str) -> list[JsonObject]:
     """Properties of the widgets of type `kind`."""
     return [each["properties"] for each in dashboard()["widgets"] if each["type"] == kind]
 

@@ -8,7 +8,13 @@ import re
 import pytest
 
 from local.routes import routes
-from tests.support.translated_template import Table, properties, resolved, resources, statements
+from tests.support.translated_template import (
+    JsonObject,
+    properties,
+    resolved,
+    resources,
+    statements,
+)
 
 
 def test_http_api_invokes_aliases() -> None:
@@ -30,7 +36,7 @@ def test_each_route_may_invoke_its_own_alias_only() -> None:
     assert {each["Principal"] for each in permissions} == {"apigateway.amazonaws.com"}
 
 
-def _route(source: Table) -> str:
+def _route(source: JsonObject) -> str:
     return str(source["Fn::Sub"][0]).partition("${__Stage__}/")[2]
 
 

@@ -8,14 +8,14 @@ import pytest
 
 from local.cfn_intrinsics import Template, holds
 from local.processes import ROOT
-from tests.support.translated_template import Table, translated
+from tests.support.translated_template import JsonObject, translated_templates
 
 README = (ROOT / "README.md").read_text()
 
 
-def parameters() -> dict[str, Table]:
+def parameters() -> dict[str, JsonObject]:
     """The parameters of the template, by name."""
-    found: dict[str, Table] = translated()["plain"]["Parameters"]
+    found: dict[str, JsonObject] = translated_templates()["plain"]["Parameters"]
     return found
 
 
@@ -44,7 +44,7 @@ def test_readme_lists_every_parameter_with_its_default() -> None:
 
 
 def test_every_output_is_described() -> None:
-    for name, each in translated()["plain"]["Outputs"].items():
+    for name, each in translated_templates()["plain"]["Outputs"].items():
         assert len(each["Description"]) > 15, name
 
 
@@ -61,7 +61,7 @@ def test_every_output_is_described() -> None:
 def test_condition_depends_on_its_parameter(
     condition: str, parameter: str, no: str, yes: str
 ) -> None:
-    document = translated()["plain"]
+    document = translated_templates()["plain"]
 
     assert not holds(Template(document, {parameter: no}), {"Condition": condition})
     assert holds(Template(document, {parameter: yes}), {"Condition": condition})

@@ -10,12 +10,12 @@ import pytest
 
 from tests.support.translated_template import (
     FUNCTIONS,
-    Table,
-    managed,
+    JsonObject,
+    managed_policies,
     properties,
     resources,
     statements,
-    trusted,
+    trusted_services,
 )
 
 
@@ -81,7 +81,7 @@ def resource_name(resource: Any) -> str:
     raise AssertionError(f"not a resource of this stack: {resource}")
 
 
-def permissions(role: Table) -> dict[str, str]:
+def permissions(role: JsonObject) -> dict[str, str]:
     """The allowed actions by resource."""
     found: dict[str, set[str]] = {}
     for statement in statements(role):
@@ -97,7 +97,9 @@ def permissions(role: Table) -> dict[str, str]:
 
 
 def test_roles_have_only_the_managed_policies_that_sam_attaches() -> None:
-    assert {name: managed(role["Properties"]) for name, role in _roles().items()} == MANAGED
+    assert {
+        name: managed_policies(role["Properties"]) for name, role in _roles().items()
+    } == MANAGED
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
@@ -106,10 +108,10 @@ def test_role_has_exactly_the_permissions_its_function_needs(name: str) -> None:
     service = "scheduler" if name == "SweepFunctionEveryMinuteRole" else "lambda"
 
     assert permissions(role) == PERMISSIONS[name]
-    assert trusted(role) == [f"{service}.amazonaws.com"]
+    assert trusted_services(role) == [f"{service}.amazonaws.com"]
 
 
-def _roles() -> dict[str, Table]:
+def _roles() -> dict[str, JsonObject]:
     return resources("AWS::IAM::Role")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.translated_template import FUNCTIONS, Table, properties, resolved, resources
+from tests.support.translated_template import FUNCTIONS, JsonObject, properties, resolved, resources
 
 
 @pytest.mark.parametrize("name", ["TasksTable", "ImagesBucket"])
@@ -36,7 +36,7 @@ def test_bucket_is_encrypted_and_blocks_public_access() -> None:
     }
 
 
-def rules(**parameters: str) -> dict[str, Table]:
+def rules(**parameters: str) -> dict[str, JsonObject]:
     """The lifecycle rules of the bucket, by id."""
     found = resolved(properties("ImagesBucket")["LifecycleConfiguration"]["Rules"], **parameters)
     assert all(rule["Status"] == "Enabled" for rule in found)

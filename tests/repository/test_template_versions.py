@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.translated_template import FUNCTIONS, managed, properties, resources, trusted
+from tests.support.translated_template import (
+    FUNCTIONS,
+    managed_policies,
+    properties,
+    resources,
+    trusted_services,
+)
 
 
 def versions(variant: str) -> dict[str, str]:
@@ -100,6 +106,6 @@ def test_deployment_role_is_assumed_by_codedeploy_only_and_may_only_shift_traffi
     [name] = set(resources("AWS::IAM::Role", "gradual")) - set(resources("AWS::IAM::Role"))
     role = properties(name, "gradual")
 
-    assert trusted(role) == ["codedeploy.amazonaws.com"]
-    assert managed(role) == ["AWSCodeDeployRoleForLambda"]
+    assert trusted_services(role) == ["codedeploy.amazonaws.com"]
+    assert managed_policies(role) == ["AWSCodeDeployRoleForLambda"]
     assert "Policies" not in role

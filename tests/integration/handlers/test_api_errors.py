@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from imagetasks.api import problems
+from imagetasks.api import error_mapping, problems
 from imagetasks.api.problem_details import Problem
 from imagetasks.api.routes import poyo_compat
 from imagetasks.errors import (
@@ -33,7 +33,7 @@ WRONG = [{"pointer": "/input/size", "detail": "must be auto"}]
 def table() -> dict[str, Problem]:
     """Every problem there is by its code, those of PoYo's refusals with its name before it."""
     ours = [each for each in vars(problems).values() if isinstance(each, Problem)]
-    poyos = {f"poyo {each.code}": each for each in problems.SUBMISSION_PROBLEMS}
+    poyos = {f"poyo {each.code}": each for each in error_mapping.SUBMISSION_PROBLEMS}
     assert len({each.code for each in ours}) == len(ours)
     return {each.code: each for each in ours} | poyos
 
@@ -84,7 +84,7 @@ def test_every_problem_is_said_as_poyo_would(name: str) -> None:
 
 
 def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
-    problem = problems.problem_for(InvalidOrder(WRONG))
+    problem = error_mapping.problem_for(InvalidOrder(WRONG))
     ours, _ = said(problem)
     poyos = json.loads(str(poyo_compat.error_response(problem).body))
 
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
 def test_each_error_is_told_as_what_it_is(
     error: ImageTasksError, code: str, wrong: list[dict[str, str]]
 ) -> None:
-    problem = problems.problem_for(error)
+    problem = error_mapping.problem_for(error)
 
     assert (problem.code, list(problem.errors)) == (code, wrong)
     assert problem.charged is False
@@ -135,11 +135,11 @@ def test_each_error_is_told_as_what_it_is(
     ids=lambda error: type(error).__name__,
 )
 def test_every_trouble_of_ours_is_worth_another_try(error: ImageTasksError) -> None:
-    assert problems.problem_for(error).status == 503
-    assert problems.problem_for(error).retryable
+    assert error_mapping.problem_for(error).status == 503
+    assert error_mapping.problem_for(error).retryable
 
 
 def test_an_error_tells_nothing_of_what_caused_it() -> None:
     for error in (DatabaseUnavailable("canary"), SecretInvalid("canary"), TaskNotFound("canary")):
-        body, headers = said(problems.problem_for(error))
+        body, headers = said(error_mapping.problem_for(error))
         assert "canary" not in json.dumps([body, headers])

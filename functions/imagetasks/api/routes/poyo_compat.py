@@ -9,7 +9,7 @@ from uuid import uuid4
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import order_request, pagination, problems, request
+from imagetasks.api import error_mapping, order_request, pagination, problems, request
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
@@ -44,7 +44,7 @@ class PoyoCompatRoutes:
             public_base_url=request.public_base_url(event),
         )
         placement = self.dependencies.placement.place(order)
-        if problem := problems.submission_problem(placement.task):
+        if problem := error_mapping.submission_problem(placement.task):
             raise ProblemError(problem)
         headers = {"Idempotent-Replayed": "true"} if placement.replayed else {}
         return json_response(compat.submit_body(placement.task), 200, headers)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import order_request, pagination, problems, request, schemas
+from imagetasks.api import error_mapping, order_request, pagination, request, schemas
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
@@ -44,7 +44,7 @@ class TaskRoutes:
         )
         placement = self.dependencies.placement.place(order)
         task = placement.task
-        if problem := problems.submission_problem(task):
+        if problem := error_mapping.submission_problem(task):
             raise ProblemError(problem)
         headers = {"Location": f"/v1/tasks/{task.task_id}"} | _retry_after(task)
         if placement.replayed:
