@@ -1,9 +1,10 @@
-"""One deployed stack for all tests that need one."""
+"""The deployed stack that tests share, and what its tests need on this machine."""
 
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -19,7 +20,7 @@ SUBMITS_PER_10S = (
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listened on a moment ago, all different."""
+    """Different ports of 127.0.0.1 that are free now."""
     probes = [socket.socket() for _ in range(count)]
     try:
         for probe in probes:
@@ -31,18 +32,28 @@ def free_ports(count: int) -> list[int]:
 
 
 def environment(**further: str) -> dict[str, str]:
-    """Settings for a system of its own, beside whatever else runs on this machine."""
+    """The variables of a separate system whose ports are free."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
     ports = dict(zip(names, map(str, free_ports(3)), strict=True))
     return {**ports, "FIRST_POLL_SECONDS": str(FIRST_POLL_SECONDS), "DEMO": "0", **further}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "run_last: it waits for something that happens while other tests run"
+    )
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under xdist all tests of the deployed stack go to one worker, so there is one stack."""
+    """Give all tests of the shared stack to one xdist worker, which starts it once.
+
+    xdist starts the largest groups first, so the work of the other workers fills the remaining time.
+    """
     for item in items:
         if "stack" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.xdist_group("stack"))
+    items.sort(key=lambda item: item.get_closest_marker("run_last") is not None)
 
 
 class _EmptyPage(BaseHTTPRequestHandler):
@@ -56,13 +67,13 @@ class _EmptyPage(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(page)
 
-    def log_request(self, *_said: object) -> None:
-        """Say nothing."""
+    def log_request(self, *_: object) -> None:
+        """Log no requests."""
 
 
 @contextmanager
-def serving_a_page() -> Iterator[str]:
-    """An empty page on an origin of its own, for a browser to do something in: that origin."""
+def empty_page() -> Iterator[str]:
+    """Serve an empty page on a separate origin, for code in a browser; yields the origin."""
     with ThreadingHTTPServer(("127.0.0.1", 0), _EmptyPage) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
@@ -73,14 +84,14 @@ def serving_a_page() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def allowed_page() -> Iterator[str]:
-    """The origin of a page that the stack allows to call it."""
-    with serving_a_page() as origin:
+    """The origin of a page that the stack's CORS rules allow."""
+    with empty_page() as origin:
         yield origin
 
 
 @pytest.fixture(scope="session")
 def receiver() -> Iterator[NotificationReceiver]:
-    """Whom the stack may call back, and nobody else on this machine."""
+    """The only server on this machine that the stack may send notifications to."""
     with notification_receiver() as listening:
         yield listening
 
@@ -89,7 +100,7 @@ def receiver() -> Iterator[NotificationReceiver]:
 def stack(
     tmp_path_factory: pytest.TempPathFactory, allowed_page: str, receiver: NotificationReceiver
 ) -> Iterator[System]:
-    """The whole system as `make run` starts it, on free ports, with a PoYo in a hurry.
+    """The whole system as `make run` starts it, on free ports, with a fast PoYo.
 
     Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
     """
@@ -97,7 +108,7 @@ def stack(
         CORS_ORIGINS=f"https://pages.example, {allowed_page}",
         NOTIFICATION_HOSTS=f"*,{receiver.url}",
     )
-    hurry = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
-    state = tmp_path_factory.mktemp("stack")
-    with running(from_environment(environ), state, simulator=hurry) as system:
+    settings = replace(from_environment(environ), poyo_submits_per_10s=SUBMITS_PER_10S)
+    options = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
+    with running(settings, tmp_path_factory.mktemp("stack"), simulator=options) as system:
         yield system

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Error, Page, sync_playwright
 
 from local.processes import ROOT
 from local.system import System
-from tests.conftest import serving_a_page
+from tests.conftest import empty_page
 
 INSTALL_S = 600
 CALL_MS = 30_000
@@ -138,7 +138,7 @@ def visitor(browser: Browser, allowed_page: str, stack: System) -> Visitor:
 @pytest.fixture
 def stranger(browser: Browser, stack: System) -> Iterator[Visitor]:
     """On a page whose origin is not."""
-    with serving_a_page() as origin:
+    with empty_page() as origin:
         yield opened(browser, origin, stack)
 
 

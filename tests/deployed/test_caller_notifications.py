@@ -1,4 +1,4 @@
-"""Callers' own callbacks, made by the deployed stack to a receiver on this machine."""
+"""Notifications that the deployed stack sends to a receiver on this machine."""
 
 from __future__ import annotations
 
@@ -20,45 +20,51 @@ from local.processes import ROOT
 from local.stack import NAME
 from local.system import System
 from tests.deployed.test_journeys import kill_workers
-from tests.support.notification_receiver import BUSY, Call, Receiver
+from tests.support.notification_receiver import (
+    BUSY_PATH,
+    NotificationReceiver,
+    ReceivedNotification,
+)
 
-PATIENCE_S = 120
-AGAIN_S = (
+TIMEOUT_S = 120
+RETRY_S = (
     59,
     150,
-)  # when whoever refused the first call is called again: a minute, and our own time
+)  # between the first two attempts: a minute, and the time that this machine takes
 SERVER_KEY_NAME = "default"
-WAYS = {"ours": "/v1/tasks", "poyo": "/api/generate/submit"}
+APIS = {"ours": "/v1/tasks", "poyo": "/api/generate/submit"}
 
 
-def until[T](ask: Callable[[], T], happy: Callable[[T], bool], patience_s: float = PATIENCE_S) -> T:
-    """What `ask` gives once it is as wanted."""
-    deadline = time.monotonic() + patience_s
-    while not happy(answer := ask()):
-        assert time.monotonic() < deadline, answer
+def until[T](read: Callable[[], T], wanted: Callable[[T], bool], timeout_s: float = TIMEOUT_S) -> T:
+    """Return what `read` returns as soon as `wanted` accepts it."""
+    deadline = time.monotonic() + timeout_s
+    while not wanted(value := read()):
+        assert time.monotonic() < deadline, value
         time.sleep(0.1)
-    return answer
+    return value
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who orders, and wants to be called back at paths of `receiver`."""
+    """Places orders whose notifications go to paths of `receiver`."""
 
     system: System
-    receiver: Receiver
+    receiver: NotificationReceiver
 
     def order(
-        self, way: str, url: str, prompt: str = "A lighthouse", key: str = ""
+        self, api: str, url: str, prompt: str = "A lighthouse", key: str = ""
     ) -> requests.Response:
-        headers = self.auth | {"Idempotency-Key": key or f"callback-{uuid.uuid4()}"}
+        """The response to an order at `api`, one of APIS, that is to be notified at `url`."""
+        headers = self.auth | {"Idempotency-Key": key or f"notification-{uuid.uuid4()}"}
         body = {"model": "gpt-image-2", "input": {"prompt": prompt}, "callback_url": url}
-        return requests.post(self.system.url + WAYS[way], json=body, headers=headers, timeout=30)
+        return requests.post(self.system.url + APIS[api], json=body, headers=headers, timeout=30)
 
-    def ordered(self, way: str, path: str, prompt: str = "A lighthouse", key: str = "") -> str:
-        answer = self.order(way, self.receiver.url + path, prompt, key)
-        assert answer.ok, answer.text
-        body = answer.json()
-        return str((body if way == "ours" else body["data"])["task_id"])
+    def place(self, api: str, path: str, prompt: str = "A lighthouse", key: str = "") -> str:
+        """The id of the task of an accepted order."""
+        response = self.order(api, self.receiver.url + path, prompt, key)
+        assert response.ok, response.text
+        body = response.json()
+        return str((body if api == "ours" else body["data"])["task_id"])
 
     @property
     def auth(self) -> dict[str, str]:
@@ -68,37 +74,58 @@ class Caller:
         url = f"{self.system.url}/api/generate/status/{task_id}"
         return requests.get(url, headers=self.auth, timeout=30).json()["data"]
 
-    def calls(self, path: str, count: int = 1, patience_s: float = PATIENCE_S) -> list[Call]:
-        """The calls to `path` as soon as there are as many."""
+    def notifications(
+        self, path: str, count: int = 1, timeout_s: float = TIMEOUT_S
+    ) -> list[ReceivedNotification]:
+        """The notifications to `path`, once there are at least `count`."""
         return until(
-            lambda: list(self.receiver.calls[path]), lambda had: len(had) >= count, patience_s
+            lambda: list(self.receiver.notifications[path]),
+            lambda received: len(received) >= count,
+            timeout_s,
         )
 
+    def wait_for_callbacks(self, task_id: str, count: int) -> None:
+        """Return once PoYo has sent `count` callbacks and the worker has processed their messages."""
+        url = f"{self.system.poyo_url}/control/tasks"
+        [poyo_id] = [
+            each["task_id"]
+            for each in requests.get(url, timeout=30).json()["tasks"]
+            if task_id in str(each["callback_url"])
+        ]
+
+        def responses() -> list[int]:
+            callbacks = requests.get(f"{url}/{poyo_id}", timeout=30).json()["callbacks"]
+            return [each["http"] for each in callbacks]
+
+        until(responses, lambda statuses: statuses.count(200) == count)
+        wait_until_processed(self.system)
+
     def submits(self) -> int:
-        """How many submits PoYo has seen."""
+        """The number of submits that PoYo has received."""
         log = f"{self.system.poyo_url}/control/log?kind=submit"
         return len(requests.get(log, timeout=30).json()["events"])
 
 
-def fresh(folder: str = "/taken/") -> str:
-    """A path that nobody was called at yet, with a query of the caller's own."""
+def new_path(folder: str = "/accepted/") -> str:
+    """A path without notifications, with a query of the caller."""
     return f"{folder}{uuid.uuid4()}?user=7&then=%2Fdone"
 
 
-@pytest.fixture(scope="module")
-def caller(stack: System, receiver: Receiver) -> Caller:
+@pytest.fixture(scope="session")
+def caller(stack: System, receiver: NotificationReceiver) -> Caller:
     return Caller(stack, receiver)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def busy(caller: Caller) -> tuple[str, str]:
-    """An order whose caller is busy at first: the second call comes while other tests run."""
-    path = fresh(BUSY)
-    return caller.ordered("poyo", path), path
+@pytest.fixture(scope="session", autouse=True)
+def retried_order(caller: Caller) -> tuple[str, str]:
+    """An order whose receiver rejects the first notification, and its path. The second notification
+    comes a minute later, while other tests run."""
+    path = new_path(BUSY_PATH)
+    return caller.place("poyo", path), path
 
 
-def keys(system: System, *arguments: str) -> str:
-    """What the operator's command prints."""
+def run_keys_command(system: System, *arguments: str) -> str:
+    """The output of the operator's command."""
     command = [sys.executable, "-m", "cli.keys", "--stack", NAME, *arguments]
     environ = system.cloud.environment()
     done = subprocess.run(
@@ -108,78 +135,95 @@ def keys(system: System, *arguments: str) -> str:
     return done.stdout
 
 
-def start_workers_afresh(system: System) -> None:
-    """Workers read the secret anew; by themselves they would within five minutes."""
-    sqs, url = system.client("sqs"), system.outputs["TaskQueueUrl"]
-    name = "ApproximateNumberOfMessagesNotVisible"  # of what a worker has in hand
-    ask = {"QueueUrl": url, "AttributeNames": [name]}
-    until(lambda: sqs.get_queue_attributes(**ask)["Attributes"][name], "0".__eq__)
+def wait_until_processed(system: System) -> None:
+    """Return once the queue has no message that is visible or being processed; retries are delayed."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    queue = {"QueueUrl": system.outputs["TaskQueueUrl"], "AttributeNames": names}
+
+    def counts() -> dict[str, str]:
+        attributes: dict[str, str] = system.client("sqs").get_queue_attributes(**queue)[
+            "Attributes"
+        ]
+        return attributes
+
+    until(counts, lambda found: [found[name] for name in names] == ["0", "0"])
+
+
+def restart_workers(system: System) -> None:
+    """Make the workers read the secret again; otherwise they do so within five minutes."""
+    wait_until_processed(system)
     kill_workers(system)
 
 
 @pytest.fixture
-def signing(stack: System) -> Iterator[str]:
-    """What the operator made for callbacks to this caller to be signed with."""
-    secret = keys(stack, "webhook", "add", SERVER_KEY_NAME).splitlines()[0]
-    start_workers_afresh(stack)
-    yield secret
-    keys(stack, "webhook", "remove", SERVER_KEY_NAME)
-    start_workers_afresh(stack)
+def signing_key(stack: System) -> Iterator[str]:
+    """The key that the operator has added to sign the notifications of this caller."""
+    key = run_keys_command(stack, "webhook", "add", SERVER_KEY_NAME).splitlines()[0]
+    restart_workers(stack)
+    yield key
+    run_keys_command(stack, "webhook", "remove", SERVER_KEY_NAME)
+    restart_workers(stack)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_caller_is_told_once_what_its_status_says(caller: Caller, way: str) -> None:
-    path = fresh()
+@pytest.mark.parametrize("api", APIS)
+def test_caller_is_notified_once_with_the_task_as_its_status_route_shows_it(
+    caller: Caller, api: str
+) -> None:
+    path = new_path()
 
-    task_id = caller.ordered(way, path, "[[fault:callback-double=3]] A lighthouse")
+    task_id = caller.place(api, path, "[[fault:callback-double=3]] A lighthouse")
 
-    [call] = caller.calls(path)
-    said = call.rung.json
-    assert said["status"] == "finished"
-    assert said == caller.status(task_id)
-    assert call.rung.headers["Content-Type"] == "application/json"
-    assert "X-Webhook-Signature" not in call.rung.headers
-    time.sleep(5)  # time enough for the doubled callbacks of PoYo to come and change nothing
-    assert len(caller.receiver.calls[path]) == 1
-
-
-def test_a_caller_is_told_of_a_failure_too(caller: Caller) -> None:
-    path = fresh()
-
-    task_id = caller.ordered("poyo", path, "[[fault:fail-moderation]] A lighthouse")
-
-    [call] = caller.calls(path)
-    assert call.rung.json["status"] == "failed"
-    assert "content policy" in str(call.rung.json["error_message"])
-    assert call.rung.json == caller.status(task_id)
+    [notification] = caller.notifications(path)
+    body = notification.request.json
+    assert body["status"] == "finished"
+    assert body == caller.status(task_id)
+    assert notification.request.headers["Content-Type"] == "application/json"
+    assert "X-Webhook-Signature" not in notification.request.headers
+    caller.wait_for_callbacks(task_id, 4)
+    assert len(caller.receiver.notifications[path]) == 1
 
 
-def test_the_same_order_again_calls_nobody_again(caller: Caller) -> None:
-    path, key = fresh(), f"callback-{uuid.uuid4()}"
-    task_id = caller.ordered("ours", path, key=key)
-    caller.calls(path)
+def test_caller_is_notified_of_a_failure(caller: Caller) -> None:
+    path = new_path()
 
-    assert caller.ordered("ours", path, key=key) == task_id
+    task_id = caller.place("poyo", path, "[[fault:fail-moderation]] A lighthouse")
 
-    time.sleep(3)
-    assert len(caller.receiver.calls[path]) == 1
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in Linux's process table")
-def test_the_call_is_signed_as_poyo_signs_once_there_is_a_key(caller: Caller, signing: str) -> None:
-    path = fresh()
-
-    task_id = caller.ordered("poyo", path)
-
-    [call] = caller.calls(path)
-    stamp = call.rung.headers["X-Webhook-Timestamp"]
-    digest = hmac.new(signing.encode(), f"{task_id}.{stamp}".encode(), hashlib.sha256).digest()
-    assert call.rung.headers["X-Webhook-Signature"] == base64.b64encode(digest).decode()
-    assert abs(time.time() - int(stamp)) < 60
-    assert call.rung.json == caller.status(task_id)
+    [notification] = caller.notifications(path)
+    assert notification.request.json["status"] == "failed"
+    assert "content policy" in str(notification.request.json["error_message"])
+    assert notification.request.json == caller.status(task_id)
 
 
-@pytest.mark.parametrize("way", WAYS)
+def test_repeated_order_sends_no_second_notification(caller: Caller) -> None:
+    path, key = new_path(), f"notification-{uuid.uuid4()}"
+    task_id = caller.place("ours", path, key=key)
+    caller.notifications(path)
+    caller.wait_for_callbacks(task_id, 1)
+
+    assert caller.place("ours", path, key=key) == task_id
+
+    wait_until_processed(caller.system)
+    assert len(caller.receiver.notifications[path]) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker's processes in /proc")
+def test_notification_is_signed_like_poyos_callbacks_if_there_is_a_key(
+    caller: Caller, signing_key: str
+) -> None:
+    path = new_path()
+
+    task_id = caller.place("poyo", path)
+
+    [notification] = caller.notifications(path)
+    timestamp = notification.request.headers["X-Webhook-Timestamp"]
+    signed = f"{task_id}.{timestamp}".encode()
+    digest = hmac.new(signing_key.encode(), signed, hashlib.sha256).digest()
+    assert notification.request.headers["X-Webhook-Signature"] == base64.b64encode(digest).decode()
+    assert abs(time.time() - int(timestamp)) < 60
+    assert notification.request.json == caller.status(task_id)
+
+
+@pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(
     "url",
     [
@@ -199,33 +243,34 @@ def test_the_call_is_signed_as_poyo_signs_once_there_is_a_key(caller: Caller, si
         f"https://example.com/{'x' * 2048}",
     ],
 )
-def test_an_address_that_may_not_be_called_is_refused_before_anything_is_paid(
-    caller: Caller, way: str, url: str
+def test_forbidden_callback_url_is_rejected_before_anything_is_paid(
+    caller: Caller, api: str, url: str
 ) -> None:
     before = caller.submits()
 
-    answer = caller.order(way, url)
+    response = caller.order(api, url)
 
-    if way == "ours":
-        assert answer.status_code == 422, answer.text
-        assert answer.json()["code"] == "invalid_order"
-        assert [each["pointer"] for each in answer.json()["errors"]] == ["/callback_url"]
+    if api == "ours":
+        assert response.status_code == 422, response.text
+        assert response.json()["code"] == "invalid_order"
+        assert [each["pointer"] for each in response.json()["errors"]] == ["/callback_url"]
     else:
-        assert answer.status_code == 400, answer.text
-        assert answer.json()["code"] == 400
-        assert answer.json()["error"]["type"] == "validation_error"
-        assert "/callback_url: " in answer.json()["error"]["message"]
+        assert response.status_code == 400, response.text
+        assert response.json()["code"] == 400
+        assert response.json()["error"]["type"] == "validation_error"
+        assert "/callback_url: " in response.json()["error"]["message"]
     assert caller.submits() == before
 
 
-def test_whoever_was_busy_is_called_again_a_minute_later(
-    caller: Caller, busy: tuple[str, str]
+@pytest.mark.run_last
+def test_rejected_notification_is_repeated_after_a_minute(
+    caller: Caller, retried_order: tuple[str, str]
 ) -> None:
-    task_id, path = busy
+    task_id, path = retried_order
 
-    first, second = caller.calls(path, 2, AGAIN_S[1])
+    first, second = caller.notifications(path, 2, RETRY_S[1])
 
-    assert AGAIN_S[0] <= second.at - first.at <= AGAIN_S[1]
-    assert first.rung.json == second.rung.json == caller.status(task_id)
-    time.sleep(3)
-    assert len(caller.receiver.calls[path]) == 2
+    assert RETRY_S[0] <= second.at - first.at <= RETRY_S[1]
+    assert first.request.json == second.request.json == caller.status(task_id)
+    wait_until_processed(caller.system)
+    assert len(caller.receiver.notifications[path]) == 2
