@@ -21,7 +21,7 @@ from imagetasks.aws.table import Table  # noqa: E402
 from imagetasks.aws.task_repository import TaskRepository  # noqa: E402
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent  # noqa: E402
 from imagetasks.tasks.task import derive_task_id, task_pk, to_item  # noqa: E402
-from tests.support.dynamodb_engines import dynamodb_local, table_on  # noqa: E402
+from tests.support.dynamodb_engines import create_table, dynamodb_local  # noqa: E402
 from tests.support.fakes import START, task  # noqa: E402
 
 TASKS, ROUNDS = 100, 30
@@ -55,7 +55,7 @@ def milliseconds(read: Callable[[TaskRepository], int], repository: TaskReposito
 
 def main() -> None:
     with dynamodb_local() as url:
-        repository = TaskRepository(table_on(url))
+        repository = TaskRepository(create_table(url))
         fill(repository.table)
         variants: dict[str, Any] = {"index and batch": by_batch, "index and one by one": one_by_one}
         durations: dict[str, list[float]] = {name: [] for name in variants}

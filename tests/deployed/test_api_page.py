@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from imagetasks.api import problems
+from imagetasks.api import error_mapping, problems
 from imagetasks.api.problem_details import Problem
 from imagetasks.tasks.failure_reasons import REASONS
 from local.system import System
 from tests.fixtures.images import png
-from tests.support.notification_receiver import Call, Receiver
+from tests.support.notification_receiver import NotificationReceiver, ReceivedNotification
 
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
 EXAMPLES = re.findall(r"```http\n(.*?)```\n```http\n(.*?)```", PAGE, re.DOTALL)
@@ -50,7 +50,7 @@ class PageRunner:
     """Sends the examples from top to bottom and keeps the values of earlier responses."""
 
     stack: System
-    receiver: Receiver
+    receiver: NotificationReceiver
     values: dict[str, str] = field(default_factory=dict)
     form: dict[str, str] = field(default_factory=dict)
 
@@ -114,12 +114,12 @@ class PageRunner:
         """The receiver got the notification that the page shows, at the URL of the order."""
         path = expected.line.removeprefix(f"POST {SHOP}")
         until = time.monotonic() + TIMEOUT_S
-        calls: list[Call] = []
+        calls: list[ReceivedNotification] = []
         while not calls:
-            calls = self.receiver.calls[path][-1:]
+            calls = self.receiver.notifications[path][-1:]
             assert time.monotonic() < until, "no notification arrived"
             time.sleep(0.1)
-        notification = calls[0].rung
+        notification = calls[0].request
         for name, value in expected.headers.items():
             assert notification.headers[name] == value
         assert matches(json.loads(expected.body), notification.json), notification.body
@@ -215,7 +215,7 @@ def test_table_of_codes_matches_the_problems_in_the_code() -> None:
     constants = [each for each in vars(problems).values() if isinstance(each, Problem)]
     expected = {
         (each.code, each.status, each.retryable)
-        for each in (*constants, *problems.SUBMISSION_PROBLEMS)
+        for each in (*constants, *error_mapping.SUBMISSION_PROBLEMS)
     }
 
     lines = list(_table("| `code` | status | `retryable` | |"))
@@ -239,7 +239,7 @@ def test_table_of_failure_reasons_matches_the_code() -> None:
 
 
 def test_every_example_gets_the_response_that_the_page_shows(
-    stack: System, receiver: Receiver
+    stack: System, receiver: NotificationReceiver
 ) -> None:
     runner = PageRunner(stack, receiver)
     for request, expected in EXAMPLES:

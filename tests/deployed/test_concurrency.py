@@ -28,9 +28,16 @@ from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 from local.system import System
-from tests.support.dynamodb_engines import dynamodb_local, table_on
+from tests.support.dynamodb_engines import create_table, dynamodb_local
 from tests.support.environment import order
-from tests.support.fakes import START, ManualClock, SecretsClient, accepted, make_clock, task
+from tests.support.fakes import (
+    START,
+    FakeSecretsClient,
+    ManualClock,
+    make_clock,
+    submit_response,
+    task,
+)
 
 THREADS = 50
 
@@ -43,12 +50,12 @@ def own_engine() -> Iterator[str]:
 
 @pytest.fixture
 def on_own_engine(own_engine: str) -> Table:
-    return table_on(own_engine)
+    return create_table(own_engine)
 
 
 @pytest.fixture
 def on_emulated_cloud(stack: System) -> Table:
-    return table_on(stack.cloud_url)
+    return create_table(stack.cloud_url)
 
 
 @pytest.fixture(params=["on_own_engine", "on_emulated_cloud"])
@@ -310,14 +317,14 @@ class Counting:
     ) -> HttpResponse:
         with self._one:
             self.keys.append(headers["Idempotency-Key"])
-            return accepted(f"POYO{len(self.keys)}")
+            return submit_response(f"POYO{len(self.keys)}")
 
 
 def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty_submits(
     on_own_engine: Table,
 ) -> None:
     poyo = Counting()
-    secret = CachedSecret(cast(Any, SecretsClient({"current": "k1", "k1": "key"})), "callback")
+    secret = CachedSecret(cast(Any, FakeSecretsClient({"current": "k1", "k1": "key"})), "callback")
     repository, clock = (
         TaskRepository(on_own_engine),
         make_clock(ManualClock(), Limits(window_submits=1000)),

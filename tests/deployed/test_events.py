@@ -14,7 +14,7 @@ from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id, task_pk
 from local import stack as local_stack
 from local.system import System
-from tests.fixtures.lambda_events import AFTERWARDS, ANSWERS
+from tests.fixtures.lambda_events import EXPECTED_STATUS, EXPECTED_STATUS_WHEN_FINISHED
 from tests.support.environment import properties
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -34,7 +34,7 @@ def names() -> set[str]:
 
 
 def test_every_event_has_an_expected_response() -> None:
-    assert names() == {*ANSWERS, *AFTERWARDS}
+    assert names() == {*EXPECTED_STATUS, *EXPECTED_STATUS_WHEN_FINISHED}
 
 
 def test_every_route_and_every_function_has_an_event() -> None:
@@ -53,7 +53,7 @@ def test_every_route_and_every_function_has_an_event() -> None:
     assert {name.partition("-")[0] for name in names()} == {*FUNCTIONS, "sweep"}
 
 
-@pytest.mark.parametrize("name", sorted({*ANSWERS, *AFTERWARDS}))
+@pytest.mark.parametrize("name", sorted({*EXPECTED_STATUS, *EXPECTED_STATUS_WHEN_FINISHED}))
 def test_http_event_has_the_shape_that_api_gateway_sends(name: str) -> None:
     event = read(name)
     if "routeKey" not in event:
@@ -111,7 +111,7 @@ def delete_item_of_the_task(stack: System) -> None:
 
 def test_every_event_gets_its_expected_response(stack: System) -> None:
     delete_item_of_the_task(stack)
-    for name, status in ANSWERS.items():
+    for name, status in EXPECTED_STATUS.items():
         response = invoke(stack, name)
 
         if status is None:
@@ -125,7 +125,7 @@ def test_every_event_gets_its_expected_response(stack: System) -> None:
     task = invoke_until_finished(stack)
     link = read("api-signed-url-forged") | {"rawPath": urlsplit(task["files"][0]["file_url"]).path}
     assert invoke(stack, "api-signed-url-forged", link)["statusCode"] == 302
-    for name, status in AFTERWARDS.items():
+    for name, status in EXPECTED_STATUS_WHEN_FINISHED.items():
         assert invoke(stack, name)["statusCode"] == status, name
     for name in ("api-read", "api-file", "api-poyo-status"):
         assert invoke(stack, name)["statusCode"] == 404, name

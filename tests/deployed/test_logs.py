@@ -18,7 +18,7 @@ from local.system import System
 from tests.deployed.test_journeys import ENDED, until
 from tests.fixtures.images import png
 from tests.support.environment import template
-from tests.support.notification_receiver import Receiver
+from tests.support.notification_receiver import NotificationReceiver
 
 CANARY = f"canary{uuid.uuid4().hex}"  # in everything that a caller says
 SHORTEST = 12  # characters: what is shorter says nothing, and is found by chance
@@ -43,7 +43,7 @@ class Caller:
     """A caller whose every word is a canary, and who remembers what opens a door."""
 
     system: System
-    receiver: Receiver
+    receiver: NotificationReceiver
     told: set[str] = field(default_factory=lambda: {CANARY})
     tasks: list[str] = field(default_factory=list)
 
@@ -148,7 +148,7 @@ class Caller:
 
 
 @pytest.fixture(scope="module")
-def caller(stack: System, receiver: Receiver) -> Caller:
+def caller(stack: System, receiver: NotificationReceiver) -> Caller:
     """Everything that a caller can do has been done, and much of it has gone wrong."""
     caller = Caller(stack, receiver)
     path = f"/taken/{uuid.uuid4()}?token={CANARY}-query"
@@ -162,7 +162,7 @@ def caller(stack: System, receiver: Receiver) -> Caller:
         assert task["status"] == "finished", task
         caller.opened(task["files"][0]["file_url"])
     caller.rung_by_strangers(plain)
-    until(lambda: len(receiver.calls[path]), lambda count: count > 0)
+    until(lambda: len(receiver.notifications[path]), lambda count: count > 0)
     assert CANARY in caller.ask("GET", "/v1/tasks?limit=5&status=finished").text
     _provoke(caller)
     assert caller.ask("DELETE", f"/v1/tasks/{edited}").status_code == 204

@@ -18,8 +18,8 @@ from imagetasks.poyo.models import MODELS
 from local.settings import SIMULATOR_KEY
 from local.system import System
 from tests.support.environment import aws
-from tests.support.lambdas import bearer, called, event, opened
-from tests.support.scripted_server import answering, origin
+from tests.support.lambdas import http_event, invoke, load_handler, request_headers
+from tests.support.scripted_server import responding, scripted_server
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 120
@@ -159,13 +159,13 @@ def test_the_balance_is_poyos_and_asked_for_once_a_minute_at_most() -> None:
     now, path = [100.0], "/api/user/balance"
     with (
         aws() as cloud,
-        origin(answering("200 OK", json.dumps(told).encode())) as poyo,
-        opened("api", cloud, POYO_BASE_URL=poyo.url) as door,
+        scripted_server(responding("200 OK", json.dumps(told).encode())) as poyo,
+        load_handler("api", cloud, POYO_BASE_URL=poyo.url) as door,
     ):
         door.dependencies.balance.clock = lambda: now[0]
         for seconds, asked in ((0.0, 1), (1.0, 1), (58.9, 1), (0.2, 2), (59.9, 2)):
             now[0] += seconds
-            answer = called(door, event("GET", path, headers=bearer()))
+            answer = invoke(door, http_event("GET", path, headers=request_headers()))
 
             assert answer.json == {"code": 200, "data": {"email": "", "credits_amount": 9765.5}}
             assert sum(b"GET /api/user/balance " in each for each in poyo.requests) == asked
@@ -173,17 +173,20 @@ def test_the_balance_is_poyos_and_asked_for_once_a_minute_at_most() -> None:
 
 def test_a_balance_that_could_not_be_learned_is_not_remembered() -> None:
     told = json.dumps({"code": 200, "data": {"credits_amount": 7}}).encode()
-    away, well = answering("502 Bad Gateway", b"<html>"), answering("200 OK", told)
+    away, well = responding("502 Bad Gateway", b"<html>"), responding("200 OK", told)
     with (
         aws() as cloud,
-        origin(away, well) as poyo,
-        opened("api", cloud, POYO_BASE_URL=poyo.url) as door,
+        scripted_server(away, well) as poyo,
+        load_handler("api", cloud, POYO_BASE_URL=poyo.url) as door,
     ):
-        stranger = called(door, event("GET", "/api/user/balance", headers=bearer("no-key")))
+        stranger = invoke(
+            door, http_event("GET", "/api/user/balance", headers=request_headers("no-key"))
+        )
         assert (stranger.status, poyo.requests) == (401, [])
 
         first, second = (
-            called(door, event("GET", "/api/user/balance", headers=bearer())) for _ in range(2)
+            invoke(door, http_event("GET", "/api/user/balance", headers=request_headers()))
+            for _ in range(2)
         )
 
     assert (first.status, first.json["code"]) == (503, 503)

@@ -45,9 +45,9 @@ from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 from local.system import System
-from tests.support.dynamodb_engines import table_on
+from tests.support.dynamodb_engines import create_table
 from tests.support.environment import order
-from tests.support.fakes import Files, ManualClock, Post, reply
+from tests.support.fakes import FakeFileHost, FakeNotificationSender, ManualClock, poyo_response
 
 INSTANCES = 8
 OLD, NEW = "sk-canary-the-old-one", "sk-canary-the-new-one"
@@ -339,11 +339,11 @@ class Account:
                 self._count()
             if request["headers"]["Authorization"] != f"Bearer {self.key}":
                 self.refused += 1
-                return reply({"code": 401, "message": "Invalid API key"}, 401)
+                return poyo_response({"code": 401, "message": "Invalid API key"}, 401)
             if method == "POST":
                 return self._accepted(request["headers"]["Idempotency-Key"])
         files = [{"file_url": "https://cdn.doculator.org/1.png", "file_type": "image"}]
-        return reply({"code": 200, "data": {"status": "finished", "files": files}})
+        return poyo_response({"code": 200, "data": {"status": "finished", "files": files}})
 
     def _count(self) -> None:
         self.met += 1
@@ -353,7 +353,7 @@ class Account:
     def _accepted(self, idempotency_key: str) -> HttpResponse:
         self.orders[idempotency_key] += 1
         poyo_id = f"POYO{sum(self.orders.values())}"
-        return reply({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})
+        return poyo_response({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})
 
 
 @dataclass
@@ -375,7 +375,7 @@ def place(stack: System) -> Place:
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name}
     )
     return Place(
-        table_on(stack.cloud_url), s3, name, sqs, sqs.create_queue(QueueName=name)["QueueUrl"]
+        create_table(stack.cloud_url), s3, name, sqs, sqs.create_queue(QueueName=name)["QueueUrl"]
     )
 
 
@@ -407,12 +407,12 @@ class Instance:
             updater=updater,
             clock=clock,
         )
-        post = cast(NotificationSender, Post())
+        post = cast(NotificationSender, FakeNotificationSender())
         self.reconciler = TaskReconciler(
             repository=repository,
             poyo=poyo,
             images=images,
-            downloader=cast(ImageDownloader, Files()),
+            downloader=cast(ImageDownloader, FakeFileHost()),
             submitter=self.submitter,
             notifier=CallerNotifier(sender=post, keys=api_keys, updater=updater, clock=clock),
             updater=updater,

@@ -18,7 +18,7 @@ from local import build
 from local.processes import ROOT, Processes, wait_for
 from local.system import System
 from tests.conftest import free_ports
-from tests.fixtures.lambda_events import ANSWERS
+from tests.fixtures.lambda_events import EXPECTED_STATUS
 
 EVENTS = ROOT / "events"
 FUNCTIONS = {"api": "Api", "webhook": "Webhook", "worker": "Worker", "sweep": "Sweep"}
@@ -137,7 +137,7 @@ def test_the_built_artefact_answers_every_sample_event(
             elif event.stem in OF_THE_TASK:
                 assert said["statusCode"] in ANY, (event.stem, said)
             else:
-                assert said["statusCode"] == ANSWERS[event.stem], (event.stem, said)
+                assert said["statusCode"] == EXPECTED_STATUS[event.stem], (event.stem, said)
 
 
 def test_a_package_that_the_bundle_lacks_shows(stack: System, tmp_path: Path) -> None:

@@ -36,10 +36,19 @@ from imagetasks.tasks.image_format import ImageInfo
 from imagetasks.tasks.image_reference import is_upload, upload_id
 from local.cloud import REGION
 from local.system import System
-from tests.fixtures.images import GOOD, HEIGHT, HTML, NOT_PICTURES, WIDTH, heavy_png, jpeg, png
+from tests.fixtures.images import (
+    HEIGHT,
+    HTML,
+    INVALID_IMAGES,
+    VALID_IMAGES,
+    WIDTH,
+    jpeg,
+    large_png,
+    png,
+)
 from tests.support.environment import Cloud, aws
-from tests.support.fakes import refusal
-from tests.support.lambdas import calls
+from tests.support.fakes import client_error
+from tests.support.lambdas import recorded_aws_calls
 
 ID = "abcdefghijklmnopqrstuvwx27"
 ALLOWED = "allowed is a complete PNG, JPEG or WebP of at most 10 MiB and 40 million pixels"
@@ -165,7 +174,7 @@ def test_what_is_printed_of_an_offer_lets_nobody_upload(uploads: UploadBucket) -
 
 
 def test_an_offer_asks_nobody(uploads: UploadBucket) -> None:
-    made = calls(uploads.client)
+    made = recorded_aws_calls(uploads.client)
 
     uploads.presign_post("owner", "image/png")
     uploads.presigned_url("owner", ID)
@@ -176,18 +185,18 @@ def test_an_offer_asks_nobody(uploads: UploadBucket) -> None:
 # What is found
 
 
-@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("content_type", "content"), VALID_IMAGES.values(), ids=VALID_IMAGES)
 def test_a_picture_is_recognised_with_one_request(
     uploads: UploadBucket, content_type: str, content: bytes
 ) -> None:
     upload = put(uploads, content, content_type)
-    made = calls(uploads.client)
+    made = recorded_aws_calls(uploads.client)
 
     assert uploads.validate("owner", upload) == ImageInfo(content_type, WIDTH, HEIGHT)
     assert made == ["S3.GetObject"]
 
 
-@pytest.mark.parametrize("content", NOT_PICTURES.values(), ids=NOT_PICTURES)
+@pytest.mark.parametrize("content", INVALID_IMAGES.values(), ids=INVALID_IMAGES)
 def test_nothing_else_is_and_the_caller_is_told_what_would_be(
     uploads: UploadBucket, content: bytes
 ) -> None:
@@ -206,7 +215,7 @@ def test_each_reason_is_named(uploads: UploadBucket) -> None:
     assert why(png()[:-1]) == "the PNG is truncated"
     assert why(jpeg()) == "image/jpeg inside, but uploaded as image/png"
     assert why(png(), "image/webp") == "image/png inside, but uploaded as image/webp"
-    assert why(heavy_png(MAX_BYTES + 1)) == "10485761 bytes"
+    assert why(large_png(MAX_BYTES + 1)) == "10485761 bytes"
 
 
 def test_somebody_elses_upload_is_as_absent_as_one_that_never_was(uploads: UploadBucket) -> None:
@@ -220,7 +229,7 @@ def test_somebody_elses_upload_is_as_absent_as_one_that_never_was(uploads: Uploa
 
 @pytest.mark.parametrize("wrong", WRONG_IDS)
 def test_what_no_offer_was_ever_called_is_not_asked_for(uploads: UploadBucket, wrong: str) -> None:
-    made = calls(uploads.client)
+    made = recorded_aws_calls(uploads.client)
 
     assert refused(uploads, wrong) == NOT_THERE
     with pytest.raises(InvalidUpload):
@@ -232,7 +241,7 @@ class Answering:
     """A bucket that answers every call with one refusal."""
 
     def __init__(self, code: str, status: int) -> None:
-        self.error = refusal(code, status)
+        self.error = client_error(code, status)
 
     def get_object(self, **_: Any) -> None:
         raise self.error
@@ -255,7 +264,7 @@ def test_a_bucket_that_is_away_is_no_fault_of_the_upload(code: str, status: int)
 
 
 def test_of_the_largest_picture_two_pieces_are_read(uploads: UploadBucket) -> None:
-    upload = put(uploads, heavy_png(MAX_BYTES))
+    upload = put(uploads, large_png(MAX_BYTES))
     ranges = asked(uploads.client)
 
     assert uploads.validate("owner", upload) == ImageInfo("image/png", WIDTH, HEIGHT)
@@ -263,8 +272,8 @@ def test_of_the_largest_picture_two_pieces_are_read(uploads: UploadBucket) -> No
 
 
 def test_of_what_is_too_large_no_more_than_its_length_is_learnt(uploads: UploadBucket) -> None:
-    upload = put(uploads, heavy_png(MAX_BYTES + 1))
-    made = calls(uploads.client)
+    upload = put(uploads, large_png(MAX_BYTES + 1))
+    made = recorded_aws_calls(uploads.client)
 
     refused(uploads, upload)
 
@@ -275,7 +284,7 @@ def test_of_what_is_too_large_no_more_than_its_length_is_learnt(uploads: UploadB
     "size", [CHUNK_BYTES + by for by in (-1, 0, 1, 5, 12, 13)] + [2 * CHUNK_BYTES]
 )
 def test_an_end_that_lies_across_two_pieces_is_found(uploads: UploadBucket, size: int) -> None:
-    content = heavy_png(size)
+    content = large_png(size)
 
     assert uploads.validate("owner", put(uploads, content)).width == WIDTH
     assert refused(uploads, put(uploads, content[:-1])).startswith("the PNG is truncated")
@@ -331,14 +340,14 @@ def test_beyond_a_mebibyte_in_eight_requests_nothing_is_read(
 
 
 def test_pieces_of_two_files_do_not_pass_for_one(uploads: UploadBucket, cloud: Cloud) -> None:
-    upload = put(uploads, heavy_png(3 * CHUNK_BYTES))
+    upload = put(uploads, large_png(3 * CHUNK_BYTES))
     key = uploads.presign_post("owner", "image/png").fields["key"].rpartition("/")[0] + f"/{upload}"
     seen: list[str] = []
 
     def meanwhile(**_: Any) -> None:
         seen.append("asked")
         if len(seen) == 2:
-            other = HTML + heavy_png(3 * CHUNK_BYTES)[len(HTML) :]
+            other = HTML + large_png(3 * CHUNK_BYTES)[len(HTML) :]
             cloud.client("s3").put_object(Bucket=uploads.bucket, Key=key, Body=other)
 
     uploads.client.meta.events.register("provide-client-params.s3.GetObject", meanwhile)
@@ -419,7 +428,7 @@ def lies(uploads: UploadBucket, offer: PresignedUpload) -> bool:
     return found["KeyCount"] > 0
 
 
-@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("content_type", "content"), VALID_IMAGES.values(), ids=VALID_IMAGES)
 def test_a_picture_travels_from_a_browser_to_whoever_has_the_link(
     deployed: UploadBucket, content_type: str, content: bytes
 ) -> None:
@@ -506,13 +515,13 @@ def test_s3_refuses_what_was_not_offered(deployed: UploadBucket, forgery: str) -
 def test_s3_counts_the_bytes(deployed: UploadBucket) -> None:
     offer = deployed.presign_post("owner", "image/png")
 
-    over, empty = post(offer, heavy_png(MAX_BYTES + 1)), post(offer, b"")
+    over, empty = post(offer, large_png(MAX_BYTES + 1)), post(offer, b"")
 
     assert (over.status_code, empty.status_code) == (400, 400)
     assert "EntityTooLarge" in over.text
     assert "EntityTooSmall" in empty.text
     assert not lies(deployed, offer)
-    assert post(offer, heavy_png(MAX_BYTES)).status_code == 204
+    assert post(offer, large_png(MAX_BYTES)).status_code == 204
     assert deployed.validate("owner", offer.upload_id).width == WIDTH
 
 
@@ -563,7 +572,7 @@ def test_a_link_ends_and_opens_nothing_else(
 
 
 def test_s3_gives_pieces_and_none_of_another_file(deployed: UploadBucket) -> None:
-    upload = put(deployed, heavy_png(3 * CHUNK_BYTES))
+    upload = put(deployed, large_png(3 * CHUNK_BYTES))
     ranges = asked(deployed.client)
 
     assert deployed.validate("owner", upload).width == WIDTH

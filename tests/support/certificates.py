@@ -1,4 +1,4 @@
-"""A certificate authority of our own, good for one test run."""
+"""Self-signed TLS certificates for test servers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cryptography.x509.oid import NameOID
 
 
 def server_context(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
-    """A server that proves to be `name`, and the file with the authority that vouches for it."""
+    """A TLS context that is valid for `name`, and the file with the certificate to trust."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = dt.datetime.now(dt.UTC)
     try:
-        known_as: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
+        alternative_name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
-        known_as = x509.DNSName(name)
+        alternative_name = x509.DNSName(name)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -30,7 +30,7 @@ def server_context(folder: Path, name: str) -> tuple[ssl.SSLContext, Path]:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - dt.timedelta(days=1))
         .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([known_as]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([alternative_name]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())

@@ -1,4 +1,4 @@
-"""Watches every connection this thread attempts, by the interpreter's own audit events."""
+"""Records every connection and name lookup that the current thread attempts, through Python's audit events."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 
 @dataclass
-class Watch:
-    """What was attempted: addresses connected to, and names that the system was asked for."""
+class ConnectionAudit:
+    """The attempts of one thread: addresses it connected to, and host names it looked up."""
 
     allowed: frozenset[tuple[str, int]]
     thread: int = field(default_factory=threading.get_ident)
     connects: list[Any] = field(default_factory=list)
     lookups: list[Any] = field(default_factory=list)
 
-    def saw(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def record(self, event: str, arguments: tuple[Any, ...]) -> None:
         if threading.get_ident() != self.thread:
             return
         if event == "socket.getaddrinfo":
@@ -30,22 +30,22 @@ class Watch:
                 raise ConnectionRefusedError
 
 
-_watches: list[Watch] = []
+_audits: list[ConnectionAudit] = []
 
 
 def _hook(event: str, arguments: tuple[Any, ...]) -> None:
-    if _watches and event in ("socket.connect", "socket.getaddrinfo"):
-        _watches[-1].saw(event, arguments)
+    if _audits and event in ("socket.connect", "socket.getaddrinfo"):
+        _audits[-1].record(event, arguments)
 
 
-sys.addaudithook(_hook)
+sys.addaudithook(_hook)  # an audit hook cannot be removed, so one serves every test
 
 
 @contextmanager
-def watching(*allowed: tuple[str, int]) -> Iterator[Watch]:
-    """Connections to anything but `allowed` are noted and refused while the block runs."""
-    _watches.append(Watch(frozenset(allowed)))
+def audited_connections(*allowed: tuple[str, int]) -> Iterator[ConnectionAudit]:
+    """Record connections while the block runs, and refuse every address that is not `allowed`."""
+    _audits.append(ConnectionAudit(frozenset(allowed)))
     try:
-        yield _watches[-1]
+        yield _audits[-1]
     finally:
-        _watches.pop()
+        _audits.pop()

@@ -1,4 +1,4 @@
-"""DynamoDB engines that tests run on: AWS's own, and the one of the emulated cloud."""
+"""Tables for tests on DynamoDB Local or on the emulated AWS of the local system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @contextmanager
 def dynamodb_local() -> Iterator[str]:
-    """AWS's own engine, fetched if need be: the URL it answers at."""
+    """The URL of a running DynamoDB Local, which is downloaded if it is missing."""
     subprocess.run([str(ROOT / "scripts" / "dynamodb_local.sh")], check=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -37,16 +37,16 @@ def dynamodb_local() -> Iterator[str]:
         try:
             ready = process.stdout.readline() if process.stdout is not None else ""
             if not ready.startswith("DynamoDB Local on"):
-                pytest.fail("DynamoDB Local did not start: see its words above")
+                pytest.fail("DynamoDB Local did not start: see its output above")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
 
 
-def table_on(url: str) -> Table:
-    """A new table like the template's, on the engine at `url`, for fifty threads."""
-    make: Any = boto3.client
-    client = make(
+def create_table(url: str) -> Table:
+    """A new table like the template's at the endpoint `url`; its client serves fifty threads."""
+    new_client: Any = boto3.client
+    client = new_client(
         "dynamodb",
         endpoint_url=url,
         region_name="eu-west-1",

@@ -37,12 +37,12 @@ from imagetasks.workflows.task_updater import TaskUpdater
 from tests.support.fakes import (
     POYO_KEY,
     PROMPT,
-    Files,
+    FakeFileHost,
+    FakeNotificationSender,
+    FakePoyo,
     ManualClock,
-    Post,
-    Upstream,
     make_clock,
-    poyo,
+    poyo_client,
 )
 
 REGION: Final = "eu-west-1"
@@ -52,10 +52,10 @@ CALLBACK_KEY = "canary-callback-key"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short tags, each kept as what it says."""
+    """YAML with CloudFormation's short tags; each tag is dropped and its value is kept."""
 
 
-def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
+def _untagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return loader.construct_scalar(node)
     if isinstance(node, yaml.SequenceNode):
@@ -63,7 +63,7 @@ def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
     return loader.construct_mapping(cast(yaml.MappingNode, node), deep=True)
 
 
-_Loader.add_multi_constructor("!", _tagged)
+_Loader.add_multi_constructor("!", _untagged)
 
 
 @cache
@@ -73,7 +73,7 @@ def template() -> dict[str, Any]:
 
 
 def properties(logical_id: str) -> dict[str, Any]:
-    """What the template says of one resource."""
+    """Properties of one resource of the template."""
     return cast(dict[str, Any], template()["Resources"][logical_id]["Properties"])
 
 
@@ -86,7 +86,7 @@ def table_arguments() -> dict[str, Any]:
 
 @dataclass
 class Cloud:
-    """The emulated AWS: where things are, and what to look into them with."""
+    """The emulated AWS: names and addresses of its resources, and clients that read them."""
 
     table_name: str
     bucket: str
@@ -101,7 +101,7 @@ class Cloud:
         return self.clients[service]
 
     def environment(self, **further: str) -> dict[str, str]:
-        """Variables as the template hands them to the functions."""
+        """Environment variables of the functions, as in the template."""
         return {
             "TABLE_NAME": self.table_name,
             "BUCKET_NAME": self.bucket,
@@ -117,36 +117,36 @@ class Cloud:
         } | further
 
     def messages(self) -> list[dict[str, Any]]:
-        """Every ring on the queue, taken off it; of delayed ones, which stay, only that they are."""
+        """Receive and delete every task message; a delayed one cannot be received: `{"delayed": True}`."""
         sqs = self.client("sqs")
         attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-        said: list[dict[str, Any]] = []
-        while found := sqs.receive_message(
+        bodies: list[dict[str, Any]] = []
+        while received := sqs.receive_message(
             QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
         ).get("Messages"):
-            said += [json.loads(each["Body"]) for each in found]
-            for each in found:
+            bodies += [json.loads(each["Body"]) for each in received]
+            for each in received:
                 sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=each["ReceiptHandle"])
         counted = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=attributes)
         delayed = int(counted["Attributes"]["ApproximateNumberOfMessagesDelayed"])
-        return said + [{"delayed": True}] * delayed
+        return bodies + [{"delayed": True}] * delayed
 
     def items(self) -> list[dict[str, Any]]:
-        """The whole table."""
+        """All items of the table."""
         return cast(
             list[dict[str, Any]],
             self.client("dynamodb").scan(TableName=self.table_name)["Items"],
         )
 
-    def indexed(self) -> set[str]:
-        """Partition keys of all that is in the due index."""
+    def due_pks(self) -> set[str]:
+        """Partition keys of all items in the index `due`."""
         found = self.client("dynamodb").scan(TableName=self.table_name, IndexName="due")
         return {item["pk"]["S"] for item in found["Items"]}
 
 
 @cache
 def _session() -> boto3.session.Session:
-    """One session for all: it has read the descriptions of the services, which takes long."""
+    """One session for all tests: loading the descriptions of the services takes long."""
     return boto3.session.Session(region_name=REGION)
 
 
@@ -166,13 +166,13 @@ def aws() -> Iterator[Cloud]:
             Bucket="images", CreateBucketConfiguration={"LocationConstraint": REGION}
         )
         queue = clients["sqs"].create_queue(
-            QueueName="rings",
+            QueueName="task-messages",
             Attributes={"VisibilityTimeout": str(properties("TaskQueue")["VisibilityTimeout"])},
         )
         secrets = clients["secretsmanager"] = boto3.client("secretsmanager")
         hashes = {
             name: hashlib.sha256(key.encode()).hexdigest()
-            for name, key in {"owner": SERVER_KEY, "stranger": "another-server-key"}.items()
+            for name, key in {"owner": SERVER_KEY, "other": "another-server-key"}.items()
         }
         api = {"poyo_api_key": POYO_KEY, "server_keys": hashes}
         callbacks = {"current": "k1", "k1": CALLBACK_KEY}
@@ -192,14 +192,14 @@ def aws() -> Iterator[Cloud]:
 class TestEnvironment:
     """Our workflows and clients with a clock that stands still, a fake PoYo and a fake file host."""
 
-    __test__ = False  # not a test class, whatever its name says
+    __test__ = False  # pytest would collect it for its name
 
     cloud: Cloud
     limits: Limits = field(default_factory=Limits)
     time: ManualClock = field(default_factory=ManualClock)
-    upstream: Upstream = field(default_factory=Upstream)
-    files: Files = field(default_factory=Files)
-    notifications: Post = field(default_factory=Post)
+    fake_poyo: FakePoyo = field(default_factory=FakePoyo)
+    file_host: FakeFileHost = field(default_factory=FakeFileHost)
+    notifications: FakeNotificationSender = field(default_factory=FakeNotificationSender)
 
     def __post_init__(self) -> None:
         cloud = self.cloud
@@ -212,7 +212,7 @@ class TestEnvironment:
             cloud.client("secretsmanager"), cloud.callback_secret, self.time.seconds
         )
         self.callback_keys = CallbackKeys(secret)
-        self.poyo = poyo(self.upstream)
+        self.poyo = poyo_client(self.fake_poyo)
         self.keys = ApiKeys(CachedSecret(cloud.client("secretsmanager"), cloud.api_secret))
         self.updater = self.updater_with()
         self.submitter = self.submitter_with()
@@ -245,7 +245,7 @@ class TestEnvironment:
             "repository": self.repository,
             "poyo": self.poyo,
             "images": self.images,
-            "downloader": self.files,
+            "downloader": self.file_host,
             "submitter": self.submitter,
             "notifier": self.notifier(),
             "updater": updater,
@@ -271,9 +271,9 @@ class TestEnvironment:
         return self.repository.get(task.task_id)
 
     def put(self, task: Task) -> Task:
-        """The task in the table, just so."""
-        anyway = Condition((absent("never"),))
-        self.table.put(PutItem(item=to_item(task), condition=anyway))
+        """Write the task unconditionally, and return it."""
+        always_true = Condition((absent("never"),))
+        self.table.put(PutItem(item=to_item(task), condition=always_true))
         return task
 
     def sweep(self, time_left_s: float = 100) -> SweepResult:
@@ -284,9 +284,9 @@ class TestEnvironment:
             time_left_s=lambda: time_left_s,
         )
 
-    def due(self, task: Task) -> bool:
-        """Whether the task is on the to-do list."""
-        return task_pk(task.task_id) in self.cloud.indexed()
+    def is_due(self, task: Task) -> bool:
+        """Whether the task is in the index `due`, so that the sweep finds it."""
+        return task_pk(task.task_id) in self.cloud.due_pks()
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Stand-ins for what lies outside: a clock, an upstream, a secret, somebody's files."""
+"""Fakes of the outside: the clock, PoYo, its file host, Secrets Manager and the caller's server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from imagetasks.tasks.image_format import identify
 from imagetasks.tasks.task import Task, derive_task_id, shard_of
 from tests.fixtures.images import png
 
-START = 1_790_000_000_000  # milliseconds; any instant will do
+START = 1_790_000_000_000  # milliseconds since 1970; tests work at any instant
 PROMPT = "canary-prompt-of-a-heron"
 POYO_KEY = "sk-canary-poyo-key"
 POYO_ID = "BFJI1885TB0ROHQM"
@@ -32,7 +32,7 @@ FILE_URL = "https://cdn.doculator.org/images/canary/canary.png"
 
 
 class ManualClock:
-    """A clock that moves when it is told to; `ms` for our tasks, `seconds` for edges."""
+    """A clock that only `forward` moves: `ms` for tasks, `seconds` for clients that cache."""
 
     def __init__(self) -> None:
         self.now = START
@@ -48,36 +48,36 @@ class ManualClock:
 
 
 def make_clock(clock: ManualClock, limits: Limits | None = None) -> Clock:
-    """Time by `clock`, and the same chance in every run."""
-    rng = random.Random(7)  # noqa: S311  # chosen so that it repeats
+    """The time of `clock`, and the same random numbers in every run."""
+    rng = random.Random(7)  # noqa: S311  # repeatable, not secret
     return Clock(now_ms=clock.ms, rng=rng, limits=limits or Limits())
 
 
-def reply(body: object, status: int = 200) -> HttpResponse:
-    """A JSON answer of PoYo."""
+def poyo_response(body: object, status: int = 200) -> HttpResponse:
+    """A JSON response of PoYo."""
     return HttpResponse(status, json.dumps(body).encode())
 
 
-def accepted(poyo_id: str = POYO_ID) -> HttpResponse:
-    """PoYo took the order."""
-    return reply({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})
+def submit_response(poyo_id: str = POYO_ID) -> HttpResponse:
+    """PoYo's response to a submit that it accepts."""
+    return poyo_response({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})
 
 
-def told(status: str, **facts: object) -> HttpResponse:
-    """PoYo's answer about a task."""
+def status_response(status: str, **facts: object) -> HttpResponse:
+    """PoYo's response to a poll: `status` and further keys of the task."""
     data = {"task_id": POYO_ID, "status": status, "files": []} | facts
-    return reply({"code": 200, "data": data})
+    return poyo_response({"code": 200, "data": data})
 
 
-def finished(*urls: str, **facts: object) -> HttpResponse:
-    """PoYo finished it, and its files lie at `urls`."""
+def finished_response(*urls: str, **facts: object) -> HttpResponse:
+    """PoYo's response to a poll of a finished task with files at `urls`."""
     files = [{"file_url": url, "file_type": "image"} for url in urls or (FILE_URL,)]
-    return told("finished", progress=100.0, files=files, **facts)
+    return status_response("finished", progress=100.0, files=files, **facts)
 
 
 @dataclass(frozen=True)
-class Sent:
-    """A request that went out."""
+class SentRequest:
+    """A request that our code sent to PoYo."""
 
     method: str
     url: str
@@ -90,21 +90,21 @@ class Sent:
         return json.loads(self.body or b"null")
 
 
-class Upstream:
-    """PoYo behind `send`: answers what it was told to, in order, and remembers what it was asked.
+class FakePoyo:
+    """A transport that responds with what a test sets, in order, and records every request.
 
-    The last answer for a method stays; an exception instead of a reply is raised; a function is
-    called first, for what happens while the request is under way.
+    The last response for a method is repeated. An exception is raised instead of a response. A
+    function is called and returns the response; it stands for what happens during the request.
     """
 
     def __init__(self) -> None:
-        self.sent: list[Sent] = []
-        self._answers: dict[str, deque[Any]] = {"POST": deque(), "GET": deque()}
+        self.requests: list[SentRequest] = []
+        self._responses: dict[str, deque[Any]] = {"POST": deque(), "GET": deque()}
 
-    def answers(
-        self, method: str, *answers: HttpResponse | Exception | Callable[[], HttpResponse]
+    def respond_with(
+        self, method: str, *responses: HttpResponse | Exception | Callable[[], HttpResponse]
     ) -> None:
-        self._answers[method] = deque(answers)
+        self._responses[method] = deque(responses)
 
     def __call__(
         self,
@@ -115,32 +115,34 @@ class Upstream:
         body: bytes | None,
         read_s: float,
     ) -> HttpResponse:
-        self.sent.append(Sent(method, url, headers, body, read_s))
-        waiting = self._answers[method]
-        answer = waiting.popleft() if len(waiting) > 1 else waiting[0]
-        if isinstance(answer, Exception):
-            raise answer
-        return answer if isinstance(answer, HttpResponse) else answer()
+        self.requests.append(SentRequest(method, url, headers, body, read_s))
+        scripted = self._responses[method]
+        response = scripted.popleft() if len(scripted) > 1 else scripted[0]
+        if isinstance(response, Exception):
+            raise response
+        return response if isinstance(response, HttpResponse) else response()
 
-    def count(self, method: str) -> int:
-        return sum(each.method == method for each in self.sent)
+    def request_count(self, method: str) -> int:
+        return sum(each.method == method for each in self.requests)
 
 
-def poyo(send: Upstream, *, refresh_key: Callable[[str], bool] = lambda _: False) -> PoyoClient:
-    """The account, over a faked wire."""
+def poyo_client(
+    send: FakePoyo, *, refresh_key: Callable[[str], bool] = lambda _: False
+) -> PoyoClient:
+    """PoYo's client with `send` as its transport."""
     return PoyoClient(
         send=send, base_url="https://api.poyo.test", key=lambda: POYO_KEY, refresh_key=refresh_key
     )
 
 
-class SecretsClient:
+class FakeSecretsClient:
     """Secrets Manager with one secret: a dict, a raw text, or an exception to raise."""
 
     def __init__(self, value: object) -> None:
         self.value = value
         self.reads = 0
 
-    def get_secret_value(self, **asked: str) -> dict[str, str]:
+    def get_secret_value(self, **arguments: str) -> dict[str, str]:
         self.reads += 1
         if isinstance(self.value, Exception):
             raise self.value
@@ -148,20 +150,20 @@ class SecretsClient:
         return {"SecretString": text}
 
 
-def refusal(code: str, status: int = 400, operation: str = "Operation") -> ClientError:
-    """An error answer of AWS."""
+def client_error(code: str, status: int = 400, operation: str = "Operation") -> ClientError:
+    """The error that boto3 raises for an AWS error response."""
     response: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(response, operation)
 
 
 @dataclass
-class Files:
-    """PoYo's file host behind `fetch`: bytes of a picture, or an exception, per call."""
+class FakeFileHost:
+    """A downloader that returns the next bytes, or raises the next exception; the last one repeats."""
 
     outcomes: deque[bytes | Exception] = field(default_factory=lambda: deque([png()]))
     fetched: list[str] = field(default_factory=list)
 
-    def gives(self, *outcomes: bytes | Exception) -> None:
+    def respond_with(self, *outcomes: bytes | Exception) -> None:
         self.outcomes = deque(outcomes)
 
     @contextmanager
@@ -170,36 +172,36 @@ class Files:
         outcome = self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):
             raise outcome
-        yield download(outcome)
+        yield downloaded_image(outcome)
 
 
 @dataclass
-class Post:
-    """A caller's own server behind `post`: what it was told, and how it takes it."""
+class FakeNotificationSender:
+    """A sender that records notifications and raises the next exception; the last outcome repeats."""
 
     outcomes: deque[Exception | None] = field(default_factory=lambda: deque([None]))
-    posted: list[tuple[str, Any, Mapping[str, str]]] = field(default_factory=list)
+    sent: list[tuple[str, Any, Mapping[str, str]]] = field(default_factory=list)
 
-    def gives(self, *outcomes: Exception | None) -> None:
+    def respond_with(self, *outcomes: Exception | None) -> None:
         self.outcomes = deque(outcomes)
 
     def send(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
-        self.posted.append((url, json.loads(body), headers))
+        self.sent.append((url, json.loads(body), headers))
         outcome = self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
         if outcome is not None:
             raise outcome
 
 
-def download(content: bytes) -> DownloadedImage:
-    """`content` as if it had just been fetched."""
+def downloaded_image(content: bytes) -> DownloadedImage:
+    """`content` as the downloader returns it."""
     file = cast(BinaryIO, io.BytesIO(content))
-    picture = identify(file)
+    image = identify(file)
     file.seek(0)
-    return DownloadedImage(file, len(content), hashlib.sha256(content).hexdigest(), picture)
+    return DownloadedImage(file, len(content), hashlib.sha256(content).hexdigest(), image)
 
 
 def task(key: str = "key", **changed: Any) -> Task:
-    """A task as it is right after T0, with `changed` attributes."""
+    """A task as it is right after its creation, with `changed` attributes."""
     task_id = derive_task_id("owner", key)
     values: dict[str, Any] = {
         "task_id": task_id,

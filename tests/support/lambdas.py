@@ -1,4 +1,4 @@
-"""The functions as Lambda runs them: a module loaded afresh, an event in, an answer out."""
+"""Loads and invokes the Lambda handlers as Lambda does: a fresh module, an event, a response."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from imagetasks import telemetry
 from imagetasks.tasks.task import StoredImage, Task
 from tests.support.environment import SERVER_KEY, Cloud, TestEnvironment, aws
 from tests.support.fakes import POYO_ID, PROMPT, task
-from tests.support.scripted_server import Behaviour, Origin, answering, origin
+from tests.support.scripted_server import Behaviour, ScriptedServer, responding, scripted_server
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
 
 class Context:
-    """What Lambda says of an invocation."""
+    """The context object of an invocation."""
 
     function_name = "function"
     memory_limit_in_mb = 256
@@ -44,24 +44,24 @@ class Context:
 
 
 @contextmanager
-def opened(
+def load_handler(
     name: str, cloud: Cloud, *, without: str = "", **environment: str
 ) -> Iterator[ModuleType]:
-    """The door `name`, as after a cold start with the template's variables and these."""
+    """The handler module `name` as after a cold start, with the template's variables and these."""
     with pytest.MonkeyPatch.context() as patch:
         for variable, value in cloud.environment(**environment).items():
             patch.setenv(variable, value)
         if without:
             patch.delenv(without)
-        spec = importlib.util.spec_from_file_location(f"door_{name}", FUNCTIONS / f"{name}.py")
+        spec = importlib.util.spec_from_file_location(f"handler_{name}", FUNCTIONS / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None
-        door = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(door)
-        yield door
+        handler_module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(handler_module)
+        yield handler_module
 
 
-def event(
+def http_event(
     method: str,
     path: str,
     *,
@@ -69,10 +69,10 @@ def event(
     body: str | bytes | None = None,
     in_base64: bool = False,
 ) -> dict[str, Any]:
-    """A request as API Gateway's HTTP API hands it over, payload format 2.0."""
+    """The event of an HTTP API request, payload format 2.0."""
     path, _, query = path.partition("?")
     content = body.encode() if isinstance(body, str) else body
-    whole: dict[str, Any] = {
+    event: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
@@ -99,19 +99,19 @@ def event(
         "isBase64Encoded": in_base64,
     }
     if query:  # decoded, and with a comma between values of one name
-        given: dict[str, str] = {}
+        parameters: dict[str, str] = {}
         for name, value in parse_qsl(query, keep_blank_values=True):
-            given[name] = f"{given[name]},{value}" if name in given else value
-        whole["queryStringParameters"] = given
+            parameters[name] = f"{parameters[name]},{value}" if name in parameters else value
+        event["queryStringParameters"] = parameters
     if content is not None:
-        packed = base64.b64encode(content) if in_base64 else content
-        whole["body"] = packed.decode()
-    return whole
+        encoded = base64.b64encode(content) if in_base64 else content
+        event["body"] = encoded.decode()
+    return event
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What goes back through the gateway; header names are lower-case."""
+class HandlerResponse:
+    """The HTTP response that a handler returns; header names are lower-case."""
 
     status: int
     headers: Mapping[str, str]
@@ -122,36 +122,36 @@ class Answer:
         return json.loads(self.body)
 
 
-def called(door: ModuleType, request: Mapping[str, Any]) -> Answer:
-    """The door's answer to one request."""
-    raw = door.handler(dict(request), Context())
-    json.dumps(raw)
+def invoke(handler_module: ModuleType, event: Mapping[str, Any]) -> HandlerResponse:
+    """The handler's response to one HTTP event."""
+    raw = handler_module.handler(dict(event), Context())
+    json.dumps(raw)  # Lambda serializes what a handler returns
     assert not raw.get("isBase64Encoded")
     headers = {name.lower(): str(value) for name, value in raw.get("headers", {}).items()}
-    return Answer(raw["statusCode"], headers, raw["body"])
+    return HandlerResponse(raw["statusCode"], headers, raw["body"])
 
 
-def bearer(key: str = SERVER_KEY, **further: str) -> dict[str, str]:
-    """Headers of a caller with a server key."""
-    named = {name.replace("_", "-"): value for name, value in further.items()}
-    return {"authorization": f"Bearer {key}", "content-type": "application/json"} | named
+def request_headers(key: str = SERVER_KEY, **further: str) -> dict[str, str]:
+    """Headers of a JSON request with a server key; `_` in a name becomes `-`."""
+    others = {name.replace("_", "-"): value for name, value in further.items()}
+    return {"authorization": f"Bearer {key}", "content-type": "application/json"} | others
 
 
-def calls(*clients: Any) -> list[str]:
-    """Every call that these AWS clients make from now on, as `Service.Operation`."""
-    made: list[str] = []
+def recorded_aws_calls(*clients: Any) -> list[str]:
+    """A list that grows with every call that these AWS clients make from now on: `Service.Operation`."""
+    calls: list[str] = []
     for client in clients:
 
-        def note(model: Any, **_: Any) -> None:
-            made.append(f"{model.service_model.service_id}.{model.name}")
+        def record(model: Any, **_: Any) -> None:
+            calls.append(f"{model.service_model.service_id}.{model.name}")
 
-        client.meta.events.register("before-call.*.*", note)
-    return made
+        client.meta.events.register("before-call.*.*", record)
+    return calls
 
 
 @contextmanager
-def logged() -> Iterator[io.StringIO]:
-    """Everything that our logger writes while the block runs, as CloudWatch would get it."""
+def captured_logs() -> Iterator[io.StringIO]:
+    """Everything that our logger writes while the block runs, in the format CloudWatch receives."""
     written = io.StringIO()
     handler = logging.StreamHandler(written)
     handler.setFormatter(telemetry.log.registered_formatter)
@@ -162,26 +162,25 @@ def logged() -> Iterator[io.StringIO]:
         telemetry.log._logger.removeHandler(handler)
 
 
-# The API's door, and a PoYo that takes every order
+# The API, with a PoYo that accepts every order
 
-
-STRANGER_KEY = "another-server-key"
+OTHER_SERVER_KEY = "another-server-key"
 ORDER: dict[str, Any] = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
 BALANCE = 1234.56
-KEPT = StoredImage(
+STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
 
 @dataclass(frozen=True)
 class Api:
-    """The API's door, the cloud behind it and the PoYo behind that."""
+    """The API's handler module with the AWS and the PoYo that it uses."""
 
-    door: ModuleType
+    handler_module: ModuleType
     cloud: Cloud
-    poyo: Origin
+    poyo: ScriptedServer
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -189,72 +188,77 @@ class Api:
         *,
         key: str | None = SERVER_KEY,
         **headers: str,
-    ) -> Answer:
-        """One request; `body` as it is or as JSON, `headers` with `_` for `-`."""
+    ) -> HandlerResponse:
+        """The response to one request; `body` as it is or as JSON, `headers` with `_` for `-`."""
         content = body if isinstance(body, bytes | str | None) else json.dumps(body)
-        said = bearer(key, **headers) if key is not None else bearer("", **headers)
+        sent = request_headers(key or "", **headers)
         if key is None:
-            del said["authorization"]
-        packed = isinstance(content, bytes)
-        return called(self.door, event(method, path, headers=said, body=content, in_base64=packed))
+            del sent["authorization"]
+        in_base64 = isinstance(content, bytes)
+        event = http_event(method, path, headers=sent, body=content, in_base64=in_base64)
+        return invoke(self.handler_module, event)
 
-    def create(self, body: object = ORDER, *, idempotency_key: str = "key", **said: Any) -> Answer:
-        return self.ask("POST", "/v1/tasks", body, idempotency_key=idempotency_key, **said)
+    def create(
+        self, body: object = ORDER, *, idempotency_key: str = "key", **headers: Any
+    ) -> HandlerResponse:
+        return self.request("POST", "/v1/tasks", body, idempotency_key=idempotency_key, **headers)
 
-    def read(self, path: str, **said: Any) -> Answer:
-        return self.ask("GET", path, **said)
+    def get(self, path: str, **headers: Any) -> HandlerResponse:
+        return self.request("GET", path, **headers)
 
     def put(self, **changed: Any) -> Task:
-        """A task in the table, just so."""
+        """Write a task with these attributes, and return it."""
         return TestEnvironment(self.cloud).put(task(**changed))
 
-    def finished(self, images: int = 1, **changed: Any) -> Task:
-        """A finished task of `owner` with so many images."""
-        files = tuple(replace(KEPT, key=f"images/t/{n}") for n in range(images))
-        settled = {"state": "finished", "poyo_id": POYO_ID, "due_at": None, "due_shard": None}
-        listed = {"owner_status_key": f"finished#{changed.get('owner', 'owner')}"}
-        return self.put(**settled | listed | {"files": files} | changed)
+    def put_finished(self, images: int = 1, **changed: Any) -> Task:
+        """Write a finished task of `owner` with `images` images, and return it."""
+        files = tuple(replace(STORED_IMAGE, key=f"images/t/{n}") for n in range(images))
+        state = {"state": "finished", "poyo_id": POYO_ID, "due_at": None, "due_shard": None}
+        index_key = {"owner_status_key": f"finished#{changed.get('owner', 'owner')}"}
+        return self.put(**state | index_key | {"files": files} | changed)
 
-    def submits(self) -> int:
-        """How many submits PoYo has seen."""
+    def submit_count(self) -> int:
+        """How many submits PoYo received."""
         return sum(each.startswith(b"POST") for each in self.poyo.requests)
 
-    def untouched(self) -> bool:
-        """Whether nothing was written and nothing sent."""
+    def has_no_side_effects(self) -> bool:
+        """Whether no item was written and nothing was sent to PoYo or SQS."""
         return (self.poyo.requests, self.cloud.items(), self.cloud.messages()) == ([], [], [])
 
 
-def taking() -> Behaviour:
-    """A PoYo that takes every order, each under an id of its own, and tells its balance."""
+def accepts_every_order() -> Behaviour:
+    """A PoYo that accepts every order, each with a new id, and returns its balance."""
     numbers = itertools.count()
 
     def behave(connection: socket.socket, request: bytes) -> None:
-        data: dict[str, object] = {"credits_amount": BALANCE, "email": "somebody@example.com"}
+        data: dict[str, object] = {"credits_amount": BALANCE, "email": "account@example.com"}
         if request.startswith(b"POST"):
             data = {"task_id": f"POYO{next(numbers):012}", "status": "not_started"}
-        said = json.dumps({"code": 200, "data": data}).encode()
-        answering("200 OK", said)(connection, request)
+        body = json.dumps({"code": 200, "data": data}).encode()
+        responding("200 OK", body)(connection, request)
 
     return behave
 
 
 @contextmanager
-def opened_api(behaviour: Behaviour | None = None, **environment: str) -> Iterator[Api]:
-    """The API as after a cold start, in an empty cloud, before a PoYo that behaves like that."""
-    with aws() as cloud, origin(behaviour or taking()) as poyo:
+def loaded_api(behaviour: Behaviour | None = None, **environment: str) -> Iterator[Api]:
+    """The API as after a cold start, with an empty AWS and a PoYo with this behaviour."""
+    with aws() as cloud, scripted_server(behaviour or accepts_every_order()) as poyo:
         further = {"POYO_BASE_URL": poyo.url} | environment
-        with opened("api", cloud, **further) as door:
-            yield Api(door, cloud, poyo)
+        with load_handler("api", cloud, **further) as handler_module:
+            yield Api(handler_module, cloud, poyo)
 
 
-def problem(answer: Answer, status: int, code: str, *, charged: bool | None = False) -> Any:
-    """The answer's body, once it is certain to be a problem as RFC 9457 has them."""
-    kind = answer.headers["content-type"]
-    assert (answer.status, kind) == (status, "application/problem+json"), answer.body
-    said = answer.json
-    assert (said["status"], said["code"], said["charged"]) == (status, code, charged)
-    assert said["title"]
-    assert said["detail"]
-    assert isinstance(said["retryable"], bool)
-    assert ("retry-after" in answer.headers) is said["retryable"]
-    return said
+def assert_problem(
+    response: HandlerResponse, status: int, code: str, *, charged: bool | None = False
+) -> Any:
+    """Check that the response is a complete problem (RFC 9457) with these values; return its body."""
+    content_type = response.headers["content-type"]
+    assert (response.status, content_type) == (status, "application/problem+json"), response.body
+    body = response.json
+    assert (body["status"], body["code"], body["charged"]) == (status, code, charged)
+    assert body["title"]
+    assert body["detail"]
+    assert isinstance(body["retryable"], bool)
+    assert ("retry-after" in response.headers) is body["retryable"]
+    return body

@@ -1,4 +1,4 @@
-"""A caller's own receiver of callbacks on this machine: it remembers, and refuses where it is told to."""
+"""A caller's server on this machine that receives notifications, keeps them and can refuse the first."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from dataclasses import dataclass
 
 from local.poyo_simulator.listener import Listener, ReceivedCallback
 
-BUSY = "/busy/"  # whoever calls a path below it is refused the first time
+BUSY_PATH = "/busy/"  # the first notification to a path below it gets 503
 
 
 @dataclass(frozen=True)
-class Call:
-    """One callback, and when it came by the monotonic clock."""
+class ReceivedNotification:
+    """One notification, and the reading of the monotonic clock when it came."""
 
     at: float
-    rung: ReceivedCallback
+    request: ReceivedCallback
 
 
-class Receiver(Listener):
-    """Keeps the calls of each path."""
+class NotificationReceiver(Listener):
+    """Keeps the notifications of each path."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: defaultdict[str, list[Call]] = defaultdict(list)
+        self.notifications: defaultdict[str, list[ReceivedNotification]] = defaultdict(list)
         self._counting = threading.Lock()
 
-    def receive(self, rung: ReceivedCallback) -> int:
+    def receive(self, callback: ReceivedCallback) -> int:
         with self._counting:
-            calls = self.calls[rung.path]
-            calls.append(Call(time.monotonic(), rung))
-            return 503 if rung.path.startswith(BUSY) and len(calls) == 1 else 200
+            received = self.notifications[callback.path]
+            received.append(ReceivedNotification(time.monotonic(), callback))
+            return 503 if callback.path.startswith(BUSY_PATH) and len(received) == 1 else 200
 
 
 @contextmanager
-def receiving() -> Iterator[Receiver]:
+def notification_receiver() -> Iterator[NotificationReceiver]:
     """A receiver that listens while the block runs."""
-    with Receiver() as receiver:
+    with NotificationReceiver() as receiver:
         threading.Thread(target=receiver.serve_forever, daemon=True).start()
         try:
             yield receiver

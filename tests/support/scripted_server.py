@@ -1,4 +1,4 @@
-"""A server on this machine that behaves as badly as it is told to, and counts who comes."""
+"""A server on this machine that follows a script of responses, broken ones too, and records requests."""
 
 from __future__ import annotations
 
@@ -11,25 +11,28 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 Behaviour = Callable[[socket.socket, bytes], None]
-Reading = Callable[[socket.socket], bytes]
+RequestReader = Callable[[socket.socket], bytes]
 
 
-class Origin:
-    """One listening socket of 127.0.0.1: each connection is answered by the next behaviour.
+class ScriptedServer:
+    """A listening socket of 127.0.0.1. The next behaviour responds to each connection.
 
-    The last behaviour stays. `requests` holds every request's bytes as they came in, as far as
-    `read` reads them.
+    The last behaviour is repeated. `requests` holds the bytes of every request, as far as `read`
+    reads them.
     """
 
     def __init__(
-        self, *behaviours: Behaviour, tls: ssl.SSLContext | None = None, read: Reading | None = None
+        self,
+        *behaviours: Behaviour,
+        tls: ssl.SSLContext | None = None,
+        read: RequestReader | None = None,
     ) -> None:
         self.behaviours = list(behaviours)
         self.requests: list[bytes] = []
         self.connections = 0
         self.closing = threading.Event()
         self._tls = tls
-        self._read = read or whole
+        self._read = read or read_request
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(0.01)
@@ -63,24 +66,24 @@ class Origin:
         connection.settimeout(10)
         with contextlib.suppress(OSError), connection:
             if not self._tls:
-                return self._answer(connection, behaviour)
-            with self._tls.wrap_socket(connection, server_side=True) as wrapped:
-                return self._answer(wrapped, behaviour)
+                return self._respond(connection, behaviour)
+            with self._tls.wrap_socket(connection, server_side=True) as encrypted:
+                return self._respond(encrypted, behaviour)
 
-    def _answer(self, connection: socket.socket, behaviour: Behaviour) -> None:
+    def _respond(self, connection: socket.socket, behaviour: Behaviour) -> None:
         request = self._read(connection)
         if not request:
-            return  # gone without having asked
+            return  # the client closed the connection without a request
         self.requests.append(request)
         behaviour(connection, request)
 
 
 @contextmanager
-def origin(
-    *behaviours: Behaviour, tls: ssl.SSLContext | None = None, read: Reading | None = None
-) -> Iterator[Origin]:
+def scripted_server(
+    *behaviours: Behaviour, tls: ssl.SSLContext | None = None, read: RequestReader | None = None
+) -> Iterator[ScriptedServer]:
     """A server that runs as long as the block."""
-    server = Origin(*behaviours, tls=tls, read=read)
+    server = ScriptedServer(*behaviours, tls=tls, read=read)
     server.start()
     try:
         yield server
@@ -89,13 +92,13 @@ def origin(
 
 
 def closed_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 that no server listens on."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
-def whole(connection: socket.socket) -> bytes:
-    """A whole request, its body as long as announced, or the hello of a TLS client."""
+def read_request(connection: socket.socket) -> bytes:
+    """A complete request with its announced body, or the first byte of a TLS handshake."""
     request = connection.recv(1)
     if request == b"\x16":
         return request
@@ -113,22 +116,22 @@ def whole(connection: socket.socket) -> bytes:
     return head + b"\r\n\r\n" + body
 
 
-def sips(connection: socket.socket) -> bytes:
-    """A little of the request now and then, and of a long one never the end."""
+def read_slowly(connection: socket.socket) -> bytes:
+    """A part of the request every 5 ms. The end of a long request is never read."""
     request, pause = b"", threading.Event()
     for _ in range(400):
         request += connection.recv(65536)
-        pause.wait(0.005)  # no single write of the sender's has to wait for long
+        pause.wait(0.005)  # no single write of the sender has to wait for long
     return request
 
 
 # Behaviours
 
 
-def answering(
+def responding(
     status: str, body: bytes = b"", *, announced: int | None = None, **headers: str
 ) -> Behaviour:
-    """A plain answer; `announced` is another length than the body's, -1 for none at all."""
+    """A complete response; `announced` is a Content-Length that differs from the body's, -1 for none."""
 
     def behave(connection: socket.socket, request: bytes) -> None:
         length = len(body) if announced is None else announced
@@ -140,8 +143,8 @@ def answering(
     return behave
 
 
-def raw(content: bytes) -> Behaviour:
-    """These bytes and the end."""
+def sending_raw(content: bytes) -> Behaviour:
+    """Send these bytes and close the connection."""
 
     def behave(connection: socket.socket, request: bytes) -> None:
         connection.sendall(content)
@@ -150,7 +153,7 @@ def raw(content: bytes) -> Behaviour:
 
 
 def resetting(content: bytes = b"") -> Behaviour:
-    """These bytes, then a reset."""
+    """Send these bytes and reset the connection."""
 
     def behave(connection: socket.socket, request: bytes) -> None:
         connection.sendall(content)
@@ -160,7 +163,7 @@ def resetting(content: bytes = b"") -> Behaviour:
 
 
 def silent(seconds: float) -> Behaviour:
-    """Nothing at all for a while."""
+    """Send nothing for `seconds`, then close the connection."""
 
     def behave(connection: socket.socket, request: bytes) -> None:
         threading.Event().wait(seconds)
@@ -168,14 +171,14 @@ def silent(seconds: float) -> Behaviour:
     return behave
 
 
-def dribbling(head: bytes, piece: bytes, every_s: float, most_s: float) -> Behaviour:
-    """`head` at once, then `piece` again and again, with pauses that no read timeout notices."""
+def trickling(head: bytes, piece: bytes, every_s: float, max_s: float) -> Behaviour:
+    """Send `head` at once, then `piece` repeatedly, with pauses too short for a read timeout."""
 
     def behave(connection: socket.socket, request: bytes) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.sendall(head)
         pause = threading.Event()
-        for _ in range(round(most_s / every_s)):
+        for _ in range(round(max_s / every_s)):
             pause.wait(every_s)
             connection.sendall(piece)
 
@@ -183,7 +186,7 @@ def dribbling(head: bytes, piece: bytes, every_s: float, most_s: float) -> Behav
 
 
 def endless(head: bytes, piece: bytes) -> Behaviour:
-    """`head`, then `piece` as fast and as long as somebody reads."""
+    """Send `head`, then `piece` as fast and as long as the client reads."""
 
     def behave(connection: socket.socket, request: bytes) -> None:
         connection.sendall(head)

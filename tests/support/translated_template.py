@@ -1,4 +1,4 @@
-"""The template as CloudFormation receives it: translated by SAM, once for each variant of its inputs."""
+"""The template as CloudFormation receives it: translated by SAM, once for each variant of code and parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from local.cfn_intrinsics import Template, resolve
 from local.processes import ROOT
 
-Table = dict[str, Any]
+JsonObject = dict[str, Any]
 
 PYTHON = ROOT / ".local" / "envs" / "cloud" / "bin" / "python"
 FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
@@ -43,7 +43,7 @@ print(json.dumps({name: one(*variant) for name, variant in json.load(sys.stdin).
 
 
 @cache
-def translated() -> dict[str, Table]:
+def translated_templates() -> dict[str, JsonObject]:
     """The CloudFormation template of each variant, by its name."""
     done = subprocess.run(
         [PYTHON, "-c", TRANSLATE],
@@ -53,41 +53,41 @@ def translated() -> dict[str, Table]:
         capture_output=True,
         text=True,
     )
-    made: dict[str, Table] = json.loads(done.stdout)
-    return made
+    templates: dict[str, JsonObject] = json.loads(done.stdout)
+    return templates
 
 
-def resources(kind: str = "", variant: str = "plain") -> dict[str, Table]:
+def resources(kind: str = "", variant: str = "plain") -> dict[str, JsonObject]:
     """Resources of type `kind`, or all of them, by logical id."""
-    found = translated()[variant]["Resources"]
+    found = translated_templates()[variant]["Resources"]
     return {name: each for name, each in found.items() if kind in ("", each["Type"])}
 
 
-def properties(name: str, variant: str = "plain") -> Table:
+def properties(name: str, variant: str = "plain") -> JsonObject:
     """Properties of the resource with this logical id."""
-    found: Table = resources(variant=variant)[name]["Properties"]
+    found: JsonObject = resources(variant=variant)[name]["Properties"]
     return found
 
 
 def resolved(value: Any, **parameters: str) -> Any:
     """`value` with its intrinsic functions evaluated; parameters not given have their defaults."""
-    document = translated()["plain"]
+    document = translated_templates()["plain"]
     defaults = {name: str(each["Default"]) for name, each in document["Parameters"].items()}
     return resolve(Template(document, defaults | parameters), value)
 
 
-def trusted(role: Table) -> list[str]:
+def trusted_services(role: JsonObject) -> list[str]:
     """The services that may assume the role."""
     [statement] = role["AssumeRolePolicyDocument"]["Statement"]
     found: list[str] = statement["Principal"]["Service"]
     return found
 
 
-def managed(role: Table) -> list[str]:
+def managed_policies(role: JsonObject) -> list[str]:
     """Names of the managed policies of the role."""
     return [arn.rpartition("/")[2] for arn in role.get("ManagedPolicyArns", [])]
 
 
-def statements(role: Table) -> list[Table]:
+def statements(role: JsonObject) -> list[JsonObject]:
     """All statements of the role's inline policies."""
     return [each for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"]]

@@ -12,10 +12,10 @@ from botocore.exceptions import ClientError
 
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.tasks.task import StoredImage
-from tests.fixtures.images import GOOD, HEIGHT, WIDTH, jpeg, png
+from tests.fixtures.images import HEIGHT, VALID_IMAGES, WIDTH, jpeg, png
 from tests.support.environment import Cloud, aws
-from tests.support.fakes import download, refusal
-from tests.support.lambdas import calls
+from tests.support.fakes import client_error, downloaded_image
+from tests.support.lambdas import recorded_aws_calls
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def images(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> ImageBucket:
     return ImageBucket.from_env()
 
 
-@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("content_type", "content"), VALID_IMAGES.values(), ids=VALID_IMAGES)
 def test_an_image_is_kept_byte_for_byte_under_its_own_type(
     cloud: Cloud, images: ImageBucket, content_type: str, content: bytes
 ) -> None:
-    kept = images.put("task", 0, download(content))
+    kept = images.put("task", 0, downloaded_image(content))
 
     digest = hashlib.sha256(content).hexdigest()
     assert kept == StoredImage(
@@ -54,9 +54,9 @@ def test_an_image_is_kept_byte_for_byte_under_its_own_type(
 def test_the_first_writer_wins_and_both_learn_what_is_kept(
     cloud: Cloud, images: ImageBucket
 ) -> None:
-    first = images.put("task", 0, download(png()))
+    first = images.put("task", 0, downloaded_image(png()))
 
-    second = images.put("task", 0, download(jpeg()))
+    second = images.put("task", 0, downloaded_image(jpeg()))
 
     assert second == first
     stored = cloud.client("s3").get_object(Bucket=cloud.bucket, Key=first.key)
@@ -64,7 +64,7 @@ def test_the_first_writer_wins_and_both_learn_what_is_kept(
 
 
 def test_what_is_there_is_found_as_it_was_written(images: ImageBucket) -> None:
-    kept = images.put("task", 1, download(png()))
+    kept = images.put("task", 1, downloaded_image(png()))
 
     assert images.find("task", 1) == kept
     assert images.find("task", 0) is None
@@ -76,9 +76,9 @@ def test_a_write_asks_that_nothing_be_there_and_sends_its_checksum(images: Image
     images.client.meta.events.register(
         "provide-client-params.s3.PutObject", lambda params, **_: asked.append(dict(params))
     )
-    made = calls(images.client)
+    made = recorded_aws_calls(images.client)
 
-    images.put("task", 0, download(png()))
+    images.put("task", 0, downloaded_image(png()))
 
     [put] = asked
     assert put["IfNoneMatch"] == "*"
@@ -91,7 +91,7 @@ class Answering:
     """A bucket that answers every call with one refusal."""
 
     def __init__(self, code: str, status: int) -> None:
-        self.error = refusal(code, status)
+        self.error = client_error(code, status)
 
     def head_object(self, **_: Any) -> None:
         raise self.error
@@ -111,17 +111,19 @@ def test_a_bucket_that_is_away_is_left_to_raise(code: str, status: int) -> None:
     with pytest.raises(ClientError):
         away.find("task", 0)
     with pytest.raises(ClientError):
-        away.put("task", 0, download(png()))
+        away.put("task", 0, downloaded_image(png()))
 
 
 @pytest.mark.parametrize("code", ["AccessDenied", "BadDigest", "ConditionalRequestConflict"])
 def test_a_write_that_was_refused_for_another_reason_raises(code: str) -> None:
     with pytest.raises(ClientError, match=code):
-        ImageBucket(cast(Any, Answering(code, 400)), "bucket").put("task", 0, download(png()))
+        ImageBucket(cast(Any, Answering(code, 400)), "bucket").put(
+            "task", 0, downloaded_image(png())
+        )
 
 
 def test_a_link_is_signed_for_one_image_and_minutes(images: ImageBucket) -> None:
-    kept = images.put("task", 0, download(png()))
+    kept = images.put("task", 0, downloaded_image(png()))
 
     link = images.presigned_url(kept)
 
@@ -135,9 +137,9 @@ def test_all_images_of_a_task_are_erased_with_one_request(
     cloud: Cloud, images: ImageBucket
 ) -> None:
     for n in range(16):
-        images.put("task", n, download(png()))
-    others = [images.put(other, 0, download(png())) for other in ("tas", "task2", "task/0")]
-    made = calls(images.client)
+        images.put("task", n, downloaded_image(png()))
+    others = [images.put(other, 0, downloaded_image(png())) for other in ("tas", "task2", "task/0")]
+    made = recorded_aws_calls(images.client)
 
     images.delete_all("task")
 
@@ -147,7 +149,7 @@ def test_all_images_of_a_task_are_erased_with_one_request(
 
 
 def test_erasing_what_is_not_there_is_no_error(images: ImageBucket) -> None:
-    images.put("task", 0, download(png()))
+    images.put("task", 0, downloaded_image(png()))
 
     images.delete_all("task")
     images.delete_all("task")

@@ -31,10 +31,10 @@ from imagetasks.clock import WriteStamp
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import Task, derive_task_id, owner_status_key, shard_of, to_item
-from tests.support.dynamodb_engines import dynamodb_local, table_on
+from tests.support.dynamodb_engines import create_table, dynamodb_local
 from tests.support.environment import table_arguments
 from tests.support.fakes import START, task
-from tests.support.lambdas import Api, event, opened_api
+from tests.support.lambdas import Api, http_event, loaded_api
 
 OWN = 10_000
 OTHERS = int(os.environ.get("LISTING_OTHERS", "1000"))
@@ -52,21 +52,21 @@ def engine() -> Iterator[str]:
 
 @pytest.fixture
 def table(engine: str) -> Table:
-    return table_on(engine)
+    return create_table(engine)
 
 
 @pytest.fixture
 def api(engine: str) -> Iterator[Api]:
     """The API's door, before an empty table on AWS's own engine."""
     name = f"tasks-{uuid.uuid4().hex[:8]}"
-    with opened_api(AWS_ENDPOINT_URL_DYNAMODB=engine, TABLE_NAME=name) as made:
+    with loaded_api(AWS_ENDPOINT_URL_DYNAMODB=engine, TABLE_NAME=name) as made:
         behind(made).client.create_table(TableName=name, **table_arguments())
         yield made
 
 
 def behind(api: Api) -> Table:
     """The table that the door reads."""
-    table: Table = api.door.clients.repository.table
+    table: Table = api.handler_module.clients.repository.table
     return table
 
 
@@ -178,7 +178,7 @@ def metered(table: Table) -> Iterator[Meter]:
 @pytest.fixture(scope="module")
 def crowded(engine: str) -> Table:
     """The tasks of `owner` among those of a hundred others; five of its own in each millisecond."""
-    table = table_on(engine)
+    table = create_table(engine)
     own = [
         one("owner", n, START + n // 5, input={"prompt": BIG if n % BIG_EVERY == 0 else "A boat"})
         for n in range(OWN)
@@ -325,7 +325,7 @@ def test_a_deleted_open_task_comes_back_to_no_list_when_it_ends(table: Table) ->
 
 
 def shown(api: Api, query: str = "") -> tuple[list[str], str | None]:
-    answer = api.read(f"/v1/tasks{query}")
+    answer = api.get(f"/v1/tasks{query}")
     assert answer.status == 200, answer.body
     return [each["task_id"] for each in answer.json["tasks"]], answer.json["next_cursor"]
 
@@ -369,7 +369,7 @@ def test_a_list_of_the_longest_orders_ends_with_the_last_of_them(api: Api) -> No
 
 def test_a_page_that_no_answer_can_carry_is_cut_and_continues_exactly() -> None:
     whole = [one("owner", n, START - n // 3, input=HEAVY) for n in range(100)]
-    request = APIGatewayProxyEventV2(event("GET", "/v1/tasks"))
+    request = APIGatewayProxyEventV2(http_event("GET", "/v1/tasks"))
     left, found, sizes = whole, list[str](), list[int]()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -390,7 +390,7 @@ def test_a_page_that_no_answer_can_carry_is_cut_and_continues_exactly() -> None:
 
 def test_one_task_is_shown_however_long_it_is() -> None:
     longest = one("owner", 1, START, input={"prompt": "x" * (MOST + 1)})
-    request = APIGatewayProxyEventV2(event("GET", "/v1/tasks"))
+    request = APIGatewayProxyEventV2(http_event("GET", "/v1/tasks"))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PUBLIC_URL", "https://img.example")

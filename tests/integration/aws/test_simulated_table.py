@@ -38,7 +38,7 @@ from imagetasks.tasks.task import (
 )
 from imagetasks.tasks.transition_writes import TransitionWrite
 from tests.simulation.table_state import InMemoryTable
-from tests.support.dynamodb_engines import dynamodb_local, table_on
+from tests.support.dynamodb_engines import create_table, dynamodb_local
 from tests.support.environment import aws
 from tests.support.fakes import START, task
 
@@ -103,7 +103,7 @@ def own_engine() -> Iterator[str]:
 
 @pytest.fixture
 def on_own_engine(own_engine: str) -> Table:
-    return table_on(own_engine)
+    return create_table(own_engine)
 
 
 @pytest.fixture

@@ -263,7 +263,7 @@ def check_listed(after: Task) -> None:
 
 def check_to_do(env: TestEnvironment, after: Task) -> None:
     """The index has exactly what has a next look."""
-    assert env.due(after) is (after.due_at is not None)
+    assert env.is_due(after) is (after.due_at is not None)
     assert (after.due_at is None) is (after.due_shard is None)
 
 

@@ -17,18 +17,18 @@ from tests.support.environment import CALLBACK_KEY, SERVER_KEY, Cloud, aws, prop
 from tests.support.fakes import POYO_KEY, PROMPT
 from tests.support.lambdas import (
     ORDER,
-    STRANGER_KEY,
-    Answer,
+    OTHER_SERVER_KEY,
     Api,
     Context,
-    bearer,
-    called,
-    calls,
-    event,
-    logged,
-    opened,
-    opened_api,
-    problem,
+    HandlerResponse,
+    assert_problem,
+    captured_logs,
+    http_event,
+    invoke,
+    load_handler,
+    loaded_api,
+    recorded_aws_calls,
+    request_headers,
 )
 
 PUBLIC = {
@@ -50,13 +50,13 @@ def cloud() -> Iterator[Cloud]:
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with opened_api() as made:
+    with loaded_api() as made:
         yield made
 
 
 def routes() -> list[tuple[str, str]]:
     """Method and rule of every route in the table of contents, read from the door itself."""
-    with aws() as made, opened("api", made) as door:
+    with aws() as made, load_handler("api", made) as door:
         return [(method, rule) for method, rule, _ in door.ROUTES]
 
 
@@ -71,19 +71,19 @@ def address(rule: str, task_id: str = derive_task_id("owner", "key")) -> str:
     return re.sub(r"<(\w+)>", lambda found: {**parts, "model": "gpt-image-2"}[found[1]], rule)
 
 
-def ask(api: Api, method: str, rule: str, **said: Any) -> Answer:
+def ask(api: Api, method: str, rule: str, **said: Any) -> HandlerResponse:
     """A request that this route would answer well."""
     body = BODIES.get(rule, ORDER) if method == "POST" else None
     path = address(rule, said.pop("task_id", derive_task_id("owner", "key")))
-    return api.ask(method, path, body, **{"idempotency_key": "key"} | said)
+    return api.request(method, path, body, **{"idempotency_key": "key"} | said)
 
 
-def code(answer: Answer, path: str) -> str:
+def code(answer: HandlerResponse, path: str) -> str:
     """What kind of refusal this is, in the shape that belongs to the path."""
     if path.startswith(POYOS):
         assert answer.headers["content-type"] == "application/json"
         return str(answer.json["error"]["type"])
-    return str(problem(answer, answer.status, answer.json["code"])["code"])
+    return str(assert_problem(answer, answer.status, answer.json["code"])["code"])
 
 
 def test_the_template_and_the_table_of_contents_name_the_same_routes() -> None:
@@ -97,7 +97,7 @@ def test_the_template_and_the_table_of_contents_name_the_same_routes() -> None:
 
 @pytest.mark.parametrize(("method", "rule"), ROUTES)
 def test_every_route_answers_whom_it_is_for(api: Api, method: str, rule: str) -> None:
-    api.finished()
+    api.put_finished()
 
     answer = ask(api, method, rule, idempotency_key="new")
 
@@ -123,15 +123,17 @@ STRANGERS: list[dict[str, str]] = [
 
 @pytest.mark.parametrize(("method", "rule"), KEYED)
 def test_a_stranger_gets_in_nowhere(api: Api, method: str, rule: str) -> None:
-    api.finished()
-    clients = api.door.clients
-    made = calls(clients.repository.table.client, clients.images.client)
+    api.put_finished()
+    clients = api.handler_module.clients
+    made = recorded_aws_calls(clients.repository.table.client, clients.images.client)
     body = json.dumps(BODIES.get(rule, ORDER)) if method == "POST" else None
     kind = "authentication_error" if rule.startswith(POYOS) else "unauthorized"
 
     for headers in STRANGERS:
         said = {"idempotency-key": "key"} | headers
-        answer = called(api.door, event(method, address(rule), headers=said, body=body))
+        answer = invoke(
+            api.handler_module, http_event(method, address(rule), headers=said, body=body)
+        )
         assert (answer.status, code(answer, rule)) == (401, kind), headers
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -140,7 +142,7 @@ def test_a_stranger_gets_in_nowhere(api: Api, method: str, rule: str) -> None:
 
 @pytest.mark.parametrize(("method", "rule"), sorted(PUBLIC))
 def test_what_is_public_asks_for_no_key(api: Api, method: str, rule: str) -> None:
-    api.finished()
+    api.put_finished()
 
     known, nobody = ask(api, method, rule), ask(api, method, rule, key=None)
 
@@ -150,9 +152,9 @@ def test_what_is_public_asks_for_no_key(api: Api, method: str, rule: str) -> Non
 
 @pytest.mark.parametrize(("method", "rule"), KEYED)
 def test_nobody_acts_for_what_is_no_name(api: Api, method: str, rule: str) -> None:
-    api.finished()
-    clients = api.door.clients
-    made = calls(clients.repository.table.client, clients.images.client)
+    api.put_finished()
+    clients = api.handler_module.clients
+    made = recorded_aws_calls(clients.repository.table.client, clients.images.client)
 
     kind = "validation_error" if rule.startswith(POYOS) else "invalid_owner"
 
@@ -165,11 +167,11 @@ def test_nobody_acts_for_what_is_no_name(api: Api, method: str, rule: str) -> No
 
 @pytest.mark.parametrize(("method", "rule"), [each for each in OF_A_TASK if each in KEYED])
 def test_another_owners_task_is_like_none_at_all(api: Api, method: str, rule: str) -> None:
-    api.finished()
+    api.put_finished()
     theirs = {"owner": "stranger", "key": "theirs", "owner_key": "stranger"}
     api.put(**theirs)
 
-    for said in ({"key": STRANGER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}):
+    for said in ({"key": OTHER_SERVER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}):
         mine = ask(api, method, rule, **said)
         none = ask(api, method, rule, task_id=derive_task_id("nobody", "key"), **said)
         assert mine.status == 404
@@ -179,8 +181,8 @@ def test_another_owners_task_is_like_none_at_all(api: Api, method: str, rule: st
 
 @pytest.mark.parametrize(("method", "rule"), OF_A_TASK)
 def test_a_deleted_task_is_like_none_at_all(api: Api, method: str, rule: str) -> None:
-    made = api.finished()
-    assert api.ask("DELETE", f"/v1/tasks/{made.task_id}").status == 204
+    made = api.put_finished()
+    assert api.request("DELETE", f"/v1/tasks/{made.task_id}").status == 204
 
     gone = ask(api, method, rule)
     none = ask(api, method, rule, task_id=derive_task_id("nobody", "key"))
@@ -196,7 +198,7 @@ def test_a_deleted_task_is_like_none_at_all(api: Api, method: str, rule: str) ->
 def test_the_scheme_may_be_spelt_as_one_likes(api: Api, scheme: str) -> None:
     headers = {"authorization": f"{scheme}  {SERVER_KEY} "}
 
-    answer = called(api.door, event("GET", "/v1/tasks", headers=headers))
+    answer = invoke(api.handler_module, http_event("GET", "/v1/tasks", headers=headers))
 
     assert answer.status == 200
 
@@ -224,9 +226,9 @@ def test_the_scheme_may_be_spelt_as_one_likes(api: Api, scheme: str) -> None:
     ],
 )
 def test_an_unknown_address_gets_our_kind_of_error(api: Api, method: str, path: str) -> None:
-    answer = called(api.door, event(method, path, headers=bearer()))
+    answer = invoke(api.handler_module, http_event(method, path, headers=request_headers()))
 
-    problem(answer, 404, "no_such_route")
+    assert_problem(answer, 404, "no_such_route")
 
 
 @pytest.mark.parametrize("rule", sorted({rule for _, rule in ROUTES}))
@@ -234,21 +236,21 @@ def test_another_method_is_told_which_there_are(api: Api, rule: str) -> None:
     known = {method for method, each in ROUTES if each == rule}
 
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"} - known:
-        answer = api.ask(method, address(rule))
+        answer = api.request(method, address(rule))
         kind = "validation_error" if rule.startswith(POYOS) else "method_not_allowed"
         assert (answer.status, code(answer, rule)) == (405, kind)
         assert set(answer.headers["allow"].split(", ")) == known
 
 
 def test_health_asks_nobody(cloud: Cloud) -> None:
-    with opened("api", cloud, API_SECRET_ARN="none", TABLE_NAME="none") as door:
-        answer = called(door, event("GET", "/health"))
+    with load_handler("api", cloud, API_SECRET_ARN="none", TABLE_NAME="none") as door:
+        answer = invoke(door, http_event("GET", "/health"))
 
     assert (answer.status, answer.json) == (200, {"status": "ok"})
 
 
 def test_the_contract_is_handed_out_and_names_every_route(api: Api) -> None:
-    answer = api.read("/openapi.json", key=None)
+    answer = api.get("/openapi.json", key=None)
 
     named = {
         (method.upper(), path) for path, each in answer.json["paths"].items() for method in each
@@ -264,20 +266,20 @@ def test_the_contract_is_handed_out_and_names_every_route(api: Api) -> None:
 def test_a_table_that_is_away_is_worth_another_try() -> None:
     for method, rule in ROUTES:
         if rule.startswith(("/v1/tasks", "/files")):
-            with opened_api(TABLE_NAME="no-such-table") as api:
+            with loaded_api(TABLE_NAME="no-such-table") as api:
                 answer = ask(api, method, rule)
-            assert problem(answer, 503, "unavailable")["retryable"], rule
+            assert assert_problem(answer, 503, "unavailable")["retryable"], rule
             assert api.poyo.requests == []
 
 
 @pytest.mark.parametrize(("method", "rule"), KEYED)
 def test_a_secret_that_is_away_is_worth_another_try(method: str, rule: str) -> None:
-    with opened_api(API_SECRET_ARN="none") as api:
+    with loaded_api(API_SECRET_ARN="none") as api:
         answer = ask(api, method, rule)
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "5")
     if not rule.startswith(POYOS):
-        problem(answer, 503, "unavailable")
+        assert_problem(answer, 503, "unavailable")
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])
@@ -291,12 +293,12 @@ def test_keys_that_are_missing_are_said_before_anything_is_written(
         kept |= {missing: ""} if missing in kept else {}
         secrets.put_secret_value(SecretId=secret, SecretString=json.dumps(kept))
 
-    answer = api.ask("POST", path, ORDER, idempotency_key="key")
+    answer = api.request("POST", path, ORDER, idempotency_key="key")
 
     assert answer.status == 503
     if path == "/v1/tasks":
-        problem(answer, 503, "not_configured")
-    assert api.untouched()
+        assert_problem(answer, 503, "not_configured")
+    assert api.has_no_side_effects()
 
 
 @pytest.mark.parametrize(
@@ -314,48 +316,50 @@ def test_keys_that_are_missing_are_said_before_anything_is_written(
     ],
 )
 def test_a_missing_variable_is_named_at_once(cloud: Cloud, variable: str) -> None:
-    with pytest.raises(KeyError, match=variable), opened("api", cloud, without=variable):
+    with pytest.raises(KeyError, match=variable), load_handler("api", cloud, without=variable):
         pass
 
 
 def test_a_refusal_keeps_nothing_of_the_request_that_got_it(api: Api) -> None:
     requests = [
-        event("POST", "/v1/tasks", headers=bearer(), body="{}"),
-        event("GET", "/v1/tasks/x", headers=bearer("wrong")),
-        event("GET", f"/v1/tasks/{derive_task_id('nobody', 'key')}", headers=bearer()),
-        event("GET", "/v1/tasks?limit=x", headers=bearer()),
-        event("PUT", "/v1/tasks", headers=bearer()),
-        event("GET", "/nowhere"),
+        http_event("POST", "/v1/tasks", headers=request_headers(), body="{}"),
+        http_event("GET", "/v1/tasks/x", headers=request_headers("wrong")),
+        http_event(
+            "GET", f"/v1/tasks/{derive_task_id('nobody', 'key')}", headers=request_headers()
+        ),
+        http_event("GET", "/v1/tasks?limit=x", headers=request_headers()),
+        http_event("PUT", "/v1/tasks", headers=request_headers()),
+        http_event("GET", "/nowhere"),
     ]
     contexts = [Context() for _ in requests]
     kept = [weakref.ref(context) for context in contexts]
     for request in requests:
-        api.door.handler(request, contexts.pop(0))
-    api.read("/health")
+        api.handler_module.handler(request, contexts.pop(0))
+    api.get("/health")
     gc.collect()
 
     assert [each() for each in kept] == [None] * len(kept)
 
 
 def test_no_log_line_tells_a_secret(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
-    made = api.finished(key="finished")
+    made = api.put_finished(key="finished")
     link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
     callback = {"callback_url": f"https://{PROMPT}.example/", "metadata": {PROMPT: PROMPT}}
-    with logged() as log:
+    with captured_logs() as log:
         api.create(idempotency_key="canary-idempotency")
         api.create(ORDER | callback, idempotency_key="told")
         api.create({"model": PROMPT, "input": {"prompt": PROMPT, PROMPT: PROMPT}})
         api.create(f'{{"prompt": "{PROMPT}"', idempotency_key="third")
-        api.read(f"/v1/tasks/{made.task_id}/files/0")
-        api.read(f"/v1/tasks/{made.task_id}/files/7", key=STRANGER_KEY)
-        api.read(link, key=None)
-        api.read(f"/v1/{PROMPT}")
-        api.read(f"/v1/tasks?{PROMPT}=1")
-        api.ask("POST", "/v1/uploads", {"content_type": "image/png"})
-        api.ask("DELETE", f"/v1/tasks/{made.task_id}")
+        api.get(f"/v1/tasks/{made.task_id}/files/0")
+        api.get(f"/v1/tasks/{made.task_id}/files/7", key=OTHER_SERVER_KEY)
+        api.get(link, key=None)
+        api.get(f"/v1/{PROMPT}")
+        api.get(f"/v1/tasks?{PROMPT}=1")
+        api.request("POST", "/v1/uploads", {"content_type": "image/png"})
+        api.request("DELETE", f"/v1/tasks/{made.task_id}")
 
     said = log.getvalue() + "".join(capsys.readouterr())
-    secret = (POYO_KEY, SERVER_KEY, STRANGER_KEY, CALLBACK_KEY, "https://", "X-Amz", "x-amz")
+    secret = (POYO_KEY, SERVER_KEY, OTHER_SERVER_KEY, CALLBACK_KEY, "https://", "X-Amz", "x-amz")
     for canary in (PROMPT, "canary-idempotency", link.rpartition("/")[2], *secret):
         assert canary not in said
 
@@ -365,11 +369,11 @@ def test_an_error_that_nobody_foresaw_is_a_problem_too(api: Api) -> None:
     spoilt = {"pk": {"S": f"task#{task_id}"}, "state": {"S": "running"}}
     api.cloud.client("dynamodb").put_item(TableName=api.cloud.table_name, Item=spoilt)
 
-    with logged() as log:
-        answer = api.read(f"/v1/tasks/{task_id}")
-        poyos = api.read(f"/api/generate/status/{task_id}")
+    with captured_logs() as log:
+        answer = api.get(f"/v1/tasks/{task_id}")
+        poyos = api.get(f"/api/generate/status/{task_id}")
 
-    said = problem(answer, 500, "internal", charged=None)
+    said = assert_problem(answer, 500, "internal", charged=None)
     assert said["retryable"]
     assert (poyos.status, poyos.json["error"]["type"]) == (500, "server_error")
     assert "spoilt" not in answer.body + poyos.body

@@ -12,15 +12,15 @@ from imagetasks.tasks.task import derive_task_id
 from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT
 from tests.support.lambdas import (
     ORDER,
-    STRANGER_KEY,
+    OTHER_SERVER_KEY,
     Api,
-    bearer,
-    called,
-    event,
-    opened_api,
-    problem,
+    assert_problem,
+    http_event,
+    invoke,
+    loaded_api,
+    request_headers,
 )
-from tests.support.scripted_server import Behaviour, answering, closed_port, raw, resetting
+from tests.support.scripted_server import Behaviour, closed_port, resetting, responding, sending_raw
 
 ACCEPTED = json.dumps({"code": 200, "data": {"task_id": POYO_ID}}).encode()
 IN_4K = {"model": "gpt-image-2", "input": {"prompt": "x", "size": "1:1", "resolution": "4K"}}
@@ -28,7 +28,7 @@ IN_4K = {"model": "gpt-image-2", "input": {"prompt": "x", "size": "1:1", "resolu
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with opened_api() as made:
+    with loaded_api() as made:
         yield made
 
 
@@ -61,12 +61,14 @@ def test_the_same_request_again_is_a_replay_and_no_second_post(api: Api) -> None
     assert (again.status, again.headers["idempotent-replayed"]) == (200, "true")
     assert again.json == first.json
     assert again.headers["location"] == first.headers["location"]
-    assert api.submits() == 1
+    assert api.submit_count() == 1
 
 
 def test_a_replay_of_an_ended_task_asks_nobody_to_come_again(api: Api) -> None:
     task_id = api.create().json["task_id"]
-    api.finished(fingerprint=api.door.dependencies.tasks.get("owner", task_id).fingerprint)
+    api.put_finished(
+        fingerprint=api.handler_module.dependencies.tasks.get("owner", task_id).fingerprint
+    )
 
     again = api.create()
 
@@ -95,23 +97,23 @@ def test_a_replay_may_spell_its_body_differently(api: Api) -> None:
 def test_another_body_under_the_same_key_is_refused(api: Api, changed: dict[str, object]) -> None:
     api.create()
 
-    problem(api.create(ORDER | changed), 422, "idempotency_key_reused")
-    assert api.submits() == 1
+    assert_problem(api.create(ORDER | changed), 422, "idempotency_key_reused")
+    assert api.submit_count() == 1
 
 
 @pytest.mark.parametrize("key", ["", "  "])
 def test_without_an_idempotency_key_nothing_is_ordered(api: Api, key: str) -> None:
-    problem(api.create(idempotency_key=key), 400, "idempotency_key_required")
-    problem(api.ask("POST", "/v1/tasks", ORDER), 400, "idempotency_key_required")
+    assert_problem(api.create(idempotency_key=key), 400, "idempotency_key_required")
+    assert_problem(api.request("POST", "/v1/tasks", ORDER), 400, "idempotency_key_required")
 
-    assert api.untouched()
+    assert api.has_no_side_effects()
 
 
 @pytest.mark.parametrize("key", ["é", "x" * 256, "a\tb", "a\nb", "a\x7f", "\ud83d"])
 def test_an_unusable_idempotency_key_orders_nothing(api: Api, key: str) -> None:
-    problem(api.create(idempotency_key=key), 400, "invalid_idempotency_key")
+    assert_problem(api.create(idempotency_key=key), 400, "invalid_idempotency_key")
 
-    assert api.untouched()
+    assert api.has_no_side_effects()
 
 
 @pytest.mark.parametrize("key", ["x" * 255, "a/b", "..", "{}", "a b", '"quoted"'])
@@ -121,7 +123,7 @@ def test_an_idempotency_key_may_be_long_and_odd(api: Api, key: str) -> None:
 
 
 def test_another_owner_with_the_same_key_gets_a_task_of_its_own(api: Api) -> None:
-    mine, theirs = api.create(), api.create(key=STRANGER_KEY)
+    mine, theirs = api.create(), api.create(key=OTHER_SERVER_KEY)
 
     assert theirs.status == 202
     assert mine.json["task_id"] != theirs.json["task_id"]
@@ -154,20 +156,22 @@ BAD: dict[str, tuple[object, str]] = {
 def test_an_order_that_is_wrong_costs_nothing_and_points_at_why(
     api: Api, path: str, body: object, pointer: str
 ) -> None:
-    said = problem(api.ask("POST", path, body, idempotency_key="key"), 422, "invalid_order")
+    said = assert_problem(
+        api.request("POST", path, body, idempotency_key="key"), 422, "invalid_order"
+    )
 
     assert [each["pointer"] for each in said["errors"]] == [pointer]
     assert all(each["detail"] for each in said["errors"])
-    assert api.untouched()
+    assert api.has_no_side_effects()
 
 
 def test_a_body_that_was_packed_wrongly_is_no_order(api: Api) -> None:
-    headers = bearer(idempotency_key="key")
+    headers = request_headers(idempotency_key="key")
     for body in ("é", "not base64!"):
-        request = event("POST", "/v1/tasks", headers=headers)
+        request = http_event("POST", "/v1/tasks", headers=headers)
         packed = request | {"body": body, "isBase64Encoded": True}
-        problem(called(api.door, packed), 422, "invalid_order")
-    problem(api.create(None), 422, "invalid_order")
+        assert_problem(invoke(api.handler_module, packed), 422, "invalid_order")
+    assert_problem(api.create(None), 422, "invalid_order")
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/v1/quotes", "/v1/uploads"])
@@ -175,22 +179,22 @@ def test_a_body_beyond_256_kib_is_not_even_read(api: Api, path: str) -> None:
     body = json.dumps(ORDER).encode()
     fitting, over = body.ljust(256 * 1024), body.ljust(256 * 1024 + 1)
 
-    said = api.ask("POST", path, over, idempotency_key="key")
+    said = api.request("POST", path, over, idempotency_key="key")
 
-    problem(said, 413, "body_too_large")
-    assert api.untouched()
-    assert api.ask("POST", path, fitting, idempotency_key="key").status != 413
+    assert_problem(said, 413, "body_too_large")
+    assert api.has_no_side_effects()
+    assert api.request("POST", path, fitting, idempotency_key="key").status != 413
 
 
 def _poyo_says(status: str, code: int, message: str = "no", kind: str = "") -> Behaviour:
     body = {"code": code, "error": {"message": message, "type": kind}}
-    return answering(status, json.dumps(body).encode())
+    return responding(status, json.dumps(body).encode())
 
 
 # What PoYo did: its answer, then ours (status, code or shown status), then what a replay gets.
 POST: dict[str, tuple[Behaviour | None, int, str]] = {
-    "accepted": (answering("200 OK", ACCEPTED), 202, "running"),
-    "accepted, unwrapped": (answering("200 OK", b'{"task_id":"ABC"}'), 202, "running"),
+    "accepted": (responding("200 OK", ACCEPTED), 202, "running"),
+    "accepted, unwrapped": (responding("200 OK", b'{"task_id":"ABC"}'), 202, "running"),
     "nobody there": (None, 202, "not_started"),
     "429": (_poyo_says("429 Slow", 429), 202, "not_started"),
     "429 on 200": (_poyo_says("200 OK", 429), 202, "not_started"),
@@ -198,22 +202,22 @@ POST: dict[str, tuple[Behaviour | None, int, str]] = {
     "400 on 200": (_poyo_says("200 OK", 400), 422, "rejected"),
     "404": (_poyo_says("404 No", 404), 422, "rejected"),
     "413": (_poyo_says("413 Large", 413), 422, "rejected"),
-    "422": (answering("422 No", b'{"detail":[]}'), 422, "rejected"),
+    "422": (responding("422 No", b'{"detail":[]}'), 422, "rejected"),
     "moderated": (_poyo_says("400 Bad", 400, kind="content_moderation_error"), 422, "moderated"),
     "401": (_poyo_says("401 No", 401), 503, "unavailable"),
     "403": (_poyo_says("403 No", 403), 503, "unavailable"),
     "402": (_poyo_says("402 Pay", 402), 402, "insufficient_credits"),
-    "408": (answering("408 Late"), 202, "not_started"),
+    "408": (responding("408 Late"), 202, "not_started"),
     "500": (_poyo_says("500 Oh", 500), 202, "not_started"),
-    "502 in html": (answering("502 Bad", b"<html>"), 202, "not_started"),
-    "redirect": (answering("302 Found", Location="/elsewhere"), 202, "not_started"),
+    "502 in html": (responding("502 Bad", b"<html>"), 202, "not_started"),
+    "redirect": (responding("302 Found", Location="/elsewhere"), 202, "not_started"),
     "reset": (resetting(), 202, "not_started"),
-    "closed": (raw(b""), 202, "not_started"),
-    "garbage": (raw(b"\x00\xff\r\n\r\n"), 202, "not_started"),
-    "no id": (answering("200 OK", b'{"code":200,"data":{}}'), 202, "not_started"),
-    "html on 200": (answering("200 OK", b"<html>"), 202, "not_started"),
+    "closed": (sending_raw(b""), 202, "not_started"),
+    "garbage": (sending_raw(b"\x00\xff\r\n\r\n"), 202, "not_started"),
+    "no id": (responding("200 OK", b'{"code":200,"data":{}}'), 202, "not_started"),
+    "html on 200": (responding("200 OK", b"<html>"), 202, "not_started"),
     "an unknown code": (_poyo_says("200 OK", 777), 202, "not_started"),
-    "too long": (answering("200 OK", b" " * 70_000), 202, "not_started"),
+    "too long": (responding("200 OK", b" " * 70_000), 202, "not_started"),
 }
 
 
@@ -222,18 +226,18 @@ def test_each_outcome_of_the_one_post_has_its_answer(
     behaviour: Behaviour | None, status: int, shown: str
 ) -> None:
     elsewhere = {} if behaviour else {"POYO_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
-    with opened_api(behaviour or raw(b""), **elsewhere) as api:
+    with loaded_api(behaviour or sending_raw(b""), **elsewhere) as api:
         first, again = api.create(), api.create()
-        kept = api.read(f"/v1/tasks/{derive_task_id('owner', 'key')}")
+        kept = api.get(f"/v1/tasks/{derive_task_id('owner', 'key')}")
 
-    assert api.submits() == (1 if behaviour else 0)
+    assert api.submit_count() == (1 if behaviour else 0)
     assert kept.status == 200
     if status == 202:
         assert (first.status, first.json["status"]) == (202, shown)
         assert (again.status, again.json["status"]) == (200, shown)
         assert kept.json == first.json
     else:
-        said = problem(first, status, shown)
+        said = assert_problem(first, status, shown)
         assert again.json == first.json
         assert said["task_id"] == kept.json["task_id"]
         assert kept.json["error"]["code"] == shown
@@ -258,16 +262,16 @@ def test_each_outcome_of_the_one_post_has_its_answer(
     ],
 )
 def test_a_callback_that_may_not_be_called_is_refused_with_the_order(api: Api, url: str) -> None:
-    said = problem(api.create({**ORDER, "callback_url": url}), 422, "invalid_order")
+    said = assert_problem(api.create({**ORDER, "callback_url": url}), 422, "invalid_order")
 
     assert [each["pointer"] for each in said["errors"]] == ["/callback_url"]
-    assert api.untouched()
+    assert api.has_no_side_effects()
 
 
 def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
     answer = api.create({**ORDER, "callback_url": "https://shop.example/done?order=7"})
 
-    task = api.door.dependencies.tasks.get("owner", answer.json["task_id"])
+    task = api.handler_module.dependencies.tasks.get("owner", answer.json["task_id"])
     assert answer.status == 202
     assert task.notification_url == "https://shop.example/done?order=7"
     [sent] = api.poyo.requests
@@ -276,10 +280,10 @@ def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
 
 
 def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
-    with opened_api(NOTIFICATION_HOSTS="") as api:
+    with loaded_api(NOTIFICATION_HOSTS="") as api:
         answer = api.create({**ORDER, "callback_url": "https://shop.example/done"})
 
-        problem(answer, 422, "invalid_order")
+        assert_problem(answer, 422, "invalid_order")
 
 
 # Quotes and warnings
@@ -302,30 +306,32 @@ def test_a_quote_says_what_an_order_would_cost_and_sends_nothing(
 ) -> None:
     order = {"model": "gpt-image-2", "input": {"prompt": "x", **wish}}
 
-    answer = api.ask("POST", "/v1/quotes", order)
+    answer = api.request("POST", "/v1/quotes", order)
 
     assert answer.status == 200
     said = answer.json
     assert (said["model"], said["credits"]) == ("gpt-image-2", price)
     assert said["billed_resolution"] == billed
     assert [each["pointer"] for each in said["warnings"]] == ["/input/resolution"] * warned
-    assert api.untouched()
+    assert api.has_no_side_effects()
 
 
 def test_a_quote_and_its_order_say_the_same(api: Api) -> None:
-    quoted, ordered = api.ask("POST", "/v1/quotes", IN_4K).json, api.create(IN_4K).json
+    quoted, ordered = api.request("POST", "/v1/quotes", IN_4K).json, api.create(IN_4K).json
 
     assert ordered["warnings"] == quoted["warnings"]
     assert ordered["credits"]["estimated"] == quoted["credits"]
     assert quoted["warnings"][0]["detail"] == "PoYo makes and bills this size at 2K, not at 4K"
-    assert api.read(f"/v1/tasks/{ordered['task_id']}").json["warnings"] == quoted["warnings"]
+    assert api.get(f"/v1/tasks/{ordered['task_id']}").json["warnings"] == quoted["warnings"]
 
 
 def test_an_order_may_cost_exactly_its_limit(api: Api) -> None:
     dear = {**IN_4K, "max_credits": 3.99}
 
     for path in ("/v1/tasks", "/v1/quotes"):
-        said = problem(api.ask("POST", path, dear, idempotency_key="key"), 422, "invalid_order")
+        said = assert_problem(
+            api.request("POST", path, dear, idempotency_key="key"), 422, "invalid_order"
+        )
         assert [each["pointer"] for each in said["errors"]] == ["/max_credits"]
-    assert api.untouched()
+    assert api.has_no_side_effects()
     assert api.create(dear | {"max_credits": 4}).status == 202

@@ -14,7 +14,14 @@ from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import derive_task_id
 from tests.support.fakes import PROMPT, START
-from tests.support.lambdas import ORDER, STRANGER_KEY, Api, calls, opened_api, problem
+from tests.support.lambdas import (
+    ORDER,
+    OTHER_SERVER_KEY,
+    Api,
+    assert_problem,
+    loaded_api,
+    recorded_aws_calls,
+)
 
 STATES = {
     "submitting": "not_started",
@@ -28,7 +35,7 @@ STATES = {
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with opened_api() as made:
+    with loaded_api() as made:
         yield made
 
 
@@ -36,9 +43,9 @@ def api() -> Iterator[Api]:
 
 
 def test_a_task_is_read_as_it_stands_with_links_that_need_no_key(api: Api) -> None:
-    made = api.finished(2, charged_credits=Decimal("8.48"), finished_at=START)
+    made = api.put_finished(2, charged_credits=Decimal("8.48"), finished_at=START)
 
-    answer = api.read(f"/v1/tasks/{made.task_id}")
+    answer = api.get(f"/v1/tasks/{made.task_id}")
 
     assert answer.status == 200
     assert "retry-after" not in answer.headers
@@ -55,7 +62,7 @@ def test_a_task_is_read_as_it_stands_with_links_that_need_no_key(api: Api) -> No
 def test_only_an_open_task_says_when_to_come_again(api: Api, state: str, status: str) -> None:
     made = api.put(state=state, reason="upstream" if state == "failed" else None)
 
-    answer = api.read(f"/v1/tasks/{made.task_id}")
+    answer = api.get(f"/v1/tasks/{made.task_id}")
 
     assert (answer.status, answer.json["status"]) == (200, status)
     ended = status in ("finished", "failed")
@@ -66,7 +73,7 @@ def test_only_an_open_task_says_when_to_come_again(api: Api, state: str, status:
 def test_a_failed_task_says_why(api: Api, reason: str) -> None:
     made = api.put(state="failed", reason=reason, detail="raw words of PoYo")
 
-    answer = api.read(f"/v1/tasks/{made.task_id}")
+    answer = api.get(f"/v1/tasks/{made.task_id}")
 
     assert answer.json["error"]["code"] == reason
     assert "raw words" not in answer.body
@@ -77,34 +84,34 @@ def test_a_failed_task_says_why(api: Api, reason: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
 def test_what_cannot_be_a_task_is_not_even_looked_for(api: Api, method: str, task_id: str) -> None:
-    made = calls(api.door.clients.repository.table.client)
+    made = recorded_aws_calls(api.handler_module.clients.repository.table.client)
 
-    problem(api.ask(method, f"/v1/tasks/{task_id}"), 404, "no_such_task")
+    assert_problem(api.request(method, f"/v1/tasks/{task_id}"), 404, "no_such_task")
     assert made == []
 
 
 def test_what_is_known_is_not_said_again(api: Api) -> None:
     made = api.put(state="running")
     path = f"/v1/tasks/{made.task_id}"
-    etag = api.read(path).headers["etag"]
+    etag = api.get(path).headers["etag"]
 
     for known in (etag, f"W/{etag}", f'"other", {etag}', "*"):
-        same = api.read(path, if_none_match=known)
+        same = api.get(path, if_none_match=known)
         assert (same.status, same.body) == (304, "")
         assert (same.headers["etag"], same.headers["retry-after"]) == (etag, "5")
     for other in ('"other"', etag.strip('"'), ""):
-        assert api.read(path, if_none_match=other).status == 200
-    api.finished()
-    assert api.read(path, if_none_match=etag).status == 200
+        assert api.get(path, if_none_match=other).status == 200
+    api.put_finished()
+    assert api.get(path, if_none_match=etag).status == 200
 
 
 def test_waiting_ends_when_the_time_is_over(api: Api) -> None:
     made = api.put(state="running")
     path = f"/v1/tasks/{made.task_id}?wait=1"
-    etag = api.read(f"/v1/tasks/{made.task_id}").headers["etag"]
+    etag = api.get(f"/v1/tasks/{made.task_id}").headers["etag"]
 
     began = time.monotonic()
-    answer, same = api.read(path), api.read(path, if_none_match=etag)
+    answer, same = api.get(path), api.get(path, if_none_match=etag)
 
     assert 2 <= time.monotonic() - began < 4
     assert (answer.status, answer.json["status"]) == (200, "running")
@@ -112,16 +119,16 @@ def test_waiting_ends_when_the_time_is_over(api: Api) -> None:
 
 
 def test_nobody_waits_for_a_task_that_has_ended(api: Api) -> None:
-    made = api.finished()
+    made = api.put_finished()
     began = time.monotonic()
 
-    assert api.read(f"/v1/tasks/{made.task_id}?wait=20").status == 200
+    assert api.get(f"/v1/tasks/{made.task_id}?wait=20").status == 200
     assert time.monotonic() - began < 1
 
 
 def wrong(api: Api, path: str, parameter: str) -> str:
     """Why this parameter is refused."""
-    said = problem(api.read(path), 400, "invalid_parameter")
+    said = assert_problem(api.get(path), 400, "invalid_parameter")
     assert [each["parameter"] for each in said["errors"]] == [parameter]
     return str(said["errors"][0]["detail"])
 
@@ -139,17 +146,19 @@ def test_a_wait_that_is_none_is_refused(api: Api, wait: str) -> None:
 def test_an_unknown_parameter_is_refused(api: Api, method: str) -> None:
     made = api.put()
 
-    said = problem(api.ask(method, f"/v1/tasks/{made.task_id}?waits=1"), 400, "invalid_parameter")
+    said = assert_problem(
+        api.request(method, f"/v1/tasks/{made.task_id}?waits=1"), 400, "invalid_parameter"
+    )
 
     assert [each["parameter"] for each in said["errors"]] == ["waits"]
-    assert api.read(f"/v1/tasks/{made.task_id}").status == 200
+    assert api.get(f"/v1/tasks/{made.task_id}").status == 200
 
 
 # Listing; that pages are whole and cheap is shown in test_listing
 
 
 def ids(api: Api, query: str = "", **said: Any) -> list[str]:
-    answer = api.read(f"/v1/tasks{query}", **said)
+    answer = api.get(f"/v1/tasks{query}", **said)
     assert answer.status == 200, answer.body
     return [each["task_id"] for each in answer.json["tasks"]]
 
@@ -166,24 +175,24 @@ def some(api: Api, count: int, **changed: Any) -> list[str]:
 def test_a_list_has_whole_tasks_newest_first(api: Api) -> None:
     made = some(api, 3, state="running")
 
-    answer = api.read("/v1/tasks")
+    answer = api.get("/v1/tasks")
 
     assert answer.json["next_cursor"] is None
     assert [each["task_id"] for each in answer.json["tasks"]] == made
     for shown in answer.json["tasks"]:
-        assert shown == api.read(f"/v1/tasks/{shown['task_id']}").json
+        assert shown == api.get(f"/v1/tasks/{shown['task_id']}").json
 
 
 def test_a_new_owner_has_an_empty_list(api: Api) -> None:
-    assert api.read("/v1/tasks").json == {"tasks": [], "next_cursor": None}
+    assert api.get("/v1/tasks").json == {"tasks": [], "next_cursor": None}
 
 
 def test_a_list_is_read_page_by_page(api: Api) -> None:
     made = some(api, 5)
 
-    first = api.read("/v1/tasks?limit=2").json
-    second = api.read(f"/v1/tasks?limit=2&cursor={first['next_cursor']}").json
-    third = api.read(f"/v1/tasks?limit=2&cursor={second['next_cursor']}").json
+    first = api.get("/v1/tasks?limit=2").json
+    second = api.get(f"/v1/tasks?limit=2&cursor={first['next_cursor']}").json
+    third = api.get(f"/v1/tasks?limit=2&cursor={second['next_cursor']}").json
 
     found = [each["task_id"] for page in (first, second, third) for each in page["tasks"]]
     assert found == made
@@ -235,41 +244,49 @@ def test_a_list_by_status_has_that_one_alone(api: Api) -> None:
 
 
 def delete(api: Api, task_id: str, **said: Any) -> int:
-    answer = api.ask("DELETE", f"/v1/tasks/{task_id}", **said)
+    answer = api.request("DELETE", f"/v1/tasks/{task_id}", **said)
     assert answer.status != 204 or answer.body == ""
     return answer.status
 
 
 def test_a_deleted_task_is_nowhere_any_more(api: Api) -> None:
-    made = api.finished()
+    made = api.put_finished()
     path = f"/v1/tasks/{made.task_id}"
     link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
-    assert api.read(link, key=None).status == 302
+    assert api.get(link, key=None).status == 302
 
     assert delete(api, made.task_id) == 204
 
     for gone in (path, f"{path}?wait=20", f"{path}/files/0", link):
-        problem(api.read(gone), 404, "no_such_task")
-    assert api.read(f"/api/generate/status/{made.task_id}").status == 404
+        assert_problem(api.get(gone), 404, "no_such_task")
+    assert api.get(f"/api/generate/status/{made.task_id}").status == 404
     assert ids(api) == ids(api, "?status=finished") == []
 
 
 def test_deleting_again_is_no_mistake(api: Api) -> None:
-    made = api.finished()
+    made = api.put_finished()
 
     assert [delete(api, made.task_id) for _ in range(3)] == [204, 204, 204]
     assert [ring["source"] for ring in api.cloud.messages()] == ["delete"]
 
 
 def test_nobody_deletes_what_is_not_theirs(api: Api) -> None:
-    made = api.finished()
+    made = api.put_finished()
 
-    for said in ({"key": STRANGER_KEY}, {"x_owner": "user"}):
-        problem(api.ask("DELETE", f"/v1/tasks/{made.task_id}", **said), 404, "no_such_task")
-    problem(api.ask("DELETE", f"/v1/tasks/{derive_task_id('owner', 'none')}"), 404, "no_such_task")
-    assert api.read(f"/v1/tasks/{made.task_id}").status == 200
+    for said in ({"key": OTHER_SERVER_KEY}, {"x_owner": "user"}):
+        assert_problem(
+            api.request("DELETE", f"/v1/tasks/{made.task_id}", **said), 404, "no_such_task"
+        )
+    assert_problem(
+        api.request("DELETE", f"/v1/tasks/{derive_task_id('owner', 'none')}"), 404, "no_such_task"
+    )
+    assert api.get(f"/v1/tasks/{made.task_id}").status == 200
     delete(api, made.task_id)
-    problem(api.ask("DELETE", f"/v1/tasks/{made.task_id}", key=STRANGER_KEY), 404, "no_such_task")
+    assert_problem(
+        api.request("DELETE", f"/v1/tasks/{made.task_id}", key=OTHER_SERVER_KEY),
+        404,
+        "no_such_task",
+    )
 
 
 def test_what_a_tombstone_keeps_is_money_and_the_key(api: Api) -> None:
@@ -288,14 +305,14 @@ def test_what_a_tombstone_keeps_is_money_and_the_key(api: Api) -> None:
 def test_the_key_of_a_deleted_task_orders_nothing_any_more(api: Api, path: str) -> None:
     delete(api, api.create().json["task_id"])
 
-    answer = api.ask("POST", path, ORDER, idempotency_key="key")
+    answer = api.request("POST", path, ORDER, idempotency_key="key")
 
     if path == "/v1/tasks":
-        problem(answer, 410, "task_deleted")
+        assert_problem(answer, 410, "task_deleted")
     else:
         assert (answer.status, answer.json["code"]) == (404, 404)
-    problem(api.create({"model": "gpt-image-2", "input": {"prompt": "other"}}), *REUSED)
-    assert api.submits() == 1
+    assert_problem(api.create({"model": "gpt-image-2", "input": {"prompt": "other"}}), *REUSED)
+    assert api.submit_count() == 1
 
 
 REUSED = (422, "idempotency_key_reused")
@@ -306,4 +323,4 @@ def test_a_task_can_be_deleted_in_any_state(api: Api, state: str) -> None:
     made = api.put(state=state, reason="upstream" if state == "failed" else None)
 
     assert delete(api, made.task_id) == 204
-    problem(api.read(f"/v1/tasks/{made.task_id}"), 404, "no_such_task")
+    assert_problem(api.get(f"/v1/tasks/{made.task_id}"), 404, "no_such_task")

@@ -13,19 +13,19 @@ import requests
 
 from imagetasks.aws.upload_bucket import MAX_BYTES
 from tests.fixtures.images import HTML, png
-from tests.support.lambdas import STRANGER_KEY, Api, opened_api, problem
+from tests.support.lambdas import OTHER_SERVER_KEY, Api, assert_problem, loaded_api
 
 PNG = png()
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with opened_api() as made:
+    with loaded_api() as made:
         yield made
 
 
 def offered(api: Api, content_type: str = "image/png", **said: Any) -> Any:
-    answer = api.ask("POST", "/v1/uploads", {"content_type": content_type}, **said)
+    answer = api.request("POST", "/v1/uploads", {"content_type": content_type}, **said)
     assert answer.status == 201, answer.body
     return answer.json
 
@@ -81,7 +81,7 @@ def test_no_two_offers_are_the_same(api: Api) -> None:
     ],
 )
 def test_what_is_no_announcement_is_refused(api: Api, body: object, pointer: str) -> None:
-    said = problem(api.ask("POST", "/v1/uploads", body), 422, "invalid_order")
+    said = assert_problem(api.request("POST", "/v1/uploads", body), 422, "invalid_order")
 
     assert [each["pointer"] for each in said["errors"]] == [pointer]
 
@@ -111,7 +111,7 @@ def test_an_upload_that_is_no_picture_is_refused_before_anything_is_paid(
 ) -> None:
     url = uploaded(api, content)
 
-    answer = api.ask("POST", path, order(url), idempotency_key="key")
+    answer = api.request("POST", path, order(url), idempotency_key="key")
 
     assert answer.status == (422 if path == "/v1/tasks" else 400)
     assert about in answer.body
@@ -119,7 +119,7 @@ def test_an_upload_that_is_no_picture_is_refused_before_anything_is_paid(
 
 
 def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
-    said = problem(api.create(order(offered(api)["file_url"])), 422, "invalid_order")
+    said = assert_problem(api.create(order(offered(api)["file_url"])), 422, "invalid_order")
 
     [wrong] = said["errors"]
     assert wrong["pointer"] == "/input/image_urls"
@@ -128,13 +128,13 @@ def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "theirs", [{"key": STRANGER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}], ids=str
+    "theirs", [{"key": OTHER_SERVER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}], ids=str
 )
 def test_an_upload_is_its_owners_alone(api: Api, theirs: dict[str, Any]) -> None:
     mine, others = uploaded(api), uploaded(api, **theirs)
 
-    refused = problem(api.create(order(mine), **theirs), 422, "invalid_order")
-    problem(api.create(order(others)), 422, "invalid_order")
+    refused = assert_problem(api.create(order(mine), **theirs), 422, "invalid_order")
+    assert_problem(api.create(order(others)), 422, "invalid_order")
 
     assert refused["errors"][0]["detail"].startswith("upload not found")
     assert api.create(order(others), **theirs).status == 202
@@ -151,10 +151,10 @@ def test_a_replay_needs_no_upload_any_more(api: Api) -> None:
     again = api.create(order(url))
 
     assert (again.status, again.json["task_id"]) == (200, first.json["task_id"])
-    problem(api.create(order(url), idempotency_key="other"), 422, "invalid_order")
+    assert_problem(api.create(order(url), idempotency_key="other"), 422, "invalid_order")
 
 
 def test_a_quote_asks_no_bucket(api: Api) -> None:
-    answer = api.ask("POST", "/v1/quotes", order(f"upload://{'a' * 26}"))
+    answer = api.request("POST", "/v1/quotes", order(f"upload://{'a' * 26}"))
 
     assert (answer.status, answer.json["credits"]) == (200, 2)

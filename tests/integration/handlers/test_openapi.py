@@ -32,8 +32,8 @@ from openapi import document, schemas
 from openapi.operations import OPERATIONS, Operation
 from tests.support.environment import Cloud, TestEnvironment, aws, properties
 from tests.support.fakes import PROMPT, task
-from tests.support.lambdas import Answer, bearer, called, event, opened
-from tests.support.scripted_server import answering, origin
+from tests.support.lambdas import HandlerResponse, http_event, invoke, load_handler, request_headers
+from tests.support.scripted_server import responding, scripted_server
 
 DOCUMENT: dict[str, Any] = json.loads(document.FILE.read_text())
 IDS = [operation.id for operation in OPERATIONS]
@@ -111,7 +111,9 @@ def test_it_is_valid_openapi() -> None:
 
 
 def test_every_route_has_its_row_and_every_row_its_route(scene: Scene) -> None:
-    routes = {(m, rule.replace("<", "{").replace(">", "}")) for m, rule, _ in scene.door.ROUTES}
+    routes = {
+        (m, rule.replace("<", "{").replace(">", "}")) for m, rule, _ in scene.handler_module.ROUTES
+    }
 
     assert {(each.method, each.path) for each in OPERATIONS} == routes
 
@@ -266,7 +268,7 @@ class Scene:
     orders: int = 0
 
     @property
-    def door(self) -> ModuleType:
+    def handler_module(self) -> ModuleType:
         return self.doors["usual"]
 
     def fresh_key(self) -> str:
@@ -280,14 +282,14 @@ class Wish:
 
     operation: Operation
     path: str
-    headers: dict[str, str] = field(default_factory=bearer)
+    headers: dict[str, str] = field(default_factory=request_headers)
     body: object = None
 
-    def sent(self, door: ModuleType) -> Answer:
+    def sent(self, door: ModuleType) -> HandlerResponse:
         body = self.body if isinstance(self.body, str | None) else json.dumps(self.body)
-        request = event(self.operation.method, self.path, headers=self.headers, body=body)
+        request = http_event(self.operation.method, self.path, headers=self.headers, body=body)
         request["queryStringParameters"] = dict(parse_qsl(request["rawQueryString"]))
-        return called(door, request)
+        return invoke(door, request)
 
 
 @pytest.fixture(scope="module")
@@ -297,7 +299,9 @@ def scene() -> Iterator[Scene]:
         unkeyed = cloud.client("secretsmanager").create_secret(Name="empty", SecretString="[]")
         poyo = {"usual": ("200 OK", TAKEN), **REFUSALS}
         servers = {
-            name: stack.enter_context(origin(answering(status, json.dumps(said).encode()))).url
+            name: stack.enter_context(
+                scripted_server(responding(status, json.dumps(said).encode()))
+            ).url
             for name, (status, said) in poyo.items()
         }
         changed = {name: {"POYO_BASE_URL": url} for name, url in servers.items()} | {
@@ -307,7 +311,7 @@ def scene() -> Iterator[Scene]:
         }
         doors = {
             name: stack.enter_context(
-                opened("api", cloud, **{"POYO_BASE_URL": servers["usual"], **variables})
+                load_handler("api", cloud, **{"POYO_BASE_URL": servers["usual"], **variables})
             )
             for name, variables in changed.items()
         }
@@ -320,18 +324,18 @@ def usual(scene: Scene, operation: Operation) -> Wish:
     mac = task_body(kept, public_base_url="")["files"][0]["file_url"].rpartition("/")[2]
     parts = {"task_id": kept.task_id, "n": "0", "mac": mac, "model": "gpt-image-2"}
     body: object = {"content_type": "image/png"} if operation.id == "createUpload" else ORDER
-    headers = {} if operation.public else bearer()
+    headers = {} if operation.public else request_headers()
     if {"key", "optional_key"} & set(operation.parameters):
         headers["idempotency-key"] = scene.fresh_key()
     path = operation.path.format(**parts)
     return Wish(operation, path, headers, body if operation.request_model else None)
 
 
-def spoilt(**changes: Any) -> Callable[[Scene, Wish], list[Answer]]:
+def spoilt(**changes: Any) -> Callable[[Scene, Wish], list[HandlerResponse]]:
     """The request with something changed, sent to the usual door or another one."""
     name = changes.pop("door", "usual")
 
-    def send(scene: Scene, wish: Wish) -> list[Answer]:
+    def send(scene: Scene, wish: Wish) -> list[HandlerResponse]:
         made = {key: each(wish) for key, each in changes.items()}
         scene.cloud.client("dynamodb").delete_item(  # no breaker: each refusal is the first one
             TableName=scene.cloud.table_name, Key={"pk": {"S": WINDOW_PK}}
@@ -351,36 +355,45 @@ def having(**headers: str) -> Callable[[Wish], dict[str, str]]:
 
 
 def ordered_before(
-    scene: Scene, wish: Wish, then: Callable[[Wish, str], list[Answer]]
-) -> list[Answer]:
+    scene: Scene, wish: Wish, then: Callable[[Wish, str], list[HandlerResponse]]
+) -> list[HandlerResponse]:
     """`then` with a key under which something was ordered; nothing where nothing is ordered."""
     if "idempotency-key" not in wish.headers:
         return []
-    assert wish.sent(scene.door).status in (200, 202)
+    assert wish.sent(scene.handler_module).status in (200, 202)
     return then(wish, derive_task_id("owner", wish.headers["idempotency-key"]))
 
 
-def reused(scene: Scene, wish: Wish) -> list[Answer]:
+def reused(scene: Scene, wish: Wish) -> list[HandlerResponse]:
     other = {**ORDER, "input": {"prompt": "another"}}
-    return ordered_before(scene, wish, lambda w, _: [replace(w, body=other).sent(scene.door)])
+    return ordered_before(
+        scene, wish, lambda w, _: [replace(w, body=other).sent(scene.handler_module)]
+    )
 
 
-def deleted(scene: Scene, wish: Wish) -> list[Answer]:
-    def again(wish: Wish, task_id: str) -> list[Answer]:
+def deleted(scene: Scene, wish: Wish) -> list[HandlerResponse]:
+    def again(wish: Wish, task_id: str) -> list[HandlerResponse]:
         path = f"/v1/tasks/{task_id}"
-        assert called(scene.door, event("DELETE", path, headers=bearer())).status == 204
-        return [wish.sent(scene.door)]
+        assert (
+            invoke(
+                scene.handler_module, http_event("DELETE", path, headers=request_headers())
+            ).status
+            == 204
+        )
+        return [wish.sent(scene.handler_module)]
 
     return ordered_before(scene, wish, again)
 
 
-def replayed(scene: Scene, wish: Wish) -> list[Answer]:
-    return ordered_before(scene, wish, lambda w, _: [w.sent(scene.door)])
+def replayed(scene: Scene, wish: Wish) -> list[HandlerResponse]:
+    return ordered_before(scene, wish, lambda w, _: [w.sent(scene.handler_module)])
 
 
-def known(scene: Scene, wish: Wish) -> list[Answer]:
-    etag = wish.sent(scene.door).headers.get("etag", '"none"')
-    return [replace(wish, headers=wish.headers | {"if-none-match": etag}).sent(scene.door)]
+def known(scene: Scene, wish: Wish) -> list[HandlerResponse]:
+    etag = wish.sent(scene.handler_module).headers.get("etag", '"none"')
+    return [
+        replace(wish, headers=wish.headers | {"if-none-match": etag}).sent(scene.handler_module)
+    ]
 
 
 def named(part: str, value: str) -> Callable[[Wish], str]:
@@ -402,7 +415,7 @@ def odd(wish: Wish) -> str:
 
 
 # Everything that can happen to a request, by the word for it.
-HAPPENINGS: Mapping[str, Callable[[Scene, Wish], list[Answer]]] = {
+HAPPENINGS: Mapping[str, Callable[[Scene, Wish], list[HandlerResponse]]] = {
     "as it should be": spoilt(),
     "the same again": replayed,
     "known already": known,
@@ -456,7 +469,7 @@ def test_a_quote_is_refused_the_callback_that_an_order_is_refused(scene: Scene) 
     nowhere = {**ORDER, "callback_url": "http://10.0.0.1/"}
     for operation in OPERATIONS:
         if operation.request_model is order_request.CreateTaskRequest:
-            answer = replace(usual(scene, operation), body=nowhere).sent(scene.door)
+            answer = replace(usual(scene, operation), body=nowhere).sent(scene.handler_module)
             assert answer.status in (400, 422), operation.id
 
 
@@ -465,10 +478,12 @@ def test_a_key_of_a_foreign_blank_is_a_wrong_one_and_not_none(scene: Scene) -> N
         if {"key", "optional_key"} & set(operation.parameters):
             wish = usual(scene, operation)
             foreign = replace(wish, headers=wish.headers | {"idempotency-key": "\x85"})
-            assert "has 1 to 255 printable ASCII" in foreign.sent(scene.door).body, operation.id
+            assert "has 1 to 255 printable ASCII" in foreign.sent(scene.handler_module).body, (
+                operation.id
+            )
 
 
-def as_promised(operation: Operation, answer: Answer, about: str) -> set[str]:
+def as_promised(operation: Operation, answer: HandlerResponse, about: str) -> set[str]:
     """The codes that an answer shows, once all of it is as declared."""
     responses = declared(operation)["responses"]
     assert str(answer.status) in responses, (about, answer)

@@ -16,15 +16,16 @@ from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from imagetasks.workflows.task_updater import log_transition
 from tests.support.environment import CALLBACK_KEY, aws, template
 from tests.support.fakes import PROMPT, task
-from tests.support.lambdas import called, event, logged, opened
+from tests.support.lambdas import captured_logs, http_event, invoke, load_handler
 
 ROOT = Path(__file__).parents[3]
 ALWAYS = {"level", "location", "message", "timestamp", "service"}
 MOVED = {"task_id", "transition", "applied", "state", "reason", "attempt", "poyo_id", "age_ms"}
 CODE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
-PAGES = sorted(set(re.findall(r'telemetry\.page\(\s*"(\w+)"', CODE)))
-# Loud in the log, which then holds the only record of an id; it heals, or ends as UnconfirmedAlarm.
-HEALS = {"enqueue_failed"}
+# TaskUpdater.enqueue chooses between a warning and an alarm, so its message is not in a plain call.
+ALARMS = sorted({"enqueue_failed", *re.findall(r'telemetry\.alarm\(\s*"(\w+)"', CODE)})
+# An error in the log, which then holds the only record of an id. It recovers, or UnconfirmedAlarm fires.
+WITHOUT_ALARM = {"enqueue_failed"}
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,7 @@ def ended(**changed: Any) -> Task:
 
 
 def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
-    with logged() as log:
+    with captured_logs() as log:
         log_transition("finish", WriteResult(True, ended()))
 
     [line] = lines(log.getvalue())
@@ -71,7 +72,7 @@ def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
 
 
 def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
-    with logged() as log:
+    with captured_logs() as log:
         for transition in (
             "submit",
             "confirm_submission",
@@ -119,7 +120,7 @@ def test_who_ends_a_task_counts_it_once(
 
 
 def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> None:
-    with logged() as log:
+    with captured_logs() as log:
         try:
             signed_urls.callback_path("k1", "key", 7)  # type: ignore[arg-type]  # a defect
         except AttributeError as error:
@@ -138,7 +139,7 @@ def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> No
 
 
 def test_the_request_is_named_as_in_the_access_log_until_the_next_one() -> None:
-    with logged() as log:
+    with captured_logs() as log:
         telemetry.bind_request({"requestContext": {"requestId": "first"}})
         telemetry.info("one")
         telemetry.bind_request({"requestContext": {"requestId": "second"}})
@@ -156,9 +157,9 @@ def test_an_error_nobody_foresaw_at_the_callbacks_door_is_ours_to_answer_and_to_
 ) -> None:
     task_id = derive_task_id("owner", "key")
     path = signed_urls.callback_path("k1", CALLBACK_KEY, task_id)
-    unforeseen = event("POST", path) | {"body": 7}  # no gateway sends that
-    with aws() as cloud, opened("webhook", cloud) as door, logged() as log:
-        answer = called(door, unforeseen)
+    unforeseen = http_event("POST", path) | {"body": 7}  # no gateway sends that
+    with aws() as cloud, load_handler("webhook", cloud) as door, captured_logs() as log:
+        answer = invoke(door, unforeseen)
 
     [line] = lines(log.getvalue())
     assert (answer.status, answer.json["code"]) == (500, "internal")
@@ -174,13 +175,13 @@ def test_an_error_nobody_foresaw_at_the_callbacks_door_is_ours_to_answer_and_to_
     assert path.rpartition("/")[2] not in log.getvalue()
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_each_page_rings_an_alarm(page: str) -> None:
-    metric = "".join(word.capitalize() for word in page.split("_"))
+@pytest.mark.parametrize("message", ALARMS)
+def test_each_alarm_message_has_a_cloudwatch_alarm(message: str) -> None:
+    metric = "".join(word.capitalize() for word in message.split("_"))
     listening = [
         name
         for name, each in template()["Resources"].items()
         if each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"]["MetricName"] == metric
     ]
 
-    assert bool(listening) is (page not in HEALS)
+    assert bool(listening) is (message not in WITHOUT_ALARM)

@@ -14,8 +14,8 @@ from imagetasks.tasks.task import Task
 from tests.fixtures.images import png
 from tests.support.environment import Cloud, TestEnvironment, aws
 from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT, task
-from tests.support.lambdas import Context, logged, opened
-from tests.support.scripted_server import Origin, answering, origin
+from tests.support.lambdas import Context, captured_logs, load_handler
+from tests.support.scripted_server import ScriptedServer, responding, scripted_server
 
 PNG = png()
 
@@ -27,13 +27,13 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture
-def files() -> Iterator[Origin]:
-    with origin(answering("200 OK", PNG)) as server:
+def files() -> Iterator[ScriptedServer]:
+    with scripted_server(responding("200 OK", PNG)) as server:
         yield server
 
 
 @pytest.fixture
-def door(cloud: Cloud, files: Origin) -> Iterator[ModuleType]:
+def door(cloud: Cloud, files: ScriptedServer) -> Iterator[ModuleType]:
     body = {
         "task_id": POYO_ID,
         "status": "finished",
@@ -41,8 +41,10 @@ def door(cloud: Cloud, files: Origin) -> Iterator[ModuleType]:
         "credits_amount": 2.0,
     }
     with (
-        origin(answering("200 OK", json.dumps({"code": 200, "data": body}).encode())) as poyo,
-        opened("worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=files.url) as made,
+        scripted_server(
+            responding("200 OK", json.dumps({"code": 200, "data": body}).encode())
+        ) as poyo,
+        load_handler("worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=files.url) as made,
     ):
         yield made
 
@@ -76,7 +78,9 @@ def running(cloud: Cloud, key: str = "key") -> Task:
     return TestEnvironment(cloud).put(task(key, state="running", poyo_id=POYO_ID))
 
 
-def test_a_bell_brings_the_image_home(cloud: Cloud, door: ModuleType, files: Origin) -> None:
+def test_a_bell_brings_the_image_home(
+    cloud: Cloud, door: ModuleType, files: ScriptedServer
+) -> None:
     mine = running(cloud)
 
     assert rung(door, bell(mine)) == []
@@ -111,9 +115,11 @@ def test_a_bell_for_nobody_is_done_with(door: ModuleType) -> None:
     assert rung(door, json.dumps({"task_id": "nobody", "source": "callback", "poyo_id": "X"})) == []
 
 
-def test_our_own_trouble_brings_the_bell_back_and_pages(cloud: Cloud, files: Origin) -> None:
+def test_our_own_trouble_brings_the_bell_back_and_pages(
+    cloud: Cloud, files: ScriptedServer
+) -> None:
     mine = running(cloud)
-    with opened("worker", cloud, TABLE_NAME="no-such-table") as away, logged() as log:
+    with load_handler("worker", cloud, TABLE_NAME="no-such-table") as away, captured_logs() as log:
         assert rung(away, bell(mine), bell(mine)) == ["message-0", "message-1"]
 
     assert "reconcile_failed" in log.getvalue()
@@ -123,8 +129,8 @@ def test_our_own_trouble_brings_the_bell_back_and_pages(cloud: Cloud, files: Ori
 def test_trouble_at_poyo_is_acknowledged(cloud: Cloud) -> None:
     mine = running(cloud)
     with (
-        origin(answering("503 No")) as poyo,
-        opened("worker", cloud, POYO_BASE_URL=poyo.url) as door,
+        scripted_server(responding("503 No")) as poyo,
+        load_handler("worker", cloud, POYO_BASE_URL=poyo.url) as door,
     ):
         assert rung(door, bell(mine)) == []
 
@@ -135,7 +141,7 @@ def test_no_log_line_tells_a_secret(
     cloud: Cloud, door: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = running(cloud)
-    with logged() as log:
+    with captured_logs() as log:
         rung(door, bell(mine), PROMPT, f'{{"{PROMPT}": 1}}')
 
     said = log.getvalue() + "".join(capsys.readouterr())

@@ -14,14 +14,14 @@ from imagetasks.errors import HostUnreachable
 from imagetasks.outbound.connection import RESOLVE_S, host_header, open_connection, resolve
 from imagetasks.outbound.url_policy import Target
 from tests.support.certificates import server_context
-from tests.support.connection_audit import watching
+from tests.support.connection_audit import audited_connections
 from tests.support.scripted_server import (
     Behaviour,
-    answering,
     closed_port,
-    dribbling,
-    origin,
+    responding,
+    scripted_server,
     silent,
+    trickling,
 )
 
 NAME = "cdn.doculator.org"
@@ -96,9 +96,9 @@ def test_tls_wants_the_name_although_the_address_is_connected_to(
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
     asked_for: list[str | None] = []
     context.sni_callback = lambda _, asked, __: asked_for.append(asked)
-    with origin(answering("200 OK"), tls=context) as server:
+    with scripted_server(responding("200 OK"), tls=context) as server:
         target = Target("https", NAME, server.port, "/x.png", ("127.0.0.1",))
-        with watching(("127.0.0.1", server.port)) as seen:
+        with audited_connections(("127.0.0.1", server.port)) as seen:
             if name == NAME:
                 with open_connection(target, connect_s=1.0, left_s=plenty) as standing:
                     standing.request("GET", "/x.png", headers={"Host": host_header(target)})
@@ -116,14 +116,17 @@ def test_tls_wants_the_name_although_the_address_is_connected_to(
 
 def test_a_certificate_that_nobody_vouches_for_is_none(tmp_path: Path) -> None:
     context, _ = server_context(tmp_path, NAME)
-    with origin(answering("200 OK"), tls=context) as server, pytest.raises(HostUnreachable):
+    with (
+        scripted_server(responding("200 OK"), tls=context) as server,
+        pytest.raises(HostUnreachable),
+    ):
         connected(Target("https", NAME, server.port, "/", ("127.0.0.1",)), 1.0)
 
     assert server.requests == []
 
 
 def test_a_connection_ends_with_its_block_whatever_happens_there() -> None:
-    with origin(answering("200 OK")) as server:
+    with scripted_server(responding("200 OK")) as server:
         target = Target("http", "files.example", server.port, "/", ("127.0.0.1",))
         block = open_connection(target, connect_s=1.0, left_s=plenty)
         standing = block.__enter__()
@@ -135,7 +138,7 @@ def test_a_connection_ends_with_its_block_whatever_happens_there() -> None:
 
 HANDSHAKES: dict[str, Behaviour] = {
     "silence": silent(1.5),
-    "a dribble": dribbling(b"\x16\x03\x03\x40\x00", b"\x00", 0.1, 1.5),
+    "a dribble": trickling(b"\x16\x03\x03\x40\x00", b"\x00", 0.1, 1.5),
 }
 
 
@@ -144,14 +147,14 @@ HANDSHAKES: dict[str, Behaviour] = {
 def test_a_handshake_that_does_not_end_is_left(
     handshake: Behaviour, connect_s: float, left_s: float
 ) -> None:
-    with origin(handshake) as server:
+    with scripted_server(handshake) as server:
         target = Target("https", NAME, server.port, "/", ("127.0.0.1",))
 
         assert 0.3 < seconds_of(lambda: connected(target, connect_s, lambda: left_s)) < 0.8
 
 
 def test_all_addresses_together_get_no_more_than_what_is_left() -> None:
-    with origin(silent(1.5)) as server:
+    with scripted_server(silent(1.5)) as server:
         target = Target("https", NAME, server.port, "/", ("127.0.0.1", "127.0.0.1", "127.0.0.1"))
         until = time.monotonic() + 1.0
 
@@ -164,7 +167,7 @@ def test_all_addresses_together_get_no_more_than_what_is_left() -> None:
 @pytest.mark.parametrize("left_s", [0.0, -1.0])
 def test_who_comes_too_late_does_not_connect(left_s: float) -> None:
     target = Target("https", NAME, 443, "/", ("93.184.216.34",))
-    with watching() as seen, pytest.raises(HostUnreachable, match="too_late"):
+    with audited_connections() as seen, pytest.raises(HostUnreachable, match="too_late"):
         connected(target, 1.0, lambda: left_s)
 
     assert seen.connects == []

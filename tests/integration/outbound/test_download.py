@@ -14,21 +14,30 @@ import pytest
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from imagetasks.outbound.download import DownloadLimits, ImageDownloader
 from imagetasks.outbound.url_policy import Target, is_public_address
-from tests.fixtures.images import GOOD, HEIGHT, HTML, NOT_PICTURES, SVG, WIDTH, png, png_of
-from tests.fixtures.urls import FORBIDDEN, NOT_PUBLIC, PUBLIC
+from tests.fixtures.images import (
+    HEIGHT,
+    HTML,
+    INVALID_IMAGES,
+    SVG,
+    VALID_IMAGES,
+    WIDTH,
+    png,
+    png_with_size,
+)
+from tests.fixtures.urls import FORBIDDEN_URLS, NON_PUBLIC_ADDRESSES, PUBLIC_ADDRESSES
 from tests.support.certificates import server_context
-from tests.support.connection_audit import watching
+from tests.support.connection_audit import audited_connections
 from tests.support.scripted_server import (
     Behaviour,
-    Origin,
-    answering,
+    ScriptedServer,
     closed_port,
-    dribbling,
     endless,
-    origin,
-    raw,
     resetting,
+    responding,
+    scripted_server,
+    sending_raw,
     silent,
+    trickling,
 )
 
 LISTED = ("cdn.doculator.org", "*.poyo.ai", "https://files.example:8443")
@@ -67,51 +76,51 @@ def fetched(downloads: ImageDownloader, url: str) -> bytes:
         return content
 
 
-def local(server: Origin, bounds: DownloadLimits = TIGHT) -> ImageDownloader:
+def local(server: ScriptedServer, bounds: DownloadLimits = TIGHT) -> ImageDownloader:
     return ImageDownloader(hosts=(server.url, *LISTED), limits=bounds, resolve=Names(["8.8.8.8"]))
 
 
 # Where we may connect to
 
 
-@pytest.mark.parametrize("url", FORBIDDEN)
+@pytest.mark.parametrize("url", FORBIDDEN_URLS)
 def test_an_address_that_is_not_listed_is_neither_resolved_nor_connected_to(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(DownloadForbidden):
+    with audited_connections() as seen, pytest.raises(DownloadForbidden):
         fetched(ImageDownloader(hosts=LISTED, resolve=names), url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
 
 @pytest.mark.parametrize(
-    "url", [url for url in FORBIDDEN if url == url.strip() and "\n" not in url]
+    "url", [url for url in FORBIDDEN_URLS if url == url.strip() and "\n" not in url]
 )
 def test_a_redirect_leads_nowhere_that_the_first_address_might_not(url: str) -> None:
     answer = f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
-    with origin(raw(answer.encode()), answering("200 OK", PNG)) as server:
+    with scripted_server(sending_raw(answer.encode()), responding("200 OK", PNG)) as server:
         env = ("127.0.0.1", server.port)
-        with watching(env) as seen, contextlib.suppress(DownloadFailed):
+        with audited_connections(env) as seen, contextlib.suppress(DownloadFailed):
             fetched(local(server), f"{server.url}/x.png")
 
     assert set(seen.connects) <= {env}
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
+@pytest.mark.parametrize("address", NON_PUBLIC_ADDRESSES)
 def test_a_listed_name_that_leads_inside_is_not_connected_to(address: str) -> None:
     for answer in ([address], ["8.8.8.8", address], [address, "8.8.8.8"]):
-        with watching() as seen, pytest.raises(DownloadForbidden):
+        with audited_connections() as seen, pytest.raises(DownloadForbidden):
             fetched(ImageDownloader(hosts=LISTED, resolve=Names(answer)), URL)
         assert seen.connects == []
     assert not is_public_address(address)
 
 
-@pytest.mark.parametrize("address", PUBLIC)
+@pytest.mark.parametrize("address", PUBLIC_ADDRESSES)
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public_address(address)
 
 
 def test_a_name_without_addresses_is_not_connected_to() -> None:
-    with watching() as seen, pytest.raises(DownloadForbidden):
+    with audited_connections() as seen, pytest.raises(DownloadForbidden):
         fetched(ImageDownloader(hosts=LISTED, resolve=Names([])), URL)
 
     assert seen.connects == []
@@ -131,7 +140,7 @@ def test_a_name_without_addresses_is_not_connected_to() -> None:
 )
 def test_a_rebinding_name_is_asked_once_and_the_checked_address_is_connected_to(url: str) -> None:
     names = Names(["93.184.216.34"], ["127.0.0.1"])
-    with watching() as seen, pytest.raises(DownloadFailed) as failed:
+    with audited_connections() as seen, pytest.raises(DownloadFailed) as failed:
         fetched(ImageDownloader(hosts=LISTED, resolve=names), url)
 
     assert not isinstance(failed.value, DownloadForbidden)
@@ -142,14 +151,14 @@ def test_a_rebinding_name_is_asked_once_and_the_checked_address_is_connected_to(
 
 def test_an_address_that_does_not_answer_gives_way_to_the_next_and_to_no_third() -> None:
     names = Names(["93.184.216.34", "93.184.216.35", "93.184.216.36"])
-    with watching() as seen, pytest.raises(DownloadFailed, match="unreachable"):
+    with audited_connections() as seen, pytest.raises(DownloadFailed, match="unreachable"):
         fetched(ImageDownloader(hosts=LISTED, resolve=names), URL)
 
     assert [address for address, _ in seen.connects] == ["93.184.216.34", "93.184.216.35"]
 
 
 def test_a_bare_address_on_the_list_is_still_not_public() -> None:
-    with watching() as seen, pytest.raises(DownloadForbidden):
+    with audited_connections() as seen, pytest.raises(DownloadForbidden):
         fetched(
             ImageDownloader(hosts=("127.0.0.1",), resolve=lambda host, port: [host]),
             "https://127.0.0.1/",
@@ -189,7 +198,7 @@ def test_a_server_that_proves_to_be_another_gives_no_picture(
 ) -> None:
     context, authority = server_context(tmp_path, name)
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
-    with origin(answering("200 OK", PNG), tls=context) as server:
+    with scripted_server(responding("200 OK", PNG), tls=context) as server:
         env = f"https://localhost:{server.port}"
         downloads = ImageDownloader(hosts=(env,), limits=TIGHT)
         if name == "localhost":
@@ -204,17 +213,17 @@ def test_a_server_that_proves_to_be_another_gives_no_picture(
 def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
-    with origin(answering("200 OK", PNG)) as server:
+    with scripted_server(responding("200 OK", PNG)) as server:
         assert fetched(local(server), f"{server.url}/x.png") == PNG
 
 
 # What may come from there
 
 
-@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("content_type", "content"), VALID_IMAGES.values(), ids=VALID_IMAGES)
 def test_a_real_picture_is_kept_whole(content_type: str, content: bytes) -> None:
-    wrong = answering("200 OK", content, Content_Type="application/octet-stream")
-    with origin(wrong) as server, local(server).fetch(f"{server.url}/x.png") as found:
+    wrong = responding("200 OK", content, Content_Type="application/octet-stream")
+    with scripted_server(wrong) as server, local(server).fetch(f"{server.url}/x.png") as found:
         assert found.file.read() == content
         assert (found.info.content_type, found.bytes) == (content_type, len(content))
         assert (found.info.width, found.info.height) == (WIDTH, HEIGHT)
@@ -222,7 +231,7 @@ def test_a_real_picture_is_kept_whole(content_type: str, content: bytes) -> None
 
 
 def test_a_request_is_one_get_that_looks_like_a_browsers() -> None:
-    with origin(answering("200 OK", PNG)) as server:
+    with scripted_server(responding("200 OK", PNG)) as server:
         fetched(local(server), f"{server.url}/a/b.png?c=d")
 
     [request] = server.requests
@@ -236,24 +245,24 @@ def test_a_request_is_one_get_that_looks_like_a_browsers() -> None:
 
 
 NOT_AN_IMAGE: dict[str, Behaviour] = {
-    "html": answering("200 OK", HTML, Content_Type="image/png"),
-    "svg": answering("200 OK", SVG, Content_Type="image/svg+xml"),
-    "json": answering("200 OK", b'{"code":404}', Content_Type="application/json"),
-    "empty": answering("200 OK", b""),
-    "truncated, and says so": answering("200 OK", PNG[:-20]),
-    "shorter than it is": answering("200 OK", PNG, announced=len(PNG) - 5),
-    "truncated, length unknown": answering("200 OK", PNG[:-20], announced=-1),
-    "gzip bomb": answering(
+    "html": responding("200 OK", HTML, Content_Type="image/png"),
+    "svg": responding("200 OK", SVG, Content_Type="image/svg+xml"),
+    "json": responding("200 OK", b'{"code":404}', Content_Type="application/json"),
+    "empty": responding("200 OK", b""),
+    "truncated, and says so": responding("200 OK", PNG[:-20]),
+    "shorter than it is": responding("200 OK", PNG, announced=len(PNG) - 5),
+    "truncated, length unknown": responding("200 OK", PNG[:-20], announced=-1),
+    "gzip bomb": responding(
         "200 OK", gzip.compress(bytes(50_000_000), 1)[:200_000], Content_Encoding="gzip"
     ),
-    "gzip of a picture": answering("200 OK", gzip.compress(PNG), Content_Encoding="gzip"),
-    "brotli, by name": answering("200 OK", PNG, Content_Encoding="br"),
-    "encoded twice": answering("200 OK", PNG, Content_Encoding="identity, gzip"),
-    "100 megapixels": answering("200 OK", png_of(10_000, 10_000)),
-    "polyglot with a page": answering("200 OK", PNG + HTML),
-    "polyglot with a zip": answering("200 OK", NOT_PICTURES["png with a zip behind it"]),
-    "gif": answering("200 OK", NOT_PICTURES["gif"], Content_Type="image/png"),
-    "announced as too large": answering("200 OK", PNG, announced=300_001),
+    "gzip of a picture": responding("200 OK", gzip.compress(PNG), Content_Encoding="gzip"),
+    "brotli, by name": responding("200 OK", PNG, Content_Encoding="br"),
+    "encoded twice": responding("200 OK", PNG, Content_Encoding="identity, gzip"),
+    "100 megapixels": responding("200 OK", png_with_size(10_000, 10_000)),
+    "polyglot with a page": responding("200 OK", PNG + HTML),
+    "polyglot with a zip": responding("200 OK", INVALID_IMAGES["png with a zip behind it"]),
+    "gif": responding("200 OK", INVALID_IMAGES["gif"], Content_Type="image/png"),
+    "announced as too large": responding("200 OK", PNG, announced=300_001),
     "endless": endless(OK + b"\r\n" + PNG, bytes(65_536)),
     "endless chunks": endless(
         OK + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\n\0\0\0\0\r\n" * 9999
@@ -263,35 +272,35 @@ NOT_AN_IMAGE: dict[str, Behaviour] = {
 
 @pytest.mark.parametrize("behaviour", NOT_AN_IMAGE.values(), ids=NOT_AN_IMAGE)
 def test_what_is_no_picture_is_not_kept(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server, pytest.raises(NotAnImage):
+    with scripted_server(behaviour) as server, pytest.raises(NotAnImage):
         fetched(local(server), f"{server.url}/x.png")
 
     assert len(server.requests) == 1
 
 
 FAILED: dict[str, Behaviour] = {
-    "longer than it is": answering("200 OK", PNG, announced=len(PNG) + 1),
+    "longer than it is": responding("200 OK", PNG, announced=len(PNG) + 1),
     "broken off": resetting(OK + b"Content-Length: 100000\r\n\r\n" + PNG),
-    "broken off in a chunk": raw(OK + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n" + PNG),
-    "length that is no number": raw(OK + b"Content-Length: many\r\n\r\n" + PNG),
-    "two lengths": raw(OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n" + PNG),
-    "closed at once": raw(b""),
-    "garbage": raw(b"\x00" * 500),
+    "broken off in a chunk": sending_raw(OK + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n" + PNG),
+    "length that is no number": sending_raw(OK + b"Content-Length: many\r\n\r\n" + PNG),
+    "two lengths": sending_raw(OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n" + PNG),
+    "closed at once": sending_raw(b""),
+    "garbage": sending_raw(b"\x00" * 500),
     "silence": silent(0.8),
-    "500": answering("500 Oh"),
-    "503": answering("503 No", HTML),
-    "204": answering("204 No Content"),
-    "206": answering("206 Partial Content", PNG),
-    "304": answering("304 Not Modified"),
-    "302 to itself": answering("302 Found", Location="/x.png"),
-    "300": answering("300 Choices", PNG),
+    "500": responding("500 Oh"),
+    "503": responding("503 No", HTML),
+    "204": responding("204 No Content"),
+    "206": responding("206 Partial Content", PNG),
+    "304": responding("304 Not Modified"),
+    "302 to itself": responding("302 Found", Location="/x.png"),
+    "300": responding("300 Choices", PNG),
     "headers without end": endless(OK, b"X: " + b"x" * 60_000 + b"\r\n"),
 }
 
 
 @pytest.mark.parametrize("behaviour", FAILED.values(), ids=FAILED)
 def test_what_did_not_come_whole_is_tried_again_later(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server, pytest.raises(DownloadFailed) as failed:
+    with scripted_server(behaviour) as server, pytest.raises(DownloadFailed) as failed:
         fetched(local(server), f"{server.url}/x.png")
 
     assert type(failed.value) is DownloadFailed
@@ -301,7 +310,7 @@ def test_what_did_not_come_whole_is_tried_again_later(behaviour: Behaviour) -> N
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_a_file_that_its_host_no_longer_has_is_gone(status: int) -> None:
     with (
-        origin(answering(f"{status} Gone", HTML)) as server,
+        scripted_server(responding(f"{status} Gone", HTML)) as server,
         pytest.raises(DownloadFailed) as failed,
     ):
         fetched(local(server), f"{server.url}/x.png")
@@ -311,17 +320,17 @@ def test_a_file_that_its_host_no_longer_has_is_gone(status: int) -> None:
 
 
 DRIBBLES: dict[str, Behaviour] = {
-    "body": dribbling(OK + b"Content-Length: 9999\r\n\r\n", PNG[:8], 0.1, 30),
-    "chunks": dribbling(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.1, 30),
-    "headers": dribbling(OK, b"X-More: 1\r\n", 0.1, 30),
-    "status line": dribbling(b"", b"HTTP/1.1 200 OK", 0.1, 30),
-    "100 Continue": dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, 30),
+    "body": trickling(OK + b"Content-Length: 9999\r\n\r\n", PNG[:8], 0.1, 30),
+    "chunks": trickling(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n", 0.1, 30),
+    "headers": trickling(OK, b"X-More: 1\r\n", 0.1, 30),
+    "status line": trickling(b"", b"HTTP/1.1 200 OK", 0.1, 30),
+    "100 Continue": trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, 30),
 }
 
 
 @pytest.mark.parametrize("behaviour", DRIBBLES.values(), ids=DRIBBLES)
 def test_a_host_that_dribbles_is_left_when_patience_is_over(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server:
+    with scripted_server(behaviour) as server:
         began = time.monotonic()
         with pytest.raises(DownloadFailed):
             fetched(local(server), f"{server.url}/x.png")
@@ -331,14 +340,17 @@ def test_a_host_that_dribbles_is_left_when_patience_is_over(behaviour: Behaviour
 
 
 def test_a_minimum_rate_is_asked_for_after_some_grace() -> None:
-    slowly = dribbling(OK + b"Content-Length: 250000\r\n\r\n", bytes(1000), 0.1, 30)
-    with origin(slowly) as server, pytest.raises(DownloadFailed, match="too_slow"):
+    slowly = trickling(OK + b"Content-Length: 250000\r\n\r\n", bytes(1000), 0.1, 30)
+    with scripted_server(slowly) as server, pytest.raises(DownloadFailed, match="too_slow"):
         fetched(local(server), f"{server.url}/x.png")
 
 
 def test_the_whole_has_a_deadline_however_fast_it_comes() -> None:
-    steadily = dribbling(OK + b"Content-Length: 299000\r\n\r\n", bytes(5000), 0.1, 30)
-    with origin(steadily) as server, pytest.raises(DownloadFailed, match=r"too_late|broken_off"):
+    steadily = trickling(OK + b"Content-Length: 299000\r\n\r\n", bytes(5000), 0.1, 30)
+    with (
+        scripted_server(steadily) as server,
+        pytest.raises(DownloadFailed, match=r"too_late|broken_off"),
+    ):
         fetched(local(server), f"{server.url}/x.png")
 
 
@@ -346,13 +358,13 @@ def test_redirects_share_one_deadline() -> None:
     def slowly(location: str) -> Behaviour:
         def behave(connection: socket.socket, request: bytes) -> None:
             silent(0.4)(connection, request)
-            answering("302 Found", Location=location)(connection, request)
+            responding("302 Found", Location=location)(connection, request)
 
         return behave
 
     bounds = DownloadLimits(connect_s=1, read_s=1, total_s=0.6)
     with (
-        origin(slowly("/a"), slowly("/b"), slowly("/c"), slowly("/d")) as server,
+        scripted_server(slowly("/a"), slowly("/b"), slowly("/c"), slowly("/d")) as server,
         pytest.raises(DownloadFailed, match="unreachable"),
     ):
         fetched(local(server, bounds), f"{server.url}/x.png")
@@ -361,16 +373,16 @@ def test_redirects_share_one_deadline() -> None:
 
 
 def test_a_redirect_that_names_no_place_is_refused() -> None:
-    with origin(answering("302 Found")) as server, pytest.raises(DownloadForbidden):
+    with scripted_server(responding("302 Found")) as server, pytest.raises(DownloadForbidden):
         fetched(local(server), f"{server.url}/x.png")
 
 
 def test_a_redirect_within_the_list_is_followed_three_times_and_no_more() -> None:
-    onward = [answering("302 Found", Location=f"/{n}.png") for n in range(4)]
-    with origin(*onward[:3], answering("200 OK", PNG)) as server:
+    onward = [responding("302 Found", Location=f"/{n}.png") for n in range(4)]
+    with scripted_server(*onward[:3], responding("200 OK", PNG)) as server:
         assert fetched(local(server), f"{server.url}/x.png") == PNG
     with (
-        origin(*onward, answering("200 OK", PNG)) as server,
+        scripted_server(*onward, responding("200 OK", PNG)) as server,
         pytest.raises(DownloadFailed, match="too_many_redirects"),
     ):
         fetched(local(server), f"{server.url}/x.png")
@@ -380,15 +392,15 @@ def test_a_redirect_within_the_list_is_followed_three_times_and_no_more() -> Non
 def test_a_host_that_wants_a_browser_gets_one() -> None:
     def picky(connection: socket.socket, request: bytes) -> None:
         good = b"Mozilla/5.0" in request and request.startswith(b"GET ")
-        answer = answering("200 OK", PNG) if good else answering("403 Forbidden")
+        answer = responding("200 OK", PNG) if good else responding("403 Forbidden")
         answer(connection, request)
 
-    with origin(picky) as server:
+    with scripted_server(picky) as server:
         assert fetched(local(server), f"{server.url}/x.png") == PNG
 
 
 def test_a_host_that_recovered_gives_the_picture() -> None:
-    with origin(answering("500 Oh"), answering("200 OK", PNG)) as server:
+    with scripted_server(responding("500 Oh"), responding("200 OK", PNG)) as server:
         with pytest.raises(DownloadFailed):
             fetched(local(server), f"{server.url}/x.png")
         assert fetched(local(server), f"{server.url}/x.png") == PNG
@@ -396,8 +408,8 @@ def test_a_host_that_recovered_gives_the_picture() -> None:
 
 def test_nothing_stays_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    big = answering("200 OK", PNG[:-12] + bytes(100_000) + PNG[-12:])
-    with origin(big) as server, local(server).fetch(f"{server.url}/x.png") as found:
+    big = responding("200 OK", PNG[:-12] + bytes(100_000) + PNG[-12:])
+    with scripted_server(big) as server, local(server).fetch(f"{server.url}/x.png") as found:
         found.file.read()
 
     assert list(tmp_path.iterdir()) == []
@@ -416,7 +428,7 @@ def test_memory_stays_bounded_on_a_picture_of_60_megabytes() -> None:
         send(tail)
 
     bounds = DownloadLimits()
-    with origin(heavy) as server:
+    with scripted_server(heavy) as server:
         tracemalloc.start()
         try:
             with local(server, bounds).fetch(f"{server.url}/x.png") as found:

@@ -12,21 +12,21 @@ from imagetasks.errors import NotificationFailed, NotificationForbidden
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.outbound.url_policy import Target
 from imagetasks.poyo.signature import headers, verify
-from tests.fixtures.urls import FORBIDDEN, NAMES_OF_STRANGERS, NOT_PUBLIC
+from tests.fixtures.urls import FORBIDDEN_HOST_NAME_URLS, FORBIDDEN_URLS, NON_PUBLIC_ADDRESSES
 from tests.support.certificates import server_context
-from tests.support.connection_audit import watching
+from tests.support.connection_audit import audited_connections
 from tests.support.scripted_server import (
     Behaviour,
-    Origin,
-    answering,
+    ScriptedServer,
     closed_port,
-    dribbling,
     endless,
-    origin,
-    raw,
+    read_slowly,
     resetting,
+    responding,
+    scripted_server,
+    sending_raw,
     silent,
-    sips,
+    trickling,
 )
 
 KEY = "whsec_test_0123456789abcdef"
@@ -51,7 +51,7 @@ class Names:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
-def local(server: Origin) -> NotificationSender:
+def local(server: ScriptedServer) -> NotificationSender:
     """Nobody but `server` may be called, and everybody whom a redirect of its might name."""
     return NotificationSender(
         hosts=(server.url, *EVERYBODY), connect_s=0.8, total_s=TOTAL_S, resolve=Names(["8.8.8.8"])
@@ -62,7 +62,7 @@ def deliver(deliveries: NotificationSender, url: str, body: bytes = BODY) -> Non
     deliveries.send(url, body, headers=headers(KEY, "task", 1783680000))
 
 
-def failure(server: Origin, body: bytes = BODY) -> str:
+def failure(server: ScriptedServer, body: bytes = BODY) -> str:
     """The code of the failure; more than a second and a bit is too long for it."""
     began = time.monotonic()
     with pytest.raises(NotificationFailed) as failed:
@@ -94,39 +94,41 @@ def test_what_we_sign_is_what_a_receiver_of_poyos_callbacks_accepts(key: str) ->
 # Whom we may call
 
 
-@pytest.mark.parametrize("url", FORBIDDEN)
+@pytest.mark.parametrize("url", FORBIDDEN_URLS)
 def test_an_address_that_is_not_listed_is_neither_resolved_nor_connected_to(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(NotificationForbidden):
+    with audited_connections() as seen, pytest.raises(NotificationForbidden):
         deliver(NotificationSender(hosts=LISTED, resolve=names), url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
 
-@pytest.mark.parametrize("url", [url for url in FORBIDDEN if url not in NAMES_OF_STRANGERS])
+@pytest.mark.parametrize(
+    "url", [url for url in FORBIDDEN_URLS if url not in FORBIDDEN_HOST_NAME_URLS]
+)
 def test_who_may_call_everybody_may_still_not_call_what_is_no_public_name(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(NotificationForbidden):
+    with audited_connections() as seen, pytest.raises(NotificationForbidden):
         deliver(NotificationSender(hosts=EVERYBODY, resolve=names), url)
 
     assert (names.asked, seen.lookups, seen.connects) == ([], [], [])
 
 
-@pytest.mark.parametrize("url", NAMES_OF_STRANGERS)
+@pytest.mark.parametrize("url", FORBIDDEN_HOST_NAME_URLS)
 def test_who_may_call_everybody_calls_a_stranger_at_the_address_that_was_checked(url: str) -> None:
     names = Names(["93.184.216.34"], ["127.0.0.1"])
-    with watching() as seen, pytest.raises(NotificationFailed, match="unreachable"):
+    with audited_connections() as seen, pytest.raises(NotificationFailed, match="unreachable"):
         deliver(NotificationSender(hosts=EVERYBODY, resolve=names), url)
 
     assert len(names.asked) == 1
     assert seen.connects == [("93.184.216.34", 443)]
 
 
-@pytest.mark.parametrize("address", NOT_PUBLIC)
+@pytest.mark.parametrize("address", NON_PUBLIC_ADDRESSES)
 @pytest.mark.parametrize("hosts", [("*",), ("*.example.com",), ("hooks.example.com",)])
 def test_a_name_that_leads_inside_is_not_connected_to(hosts: tuple[str], address: str) -> None:
     for answer in ([address], ["8.8.8.8", address], [address, "8.8.8.8"], []):
-        with watching() as seen, pytest.raises(NotificationForbidden):
+        with audited_connections() as seen, pytest.raises(NotificationForbidden):
             deliver(NotificationSender(hosts=hosts, resolve=Names(answer)), URL)
         assert seen.connects == []
 
@@ -134,7 +136,7 @@ def test_a_name_that_leads_inside_is_not_connected_to(hosts: tuple[str], address
 @pytest.mark.parametrize("url", [URL, "http://127.0.0.1:9000/", "https://files.example:8443/"])
 def test_without_a_list_nobody_is_called(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen, pytest.raises(NotificationForbidden):
+    with audited_connections() as seen, pytest.raises(NotificationForbidden):
         deliver(NotificationSender(hosts=(), resolve=names), url)
 
     assert (names.asked, seen.connects) == ([], [])
@@ -162,13 +164,13 @@ def test_a_list_that_is_missing_is_named_at_once(monkeypatch: pytest.MonkeyPatch
         NotificationSender.from_env()
 
 
-@pytest.mark.parametrize("url", FORBIDDEN)
+@pytest.mark.parametrize("url", FORBIDDEN_URLS)
 def test_what_is_accepted_is_what_may_be_called_unless_its_name_leads_inside(url: str) -> None:
     names = Names(["8.8.8.8"])
-    with watching() as seen:
+    with audited_connections() as seen:
         accepted = NotificationSender(hosts=EVERYBODY, resolve=names).allows(url)
 
-        assert accepted == (url in NAMES_OF_STRANGERS)
+        assert accepted == (url in FORBIDDEN_HOST_NAME_URLS)
         assert not NotificationSender(hosts=LISTED, resolve=names).allows(url)
         assert not NotificationSender(hosts=(), resolve=names).allows(url)
 
@@ -184,7 +186,7 @@ def test_what_is_listed_is_accepted(url: str) -> None:
 
 def test_an_address_can_be_checked_without_calling_it() -> None:
     names = Names(["93.184.216.34"])
-    with watching() as seen:
+    with audited_connections() as seen:
         target = NotificationSender(hosts=("*.example.com",), resolve=names).resolve_target(
             f"{URL}#part"
         )
@@ -205,14 +207,14 @@ def test_a_name_that_nobody_knows_is_called_again_later() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [url for url in FORBIDDEN if url == url.strip() and "\n" not in url]
+    "url", [url for url in FORBIDDEN_URLS if url == url.strip() and "\n" not in url]
 )
 def test_a_redirect_leads_nowhere(url: str) -> None:
     answer = f"HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n"
-    with origin(raw(answer.encode())) as server:
+    with scripted_server(sending_raw(answer.encode())) as server:
         env = ("127.0.0.1", server.port)
         deliveries = local(server)
-        with watching(env) as seen, pytest.raises(NotificationFailed, match="http_302"):
+        with audited_connections(env) as seen, pytest.raises(NotificationFailed, match="http_302"):
             deliver(deliveries, f"{server.url}/hook")
 
     assert seen.connects == [env]
@@ -225,7 +227,7 @@ def test_a_server_that_proves_to_be_another_hears_nothing(
 ) -> None:
     context, authority = server_context(tmp_path, name)
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
-    with origin(answering("200 OK"), tls=context) as server:
+    with scripted_server(responding("200 OK"), tls=context) as server:
         env = f"https://localhost:{server.port}"
         deliveries = NotificationSender(hosts=(env,), total_s=TOTAL_S)
         if name == "localhost":
@@ -240,7 +242,7 @@ def test_a_server_that_proves_to_be_another_hears_nothing(
 def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
-    with origin(answering("200 OK")) as server:
+    with scripted_server(responding("200 OK")) as server:
         deliver(local(server), f"{server.url}/hook")
 
     assert len(server.requests) == 1
@@ -251,7 +253,7 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("body", [BODY, b"", bytes(range(256)) * 4000])
 def test_a_delivery_is_one_post_of_the_body_and_its_signature(body: bytes) -> None:
-    with origin(answering("200 OK")) as server:
+    with scripted_server(responding("200 OK")) as server:
         deliver(local(server), f"{server.url}/a/b?c=d#e", body)
 
     [request] = server.requests
@@ -276,7 +278,7 @@ def test_a_delivery_is_one_post_of_the_body_and_its_signature(body: bytes) -> No
 
 @pytest.mark.parametrize("said", ["200 OK", "200", "201 Created", "202 Yes", "204 No", "299 ü"])
 def test_an_answer_in_the_two_hundreds_means_that_it_was_taken(said: str) -> None:
-    with origin(answering(said)) as server:
+    with scripted_server(responding(said)) as server:
         deliver(local(server), f"{server.url}/hook")
 
     assert len(server.requests) == 1
@@ -286,24 +288,24 @@ def test_an_answer_in_the_two_hundreds_means_that_it_was_taken(said: str) -> Non
     "code", [300, 301, 302, 303, 304, 307, 308, 400, 401, 404, 410, 413, 429, 500, 503, 599, 999]
 )
 def test_any_other_answer_means_that_it_was_not(code: int) -> None:
-    with origin(answering(f"{code} Oh", b"x", Location="/other")) as server:
+    with scripted_server(responding(f"{code} Oh", b"x", Location="/other")) as server:
         assert failure(server) == f"http_{code}"
 
     assert len(server.requests) == 1
 
 
 TAKEN: dict[str, Behaviour] = {
-    "closed within the status": raw(b"HTTP/1.1 200"),
-    "a sign": raw(b"HTTP/1.1 +200 OK\r\n\r\n"),
-    "and the end": raw(OK),
-    "and a reset later": dribbling(OK, b"", 0.1, 0.2),
-    "bare line feeds": raw(b"HTTP/1.0 200 OK\n\n"),
-    "headers that are none": raw(OK + b"\x00\xff no colon\r\n\r\n"),
+    "closed within the status": sending_raw(b"HTTP/1.1 200"),
+    "a sign": sending_raw(b"HTTP/1.1 +200 OK\r\n\r\n"),
+    "and the end": sending_raw(OK),
+    "and a reset later": trickling(OK, b"", 0.1, 0.2),
+    "bare line feeds": sending_raw(b"HTTP/1.0 200 OK\n\n"),
+    "headers that are none": sending_raw(OK + b"\x00\xff no colon\r\n\r\n"),
     "a body without end": endless(OK + b"\r\n", bytes(60_000)),
-    "a body that dribbles": dribbling(OK + b"Content-Length: 9\r\n\r\n", b"x", 0.1, 3),
-    "a body that never comes": dribbling(OK + b"Content-Length: 9\r\n\r\n", b"", 1, 1),
-    "after 100": raw(b"HTTP/1.1 100 Continue\r\n\r\n" + OK),
-    "after 103 and 102": raw(
+    "a body that dribbles": trickling(OK + b"Content-Length: 9\r\n\r\n", b"x", 0.1, 3),
+    "a body that never comes": trickling(OK + b"Content-Length: 9\r\n\r\n", b"", 1, 1),
+    "after 100": sending_raw(b"HTTP/1.1 100 Continue\r\n\r\n" + OK),
+    "after 103 and 102": sending_raw(
         b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\nX: y\r\n\r\nHTTP/1.1 102 P\r\n\r\n" + OK
     ),
 }
@@ -311,7 +313,7 @@ TAKEN: dict[str, Behaviour] = {
 
 @pytest.mark.parametrize("behaviour", TAKEN.values(), ids=TAKEN)
 def test_behind_the_status_nothing_is_waited_for(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server:
+    with scripted_server(behaviour) as server:
         began = time.monotonic()
         deliver(local(server), f"{server.url}/hook")
         took_s = time.monotonic() - began
@@ -322,37 +324,37 @@ def test_behind_the_status_nothing_is_waited_for(behaviour: Behaviour) -> None:
 
 NOT_TAKEN: dict[str, Behaviour] = {
     "headers without end": endless(OK, b"X: " + b"x" * 60_000 + b"\r\n"),
-    "headers that dribble": dribbling(OK, b"X: y\r\n", 0.1, 3),
+    "headers that dribble": trickling(OK, b"X: y\r\n", 0.1, 3),
     "one huge header": endless(OK + b"X: ", b"x" * 60_000),
-    "two lengths": raw(OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n"),
-    "closed at once": raw(b""),
+    "two lengths": sending_raw(OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n"),
+    "closed at once": sending_raw(b""),
     "reset at once": resetting(),
     "reset within the status": resetting(b"HTTP/1.1 20"),
     "silence": silent(1.5),
-    "garbage": raw(b"\x00" * 500 + b"\r\n"),
+    "garbage": sending_raw(b"\x00" * 500 + b"\r\n"),
     "garbage without end": endless(b"", b"x" * 60_000),
     "a status line without end": endless(b"HTTP/1.1 200 ", b"x" * 60_000),
-    "a page without headers": raw(b"<!doctype html>\n<title>200 OK</title>\n"),
-    "an empty line first": raw(b"\r\n" + OK + b"\r\n"),
-    "HTTP/2": raw(b"HTTP/2 200\r\n\r\n"),
-    "two digits": raw(b"HTTP/1.1 20 OK\r\n\r\n"),
-    "four digits": raw(b"HTTP/1.1 2000 OK\r\n\r\n"),
-    "other digits": raw("HTTP/1.1 ٢٠٠ OK\r\n\r\n".encode()),
-    "status 0": raw(b"HTTP/1.1 000 OK\r\n\r\n"),
-    "only 100": raw(b"HTTP/1.1 100 Continue\r\n\r\n"),
-    "100, and 200 as a header": raw(b"HTTP/1.1 100 Continue\r\n" + OK + b"\r\n"),
+    "a page without headers": sending_raw(b"<!doctype html>\n<title>200 OK</title>\n"),
+    "an empty line first": sending_raw(b"\r\n" + OK + b"\r\n"),
+    "HTTP/2": sending_raw(b"HTTP/2 200\r\n\r\n"),
+    "two digits": sending_raw(b"HTTP/1.1 20 OK\r\n\r\n"),
+    "four digits": sending_raw(b"HTTP/1.1 2000 OK\r\n\r\n"),
+    "other digits": sending_raw("HTTP/1.1 ٢٠٠ OK\r\n\r\n".encode()),
+    "status 0": sending_raw(b"HTTP/1.1 000 OK\r\n\r\n"),
+    "only 100": sending_raw(b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "100, and 200 as a header": sending_raw(b"HTTP/1.1 100 Continue\r\n" + OK + b"\r\n"),
     "100 without end": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 500),
     "103 whose headers have no end": endless(b"HTTP/1.1 103 Hints\r\n", b"X: y\r\n" * 500),
-    "101": dribbling(b"HTTP/1.1 101 Switching\r\n\r\n", b"\x00", 0.1, 3),
-    "a status that dribbles": dribbling(b"", b"HTTP/1.1 200", 0.1, 3),
-    "100s that dribble": dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, 3),
-    "headers of 103 that dribble": dribbling(b"HTTP/1.1 103 Hints\r\n", b"X: y\r\n", 0.1, 3),
+    "101": trickling(b"HTTP/1.1 101 Switching\r\n\r\n", b"\x00", 0.1, 3),
+    "a status that dribbles": trickling(b"", b"HTTP/1.1 200", 0.1, 3),
+    "100s that dribble": trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, 3),
+    "headers of 103 that dribble": trickling(b"HTTP/1.1 103 Hints\r\n", b"X: y\r\n", 0.1, 3),
 }
 
 
 @pytest.mark.parametrize("behaviour", NOT_TAKEN.values(), ids=NOT_TAKEN)
 def test_what_has_no_status_was_not_taken(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server:
+    with scripted_server(behaviour) as server:
         assert failure(server) in ("unreachable", "http_101")
 
     assert len(server.requests) == 1
@@ -373,7 +375,7 @@ def test_a_server_that_sips_at_a_long_body_is_left(
     context, authority = server_context(tmp_path, "127.0.0.1")
     monkeypatch.setattr(certifi, "where", lambda: str(authority))
     tls = context if secure else None
-    with origin(answering("200 OK"), tls=tls, read=sips) as server:
+    with scripted_server(responding("200 OK"), tls=tls, read=read_slowly) as server:
         assert failure(server, bytes(30_000_000)) == "unreachable"
 
 
@@ -381,7 +383,7 @@ def test_a_server_that_leaves_in_the_middle_of_a_long_body_took_nothing() -> Non
     def leaves(connection: socket.socket) -> bytes:
         return connection.recv(100)
 
-    with origin(resetting(), read=leaves) as server:
+    with scripted_server(resetting(), read=leaves) as server:
         assert failure(server, bytes(30_000_000)) == "unreachable"
 
 
@@ -390,14 +392,14 @@ def test_resolving_is_a_part_of_the_time_that_there_is() -> None:
         time.sleep(0.2)
         return ["93.184.216.34"]
 
-    with watching() as seen, pytest.raises(NotificationFailed, match="too_late"):
+    with audited_connections() as seen, pytest.raises(NotificationFailed, match="too_late"):
         deliver(NotificationSender(hosts=("*",), total_s=0.1, resolve=slowly), URL)
 
     assert seen.connects == []
 
 
 def test_a_server_that_recovered_is_told() -> None:
-    with origin(answering("500 Oh"), answering("200 OK")) as server:
+    with scripted_server(responding("500 Oh"), responding("200 OK")) as server:
         assert failure(server) == "http_500"
         deliver(local(server), f"{server.url}/hook")
 

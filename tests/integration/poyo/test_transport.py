@@ -15,14 +15,14 @@ from imagetasks.poyo.transport import HttpResponse
 from tests.support.certificates import server_context
 from tests.support.scripted_server import (
     Behaviour,
-    answering,
     closed_port,
-    dribbling,
     endless,
-    origin,
-    raw,
     resetting,
+    responding,
+    scripted_server,
+    sending_raw,
     silent,
+    trickling,
 )
 
 BODY = b'{"model":"gpt-image-2"}'
@@ -54,7 +54,7 @@ def listening_but_deaf() -> Iterator[str]:
 
 
 def test_a_request_arrives_whole_and_so_does_its_answer() -> None:
-    with origin(answering("202 Accepted", b'{"code":200}')) as server:
+    with scripted_server(responding("202 Accepted", b'{"code":200}')) as server:
         answer = post(f"{server.url}/api/generate/submit?x=1")
 
     assert answer == HttpResponse(202, b'{"code":200}')
@@ -67,7 +67,9 @@ def test_a_request_arrives_whole_and_so_does_its_answer() -> None:
 
 @pytest.mark.parametrize("status", ["400 Bad", "401 Unauthorized", "429 Slow", "500 Oh", "503 No"])
 def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> None:
-    with origin(answering(status, b"why", Retry_After="0", WWW_Authenticate="Basic")) as server:
+    with scripted_server(
+        responding(status, b"why", Retry_After="0", WWW_Authenticate="Basic")
+    ) as server:
         answer = post(server.url)
 
     assert answer == HttpResponse(int(status[:3]), b"why")
@@ -98,18 +100,25 @@ def test_a_connection_that_never_stands_sent_nothing() -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"), raw(b"\x16\x03\x01\x00\x02\x02\x28"), resetting()],
+    [
+        sending_raw(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+        sending_raw(b"\x16\x03\x01\x00\x02\x02\x28"),
+        resetting(),
+    ],
     ids=["not TLS", "an alert", "reset"],
 )
 def test_a_tls_handshake_that_fails_sent_nothing(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server, pytest.raises(RequestNotSent):
+    with scripted_server(behaviour) as server, pytest.raises(RequestNotSent):
         post(server.url.replace("http:", "https:"))
 
     assert all(b"sk-real" not in request for request in server.requests)
 
 
 def test_a_tls_server_that_nobody_vouches_for_is_told_nothing(tls: ssl.SSLContext) -> None:
-    with origin(answering("200 OK", b"{}"), tls=tls) as server, pytest.raises(RequestNotSent):
+    with (
+        scripted_server(responding("200 OK", b"{}"), tls=tls) as server,
+        pytest.raises(RequestNotSent),
+    ):
         post(server.url)
 
     assert server.requests == []
@@ -121,34 +130,36 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
 
 
 LOST: dict[str, Behaviour] = {
-    "closed at once": raw(b""),
+    "closed at once": sending_raw(b""),
     "reset at once": resetting(),
     "reset in the status line": resetting(b"HTTP/1.1 2"),
     "reset in the headers": resetting(OK + b"Content-Length: 10\r\n"),
     "reset in the body": resetting(OK + b"Content-Length: 10\r\n\r\n{"),
-    "closed in the body": raw(OK + b"Content-Length: 10\r\n\r\n{"),
-    "closed in a chunk": raw(OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\n{"),
-    "chunks of no size": raw(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"),
-    "garbage": raw(b"\x00\xff" * 500),
-    "another protocol": raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
-    "a status that is no number": raw(b"HTTP/1.1 OK 200\r\n\r\n"),
-    "a status line without end": raw(b"HTTP/1.1 200 " + b"x" * 100_000),
-    "a header without end": raw(OK + b"X: " + b"x" * 100_000),
-    "a thousand headers": raw(OK + b"X: x\r\n" * 1000 + b"\r\n"),
-    "longer than 64 KiB": answering("200 OK", b" " * (64 * 1024 + 1)),
+    "closed in the body": sending_raw(OK + b"Content-Length: 10\r\n\r\n{"),
+    "closed in a chunk": sending_raw(OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\n{"),
+    "chunks of no size": sending_raw(
+        OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"
+    ),
+    "garbage": sending_raw(b"\x00\xff" * 500),
+    "another protocol": sending_raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "a status that is no number": sending_raw(b"HTTP/1.1 OK 200\r\n\r\n"),
+    "a status line without end": sending_raw(b"HTTP/1.1 200 " + b"x" * 100_000),
+    "a header without end": sending_raw(OK + b"X: " + b"x" * 100_000),
+    "a thousand headers": sending_raw(OK + b"X: x\r\n" * 1000 + b"\r\n"),
+    "longer than 64 KiB": responding("200 OK", b" " * (64 * 1024 + 1)),
     "endless": endless(OK + b"\r\n", b" " * 65536),
     "endless chunks": endless(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\n    \r\n" * 999),
-    "gzip that nobody asked for": raw(
+    "gzip that nobody asked for": sending_raw(
         OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz"
     ),
     "silence": silent(1.2),
-    "silence after the headers": dribbling(OK + b"Content-Length: 9\r\n\r\n", b"", 1.2, 1.2),
+    "silence after the headers": trickling(OK + b"Content-Length: 9\r\n\r\n", b"", 1.2, 1.2),
 }
 
 
 @pytest.mark.parametrize("behaviour", LOST.values(), ids=LOST)
 def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: Behaviour) -> None:
-    with origin(behaviour) as server, pytest.raises(ResponseLost):
+    with scripted_server(behaviour) as server, pytest.raises(ResponseLost):
         post(server.url)
 
     assert len(server.requests) == 1
@@ -158,16 +169,16 @@ def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: 
 @pytest.mark.parametrize(
     "behaviour",
     [
-        dribbling(OK + b"Content-Length: 9999\r\n\r\n", b" ", 0.2, 60),
-        dribbling(OK, b"X-More: 1\r\n", 0.2, 60),
-        dribbling(b"", b"HTTP/1.1 200 OK", 0.3, 60),
-        dribbling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.3, 60),
+        trickling(OK + b"Content-Length: 9999\r\n\r\n", b" ", 0.2, 60),
+        trickling(OK, b"X-More: 1\r\n", 0.2, 60),
+        trickling(b"", b"HTTP/1.1 200 OK", 0.3, 60),
+        trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.3, 60),
     ],
     ids=["body", "headers", "status line", "100 Continue for ever"],
 )
 def test_an_answer_that_dribbles_is_lost_when_its_time_is_over(behaviour: Behaviour) -> None:
     began = time.monotonic()
-    with origin(behaviour) as server:
+    with scripted_server(behaviour) as server:
         with pytest.raises(ResponseLost):
             post(server.url)
         took_s = time.monotonic() - began
@@ -193,10 +204,10 @@ def test_an_answer_that_dribbles_is_lost_when_its_time_is_over(behaviour: Behavi
     ],
 )
 def test_a_redirect_is_an_answer_that_is_not_followed(status: int, location: str) -> None:
-    with origin(answering("200 OK", b"{}")) as elsewhere:
+    with scripted_server(responding("200 OK", b"{}")) as elsewhere:
         where = location.format(elsewhere=elsewhere.url).encode("latin-1")
         answer = b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, where)
-        with origin(raw(answer)) as server:
+        with scripted_server(sending_raw(answer)) as server:
             assert post(server.url) == HttpResponse(status, b"")
 
     assert len(server.requests) == 1
@@ -205,7 +216,7 @@ def test_a_redirect_is_an_answer_that_is_not_followed(status: int, location: str
 
 def test_a_redirect_without_end_is_cut_off_like_any_answer() -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n"
-    with origin(endless(head, b" " * 65536)) as server, pytest.raises(ResponseLost):
+    with scripted_server(endless(head, b" " * 65536)) as server, pytest.raises(ResponseLost):
         post(server.url)
 
     assert len(server.requests) == 1
@@ -217,7 +228,10 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
     netrc = tmp_path / "netrc"
     netrc.write_text("default login canary password canary\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    with origin(answering("200 OK", b"{}")) as proxy, origin(answering("200 OK", b"{}")) as server:
+    with (
+        scripted_server(responding("200 OK", b"{}")) as proxy,
+        scripted_server(responding("200 OK", b"{}")) as server,
+    ):
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
         monkeypatch.delenv("NO_PROXY", raising=False)
@@ -231,8 +245,8 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
 
 
 def test_two_requests_never_share_a_connection() -> None:
-    keep_alive = raw(OK + b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\n{}")
-    with origin(keep_alive) as server:
+    keep_alive = sending_raw(OK + b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\n{}")
+    with scripted_server(keep_alive) as server:
         post(server.url)
         post(server.url)
 
@@ -240,13 +254,13 @@ def test_two_requests_never_share_a_connection() -> None:
 
 
 def test_an_answer_of_exactly_64_kib_is_read() -> None:
-    with origin(answering("200 OK", b" " * 64 * 1024)) as server:
+    with scripted_server(responding("200 OK", b" " * 64 * 1024)) as server:
         assert len(post(server.url).body) == 64 * 1024
 
 
 def test_an_answer_in_chunks_is_read_whole() -> None:
     chunks = OK + b'Transfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n'
-    with origin(raw(chunks)) as server:
+    with scripted_server(sending_raw(chunks)) as server:
         assert post(server.url).body == b'{"a":1}'
 
 

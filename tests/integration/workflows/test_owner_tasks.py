@@ -16,7 +16,7 @@ from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from imagetasks.workflows.owner_tasks import REREAD_S, OwnerTasks
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import PROMPT, START, task
-from tests.support.lambdas import calls
+from tests.support.lambdas import recorded_aws_calls
 
 KEPT = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
@@ -65,7 +65,7 @@ def test_a_task_is_its_owners(waiting: Waiting) -> None:
 
 
 def test_what_cannot_be_a_task_is_not_looked_for(waiting: Waiting) -> None:
-    made = calls(waiting.env.cloud.client("dynamodb"))
+    made = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
 
     for text in ("", "x", "A" * 26, "a" * 27, "task#" + "a" * 21, "é" * 26, "a" * 25 + "\n"):
         for ask in (waiting.reader.get, waiting.reader.delete):
@@ -148,7 +148,7 @@ def test_a_task_that_is_deleted_meanwhile_is_gone_at_once(waiting: Waiting) -> N
 
 def test_waiting_costs_a_read_a_second(waiting: Waiting) -> None:
     made = waiting.env.put(task())
-    seen = calls(waiting.env.cloud.client("dynamodb"))
+    seen = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
 
     waiting.reader.wait_for_change("owner", made.task_id, wait_s=10)
 
@@ -208,7 +208,7 @@ def test_a_tombstone_keeps_money_and_key_and_nothing_that_was_said(waiting: Wait
         None,
     )
     assert PROMPT not in repr(after)
-    assert waiting.env.due(after), "its images are taken away at the next look"
+    assert waiting.env.is_due(after), "its images are taken away at the next look"
     [rung] = waiting.env.cloud.messages()
     assert (rung["task_id"], rung["source"]) == (after.task_id, "delete")
 
@@ -241,7 +241,7 @@ def test_a_bell_that_is_dumb_does_not_undo_a_deletion(waiting: Waiting) -> None:
     dumb.delete("owner", made.task_id)
 
     assert waiting.env.read(made).deleted_at == START
-    assert waiting.env.due(waiting.env.read(made)), "the sweep finds it"
+    assert waiting.env.is_due(waiting.env.read(made)), "the sweep finds it"
 
 
 class Dumb:

@@ -9,7 +9,7 @@ import pytest
 from imagetasks.errors import ResponseLost
 from imagetasks.poyo.rate_limit import WINDOW_PK, SubmitWindow, current_window
 from tests.support.environment import TestEnvironment, new_environment, order
-from tests.support.fakes import ManualClock, accepted, make_clock, reply
+from tests.support.fakes import ManualClock, make_clock, poyo_response, submit_response
 
 WINDOW = 1000
 
@@ -17,7 +17,7 @@ WINDOW = 1000
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
     with new_environment() as made:
-        made.upstream.answers("POST", *(accepted(f"POYO{n:04}") for n in range(200)))
+        made.fake_poyo.respond_with("POST", *(submit_response(f"POYO{n:04}") for n in range(200)))
         yield made
 
 
@@ -82,8 +82,8 @@ def test_a_burst_sends_twenty_and_lets_the_rest_wait(env: TestEnvironment) -> No
     states = [task.state for task in made]
     assert states.count("running") == 20
     assert states.count("pending") == 30
-    assert env.upstream.count("POST") == 20
-    assert all(env.due(task) for task in made)
+    assert env.fake_poyo.request_count("POST") == 20
+    assert all(env.is_due(task) for task in made)
 
 
 def test_those_who_waited_are_sent_when_their_turn_comes(env: TestEnvironment) -> None:
@@ -96,7 +96,7 @@ def test_those_who_waited_are_sent_when_their_turn_comes(env: TestEnvironment) -
                 env.reconcile(task)
 
     assert {env.read(task).state for task in made} == {"running"}
-    assert env.upstream.count("POST") == 30
+    assert env.fake_poyo.request_count("POST") == 30
 
 
 def test_the_next_window_begins_anew(env: TestEnvironment) -> None:
@@ -120,19 +120,21 @@ def test_a_clock_that_is_behind_counts_in_the_window_of_the_others(env: TestEnvi
 
 def test_three_lost_answers_in_a_row_hold_the_others_back(env: TestEnvironment) -> None:
     env.time.now = WINDOW * 10_000
-    env.upstream.answers("POST", ResponseLost("ReadTimeout"))
+    env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
     doubted = [env.submitter.submit(order(f"doubt-{n}")).task.state for n in range(3)]
 
     held_back = env.submitter.submit(order("next")).task
 
     assert doubted == ["unknown"] * 3
     assert held_back.state == "pending"
-    assert env.upstream.count("POST") == 3
+    assert env.fake_poyo.request_count("POST") == 3
 
 
 def test_one_that_goes_well_ends_the_trouble(env: TestEnvironment) -> None:
     env.time.now = WINDOW * 10_000
-    env.upstream.answers("POST", *[ResponseLost("ReadTimeout")] * 3, accepted("A1"), accepted("A2"))
+    env.fake_poyo.respond_with(
+        "POST", *[ResponseLost("ReadTimeout")] * 3, submit_response("A1"), submit_response("A2")
+    )
     for n in range(3):
         env.submitter.submit(order(f"doubt-{n}"))
     env.time.forward(10)
@@ -146,7 +148,7 @@ def test_one_that_goes_well_ends_the_trouble(env: TestEnvironment) -> None:
 
 def test_an_order_that_poyo_refuses_is_no_trouble(env: TestEnvironment) -> None:
     refusal = {"code": 400, "error": {"message": "no", "type": "validation_error"}}
-    env.upstream.answers("POST", reply(refusal, 400))
+    env.fake_poyo.respond_with("POST", poyo_response(refusal, 400))
     for n in range(5):
         env.submitter.submit(order(f"refused-{n}"))
 

@@ -26,8 +26,16 @@ from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from tests.fixtures import poyo_responses
 from tests.support.environment import CALLBACK_KEY, TestEnvironment, new_environment, order
-from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT, START, accepted, poyo, reply
-from tests.support.lambdas import logged
+from tests.support.fakes import (
+    POYO_ID,
+    POYO_KEY,
+    PROMPT,
+    START,
+    poyo_client,
+    poyo_response,
+    submit_response,
+)
+from tests.support.lambdas import captured_logs
 
 LIMITS = Limits()
 
@@ -35,7 +43,7 @@ LIMITS = Limits()
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
     with new_environment() as made:
-        made.upstream.answers("POST", accepted())
+        made.fake_poyo.respond_with("POST", submit_response())
         yield made
 
 
@@ -76,13 +84,13 @@ def test_an_accepted_order_runs_under_poyos_id(env: TestEnvironment) -> None:
     assert (made.state, made.poyo_id, made.attempt) == ("running", POYO_ID, 1)
     assert made.due_at == START + LIMITS.first_poll_s * 1000
     assert [line["event"] for line in made.history] == ["accepted", "submitted"]
-    assert env.due(made)
+    assert env.is_due(made)
 
 
 def test_the_post_carries_our_id_and_a_callback_that_opens_the_door(env: TestEnvironment) -> None:
     made = env.submitter.submit(order()).task
 
-    [sent] = env.upstream.sent
+    [sent] = env.fake_poyo.requests
     path = signed_urls.callback_path("k1", CALLBACK_KEY, made.task_id)
     assert sent.content == {
         "model": "gpt-image-2",
@@ -98,10 +106,10 @@ def test_the_row_is_there_before_poyo_hears_of_it(env: TestEnvironment) -> None:
     def asked() -> HttpResponse:
         row = env.repository.get(derive_task_id("owner", "key"))
         seen.append(row.state)
-        assert env.due(row)
-        return accepted()
+        assert env.is_due(row)
+        return submit_response()
 
-    env.upstream.answers("POST", asked)
+    env.fake_poyo.respond_with("POST", asked)
     env.submitter.submit(order())
 
     assert seen == ["submitting"]
@@ -110,19 +118,19 @@ def test_the_row_is_there_before_poyo_hears_of_it(env: TestEnvironment) -> None:
 OUTCOMES: dict[str, tuple[HttpResponse | Exception, str, str | None]] = {
     **{
         f"accepted: {name}": (HttpResponse(200, b), "running", None)
-        for name, b in poyo_responses.ACCEPTED.items()
+        for name, b in poyo_responses.SUBMIT_ACCEPTED.items()
     },
     **{
         f"refused: {n}": (HttpResponse(s, b), "failed", r)
-        for n, (s, b, r) in poyo_responses.REFUSED.items()
+        for n, (s, b, r) in poyo_responses.SUBMIT_REJECTED.items()
     },
     **{
         f"later: {n}": (HttpResponse(s, b), "pending", None)
-        for n, (s, b, _) in poyo_responses.LATER.items()
+        for n, (s, b, _) in poyo_responses.SUBMIT_RATE_LIMITED.items()
     },
     **{
         f"ambiguous: {n}": (HttpResponse(s, b), "unknown", None)
-        for n, (s, b) in poyo_responses.AMBIGUOUS.items()
+        for n, (s, b) in poyo_responses.SUBMIT_AMBIGUOUS.items()
     },
     "not sent": (RequestNotSent("ConnectTimeout"), "pending", None),
     "answer lost": (ResponseLost("ReadTimeout"), "unknown", None),
@@ -133,7 +141,7 @@ OUTCOMES: dict[str, tuple[HttpResponse | Exception, str, str | None]] = {
 def test_each_outcome_of_the_one_post(
     env: TestEnvironment, answer: HttpResponse | Exception, state: str, reason: str | None
 ) -> None:
-    env.upstream.answers("POST", answer, accepted("NEVER"))
+    env.fake_poyo.respond_with("POST", answer, submit_response("NEVER"))
 
     made = env.submitter.submit(order()).task
     placement = env.submitter.submit(order())
@@ -142,13 +150,13 @@ def test_each_outcome_of_the_one_post(
     assert (made.state, made.reason) == (state, reason)
     assert replayed
     assert again == made == env.read(made)
-    assert env.upstream.count("POST") == 1
-    assert env.due(made) is (state != "failed")
+    assert env.fake_poyo.request_count("POST") == 1
+    assert env.is_due(made) is (state != "failed")
 
 
 def test_what_poyo_would_not_take_yet_waits_as_long_as_it_asks(env: TestEnvironment) -> None:
     said = {"code": 429, "error": {"message": "Please try again in 20 seconds."}}
-    env.upstream.answers("POST", reply(said, 429))
+    env.fake_poyo.respond_with("POST", poyo_response(said, 429))
 
     made = env.submitter.submit(order()).task
 
@@ -160,7 +168,7 @@ def test_what_poyo_would_not_take_yet_waits_as_long_as_it_asks(env: TestEnvironm
 
 def test_a_wait_that_poyo_asks_for_has_a_bound(env: TestEnvironment) -> None:
     said = {"code": 429, "error": {"message": "try again in 9999 seconds"}}
-    env.upstream.answers("POST", reply(said, 429))
+    env.fake_poyo.respond_with("POST", poyo_response(said, 429))
 
     made = env.submitter.submit(order()).task
 
@@ -168,7 +176,7 @@ def test_a_wait_that_poyo_asks_for_has_a_bound(env: TestEnvironment) -> None:
 
 
 def test_an_ambiguous_submit_is_given_an_hour(env: TestEnvironment) -> None:
-    env.upstream.answers("POST", ResponseLost("ReadTimeout"))
+    env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
 
     made = env.submitter.submit(order()).task
 
@@ -187,11 +195,11 @@ def test_the_same_key_with_another_body_is_refused(env: TestEnvironment) -> None
     ):
         with pytest.raises(IdempotencyKeyReused):
             env.submitter.submit(other)
-    assert env.upstream.count("POST") == 1
+    assert env.fake_poyo.request_count("POST") == 1
 
 
 def test_another_owner_with_the_same_key_has_another_task(env: TestEnvironment) -> None:
-    env.upstream.answers("POST", accepted("ONE"), accepted("TWO"))
+    env.fake_poyo.respond_with("POST", submit_response("ONE"), submit_response("TWO"))
 
     mine = env.submitter.submit(order()).task
     placement = env.submitter.submit(order(owner="stranger", input={"prompt": "theirs"}))
@@ -205,7 +213,7 @@ def test_without_keys_nothing_is_written(env: TestEnvironment) -> None:
     def missing() -> str:
         raise SecretInvalid("poyo_api_key")
 
-    keyless = replace(poyo(env.upstream), key=missing)
+    keyless = replace(poyo_client(env.fake_poyo), key=missing)
 
     with pytest.raises(SecretInvalid):
         submitting(env, poyo=keyless).submit(order())
@@ -222,7 +230,7 @@ def test_an_id_that_could_not_be_written_goes_to_the_bell(env: TestEnvironment) 
 
 
 def test_an_id_that_no_bell_takes_either_goes_to_the_log(env: TestEnvironment) -> None:
-    with logged() as log:
+    with captured_logs() as log:
         made = submitting(env, repository=Away(env.table), queue=Dumb()).submit(order()).task
 
     assert made.state == "submitting"
@@ -243,19 +251,19 @@ def test_an_id_that_no_bell_takes_either_goes_to_the_log(env: TestEnvironment) -
 def test_after_the_post_nothing_raises(
     env: TestEnvironment, answer: HttpResponse | Exception
 ) -> None:
-    env.upstream.answers("POST", answer)
+    env.fake_poyo.respond_with("POST", answer)
     deaf = submitting(env, repository=Away(env.table), queue=Dumb())
 
     placement = deaf.submit(order())
     made, replayed = placement.task, placement.replayed
 
     assert (made.state, replayed) == ("submitting", False)
-    assert env.due(made)
+    assert env.is_due(made)
 
 
 def test_an_id_that_another_task_owns_is_not_taken(env: TestEnvironment) -> None:
     first = env.submitter.submit(order("first")).task
-    with logged() as log:
+    with captured_logs() as log:
         second = env.submitter.submit(order("second")).task
 
     assert (second.state, second.poyo_id) == ("unknown", None)
@@ -266,12 +274,14 @@ def test_an_id_that_another_task_owns_is_not_taken(env: TestEnvironment) -> None
 def test_a_callback_that_bound_the_task_first_is_no_loss(env: TestEnvironment) -> None:
     def asked() -> HttpResponse:
         early = env.repository.get(derive_task_id("owner", "key"))
-        env.upstream.answers("GET", reply({"code": 200, "data": {"status": "running"}}))
+        env.fake_poyo.respond_with(
+            "GET", poyo_response({"code": 200, "data": {"status": "running"}})
+        )
         env.reconcile(early, source="callback", poyo_id=POYO_ID)
-        return accepted()
+        return submit_response()
 
-    env.upstream.answers("POST", asked)
-    with logged() as log:
+    env.fake_poyo.respond_with("POST", asked)
+    with captured_logs() as log:
         made = env.submitter.submit(order()).task
 
     assert (made.state, made.poyo_id) == ("running", POYO_ID)
@@ -282,12 +292,14 @@ def test_a_callback_that_bound_the_task_first_is_no_loss(env: TestEnvironment) -
 def test_two_ids_for_one_task_page_the_operator(env: TestEnvironment) -> None:
     def asked() -> HttpResponse:
         early = env.repository.get(derive_task_id("owner", "key"))
-        env.upstream.answers("GET", reply({"code": 200, "data": {"status": "running"}}))
+        env.fake_poyo.respond_with(
+            "GET", poyo_response({"code": 200, "data": {"status": "running"}})
+        )
         env.reconcile(early, source="callback", poyo_id="FIRST")
-        return accepted("SECOND")
+        return submit_response("SECOND")
 
-    env.upstream.answers("POST", asked)
-    with logged() as log:
+    env.fake_poyo.respond_with("POST", asked)
+    with captured_logs() as log:
         made = env.submitter.submit(order()).task
 
     assert made.poyo_id == "FIRST"
@@ -301,8 +313,8 @@ def test_two_ids_for_one_task_page_the_operator(env: TestEnvironment) -> None:
 def test_a_refused_account_pages_the_operator(
     env: TestEnvironment, status: int, reason: str
 ) -> None:
-    env.upstream.answers("POST", HttpResponse(status, b""))
-    with logged() as log:
+    env.fake_poyo.respond_with("POST", HttpResponse(status, b""))
+    with captured_logs() as log:
         made = env.submitter.submit(order()).task
 
     assert made.reason == reason
@@ -312,11 +324,11 @@ def test_a_refused_account_pages_the_operator(
 @pytest.mark.parametrize(
     "answer",
     [
-        accepted(),
-        reply({"code": 400, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 400),
-        reply({"code": 401, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 401),
-        reply({"code": 429, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 429),
-        reply({"code": 500, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 500),
+        submit_response(),
+        poyo_response({"code": 400, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 400),
+        poyo_response({"code": 401, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 401),
+        poyo_response({"code": 429, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 429),
+        poyo_response({"code": 500, "error": {"message": f"{PROMPT} {POYO_KEY}"}}, 500),
         ResponseLost("x"),
         RequestNotSent("x"),
     ],
@@ -328,9 +340,9 @@ def test_no_log_line_of_a_submit_tells_a_secret(
     away: bool,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    env.upstream.answers("POST", answer)
+    env.fake_poyo.respond_with("POST", answer)
     used = submitting(env, repository=Away(env.table), queue=Dumb()) if away else env.submitter
-    with logged() as log:
+    with captured_logs() as log:
         made = used.submit(order()).task
 
     said = log.getvalue() + capsys.readouterr().out
@@ -345,10 +357,10 @@ def test_the_same_order_at_once_is_one_post(env: TestEnvironment) -> None:
 
     def asked() -> HttpResponse:
         seen.append(env.submitter.submit(order()).replayed)
-        return accepted()
+        return submit_response()
 
-    env.upstream.answers("POST", asked)
+    env.fake_poyo.respond_with("POST", asked)
     env.submitter.submit(order())
 
     assert seen == [True]
-    assert env.upstream.count("POST") == 1
+    assert env.fake_poyo.request_count("POST") == 1

@@ -15,7 +15,7 @@ from imagetasks.tasks.task import SHARDS, Task
 from imagetasks.workflows.sweep import SweepResult, sweep
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import PROMPT, START, task
-from tests.support.lambdas import Context, calls, logged, opened
+from tests.support.lambdas import Context, captured_logs, load_handler, recorded_aws_calls
 
 LIMITS = Limits()
 
@@ -145,7 +145,7 @@ def test_a_claim_shows_and_changes_nothing_but_the_next_look(env: TestEnvironmen
 
 def test_each_shard_is_asked_once_and_nothing_is_scanned(env: TestEnvironment) -> None:
     due(env, 1)
-    made = calls(env.table.client)
+    made = recorded_aws_calls(env.table.client)
 
     env.sweep()
 
@@ -157,7 +157,7 @@ def test_the_door_says_how_many_and_how_late_and_stops_before_its_time_is_over(
     env: TestEnvironment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     due(env, 1, 2, 3)
-    with opened("sweep", env.cloud) as door, logged() as log:
+    with load_handler("sweep", env.cloud) as door, captured_logs() as log:
         assert door.handler({}, Context(remaining_ms=9_000))["enqueued"] == 0
         swept = door.handler({}, Context(remaining_ms=50_000))
 

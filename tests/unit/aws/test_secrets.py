@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.errors import SecretInvalid, SecretUnavailable
-from tests.support.fakes import ManualClock, SecretsClient, refusal
+from tests.support.fakes import FakeSecretsClient, ManualClock, client_error
 
 
 def digest(key: str) -> str:
@@ -19,8 +19,8 @@ GOOD = {"poyo_api_key": "sk-1", "server_keys": {"alice": digest("a"), "bob": dig
 CALLBACKS = {"current": "k2", "k1": "one", "k2": "two", "poyo_callback_signing_key": " whsec "}
 
 
-def secret(value: object) -> tuple[CachedSecret, SecretsClient, ManualClock]:
-    client, clock = SecretsClient(value), ManualClock()
+def secret(value: object) -> tuple[CachedSecret, FakeSecretsClient, ManualClock]:
+    client, clock = FakeSecretsClient(value), ManualClock()
     return CachedSecret(cast(Any, client), "arn", clock.seconds), client, clock
 
 
@@ -37,7 +37,7 @@ def test_a_secret_is_read_once_in_five_minutes() -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [refusal("Throttling"), EndpointConnectionError(endpoint_url="x")]
+    "failure", [client_error("Throttling"), EndpointConnectionError(endpoint_url="x")]
 )
 def test_an_old_secret_is_better_than_none_and_none_says_so(failure: Exception) -> None:
     kept, client, clock = secret(GOOD)

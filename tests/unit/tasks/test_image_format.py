@@ -10,7 +10,15 @@ import pytest
 from PIL import Image
 
 from imagetasks.tasks.image_format import MAX_PIXELS, identify
-from tests.fixtures.images import GOOD, HEIGHT, NOT_PICTURES, WIDTH, jpeg, png, png_of
+from tests.fixtures.images import (
+    HEIGHT,
+    INVALID_IMAGES,
+    VALID_IMAGES,
+    WIDTH,
+    jpeg,
+    png,
+    png_with_size,
+)
 
 
 def read(content: bytes) -> tuple[str, int, int]:
@@ -18,18 +26,18 @@ def read(content: bytes) -> tuple[str, int, int]:
     return found.content_type, found.width, found.height
 
 
-@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("content_type", "content"), VALID_IMAGES.values(), ids=VALID_IMAGES)
 def test_a_real_picture_is_recognised_with_its_size(content_type: str, content: bytes) -> None:
     assert read(content) == (content_type, WIDTH, HEIGHT)
 
 
-@pytest.mark.parametrize("content", NOT_PICTURES.values(), ids=NOT_PICTURES)
+@pytest.mark.parametrize("content", INVALID_IMAGES.values(), ids=INVALID_IMAGES)
 def test_nothing_else_is_a_picture(content: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         read(content)
 
 
-@pytest.mark.parametrize(("content_type", "content"), GOOD.values(), ids=GOOD)
+@pytest.mark.parametrize(("content_type", "content"), VALID_IMAGES.values(), ids=VALID_IMAGES)
 def test_a_picture_cut_anywhere_is_none(content_type: str, content: bytes) -> None:
     lengths = {*range(64), len(content) // 2, *range(len(content) - 20, len(content))}
 
@@ -39,10 +47,10 @@ def test_a_picture_cut_anywhere_is_none(content_type: str, content: bytes) -> No
 
 
 def test_pixels_are_counted_up_to_the_bound() -> None:
-    assert read(png_of(8000, 5000)) == ("image/png", 8000, 5000)
+    assert read(png_with_size(8000, 5000)) == ("image/png", 8000, 5000)
     assert MAX_PIXELS == 8000 * 5000
     with pytest.raises(ValueError, match="pixels"):
-        read(png_of(8000, 5001))
+        read(png_with_size(8000, 5001))
 
 
 @pytest.mark.parametrize("count", [1, 2, 6, 7, 8, 9, 4096])
@@ -64,7 +72,7 @@ def test_fill_bytes_without_an_end_are_given_up_soon() -> None:
 
 
 def test_noise_is_never_a_picture_and_never_another_error() -> None:
-    heads = [content[:12] for _, content in GOOD.values()]
+    heads = [content[:12] for _, content in VALID_IMAGES.values()]
     for n in range(3000):
         noise = heads[n % len(heads)][: n % 13] + os.urandom(n % 97)
         with pytest.raises(ValueError, match=r"."):

@@ -16,7 +16,7 @@ from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from tests.fixtures import poyo_callbacks
-from tests.support.fakes import ManualClock, SecretsClient
+from tests.support.fakes import FakeSecretsClient, ManualClock
 
 TASK_ID = derive_task_id("owner", "key")
 MAC = signed_urls.callback_token("one", TASK_ID)
@@ -32,7 +32,7 @@ class Bell:
 
 
 def keys(**further: str) -> CallbackKeys:
-    client: Any = SecretsClient({"current": "k1", "k1": "one", "k2": "two"} | further)
+    client: Any = FakeSecretsClient({"current": "k1", "k1": "one", "k2": "two"} | further)
     return CallbackKeys(CachedSecret(client, "arn", ManualClock().seconds))
 
 
@@ -51,8 +51,8 @@ def signature(key: str, poyo_id: str, stamp: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("body", "poyo_id"),
-    [(body, read) for body, _, read in poyo_callbacks.ODD.values()],
-    ids=poyo_callbacks.ODD,
+    [(body, read) for body, _, read in poyo_callbacks.CALLBACK_BODIES.values()],
+    ids=poyo_callbacks.CALLBACK_BODIES,
 )
 @pytest.mark.parametrize(
     "key", [{}, {"poyo_callback_signing_key": WEBHOOK_KEY}], ids=["unsigned", "signed"]
@@ -90,7 +90,9 @@ def test_an_older_key_still_opens_while_keys_rotate() -> None:
     bell = Bell()
 
     assert heard(bell, keys(current="k2"))
-    assert heard(bell, keys(current="k2"), kid="k2", token=signed_urls.callback_token("two", TASK_ID))
+    assert heard(
+        bell, keys(current="k2"), kid="k2", token=signed_urls.callback_token("two", TASK_ID)
+    )
     assert len(bell.rings) == 2
 
 

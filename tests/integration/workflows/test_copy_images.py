@@ -1,0 +1,224 @@
+"""Copying images of a finished task into our bucket: what is stored, and what follows a failed copy."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from imagetasks.errors import (
+    DownloadFailed,
+    DownloadForbidden,
+    NotAnImage,
+)
+from imagetasks.tasks.message import TaskMessage
+from tests.fixtures.images import HEIGHT, WIDTH, jpeg, png
+from tests.support.environment import TestEnvironment, new_environment
+from tests.support.fakes import (
+    FILE_URL,
+    START,
+    client_error,
+    finished_response,
+    status_response,
+)
+from tests.support.lambdas import captured_logs
+from tests.support.stored_tasks import DAY_S, LIMITS, put_running, seconds_until_due
+
+
+@pytest.fixture
+def env() -> Iterator[TestEnvironment]:
+    with new_environment() as environment:
+        yield environment
+
+
+def test_task_finishes_only_after_its_image_is_in_our_bucket(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
+    before = put_running(env)
+
+    after = env.reconcile(before, source="callback")
+
+    content = png()
+    [image] = after.files
+    stored = env.cloud.client("s3").get_object(Bucket=env.cloud.bucket, Key=image.key)
+    assert stored["Body"].read() == content
+    assert (image.sha256, image.bytes) == (hashlib.sha256(content).hexdigest(), len(content))
+    assert (image.width, image.height, image.content_type) == (WIDTH, HEIGHT, "image/png")
+    assert (after.state, after.charged_credits, after.progress) == (
+        "finished",
+        Decimal(5),
+        Decimal(100),
+    )
+    assert after.finished_at == env.time.now
+    assert not env.is_due(after)
+    assert env.file_host.fetched == [FILE_URL]
+
+
+def test_every_image_of_a_task_is_stored(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with(
+        "GET", finished_response("https://a.poyo.ai/1", "https://a.poyo.ai/2")
+    )
+    env.file_host.respond_with(png(), jpeg())
+
+    after = env.reconcile(put_running(env))
+
+    assert [image.content_type for image in after.files] == ["image/png", "image/jpeg"]
+    assert len({image.key for image in after.files}) == 2
+
+
+def test_image_that_is_already_stored_is_not_downloaded_again(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    before = put_running(env)
+    first = env.reconcile(before)
+    env.put(before)
+
+    second = env.reconcile(before)
+
+    assert second.files == first.files
+    assert len(env.file_host.fetched) == 1
+
+
+@pytest.mark.parametrize(("copy_attempts", "delay_s"), list(enumerate(LIMITS.fast_retry_s)))
+def test_failed_copy_is_retried_within_seconds(
+    env: TestEnvironment, copy_attempts: int, delay_s: int
+) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.file_host.respond_with(DownloadFailed("unreachable"))
+
+    after = env.reconcile(put_running(env, copy_attempts=copy_attempts))
+
+    assert (after.state, after.copy_attempts, after.invalid_results) == (
+        "running",
+        copy_attempts + 1,
+        0,
+    )
+    assert after.result_seen_at == env.time.now
+    assert seconds_until_due(after, env) - LIMITS.sweep_fallback_s == pytest.approx(
+        delay_s, rel=0.21
+    )
+    assert env.cloud.messages() == [{"delayed": True}]
+
+
+def test_task_finishes_when_the_second_copy_succeeds(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.file_host.respond_with(DownloadFailed("http_500"), png())
+    before = put_running(env)
+
+    assert env.reconcile(before).state == "running"
+    assert env.reconcile(before).state == "finished"
+
+
+FAILED_COPIES: list[tuple[Exception, dict[str, Any], int, str, str | None]] = [
+    (NotAnImage("not_an_image"), {"invalid_results": 7}, 0, "running", None),
+    (NotAnImage("not_an_image"), {"invalid_results": 8}, 0, "failed", "bad_result"),
+    (DownloadFailed("http_404", gone=True), {}, 0, "running", None),
+    (DownloadFailed("http_404", gone=True), {"result_seen_at": START}, DAY_S - 1, "running", None),
+    (
+        DownloadFailed("http_404", gone=True),
+        {"result_seen_at": START},
+        DAY_S,
+        "failed",
+        "result_expired",
+    ),
+    (DownloadFailed("unreachable"), {"result_seen_at": START}, 3 * DAY_S - 1, "running", None),
+    (
+        DownloadFailed("unreachable"),
+        {"result_seen_at": START},
+        3 * DAY_S,
+        "failed",
+        "result_expired",
+    ),
+    (DownloadForbidden("host_not_listed"), {"result_seen_at": START}, 2 * DAY_S, "running", None),
+    (
+        DownloadForbidden("host_not_listed"),
+        {"result_seen_at": START},
+        3 * DAY_S,
+        "failed",
+        "result_expired",
+    ),
+]
+
+
+@pytest.mark.parametrize(("error", "changed", "elapsed_s", "state", "reason"), FAILED_COPIES)
+def test_copy_is_abandoned_only_when_a_retry_cannot_help(
+    env: TestEnvironment,
+    error: Exception,
+    changed: dict[str, Any],
+    elapsed_s: int,
+    state: str,
+    reason: str,
+) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.file_host.respond_with(error)
+    before = put_running(env, **changed)
+    env.time.forward(elapsed_s)
+
+    after = env.reconcile(before)
+
+    assert (after.state, after.reason) == (state, reason)
+    assert env.is_due(after) is (state == "running")
+
+
+@pytest.mark.parametrize(
+    ("invalid_results", "state"), [(0, "running"), (4, "running"), (5, "failed")]
+)
+def test_finished_status_without_files_is_polled_five_times_before_the_task_fails(
+    env: TestEnvironment, invalid_results: int, state: str
+) -> None:
+    env.fake_poyo.respond_with("GET", status_response("finished"))
+
+    after = env.reconcile(put_running(env, invalid_results=invalid_results))
+
+    assert after.state == state
+    assert after.reason == ("bad_result" if state == "failed" else None)
+    assert env.file_host.fetched == []
+
+
+def test_download_host_that_is_not_allowed_raises_an_alarm_and_the_copy_is_retried(
+    env: TestEnvironment,
+) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.file_host.respond_with(DownloadForbidden("host_not_listed", "new.example"))
+    with captured_logs() as log:
+        after = env.reconcile(put_running(env))
+
+    assert "download_host_not_allowed" in log.getvalue()
+    assert (after.state, after.detail) == ("running", "host_not_listed: new.example")
+
+
+def test_task_stays_running_until_both_of_its_images_are_copied(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with(
+        "GET", finished_response("https://a.poyo.ai/1", "https://a.poyo.ai/2")
+    )
+    env.file_host.respond_with(png(), DownloadFailed("http_500"), png())
+    before = put_running(env)
+
+    assert env.reconcile(before).state == "running"
+    assert env.reconcile(before).state == "finished"
+    assert env.file_host.fetched == [
+        "https://a.poyo.ai/1",
+        "https://a.poyo.ai/2",
+        "https://a.poyo.ai/2",
+    ]
+
+
+def test_error_of_the_bucket_is_raised_so_that_sqs_delivers_the_message_again(
+    env: TestEnvironment,
+) -> None:
+    class UnavailableBucket:
+        def find(self, task_id: str, n: int) -> None:
+            return None
+
+        def put(self, task_id: str, n: int, download: object) -> None:
+            raise client_error("SlowDown", 503)
+
+    env.fake_poyo.respond_with("GET", finished_response())
+    before = put_running(env)
+
+    with pytest.raises(Exception, match="SlowDown"):
+        env.reconciler_with(images=UnavailableBucket()).reconcile(
+            TaskMessage(task_id=before.task_id, source="sweep")
+        )
+    assert env.read(before) == before

@@ -1,0 +1,153 @@
+"""Polling a running task: every status and every error of PoYo, and when the next poll is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+
+from imagetasks.errors import (
+    RequestNotSent,
+    ResponseLost,
+)
+from imagetasks.poyo.transport import HttpResponse
+from tests.support.environment import TestEnvironment, new_environment
+from tests.support.fakes import (
+    START,
+    finished_response,
+    poyo_response,
+    status_response,
+)
+from tests.support.lambdas import captured_logs
+from tests.support.stored_tasks import DAY_S, LIMITS, put_running, seconds_until_due
+
+NOT_FOUND = poyo_response({"code": 404, "error": {"message": "task not found"}}, 404)
+
+
+@pytest.fixture
+def env() -> Iterator[TestEnvironment]:
+    with new_environment() as environment:
+        environment.fake_poyo.respond_with("GET", status_response("running"))
+        yield environment
+
+
+def test_estimated_credits_are_charged_if_poyo_names_no_amount(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+
+    assert env.reconcile(put_running(env)).charged_credits == Decimal(2)
+
+
+def test_finished_task_is_neither_polled_nor_copied_again(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    after = env.reconcile(put_running(env))
+    requests = len(env.fake_poyo.requests)
+
+    again = env.reconcile(after, source="callback", poyo_id="ANOTHER")
+
+    assert again == after
+    assert len(env.fake_poyo.requests) == requests
+    assert len(env.file_host.fetched) == 1
+
+
+def test_failed_task_is_not_charged_and_keeps_poyos_message_for_the_operator(
+    env: TestEnvironment,
+) -> None:
+    env.fake_poyo.respond_with("GET", status_response("failed", error_message="Server exception"))
+
+    after = env.reconcile(put_running(env))
+
+    assert (after.state, after.reason, after.charged_credits) == ("failed", "upstream", None)
+    assert after.detail == "Server exception"
+    assert not env.is_due(after)
+
+
+def test_task_that_the_content_policy_refused_fails_as_moderated(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with(
+        "GET", status_response("failed", error_message="violates our content policy")
+    )
+
+    assert env.reconcile(put_running(env)).reason == "moderated"
+
+
+@pytest.mark.parametrize("status", ["not_started", "running", "a status of a newer API"])
+def test_unfinished_task_is_polled_again_later(env: TestEnvironment, status: str) -> None:
+    env.fake_poyo.respond_with("GET", status_response(status, progress=40.5))
+
+    after = env.reconcile(put_running(env))
+
+    assert (after.state, after.polls, after.progress) == ("running", 1, Decimal("40.5"))
+    assert 0 <= seconds_until_due(after, env) <= 120
+    assert env.is_due(after)
+
+
+POYO_ERRORS: dict[str, HttpResponse | Exception] = {
+    "connection refused": RequestNotSent("x"),
+    "response lost": ResponseLost("x"),
+    "500": HttpResponse(500, b""),
+    "429": HttpResponse(429, b""),
+    "401": HttpResponse(401, b""),
+    "html": HttpResponse(502, b"<html>"),
+    "not UTF-8": HttpResponse(200, b"\xff"),
+}
+
+
+@pytest.mark.parametrize("response", POYO_ERRORS.values(), ids=POYO_ERRORS)
+def test_error_of_poyo_is_not_raised_and_the_task_is_polled_again_later(
+    env: TestEnvironment, response: HttpResponse | Exception
+) -> None:
+    env.fake_poyo.respond_with("GET", response)
+
+    after = env.reconcile(put_running(env, confirmed_at=START - 30 * DAY_S * 1000))
+
+    assert (after.state, after.polls) == ("running", 1)
+    assert env.is_due(after)
+
+
+def test_rejected_api_key_raises_an_alarm(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", HttpResponse(401, b""))
+    with captured_logs() as log:
+        env.reconcile(put_running(env))
+
+    assert "poyo_account_rejected" in log.getvalue()
+
+
+def test_delay_between_polls_grows_to_half_an_hour(env: TestEnvironment) -> None:
+    delays_s = [
+        seconds_until_due(env.reconcile(put_running(env, polls=polls)), env)
+        for polls in (0, 2, 5, 40)
+    ]
+
+    for delay_s, max_s in zip(delays_s, (120, 240, 1800, 1800), strict=True):
+        assert 0 <= delay_s <= max_s + LIMITS.sweep_fallback_s
+
+
+def test_next_poll_after_a_callback_is_within_seconds(env: TestEnvironment) -> None:
+    after = env.reconcile(put_running(env), source="callback")
+
+    assert seconds_until_due(after, env) - LIMITS.sweep_fallback_s == pytest.approx(
+        LIMITS.fast_retry_s[0], rel=0.21
+    )
+    assert env.cloud.messages() == [{"delayed": True}]
+
+
+def test_unfinished_task_times_out_after_a_day(env: TestEnvironment) -> None:
+    before = put_running(env)
+    env.time.forward(DAY_S - 1)
+    assert env.reconcile(before).state == "running"
+    before = put_running(env)
+    env.time.forward(1)
+
+    after = env.reconcile(before)
+
+    assert (after.state, after.reason) == ("failed", "timed_out")
+
+
+def test_task_whose_id_poyo_does_not_know_times_out_after_a_day(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", NOT_FOUND)
+    before = put_running(env)
+    assert env.reconcile(before).state == "running"
+    before = put_running(env)
+    env.time.forward(DAY_S)
+
+    assert env.reconcile(before).reason == "timed_out"
