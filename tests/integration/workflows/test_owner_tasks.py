@@ -1,4 +1,4 @@
-"""Reading: the caller's own alone, held until something changes, gone once it is deleted."""
+"""What owners do with their tasks: read, wait for a change, open a file URL, delete."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from decimal import Decimal
 import pytest
 
 from imagetasks.aws.table import Table
-from imagetasks.errors import DatabaseUnavailable, QueueUnavailable, TaskNotFound
+from imagetasks.errors import DatabaseUnavailable, TaskNotFound
 from imagetasks.tasks import signed_urls, transition_writes
-from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from imagetasks.workflows.owner_tasks import REREAD_S, OwnerTasks
 from tests.support.environment import TestEnvironment, new_environment
-from tests.support.fakes import PROMPT, START, task
+from tests.support.fakes import POYO_ID, PROMPT, START, task
 from tests.support.lambdas import recorded_aws_calls
+from tests.support.unavailable import UnavailableQueue
 
-KEPT = StoredImage(
+STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
 
 @dataclass
 class Waiting:
-    """A reader whose seconds pass at once; `meanwhile` happens after so many of them."""
+    """OwnerTasks whose sleeps move the manual clock; `meanwhile[n]` runs after the `n`th sleep."""
 
     env: TestEnvironment
     slept: list[float] = field(default_factory=list)
     meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
 
     @property
-    def reader(self) -> OwnerTasks:
+    def owner_tasks(self) -> OwnerTasks:
         env = self.env
         return OwnerTasks(
             repository=env.repository, updater=env.updater, clock=env.clock, sleep=self.sleep
@@ -47,54 +47,51 @@ class Waiting:
 
 @pytest.fixture
 def waiting() -> Iterator[Waiting]:
-    with new_environment() as made:
-        yield Waiting(made)
+    with new_environment() as environment:
+        yield Waiting(environment)
 
 
 def change(waiting: Waiting, **changed: object) -> Callable[[], object]:
     return lambda: waiting.env.put(replace(task(), **changed))  # type: ignore[arg-type]
 
 
-def test_a_task_is_its_owners(waiting: Waiting) -> None:
-    made = waiting.env.put(task(owner="owner/ada"))
+def test_task_is_found_by_its_own_owner_only(waiting: Waiting) -> None:
+    stored = waiting.env.put(task(owner="owner/ada"))
 
-    assert waiting.reader.get("owner/ada", made.task_id) == made
-    for other in ("owner", "owner/", "owner/Ada", "ada", "stranger", ""):
+    assert waiting.owner_tasks.get("owner/ada", stored.task_id) == stored
+    for other in ("owner", "owner/", "owner/Ada", "ada", "other", ""):
         with pytest.raises(TaskNotFound):
-            waiting.reader.get(other, made.task_id)
+            waiting.owner_tasks.get(other, stored.task_id)
 
 
-def test_what_cannot_be_a_task_is_not_looked_for(waiting: Waiting) -> None:
-    made = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
+def test_malformed_task_id_is_not_found_without_a_request_to_dynamodb(waiting: Waiting) -> None:
+    requests = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
 
     for text in ("", "x", "A" * 26, "a" * 27, "task#" + "a" * 21, "é" * 26, "a" * 25 + "\n"):
-        for ask in (waiting.reader.get, waiting.reader.delete):
+        for method in (waiting.owner_tasks.get, waiting.owner_tasks.delete):
             with pytest.raises(TaskNotFound):
-                ask("owner", text)
+                method("owner", text)
         with pytest.raises(TaskNotFound):
-            waiting.reader.shared_file(text, "0", "A" * 43)
-    assert made == []
+            waiting.owner_tasks.shared_file(text, "0", "A" * 43)
+    assert requests == []
 
 
-# Waiting
+def test_wait_of_zero_seconds_returns_the_task_as_it_is(waiting: Waiting) -> None:
+    stored = waiting.env.put(task())
 
-
-def test_who_does_not_wait_gets_the_task_as_it_stands(waiting: Waiting) -> None:
-    made = waiting.env.put(task())
-
-    assert waiting.reader.wait_for_change("owner", made.task_id, wait_s=0) == made
+    assert waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=0) == stored
     assert waiting.slept == []
 
 
 @pytest.mark.parametrize("wait_s", [1, 2, 7, 20])
-def test_who_waits_in_vain_waits_as_long_as_asked_and_no_longer(
+def test_wait_without_a_change_lasts_exactly_as_long_as_requested(
     waiting: Waiting, wait_s: int
 ) -> None:
-    made = waiting.env.put(task())
+    stored = waiting.env.put(task())
 
-    found = waiting.reader.wait_for_change("owner", made.task_id, wait_s=wait_s)
+    found = waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=wait_s)
 
-    assert found == made
+    assert found == stored
     assert sum(waiting.slept) == wait_s
     assert max(waiting.slept) <= REREAD_S
 
@@ -109,81 +106,93 @@ def test_who_waits_in_vain_waits_as_long_as_asked_and_no_longer(
         ("unknown", "failed"),
     ],
 )
-def test_waiting_ends_with_the_status(waiting: Waiting, before: str, after: str) -> None:
-    made = waiting.env.put(task(state=before))
+def test_wait_ends_when_the_status_changes(waiting: Waiting, before: str, after: str) -> None:
+    stored = waiting.env.put(task(state=before))
     waiting.meanwhile[3] = change(waiting, state=after)
 
-    found = waiting.reader.wait_for_change("owner", made.task_id, wait_s=20)
+    found = waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=20)
 
     assert (found.state, len(waiting.slept)) == (after, 3)
 
 
-def test_a_state_that_nobody_is_shown_is_no_change(waiting: Waiting) -> None:
-    made = waiting.env.put(task(state="submitting"))
+def test_wait_ends_with_a_new_status_or_after_its_seconds(waiting: Waiting) -> None:
+    env, before = waiting.env, waiting.env.put(task())
+
+    def sleep(seconds: float) -> None:
+        env.time.forward(seconds)
+        if env.time.now >= START + 7_000:
+            env.put(replace(before, state="running", poyo_id=POYO_ID))
+
+    tasks = replace(waiting.owner_tasks, sleep=sleep)
+
+    assert tasks.wait_for_change("owner", before.task_id, wait_s=3).status == "not_started"
+    assert env.time.now == START + 3_000
+    assert tasks.wait_for_change("owner", before.task_id, wait_s=20).status == "running"
+    assert env.time.now == START + 7_000
+
+
+def test_new_state_with_the_same_public_status_does_not_end_the_wait(waiting: Waiting) -> None:
+    stored = waiting.env.put(task(state="submitting"))
     waiting.meanwhile[2] = change(waiting, state="pending")
 
-    found = waiting.reader.wait_for_change("owner", made.task_id, wait_s=5)
+    found = waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=5)
 
     assert (found.state, sum(waiting.slept)) == ("pending", 5)
 
 
 @pytest.mark.parametrize("state", ["finished", "failed"])
-def test_nobody_waits_for_an_ended_task(waiting: Waiting, state: str) -> None:
-    made = waiting.env.put(task(state=state, reason="upstream"))
+def test_wait_for_an_ended_task_returns_at_once(waiting: Waiting, state: str) -> None:
+    stored = waiting.env.put(task(state=state, reason="upstream"))
 
-    waiting.reader.wait_for_change("owner", made.task_id, wait_s=20)
+    waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=20)
 
     assert waiting.slept == []
 
 
-def test_a_task_that_is_deleted_meanwhile_is_gone_at_once(waiting: Waiting) -> None:
-    made = waiting.env.put(task(state="running"))
-    waiting.meanwhile[2] = lambda: waiting.reader.delete("owner", made.task_id)
+def test_wait_ends_with_not_found_when_the_task_is_deleted(waiting: Waiting) -> None:
+    stored = waiting.env.put(task(state="running"))
+    waiting.meanwhile[2] = lambda: waiting.owner_tasks.delete("owner", stored.task_id)
 
     with pytest.raises(TaskNotFound):
-        waiting.reader.wait_for_change("owner", made.task_id, wait_s=20)
+        waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=20)
 
     assert len(waiting.slept) == 2
 
 
-def test_waiting_costs_a_read_a_second(waiting: Waiting) -> None:
-    made = waiting.env.put(task())
-    seen = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
+def test_wait_reads_the_item_once_a_second(waiting: Waiting) -> None:
+    stored = waiting.env.put(task())
+    requests = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
 
-    waiting.reader.wait_for_change("owner", made.task_id, wait_s=10)
+    waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=10)
 
-    assert seen == ["DynamoDB.GetItem"] * 11
-
-
-# Links
+    assert requests == ["DynamoDB.GetItem"] * 11
 
 
-def test_a_link_shows_the_file_that_it_was_made_for(waiting: Waiting) -> None:
-    files = tuple(replace(KEPT, key=f"images/t/{n}") for n in range(3))
-    made = waiting.env.put(task(state="finished", files=files))
+def test_file_url_opens_only_the_file_that_it_was_signed_for(waiting: Waiting) -> None:
+    files = tuple(replace(STORED_IMAGE, key=f"images/t/{n}") for n in range(3))
+    stored = waiting.env.put(task(state="finished", files=files))
 
-    for n, kept in enumerate(files):
-        mac = signed_urls.file_token(made.file_url_key, n)
-        assert waiting.reader.shared_file(made.task_id, str(n), mac) == kept
+    for n, image in enumerate(files):
+        token = signed_urls.file_token(stored.file_url_key, n)
+        assert waiting.owner_tasks.shared_file(stored.task_id, str(n), token) == image
         for other in ({0, 1, 2, 3} - {n}, ("00", f"0{n}", f"{n} ", "-1", "٠", "x", "9" * 5000)):
             for text in map(str, other):
                 with pytest.raises(TaskNotFound):
-                    waiting.reader.shared_file(made.task_id, text, mac)
+                    waiting.owner_tasks.shared_file(stored.task_id, text, token)
 
 
-# Deleting
+def deleted(waiting: Waiting, stored: Task) -> Task:
+    waiting.owner_tasks.delete("owner", stored.task_id)
+    return waiting.env.read(stored)
 
 
-def deleted(waiting: Waiting, made: Task) -> Task:
-    waiting.reader.delete("owner", made.task_id)
-    return waiting.env.read(made)
-
-
-def test_a_tombstone_keeps_money_and_key_and_nothing_that_was_said(waiting: Waiting) -> None:
+def test_tombstone_keeps_credits_and_fingerprint_and_nothing_else_of_the_order(
+    waiting: Waiting,
+) -> None:
     before = waiting.env.put(
         task(
             state="finished",
-            files=(KEPT,),
+            files=(STORED_IMAGE,),
             charged_credits=Decimal(2),
             detail=PROMPT,
             notification_url="https://shop.example",
@@ -208,52 +217,47 @@ def test_a_tombstone_keeps_money_and_key_and_nothing_that_was_said(waiting: Wait
         None,
     )
     assert PROMPT not in repr(after)
-    assert waiting.env.is_due(after), "its images are taken away at the next look"
-    [rung] = waiting.env.cloud.messages()
-    assert (rung["task_id"], rung["source"]) == (after.task_id, "delete")
+    assert waiting.env.is_due(after), "the worker erases its images"
+    [message] = waiting.env.cloud.messages()
+    assert (message["task_id"], message["source"]) == (after.task_id, "delete")
 
 
-def test_the_second_deletion_changes_nothing_and_rings_nobody(waiting: Waiting) -> None:
-    made = waiting.env.put(task())
-    first = deleted(waiting, made)
+def test_second_deletion_changes_nothing_and_enqueues_nothing(waiting: Waiting) -> None:
+    stored = waiting.env.put(task())
+    first = deleted(waiting, stored)
     waiting.env.cloud.messages()
     waiting.env.time.forward(60)
 
-    assert deleted(waiting, made) == first
+    assert deleted(waiting, stored) == first
     assert waiting.env.cloud.messages() == []
 
 
-def test_a_task_that_moves_meanwhile_is_deleted_all_the_same(waiting: Waiting) -> None:
-    made = waiting.env.put(task(state="running"))
-    read = waiting.env.repository.get(made.task_id)
-    waiting.env.put(replace(made, state="finished", files=(KEPT,), write_token="1" * 24))
+def test_task_is_deleted_in_spite_of_a_concurrent_transition(waiting: Waiting) -> None:
+    stored = waiting.env.put(task(state="running"))
+    read = waiting.env.repository.get(stored.task_id)
+    waiting.env.put(replace(stored, state="finished", files=(STORED_IMAGE,), write_token="1" * 24))
 
     waiting.env.repository.apply(transition_writes.delete(read, waiting.env.clock.stamp()))
 
-    after = waiting.env.read(made)
+    after = waiting.env.read(stored)
     assert (after.state, after.deleted_at) == ("finished", START)
 
 
-def test_a_bell_that_is_dumb_does_not_undo_a_deletion(waiting: Waiting) -> None:
-    made = waiting.env.put(task())
-    dumb = replace(waiting.reader, updater=waiting.env.updater_with(queue=Dumb()))
+def test_deletion_is_kept_when_sqs_is_unavailable(waiting: Waiting) -> None:
+    stored = waiting.env.put(task())
+    without_sqs = replace(
+        waiting.owner_tasks, updater=waiting.env.updater_with(queue=UnavailableQueue())
+    )
 
-    dumb.delete("owner", made.task_id)
+    without_sqs.delete("owner", stored.task_id)
 
-    assert waiting.env.read(made).deleted_at == START
-    assert waiting.env.is_due(waiting.env.read(made)), "the sweep finds it"
-
-
-class Dumb:
-    """A queue that is away."""
-
-    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
-        raise QueueUnavailable
+    assert waiting.env.read(stored).deleted_at == START
+    assert waiting.env.is_due(waiting.env.read(stored)), "the sweep finds it"
 
 
-def test_a_table_that_is_away_is_said_to_be(waiting: Waiting) -> None:
-    away = replace(
-        waiting.reader,
+def test_error_of_dynamodb_is_raised(waiting: Waiting) -> None:
+    without_dynamodb = replace(
+        waiting.owner_tasks,
         repository=replace(
             waiting.env.repository,
             table=Table(waiting.env.cloud.client("dynamodb"), "no-such-table"),
@@ -262,8 +266,8 @@ def test_a_table_that_is_away_is_said_to_be(waiting: Waiting) -> None:
     task_id = derive_task_id("owner", "key")
 
     with pytest.raises(DatabaseUnavailable):
-        away.get("owner", task_id)
+        without_dynamodb.get("owner", task_id)
     with pytest.raises(DatabaseUnavailable):
-        away.delete("owner", task_id)
+        without_dynamodb.delete("owner", task_id)
     with pytest.raises(DatabaseUnavailable):
-        away.list("owner", status=None, limit=10, after=None)
+        without_dynamodb.list("owner", status=None, limit=10, after=None)

@@ -1,4 +1,4 @@
-"""Submits keep to PoYo's pace, and a PoYo in trouble is asked seldom."""
+"""Submits keep within PoYo's rate limit, and a circuit breaker sends few while PoYo fails."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ WINDOW = 1000
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment() as made:
-        made.fake_poyo.respond_with("POST", *(submit_response(f"POYO{n:04}") for n in range(200)))
-        yield made
+    with new_environment() as environment:
+        environment.fake_poyo.respond_with(
+            "POST", *(submit_response(f"POYO{n:04}") for n in range(200))
+        )
+        yield environment
 
 
 def at_window(number: int) -> ManualClock:
@@ -27,79 +29,79 @@ def at_window(number: int) -> ManualClock:
     return clock
 
 
-def quota(sent: int, trouble: int = 0) -> SubmitWindow:
-    return SubmitWindow(window=WINDOW, sent=sent, consecutive_failures=trouble)
+def submit_window(sent: int, failures: int = 0) -> SubmitWindow:
+    return SubmitWindow(window=WINDOW, sent=sent, consecutive_failures=failures)
 
 
-def test_the_first_twenty_of_a_window_go_at_once() -> None:
-    held = make_clock(at_window(WINDOW))
+def test_first_twenty_submits_of_a_window_are_sent_at_once() -> None:
+    clock = make_clock(at_window(WINDOW))
 
-    waits = [quota(sent).slot(held).wait_s for sent in range(1, 22)]
+    waits = [submit_window(sent).slot(clock).wait_s for sent in range(1, 22)]
 
     assert waits[:20] == [None] * 20
     assert waits[20] is not None
 
 
-def test_a_burst_is_spread_over_the_windows_that_have_room_for_it() -> None:
-    held = make_clock(at_window(WINDOW))
+def test_burst_is_spread_over_the_windows_that_have_room() -> None:
+    clock = make_clock(at_window(WINDOW))
 
     for sent in range(21, 400):
-        wait_s = quota(sent).slot(held).wait_s
+        wait_s = submit_window(sent).slot(clock).wait_s
 
         ahead = (sent - 1) // 20
         assert wait_s is not None
         assert ahead * 10 <= wait_s <= ahead * 10 + 10
 
 
-def test_nobody_waits_longer_than_five_minutes_before_asking_again() -> None:
-    assert quota(1_000_000).slot(make_clock(at_window(WINDOW))).wait_s == 300
+def test_no_submit_waits_longer_than_five_minutes() -> None:
+    assert submit_window(1_000_000).slot(make_clock(at_window(WINDOW))).wait_s == 300
 
 
-@pytest.mark.parametrize(("trouble", "every"), [(3, 1), (4, 2), (5, 4), (8, 32), (50, 32)])
-def test_a_poyo_in_trouble_is_asked_once_in_ever_more_windows(trouble: int, every: int) -> None:
-    asked = [
+@pytest.mark.parametrize(("failures", "every"), [(3, 1), (4, 2), (5, 4), (8, 32), (50, 32)])
+def test_failing_poyo_gets_one_submit_in_ever_fewer_windows(failures: int, every: int) -> None:
+    windows = [
         window
         for window in range(128)
-        if SubmitWindow(window=window, sent=1, consecutive_failures=trouble)
+        if SubmitWindow(window=window, sent=1, consecutive_failures=failures)
         .slot(make_clock(at_window(window)))
         .wait_s
         is None
     ]
 
-    assert asked == list(range(0, 128, every))
+    assert windows == list(range(0, 128, every))
 
 
-def test_a_second_submit_beside_the_probe_waits() -> None:
-    turn = quota(2, trouble=3).slot(make_clock(at_window(WINDOW)))
+def test_second_submit_in_the_window_of_a_probe_waits() -> None:
+    slot = submit_window(2, failures=3).slot(make_clock(at_window(WINDOW)))
 
-    assert turn.wait_s is not None
-    assert turn.after_failures
+    assert slot.wait_s is not None
+    assert slot.after_failures
 
 
-def test_a_burst_sends_twenty_and_lets_the_rest_wait(env: TestEnvironment) -> None:
-    made = [env.submitter.submit(order(f"burst-{n}")).task for n in range(50)]
+def test_burst_sends_twenty_orders_and_defers_the_rest(env: TestEnvironment) -> None:
+    tasks = [env.submitter.submit(order(f"burst-{n}")).task for n in range(50)]
 
-    states = [task.state for task in made]
+    states = [task.state for task in tasks]
     assert states.count("running") == 20
     assert states.count("pending") == 30
     assert env.fake_poyo.request_count("POST") == 20
-    assert all(env.is_due(task) for task in made)
+    assert all(env.is_due(task) for task in tasks)
 
 
-def test_those_who_waited_are_sent_when_their_turn_comes(env: TestEnvironment) -> None:
-    made = [env.submitter.submit(order(f"burst-{n}")).task for n in range(30)]
+def test_deferred_orders_are_submitted_in_later_windows(env: TestEnvironment) -> None:
+    tasks = [env.submitter.submit(order(f"burst-{n}")).task for n in range(30)]
 
     for _ in range(12):
         env.time.forward(5)
-        for task in made:
+        for task in tasks:
             if env.read(task).state == "pending":
                 env.reconcile(task)
 
-    assert {env.read(task).state for task in made} == {"running"}
+    assert {env.read(task).state for task in tasks} == {"running"}
     assert env.fake_poyo.request_count("POST") == 30
 
 
-def test_the_next_window_begins_anew(env: TestEnvironment) -> None:
+def test_next_window_counts_from_zero(env: TestEnvironment) -> None:
     for n in range(20):
         env.submitter.submit(order(f"first-{n}"))
     env.time.forward(10)
@@ -107,36 +109,36 @@ def test_the_next_window_begins_anew(env: TestEnvironment) -> None:
     assert env.submitter.submit(order("second")).task.state == "running"
 
 
-def test_a_clock_that_is_behind_counts_in_the_window_of_the_others(env: TestEnvironment) -> None:
+def test_submit_by_a_slow_clock_counts_in_the_latest_window(env: TestEnvironment) -> None:
     env.submitter.submit(order("ahead"))
     window = current_window(env.clock)
     env.time.forward(-300)
 
     env.submitter.submit(order("behind"))
 
-    row = env.table.get(WINDOW_PK)
-    assert (row["window"], row["sent"]) == (window, 2)
+    item = env.table.get(WINDOW_PK)
+    assert (item["window"], item["sent"]) == (window, 2)
 
 
-def test_three_lost_answers_in_a_row_hold_the_others_back(env: TestEnvironment) -> None:
+def test_three_lost_responses_in_a_row_defer_the_next_order(env: TestEnvironment) -> None:
     env.time.now = WINDOW * 10_000
     env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
-    doubted = [env.submitter.submit(order(f"doubt-{n}")).task.state for n in range(3)]
+    unknown = [env.submitter.submit(order(f"unknown-{n}")).task.state for n in range(3)]
 
-    held_back = env.submitter.submit(order("next")).task
+    deferred = env.submitter.submit(order("next")).task
 
-    assert doubted == ["unknown"] * 3
-    assert held_back.state == "pending"
+    assert unknown == ["unknown"] * 3
+    assert deferred.state == "pending"
     assert env.fake_poyo.request_count("POST") == 3
 
 
-def test_one_that_goes_well_ends_the_trouble(env: TestEnvironment) -> None:
+def test_successful_submit_closes_the_circuit_breaker(env: TestEnvironment) -> None:
     env.time.now = WINDOW * 10_000
     env.fake_poyo.respond_with(
         "POST", *[ResponseLost("ReadTimeout")] * 3, submit_response("A1"), submit_response("A2")
     )
     for n in range(3):
-        env.submitter.submit(order(f"doubt-{n}"))
+        env.submitter.submit(order(f"unknown-{n}"))
     env.time.forward(10)
 
     probe = env.submitter.submit(order("probe")).task
@@ -146,10 +148,10 @@ def test_one_that_goes_well_ends_the_trouble(env: TestEnvironment) -> None:
     assert env.table.get(WINDOW_PK)["consecutive_failures"] == 0
 
 
-def test_an_order_that_poyo_refuses_is_no_trouble(env: TestEnvironment) -> None:
-    refusal = {"code": 400, "error": {"message": "no", "type": "validation_error"}}
-    env.fake_poyo.respond_with("POST", poyo_response(refusal, 400))
+def test_rejected_order_does_not_count_as_a_failure(env: TestEnvironment) -> None:
+    rejection = {"code": 400, "error": {"message": "no", "type": "validation_error"}}
+    env.fake_poyo.respond_with("POST", poyo_response(rejection, 400))
     for n in range(5):
-        env.submitter.submit(order(f"refused-{n}"))
+        env.submitter.submit(order(f"rejected-{n}"))
 
     assert env.table.get(WINDOW_PK)["consecutive_failures"] == 0
