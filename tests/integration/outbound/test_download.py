@@ -260,7 +260,7 @@ NOT_AN_IMAGE: dict[str, Behaviour] = {
     "encoded twice": responding("200 OK", PNG, Content_Encoding="identity, gzip"),
     "100 megapixels": responding("200 OK", png_with_size(10_000, 10_000)),
     "polyglot with a page": responding("200 OK", PNG + HTML),
-    "polyglot with a zip": responding("200 OK", INVALID_IMAGES["png with a zip behind it"]),
+    "polyglot with a zip": responding("200 OK", INVALID_IMAGES["png followed by a zip"]),
     "gif": responding("200 OK", INVALID_IMAGES["gif"], Content_Type="image/png"),
     "announced as too large": responding("200 OK", PNG, announced=300_001),
     "endless": endless(OK + b"\r\n" + PNG, bytes(65_536)),
