@@ -1,0 +1,183 @@
+"""Tasks in DynamoDB: created once, claimed once, one PoYo id for each, and errors by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from imagetasks.aws.table import Table
+from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
+from imagetasks.clock import WriteStamp
+from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
+from imagetasks.tasks import transition_writes
+from imagetasks.tasks.failure_reasons import RECOVERABLE
+from imagetasks.tasks.task import StoredImage, Task, shard_of
+from tests.support.environment import TestEnvironment, new_environment
+from tests.support.fakes import POYO_ID, START, task
+from tests.support.stored_tasks import CALLER_URL
+
+NOW = START + 5_000
+LATER = START + 300_000
+STORED_IMAGE = StoredImage(
+    key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
+)
+ENDED: dict[str, Any] = {"due_at": None, "due_shard": None, "finished_at": START}
+STAMP = WriteStamp(NOW, "token")
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[TestEnvironment]:
+    with new_environment() as environment:
+        yield environment
+
+
+def release_poyo_id(env: TestEnvironment) -> None:
+    env.table.client.delete_item(TableName=env.table.name, Key={"pk": {"S": "poyo#NEW"}})
+
+
+def test_task_is_created_once(env: TestEnvironment) -> None:
+    created = task("once")
+
+    first = env.repository.create(created)
+    replay = env.repository.create(replace(created, write_token="another", created_at=NOW))
+    after_lost_response = env.repository.create(created)
+
+    assert (first.applied, replay.applied, after_lost_response.applied) == (True, False, True)
+    assert replay.task == created
+    assert env.read(created) == created
+
+
+def test_missing_task_is_not_found_and_not_claimed(env: TestEnvironment) -> None:
+    missing = task("missing")
+
+    with pytest.raises(TaskNotFound):
+        env.repository.get(missing.task_id)
+    with pytest.raises(TaskNotFound):
+        env.repository.apply(
+            transition_writes.mark_unknown(missing, STAMP, due_at=LATER, detail="")
+        )
+    with pytest.raises(TaskNotFound):
+        env.repository.confirm_submission(
+            transition_writes.confirm_submission(
+                missing, STAMP, poyo_id="N2", due_at=LATER, source="answer"
+            ),
+            "N2",
+        )
+    assert not env.repository.claim(DueTask(missing.task_id, START), until=LATER)
+
+
+def test_only_one_sweep_claims_a_task(env: TestEnvironment) -> None:
+    created = env.put(task("claimed"))
+    due = DueTask(created.task_id, START + 60_000)
+
+    assert env.repository.claim(due, until=LATER)
+    assert not env.repository.claim(due, until=LATER + 1)
+    assert env.read(created).due_at == LATER
+
+
+def test_confirmation_claims_the_poyo_id_and_changes_the_task_in_one_transaction(
+    env: TestEnvironment,
+) -> None:
+    release_poyo_id(env)
+    first, second = task("first", state="unknown"), task("second", state="unknown")
+    env.put(first)
+    env.put(second)
+
+    def confirm(each: Task) -> WriteResult:
+        transition = transition_writes.confirm_submission(
+            each, STAMP, poyo_id="NEW", due_at=LATER, source="callback"
+        )
+        return env.repository.confirm_submission(transition, "NEW")
+
+    assert confirm(first).task.poyo_id == "NEW"
+    with pytest.raises(PoyoIdConflict):
+        confirm(second)
+    assert env.read(second) == second
+
+
+def test_task_with_a_poyo_id_is_never_given_another(env: TestEnvironment) -> None:
+    release_poyo_id(env)
+    before = env.put(task(state="running", poyo_id=POYO_ID, confirmed_at=START))
+    transition = transition_writes.confirm_submission(
+        before, STAMP, poyo_id="NEW", due_at=LATER, source="answer"
+    )
+
+    result = env.repository.confirm_submission(transition, "NEW")
+
+    assert not result.applied
+    assert result.task == before
+    assert env.table.get("poyo#NEW") == {}
+
+
+def test_confirmation_removes_the_failure_and_the_candidates(env: TestEnvironment) -> None:
+    release_poyo_id(env)
+    before = env.put(
+        task(
+            state="failed",
+            reason="unconfirmed",
+            detail="answer lost",
+            candidate_poyo_ids=("NEW",),
+            not_before=START,
+            **ENDED,
+        )
+    )
+    transition = transition_writes.confirm_submission(
+        before, STAMP, poyo_id="NEW", due_at=LATER, source="callback"
+    )
+
+    after = env.repository.confirm_submission(transition, "NEW").task
+
+    assert (after.state, after.poyo_id, after.confirmed_at) == ("running", "NEW", NOW)
+    assert (after.reason, after.detail, after.finished_at) == (None, None, None)
+    assert (after.candidate_poyo_ids, after.not_before) == ((), None)
+    assert (after.due_at, after.due_shard) == (LATER, shard_of(before.task_id))
+    assert after.history[-1] == {"at": NOW, "event": "submitted", "source": "callback"}
+
+
+def test_delete_keeps_credits_owner_and_fingerprint(
+    env: TestEnvironment,
+) -> None:
+    finished: dict[str, Any] = {
+        "charged_credits": Decimal(2),
+        "state": "finished",
+        "files": (STORED_IMAGE,),
+        "poyo_id": POYO_ID,
+    }
+    before = env.put(task(detail="PROMPT", notification_url=CALLER_URL, **finished | ENDED))
+
+    after = env.repository.apply(transition_writes.delete(before, STAMP)).task
+
+    assert (after.charged_credits, after.estimated_credits, after.state) == (
+        Decimal(2),
+        Decimal(2),
+        "finished",
+    )
+    assert (after.fingerprint, after.owner) == (before.fingerprint, before.owner)
+    assert (after.deleted_at, after.due_at, after.files) == (NOW, NOW, (STORED_IMAGE,))
+    assert after.history[-1] == {"at": NOW, "event": "deleted"}
+
+
+def test_three_failure_reasons_are_recoverable() -> None:
+    assert set(RECOVERABLE) == {"unconfirmed", "timed_out", "result_expired"}
+
+
+def test_unavailable_table_raises_database_unavailable(env: TestEnvironment) -> None:
+    table = Table(env.table.client, "no-such-table")
+    unavailable = TaskRepository(table)
+    write = transition_writes.confirm_submission(
+        task(state="unknown"), STAMP, poyo_id="NEW", due_at=LATER, source="callback"
+    )
+
+    for use in (
+        lambda: unavailable.get("t"),
+        lambda: unavailable.create(task()),
+        lambda: unavailable.find_due("0", now=NOW, limit=1),
+        lambda: unavailable.claim(DueTask("t", 1), until=2),
+        lambda: unavailable.confirm_submission(write, "NEW"),
+    ):
+        with pytest.raises(DatabaseUnavailable):
+            use()
