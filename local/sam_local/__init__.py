@@ -1,1 +1,1 @@
-"""`make sam-local`: the real `sam local invoke` on every event, held against the deployed functions."""
+"""`make sam-local`: compares the responses of `sam local invoke` with those of the deployed functions."""

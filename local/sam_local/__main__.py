@@ -1,7 +1,7 @@
-"""`make sam-local`: the real `sam local invoke` on every event, held against the deployed functions.
+"""`make sam-local`: sends every event to `sam local invoke` and to the deployed functions.
 
-python -m local.sam_local            tell both the same story, compare, print a table
-python -m local.sam_local --serve    only the container engine, for `sam local …` by hand
+python -m local.sam_local            compare the responses and print a table
+python -m local.sam_local --serve    only start the container engine, for `sam local …` by hand
 """
 
 import argparse
@@ -21,28 +21,28 @@ from local.progress import StepFailed, say
 from local.sam_local import engines, run
 from local.sam_local.engine import EngineFailed
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 INTERRUPTED = 130
 
 
-class Ended(BaseException):
-    """Somebody asked for the end."""
+class Stopped(BaseException):
+    """One of STOP_SIGNALS was received."""
 
 
 def main() -> int:
-    """Exit status: 0 when all answers agree or no engine is to be had, 1 when not, 130 for Ctrl-C."""
+    """Exit status: 0 if no response differs or there is no engine, 1 if any differs, 130 for Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m local.sam_local")
-    parser.add_argument("--serve", action="store_true", help="only the engine, until Ctrl-C")
+    parser.add_argument("--serve", action="store_true", help="only start the engine, until Ctrl-C")
     serve = parser.parse_args().serve
-    for number in ENDING:
-        signal.signal(number, _end)
+    for number in STOP_SIGNALS:
+        signal.signal(number, _stop)
     try:
         return _serve() if serve else _compare()
-    except engines.NoEngine as lacking:
-        say(f"\nSKIPPED, nothing was compared: {lacking}")
+    except engines.NoEngine as error:
+        say(f"\nSKIPPED, nothing was compared: {error}")
         return 0
-    except Ended:
-        say("\nstopped; nothing was left running")
+    except Stopped:
+        say("\nstopped; no process is left")
         return 0 if serve else INTERRUPTED
     except (StepFailed, EngineFailed, BotoCoreError, ClientError, RequestException) as error:
         print(f"sam-local: {error}", file=sys.stderr)
@@ -62,17 +62,19 @@ def _compare() -> int:
         engines.for_sam(processes) as docker_host,
         run.system() as system,
     ):
-        pairs = run.both(system, docker_host)
+        pairs = run.send_events(system, docker_host)
     different = sum(bool(pair.differences) for pair in pairs)
     say(run.table(pairs))
-    said = f"{different} differ" if different else "none differs"
-    say(f"\n{len(pairs)} answers, {said}; {time.monotonic() - began:.0f} s, logs in {run.STATE}")
+    verdict = f"{different} differ" if different else "none differs"
+    say(
+        f"\n{len(pairs)} responses, {verdict}; {time.monotonic() - began:.0f} s, logs in {run.STATE}"
+    )
     return 1 if different else 0
 
 
 @contextmanager
 def _processes() -> Iterator[Processes]:
-    """The engine's programs, ended with the block; their logs stay."""
+    """The engine's programs, which stop with the block; their logs remain."""
     processes = Processes(run.STATE / "engine")
     try:
         yield processes
@@ -80,10 +82,10 @@ def _processes() -> Iterator[Processes]:
         processes.stop()
 
 
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
-    for number in ENDING:  # the ending is not to be interrupted; it takes seconds at most
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    for number in STOP_SIGNALS:  # a second Ctrl-C must not interrupt the stop, which takes seconds
         signal.signal(number, signal.SIG_IGN)
-    raise Ended
+    raise Stopped
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Two answers to one event: the same but for what differs by nature."""
+"""Compares two responses to one event, except the values that always differ."""
 
 import json
 import re
@@ -6,72 +6,73 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-# What two runs cannot agree on: ids they were given, how old something was when they looked, the
-# picture, which the simulated PoYo draws anew for each task, a fingerprint of all that, what an
-# upload is signed with, and the money that is left after each order.
-BY_NATURE = frozenset({
+# Values that differ between two runs: ids, ages, the image (the simulated PoYo draws another one for
+# each task) and its hashes, the signed fields of an upload, and the credits left after each order.
+VARYING = frozenset({
     "requestId", "stackTrace", "max_lag_ms",
     "bytes", "file_size", "sha256", "etag",
     "fields", "credits_amount",
 })  # fmt: skip
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
-)  # PoYo's say no zone
-_FILE = re.compile(r"(https?://\S+/files/\w+/\d+/)[\w-]{43}")  # with a key of one row
+)  # without a zone in PoYo's format
+_FILE = re.compile(
+    r"(https?://\S+/files/\w+/\d+/)[\w-]{43}"
+)  # the token depends on the task's own key
 _UPLOAD = re.compile(r"upload://[a-z2-7]{26}")
 _SIGNED = re.compile(r"https?://\S+[?&]X-Amz-Signature=\S+")
 
 
 def differences(deployed: Any, local: Any) -> list[str]:
-    """A line for each place where the answers differ: where, what was deployed, what ran here."""
+    """Return a line for each difference: its place, the deployed value and the local value."""
     return list(_walk("", comparable(deployed), comparable(local)))
 
 
-def comparable(answer: Any) -> Any:
-    """An answer with its JSON body read, header names small, and what differs by nature hidden."""
-    if isinstance(answer, dict) and "statusCode" in answer:
-        headers = {name.lower(): value for name, value in (answer.get("headers") or {}).items()}
-        return _hidden(answer | {"headers": headers, "body": _read(answer.get("body"))})
-    return _hidden(answer)
+def comparable(response: Any) -> Any:
+    """Parse a response's JSON body, lower-case its header names and mask its varying values."""
+    if isinstance(response, dict) and "statusCode" in response:
+        headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+        return _mask(response | {"headers": headers, "body": _parse(response.get("body"))})
+    return _mask(response)
 
 
-def _read(body: Any) -> Any:
+def _parse(body: Any) -> Any:
     try:
         return json.loads(body)
     except (TypeError, ValueError):
         return body
 
 
-def _hidden(value: Any) -> Any:
+def _mask(value: Any) -> Any:
     match value:
         case dict():
             return {
-                name: f"<{type(part).__name__}>" if name in BY_NATURE else _hidden(part)
+                name: f"<{type(part).__name__}>" if name in VARYING else _mask(part)
                 for name, part in value.items()
             }
         case list():
-            return [_hidden(part) for part in value]
+            return [_mask(part) for part in value]
         case str() if _INSTANT.fullmatch(value):
             return "<instant>"
         case str() if _UPLOAD.fullmatch(value):
             return "upload://<id>"
         case str() if found := _FILE.fullmatch(value):
-            return f"{found[1]}<seal>"
+            return f"{found[1]}<token>"
         case str() if _SIGNED.fullmatch(value):
-            return _unsigned(value)
+            return _without_signature(value)
     return value
 
 
-def _unsigned(url: str) -> str:
-    """A presigned URL without what a signature says of its time and its signer's session."""
+def _without_signature(url: str) -> str:
+    """Remove from a presigned URL its signature, its time and the signer's credentials."""
     parts = urlsplit(url)
     signed = {"X-Amz-Signature", "X-Amz-Date", "X-Amz-Credential", "X-Amz-Security-Token"}
     query = sorted(
         (name, "" if name in signed else value) for name, value in parse_qsl(parts.query)
     )
-    # A role's session has a token, the keys of a container have none.
-    shown = [f"{name}={value}" for name, value in query if name != "X-Amz-Security-Token"]
-    return f"{parts.scheme}://{parts.netloc}{parts.path}?{'&'.join(shown)}"
+    # Only the deployed function's role has a session token; the keys of a container have none.
+    kept = [f"{name}={value}" for name, value in query if name != "X-Amz-Security-Token"]
+    return f"{parts.scheme}://{parts.netloc}{parts.path}?{'&'.join(kept)}"
 
 
 def _walk(where: str, deployed: Any, local: Any) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _walk(where: str, deployed: Any, local: Any) -> Iterator[str]:
         for number, (one, other) in enumerate(zip(deployed, local, strict=True)):
             yield from _walk(f"{where}[{number}]", one, other)
     elif deployed != local or type(deployed) is not type(local):
-        yield f"{where or 'answer'}: deployed {_short(deployed)}, local {_short(local)}"
+        yield f"{where or 'response'}: deployed {_short(deployed)}, local {_short(local)}"
 
 
 def _short(value: Any) -> str:

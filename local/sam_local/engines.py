@@ -1,4 +1,4 @@
-"""Which container engine it will be: one that runs here already, or one of our own on Debian as root."""
+"""Finds a running container engine, or starts a temporary one on Debian as root."""
 
 import fcntl
 import os
@@ -19,47 +19,47 @@ PACKAGES = FOLDER / "packages"
 OWN = FOLDER / "engine"
 FOR_SAM = FOLDER / "docker.sock"
 START_TIMEOUT_S = 60
-LONGEST_SOCKET = 100  # Linux takes 107 bytes
+MAX_SOCKET_PATH = 100  # Linux allows 107 bytes
 
-INSTALL = """a container engine is needed and there is none to be had:
-    Debian, Ubuntu   apt install docker.io   (or run this as root: then nothing needs to be installed)
+INSTALL = """this needs a container engine, and found none:
+    Debian, Ubuntu   apt install docker.io   (or run this as root, which needs no installation)
     macOS            Docker Desktop, or Finch
     Podman           systemctl --user start podman.socket
-  Docker, Podman or Finch must answer on its unix socket and have, or be able to pull,
+  Docker, Podman or Finch must respond on its unix socket and have, or be able to pull,
     {image}"""
 
 
 class NoEngine(Exception):
-    """Nothing to run containers with; the text says what to install."""
+    """There is no container engine; the text names what to install."""
 
 
 def wanted_image() -> str:
-    """The name under which SAM CLI looks for the runtime of the template's functions."""
+    """The name of the image that SAM CLI uses for the template's functions."""
     return f"public.ecr.aws/lambda/python:3.13-{build.architecture()}"
 
 
 @contextmanager
 def for_sam(processes: Processes, say: Callable[[str], None] = say) -> Iterator[str]:
-    """A DOCKER_HOST for SAM CLI, good for the block; its containers stand in this machine's network.
+    """Yield a DOCKER_HOST for SAM CLI whose containers use this machine's network.
 
-    Raises NoEngine, StepFailed or EngineFailed. One at a time for each checkout: others wait.
+    Raises NoEngine, StepFailed or EngineFailed. Only one block runs at a time in a checkout; others wait.
     """
     _check_length(FOR_SAM)
-    with _alone(say):
-        engine = _running(os.environ, say) or _own(processes, say)
+    with _exclusive_lock(say):
+        engine = _find_running(os.environ, say) or _start_temporary(processes, say)
         command = [sys.executable, "-u", "-m", "local.sam_local.loopback_proxy"]
         sockets = ["--engine", engine.socket, "--listen", str(FOR_SAM)]
         FOR_SAM.unlink(missing_ok=True)
         process = processes.start("loopback", [*command, *sockets], os.environ)
-        wait_for(Engine(str(FOR_SAM)).answers, process, START_TIMEOUT_S)
+        wait_for(Engine(str(FOR_SAM)).responds, process, START_TIMEOUT_S)
         yield f"unix://{FOR_SAM}"
 
 
 def sockets(environ: Mapping[str, str]) -> list[str]:
-    """Where engines usually listen, the one that the environment names first."""
+    """Return the usual sockets of engines; the one named by the environment comes first."""
     named = environ.get("DOCKER_HOST", "").removeprefix("unix://")
     runtime = environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    places = [
+    usual = [
         "/var/run/docker.sock",
         f"{environ.get('HOME', '')}/.docker/run/docker.sock",
         f"{runtime}/docker.sock",
@@ -68,23 +68,23 @@ def sockets(environ: Mapping[str, str]) -> list[str]:
         "/Applications/Finch/lima/data/finch/sock/finch.sock",
         "/var/run/finch.sock",
     ]
-    return ([named] if named.startswith("/") else []) + places
+    return ([named] if named.startswith("/") else []) + usual
 
 
-def _running(environ: Mapping[str, str], say: Callable[[str], None]) -> Engine | None:
-    """An engine that has AWS's image or can fetch it."""
+def _find_running(environ: Mapping[str, str], say: Callable[[str], None]) -> Engine | None:
+    """Return a running engine that has AWS's image or can pull it."""
     wanted = wanted_image()
     for engine in map(Engine, sockets(environ)):
-        if not engine.answers():
+        if not engine.responds():
             continue
         with step(f"container engine {engine.socket}", say) as remark:
             if engine.key_of(wanted) is not None or engine.pull(wanted):
                 return engine
-            remark(f"passed over: cannot pull {wanted}")
+            remark(f"not used: it cannot pull {wanted}")
     return None
 
 
-def _own(processes: Processes, say: Callable[[str], None]) -> Engine:
+def _start_temporary(processes: Processes, say: Callable[[str], None]) -> Engine:
     if sys.platform != "linux" or os.getuid() or not shutil.which("apt-get"):
         raise NoEngine(INSTALL.format(image=wanted_image()))
     with step("Debian's container engine", say):
@@ -93,18 +93,20 @@ def _own(processes: Processes, say: Callable[[str], None]) -> Engine:
         engine = _start(processes)
         engine.tidy()
     with step("base image", say) as remark:
-        if not _have_image(engine):
-            remark("the same as before")
+        if not _update_image(engine):
+            remark("unchanged")
     return engine
 
 
 def _start(processes: Processes) -> Engine:
-    """dockerd in namespaces of its own: when it ends, so do its containers and mounts."""
+    """Start dockerd in separate namespaces, so that its containers and mounts end with it."""
     listening = OWN / "engine.sock"
     _check_length(listening)
     OWN.mkdir(parents=True, exist_ok=True)
-    (OWN / "pid").unlink(missing_ok=True)  # its pid is 1 in there, which would always be running
-    (OWN / "daemon.json").write_text("{}")  # this machine's own settings are for another engine
+    (OWN / "pid").unlink(
+        missing_ok=True
+    )  # it holds pid 1 of the namespace: dockerd would take it for running
+    (OWN / "daemon.json").write_text("{}")  # the settings in /etc/docker are for another engine
     command = [
         "unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=SIGKILL",
         str(PACKAGES / "usr/sbin/dockerd"),
@@ -119,12 +121,12 @@ def _start(processes: Processes) -> Engine:
     path = f"{PACKAGES}/usr/sbin:{PACKAGES}/usr/bin:{os.environ['PATH']}"
     process = processes.start("dockerd", command, os.environ | {"PATH": path})
     engine = Engine(str(listening))
-    wait_for(engine.answers, process, START_TIMEOUT_S)
+    wait_for(engine.responds, process, START_TIMEOUT_S)
     return engine
 
 
-def _have_image(engine: Engine) -> bool:
-    """Have the base image match this machine; says whether it had to be made."""
+def _update_image(engine: Engine) -> bool:
+    """Make the base image match this machine's files; returns whether it was out of date."""
     files = image.contents()
     key = image.key(files)
     if engine.key_of(wanted_image()) == key:
@@ -139,17 +141,19 @@ def _have_image(engine: Engine) -> bool:
 
 
 @contextmanager
-def _alone(say: Callable[[str], None]) -> Iterator[None]:
+def _exclusive_lock(say: Callable[[str], None]) -> Iterator[None]:
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("  another sam-local runs in this checkout; waiting for its end")
+            say("  another sam-local runs in this checkout; waiting until it ends")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _check_length(path: Path) -> None:
-    if len(str(path)) > LONGEST_SOCKET:
-        raise NoEngine(f"a unix socket's path may have {LONGEST_SOCKET} characters: {path}")
+    if len(str(path)) > MAX_SOCKET_PATH:
+        raise NoEngine(
+            f"a unix socket's path may have at most {MAX_SOCKET_PATH} characters: {path}"
+        )

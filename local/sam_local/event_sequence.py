@@ -1,4 +1,4 @@
-"""The events in the order in which they tell a task's life, once to each set of functions."""
+"""The order in which the events are sent, which is the life of one task, and what they need before."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from local.processes import ROOT
 from local.progress import StepFailed
 from local.system import System
 
-FIRST_POLL_SECONDS = 5  # so that the sweep soon finds the task due
+FIRST_POLL_SECONDS = 5  # after which the sweep finds the task due
 EVENTS = ROOT / "events"
 FUNCTIONS = {
     "api": "ApiFunction",
@@ -21,41 +21,43 @@ FUNCTIONS = {
     "worker": "WorkerFunction",
     "sweep": "SweepFunction",
 }
-# What is in one row does not depend on each other and may happen at the same time. Nobody but these
-# events moves the task: the worker's queue and the sweep's schedule are switched off.
-ROWS = (
-    ("api-create", "api-health"),
-    ("api-read", "api-create-invalid"),
-    ("webhook-finished", "webhook-forged"),
-    ("webhook-base64-body", "webhook-truncated-body"),
-    ("sweep-schedule", "api-unknown-route"),  # the task is due: the sweep finds it
-    ("worker-callback", "api-read-unauthorized"),  # PoYo has finished: the worker keeps the image
-    ("worker-sweep", "api-file", "api-read"),  # and there it is
-    ("api-poyo-submit", "api-poyo-status"),  # PoYo's words for it: a replay, and the result
-    ("api-poyo-balance", "api-upload", "api-read-wait"),  # before api-delete, which sorts first
+# The events of one step do not depend on each other. `sam local invoke` runs them at the same time, as many
+# as keep two cores busy. Only events change the task: the worker's queue and the sweep's schedule are disabled.
+STEPS = (
+    ("api-create", "api-health", "api-openapi"),
+    ("api-read", "api-create-invalid", "api-list-models"),
+    ("webhook-finished", "webhook-forged", "api-read-model"),
+    ("webhook-base64-body", "webhook-truncated-body", "api-quote"),
+    ("sweep-schedule", "api-unknown-route", "api-poyo-status-unauthorized"),  # the task is due
+    ("worker-callback", "api-read-unauthorized", "api-upload-invalid"),  # PoYo has finished it
+    ("worker-sweep", "api-file", "api-read"),  # the image is stored
+    ("api-poyo-submit", "api-poyo-status", "api-poyo-balance"),  # a replay and the result
+    ("api-upload", "api-read-wait", "api-list"),
+    ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
+    ("api-delete",),
 )
-PATIENCE_S = 3 * FIRST_POLL_SECONDS
+DUE_TIMEOUT_S = 3 * FIRST_POLL_SECONDS
 POLL_S = 0.2
 
 
-def rows(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """The rows, and after them every event that none of them names."""
-    known = {name for row in ROWS for name in row}
-    return [*ROWS, *((name,) for name in sorted(set(names) - known))]
+def steps(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return STEPS, followed by every other event as a step of its own."""
+    known = {name for step in STEPS for name in step}
+    return [*STEPS, *((name,) for name in sorted(set(names) - known))]
 
 
 def events() -> list[str]:
-    """The names of the events there are."""
+    """Return the names of all events."""
     return [path.stem for path in EVENTS.glob("*.json") if path.stem != "env"]
 
 
 def function_of(event: str) -> str:
-    """Which function of the template an event is for; raises KeyError if its name does not say."""
+    """Return the logical id of an event's function; raises KeyError for a name with another prefix."""
     return FUNCTIONS[event.partition("-")[0]]
 
 
 def task_id() -> str:
-    """The task that the events speak of."""
+    """Return the id of the task in the events."""
     read: dict[str, Any] = json.loads((EVENTS / "api-read.json").read_text())
     found = re.fullmatch(r"/v1/tasks/(\w+)", read["rawPath"])
     if not found:
@@ -63,8 +65,8 @@ def task_id() -> str:
     return found[1]
 
 
-def hold_still(system: System) -> None:
-    """Leave everything to the events: no queue feeds the worker, no schedule wakes the sweep."""
+def disable_triggers(system: System) -> None:
+    """Disable the worker's queue and the sweep's schedule."""
     functions = system.client("lambda")
     worker = system.outputs["WorkerFunctionName"]
     for mapping in functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"]:
@@ -72,56 +74,56 @@ def hold_still(system: System) -> None:
     schedules = system.client("scheduler")
     for listed in schedules.list_schedules()["Schedules"]:
         schedule = schedules.get_schedule(Name=listed["Name"], GroupName=listed["GroupName"])
-        kept = ("Name", "GroupName", "ScheduleExpression", "Target", "FlexibleTimeWindow")
-        schedules.update_schedule(State="DISABLED", **{name: schedule[name] for name in kept})
+        unchanged = ("Name", "GroupName", "ScheduleExpression", "Target", "FlexibleTimeWindow")
+        schedules.update_schedule(State="DISABLED", **{name: schedule[name] for name in unchanged})
 
 
-def from_the_start(system: System) -> None:
-    """Forget the task: its rows and its images."""
+def delete_task(system: System) -> None:
+    """Delete the task's items and all images."""
     table, bucket = system.outputs["TasksTableName"], system.outputs["ImagesBucketName"]
     dynamodb, s3 = system.client("dynamodb"), system.client("s3")
-    for row in _rows(system):
-        dynamodb.delete_item(TableName=table, Key={"pk": row["pk"]})
+    for item in _items(system):
+        dynamodb.delete_item(TableName=table, Key={"pk": item["pk"]})
     for entry in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
         s3.delete_object(Bucket=bucket, Key=entry["Key"])
 
 
-def before(row: tuple[str, ...], system: System) -> None:
-    """Wait for what a row tells of."""
-    if "sweep-schedule" in row:
-        _until_due(system)
-    if "worker-callback" in row:
-        _finish_upstream(system)
+def prepare(step: tuple[str, ...], system: System) -> None:
+    """Bring about what a step's events need."""
+    if "sweep-schedule" in step:
+        _wait_until_due(system)
+    if "worker-callback" in step:
+        _finish_at_poyo(system)
 
 
 def path_of(event: str) -> Path:
-    """Its file."""
+    """Return the path of an event's file."""
     return EVENTS / f"{event}.json"
 
 
-def _until_due(system: System) -> None:
-    """Wait, but not for ever: if the task is not there, the answers will tell."""
-    deadline = time.monotonic() + PATIENCE_S
+def _wait_until_due(system: System) -> None:
+    """Wait until the task is due. If there is no task, return after a while: the responses show that."""
+    deadline = time.monotonic() + DUE_TIMEOUT_S
     while time.monotonic() < deadline:
-        if any(int(row["due_at"]["N"]) < time.time() * 1000 for row in _due(system)):
+        if any(int(item["due_at"]["N"]) < time.time() * 1000 for item in _due(system)):
             return
         time.sleep(POLL_S)
 
 
-def _finish_upstream(system: System) -> None:
-    """Have the simulated PoYo finish everything it works on."""
+def _finish_at_poyo(system: System) -> None:
+    """Make the simulated PoYo finish all its tasks."""
     control = f"{system.poyo_url}/control/tasks"
     with requests.Session() as session:
-        session.trust_env = False  # a proxy has no business between two programs here
+        session.trust_env = False  # both programs are on this machine: use no proxy
         for task in session.get(control, timeout=10).json()["tasks"]:
             session.post(f"{control}/{task['task_id']}/finish", timeout=10)
 
 
 def _due(system: System) -> list[dict[str, Any]]:
-    return [row for row in _rows(system) if "due_at" in row]
+    return [item for item in _items(system) if "due_at" in item]
 
 
-def _rows(system: System) -> list[dict[str, Any]]:
+def _items(system: System) -> list[dict[str, Any]]:
     table = system.outputs["TasksTableName"]
     found = system.client("dynamodb").scan(TableName=table, ConsistentRead=True)["Items"]
-    return [row for row in found if task_id() in json.dumps(row)]
+    return [item for item in found if task_id() in json.dumps(item)]

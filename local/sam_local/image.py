@@ -1,8 +1,8 @@
-"""A base image for Python functions, made from this machine's own files where none can be pulled.
+"""Builds a base image for Python functions from this machine's files, for engines that cannot pull one.
 
-It has what `sam local invoke` and Lambda's runtime emulator look for, and little else: Python 3.13 in
+It contains what `sam local invoke` and Lambda's runtime emulator need, and little else: Python 3.13 in
 /var/lang, the runtime client in /var/runtime, and the few programs that SAM CLI's Dockerfile calls. AWS's
-own image also has a boto3; here a package that the layer lacks is missing.
+own image also contains boto3. This one does not, so a package missing from the layer is noticed.
 """
 
 import hashlib
@@ -23,14 +23,14 @@ RUNTIME = "/var/runtime"
 PROGRAMS = ("sh", "cat", "chmod", "cp", "ls", "mkdir", "mv", "rm")
 CLIENT = ("awslambdaric", "snapshot_restore_py", "simplejson", "runtime_client")
 
-# Of the standard library: what needs a screen, tests it, installs into it, or compiles C against it.
-_LEFT_OUT = re.compile(
+# Parts of the standard library for screens, its own tests, installing packages and compiling C.
+_EXCLUDED = re.compile(
     r"^(site-packages|dist-packages|test|idlelib|tkinter|turtledemo|ensurepip|config-[^/]*)/"
     r"|lib-dynload/(_tkinter|_test|_ctypes_test|xx)"
 )
 _SYSTEM_LIBRARIES = ("/lib", "/usr/lib")
 _DYNAMIC = re.compile(r"(/\S+) \(0x")
-# Parts of the C library that nothing here may need, but a package of the layer may.
+# Parts of the C library that may be needed only by a package of the layer.
 _C_LIBRARY = (
     "libdl.so.2", "libnss_dns.so.2", "libnss_files.so.2", "libpthread.so.0", "libresolv.so.2",
     "librt.so.1", "libutil.so.1",
@@ -38,7 +38,7 @@ _C_LIBRARY = (
 _FOLDERS = ("tmp", "opt", "var/task", "root", "proc", "sys", "dev")
 
 BOOTSTRAP = f"""#!/bin/sh
-# As on Lambda: the function first, then its layers, then the runtime's own.
+# The order of Lambda: the function, its layers, the runtime.
 export AWS_EXECUTION_ENV=AWS_Lambda_python3.13
 export PYTHONPATH=/opt/python/lib/python3.13/site-packages:/opt/python:{RUNTIME}
 exec {LANGUAGE}/bin/python3.13 -m awslambdaric "$_HANDLER"
@@ -56,14 +56,14 @@ SETTINGS = (
 
 
 def contents() -> dict[str, Path]:
-    """Every file of the image, by its absolute path there, and where it lies here."""
+    """Map the absolute path of every file in the image to its path on this machine."""
     found = dict(_python()) | dict(_client())
     found |= {f"/bin/{name}": _program(name) for name in PROGRAMS}
     return found | dict(_libraries(found.values()))
 
 
 def key(files: dict[str, Path]) -> str:
-    """Changes when any file of the image, or how it is made, does."""
+    """Return a hash of the image's files and of this module."""
     total = hashlib.sha256(Path(__file__).read_bytes())
     for name, source in sorted(files.items()):
         status = source.stat()
@@ -72,7 +72,7 @@ def key(files: dict[str, Path]) -> str:
 
 
 def write(files: dict[str, Path], target: Path) -> None:
-    """The image's file system as a tar archive; dates stay, so that compiled modules count."""
+    """Write the image's file system to a tar archive, with dates, because bytecode depends on them."""
     with tarfile.open(target, "w", format=tarfile.GNU_FORMAT) as archive:
         for folder in _FOLDERS:
             _add_folder(archive, folder)
@@ -88,12 +88,12 @@ def _python() -> Iterator[tuple[str, Path]]:
     library = Path(sysconfig.get_path("stdlib"))
     for file in library.rglob("*"):
         inside = file.relative_to(library).as_posix()
-        if file.is_file() and not _LEFT_OUT.search(inside):
+        if file.is_file() and not _EXCLUDED.search(inside):
             yield f"{LANGUAGE}/lib/{version}/{inside}", file.resolve()
 
 
 def _client() -> Iterator[tuple[str, Path]]:
-    """The runtime client that AWS puts beside a function, from this environment."""
+    """The runtime client, which AWS's image contains too, from this environment."""
     for name in CLIENT:
         found = importlib.util.find_spec(name)
         if found is None or found.origin is None:
@@ -115,7 +115,7 @@ def _program(name: str) -> Path:
 
 
 def _libraries(files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
-    """The shared libraries these need, the dynamic linker among them."""
+    """The shared libraries that these files need, including the dynamic linker."""
     binaries = [str(file) for file in files if _is_elf(file)]
     listed = subprocess.run(
         ["ldd", *binaries],
@@ -126,8 +126,8 @@ def _libraries(files: Iterable[Path]) -> Iterator[tuple[str, Path]]:
     )
     for found in sorted(set(_DYNAMIC.findall(listed.stdout))):
         path = Path(found)
-        theirs = found.startswith(_SYSTEM_LIBRARIES)
-        yield found if theirs else f"{LANGUAGE}/lib/{path.name}", path.resolve()
+        is_system = found.startswith(_SYSTEM_LIBRARIES)
+        yield found if is_system else f"{LANGUAGE}/lib/{path.name}", path.resolve()
         if path.name == "libc.so.6":
             parts = filter(Path.exists, map(path.with_name, _C_LIBRARY))
             yield from ((str(part), part.resolve()) for part in parts)

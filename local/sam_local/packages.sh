@@ -1,7 +1,7 @@
 #!/bin/sh
-# Debian's container engine (dockerd, containerd, runc) into .local/sam-local/packages: unpacked, not
-# installed, so that no service is started, no bridge is made and nothing listens anywhere because of it.
-# Only shared libraries that it needs and this machine lacks are installed.
+# Unpack Debian's container engine (dockerd, containerd, runc) into .local/sam-local/packages without
+# installing it, so that no service starts, no bridge is created and nothing listens on a port.
+# Only the shared libraries that it needs and that this machine lacks are installed.
 set -eu
 cd "$(dirname "$0")/../.."
 folder=.local/sam-local/packages

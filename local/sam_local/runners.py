@@ -1,4 +1,4 @@
-"""The two sets of functions that are told the same story: deployed ones, and `sam local invoke`'s."""
+"""Send events to the deployed functions, and to the built functions with `sam local invoke`."""
 
 import json
 import time
@@ -13,51 +13,51 @@ from local.progress import StepFailed, failed
 from local.sam_local import event_sequence
 from local.system import System
 
-# The shell in front only leads SAM CLI's standard output, which is the answer, away from its log.
-_ANSWER_APART = 'out=$1; shift; exec "$@" >"$out"'
+# The shell writes SAM CLI's standard output, which is the response, to a file; the rest is its log.
+_SPLIT_OUTPUT = 'out=$1; shift; exec "$@" >"$out"'
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a function said to an event, and how long that took."""
+class Response:
+    """The response of a function to an event, and how long it took."""
 
     event: str
-    said: Any
+    body: Any
     seconds: float
 
 
 @dataclass(frozen=True)
-class Deployed:
+class DeployedFunctions:
     """The functions in the emulated cloud."""
 
     system: System
 
-    def answers(self, row: tuple[str, ...]) -> list[Answer]:
-        """One after the other."""
-        return [self._answer(event) for event in row]
+    def send(self, step: tuple[str, ...]) -> list[Response]:
+        """Send the events of a step one after the other."""
+        return [self._send(event) for event in step]
 
-    def _answer(self, event: str) -> Answer:
+    def _send(self, event: str) -> Response:
         began = time.monotonic()
         name = self.system.outputs[f"{event_sequence.function_of(event)}Name"]
-        answer = self.system.client("lambda").invoke(
+        response = self.system.client("lambda").invoke(
             FunctionName=name, Payload=event_sequence.path_of(event).read_bytes()
         )
-        said = json.loads(answer["Payload"].read() or b"null")
-        return Answer(event, said, time.monotonic() - began)
+        body = json.loads(response["Payload"].read() or b"null")
+        return Response(event, body, time.monotonic() - began)
 
 
 @dataclass(frozen=True)
-class Local:
-    """The built functions in containers; `variables` is what `write_environment` wrote."""
+class LocalFunctions:
+    """The built functions in containers; `variables` is the file of `invoke.write_environment`."""
 
     system: System
     docker_host: str
     variables: Path
 
-    def answers(self, row: tuple[str, ...]) -> list[Answer]:
-        """All at the same time."""
+    def send(self, step: tuple[str, ...]) -> list[Response]:
+        """Send the events of a step at the same time."""
         began = time.monotonic()
-        started = [(event, self._start(event)) for event in row]
+        started = [(event, self._start(event)) for event in step]
         return [self._finish(event, process, began) for event, process in started]
 
     def _start(self, event: str) -> Process:
@@ -75,22 +75,22 @@ class Local:
         environ |= {
             "DOCKER_HOST": self.docker_host,
             "SAM_CLI_CONTAINER_CONNECTION_TIMEOUT": "60",
-            # Where SAM CLI locks its builds: a lock that an interrupted run left is waited for.
+            # SAM CLI keeps its build locks here; in /tmp it would wait for those of an interrupted run.
             "TMPDIR": str(self.variables.parent),
         }
-        apart = ["sh", "-c", _ANSWER_APART, "sh", str(self._output(event))]
-        return self.system.processes.start(f"invoke-{event}", [*apart, *command], environ)
+        split = ["sh", "-c", _SPLIT_OUTPUT, "sh", str(self._output(event))]
+        return self.system.processes.start(f"invoke-{event}", [*split, *command], environ)
 
-    def _finish(self, event: str, process: Process, began: float) -> Answer:
+    def _finish(self, event: str, process: Process, began: float) -> Response:
         status = process.popen.wait()
         self.system.processes.started.remove(process)
         if status:
             raise failed(f"sam local invoke, {event}, ended with status {status}:", process.log)
         text = self._output(event).read_text()
         try:
-            return Answer(event, json.loads(text), time.monotonic() - began)
+            return Response(event, json.loads(text), time.monotonic() - began)
         except ValueError as error:
             raise StepFailed(f"sam local invoke, {event}, printed no JSON: {text[:500]}") from error
 
     def _output(self, event: str) -> Path:
-        return self.variables.parent / f"{event}.answer.json"
+        return self.variables.parent / f"{event}.response.json"
