@@ -1,4 +1,4 @@
-"""What only the deployed stack can show: a crowd of two hundred, waiting, 304, erasing."""
+"""The deployed API: two hundred orders at once, long polling, 304, and deletion of images."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ from local.system import System
 from tests.deployed.test_journeys import Journey, until
 
 CALLERS, KEYS = 200, 20
-AT_ONCE = 8  # the emulated cloud runs a process for each function under way, on this machine
+AT_ONCE = 8  # the emulated cloud runs one process for each invocation, on this machine
 TIMEOUT_S = 60
 REPEATS = 10
-GATEWAY = (502, 503, 504)  # on a machine that is busy; then the page says: again, with the same key
+GATEWAY_ERRORS = (
+    502,
+    503,
+    504,
+)  # on a busy machine; the documentation says: repeat with the same key
 
 
 @pytest.fixture
@@ -32,17 +36,17 @@ def order(key: str) -> dict[str, Any]:
     return {"model": "gpt-image-2", "input": {"prompt": f"A lighthouse for {key}", "size": "1:1"}}
 
 
-def crowd(journey: Journey, keys: list[str]) -> list[requests.Response]:
-    """The answers to one order for each of `keys`, in a rush."""
+def place_all(journey: Journey, keys: list[str]) -> list[requests.Response]:
+    """The responses to one order for each of `keys`, placed AT_ONCE at a time."""
 
     def send(key: str) -> requests.Response:
         headers = {**journey.headers, "Idempotency-Key": key}
         url = f"{journey.system.url}/v1/tasks"
         for _ in range(REPEATS):
-            answer = requests.post(url, json=order(key), headers=headers, timeout=TIMEOUT_S)
-            if answer.status_code not in GATEWAY:
+            response = requests.post(url, json=order(key), headers=headers, timeout=TIMEOUT_S)
+            if response.status_code not in GATEWAY_ERRORS:
                 break
-        return answer
+        return response
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(send, keys))
@@ -52,22 +56,22 @@ def test_two_hundred_orders_with_twenty_keys_are_twenty_tasks_and_twenty_submits
     journey: Journey,
 ) -> None:
     run = uuid.uuid4().hex
-    # Those with one key come one after the other, so that they meet at its row.
+    # Orders with the same key follow each other, so that they compete for its item.
     keys = [f"crowd-{run}-{n * KEYS // CALLERS}" for n in range(CALLERS)]
 
-    answers = crowd(journey, keys)
+    responses = place_all(journey, keys)
 
-    statuses = Counter(answer.status_code for answer in answers)
+    statuses = Counter(response.status_code for response in responses)
     assert set(statuses) <= {200, 202}
-    assert statuses[202] <= KEYS  # fewer when the answer to a first order was lost
+    assert statuses[202] <= KEYS  # fewer if the response to a first order was lost
     assert statuses[202] + statuses[200] == CALLERS
-    made: dict[str, set[str]] = {}
-    for key, answer in zip(keys, answers, strict=True):
-        made.setdefault(key, set()).add(answer.json()["task_id"])
-    assert [len(tasks) for tasks in made.values()] == [1] * KEYS
-    tasks = {task for each in made.values() for task in each}
+    by_key: dict[str, set[str]] = {}
+    for key, response in zip(keys, responses, strict=True):
+        by_key.setdefault(key, set()).add(response.json()["task_id"])
+    assert [len(tasks) for tasks in by_key.values()] == [1] * KEYS
+    tasks = {task for each in by_key.values() for task in each}
     assert len(tasks) == KEYS
-    for task_id in tasks:  # what had to wait for its turn is submitted by then
+    for task_id in tasks:  # then every order has been submitted
         assert journey.ended(task_id)["status"] == "finished"
     submits = journey.poyo("log?kind=submit").json()["events"]
     assert Counter(
@@ -79,62 +83,60 @@ def test_two_hundred_orders_with_twenty_keys_are_twenty_tasks_and_twenty_submits
     )
 
 
-def asked(journey: Journey, path: str, **headers: str) -> tuple[requests.Response, float]:
-    """The answer, and how many seconds it took."""
+def timed_get(journey: Journey, path: str, **headers: str) -> tuple[requests.Response, float]:
+    """The response, and how many seconds it took."""
     began = time.monotonic()
-    answer = requests.get(
+    response = requests.get(
         journey.system.url + path, headers=journey.headers | headers, timeout=TIMEOUT_S
     )
-    return answer, time.monotonic() - began
+    return response, time.monotonic() - began
 
 
 @pytest.fixture
 def stuck(journey: Journey) -> Iterator[str]:
-    """A task that PoYo works on until it is told to finish."""
-    task_id = journey.submit("[[fault:stuck-running]] A lighthouse that takes its time")
+    """A task that PoYo finishes only on request."""
+    task_id = journey.submit("[[fault:stuck-running]] A slow lighthouse")
     until(lambda: journey.task(task_id)["status"], "running".__eq__)
     yield task_id
     finish(journey, task_id)
 
 
 def finish(journey: Journey, task_id: str) -> None:
-    """PoYo finishes now, unless it has."""
+    """Have PoYo finish the task, unless it has finished already."""
     control = f"{journey.system.poyo_url}/control/tasks/{journey.poyo_task(task_id)['task_id']}"
     assert requests.post(f"{control}/finish", timeout=10).status_code in (200, 409)
 
 
-def test_waiting_ends_as_soon_as_the_status_changes(journey: Journey, stuck: str) -> None:
+def test_wait_ends_as_soon_as_the_status_changes(journey: Journey, stuck: str) -> None:
     timer = threading.Timer(2, finish, (journey, stuck))
     timer.start()
 
-    answer, seconds = asked(journey, f"/v1/tasks/{stuck}?wait=20")
+    response, seconds = timed_get(journey, f"/v1/tasks/{stuck}?wait=20")
 
     timer.join()
-    assert (answer.status_code, answer.json()["status"]) == (200, "finished")
-    assert "Retry-After" not in answer.headers
+    assert (response.status_code, response.json()["status"]) == (200, "finished")
+    assert "Retry-After" not in response.headers
     assert 2 <= seconds < 20
 
 
-def test_waiting_ends_when_the_time_is_over(journey: Journey, stuck: str) -> None:
-    answer, seconds = asked(journey, f"/v1/tasks/{stuck}?wait=3")
-    same, longer = asked(
-        journey, f"/v1/tasks/{stuck}?wait=3", **{"If-None-Match": answer.headers["ETag"]}
+def test_wait_ends_after_the_requested_seconds(journey: Journey, stuck: str) -> None:
+    response, seconds = timed_get(journey, f"/v1/tasks/{stuck}?wait=2")
+    same, longer = timed_get(
+        journey, f"/v1/tasks/{stuck}?wait=2", **{"If-None-Match": response.headers["ETag"]}
     )
 
-    assert (answer.status_code, answer.json()["status"]) == (200, "running")
+    assert (response.status_code, response.json()["status"]) == (200, "running")
     assert (same.status_code, same.content) == (304, b"")
-    assert answer.headers["Retry-After"] == same.headers["Retry-After"] == "5"
-    assert same.headers["ETag"] == answer.headers["ETag"]
-    assert 3 <= min(seconds, longer) < 20
+    assert response.headers["Retry-After"] == same.headers["Retry-After"] == "5"
+    assert same.headers["ETag"] == response.headers["ETag"]
+    assert 2 <= min(seconds, longer) < 20
 
 
-def test_deleting_takes_the_image_from_the_bucket_and_the_link_from_everybody(
-    journey: Journey,
-) -> None:
-    task_id = journey.submit("A lighthouse that is torn down")
+def test_deletion_removes_the_image_and_disables_its_signed_url(journey: Journey) -> None:
+    task_id = journey.submit("A demolished lighthouse")
     [file] = journey.ended(task_id)["files"]
-    led = requests.get(file["file_url"], timeout=30)
-    assert led.content == journey.image(task_id)
+    redirected = requests.get(file["file_url"], timeout=30)
+    assert redirected.content == journey.image(task_id)
     assert len(journey.objects(task_id)) == 1
 
     url = f"{journey.system.url}/v1/tasks/{task_id}"
@@ -144,17 +146,17 @@ def test_deleting_takes_the_image_from_the_bucket_and_the_link_from_everybody(
     assert requests.get(file["file_url"], timeout=30).status_code == 404
     assert requests.get(url, headers=journey.headers, timeout=30).status_code == 404
     until(lambda: journey.objects(task_id), lambda left: left == [])
-    assert requests.get(led.url, timeout=30).status_code == 404
+    assert requests.get(redirected.url, timeout=30).status_code == 404
 
 
-def test_deleting_a_running_task_keeps_no_image_of_it(journey: Journey, stuck: str) -> None:
+def test_no_image_of_a_deleted_running_task_is_stored(journey: Journey, stuck: str) -> None:
     url = f"{journey.system.url}/v1/tasks/{stuck}"
     poyo_id = journey.poyo_task(stuck)["task_id"]
     assert requests.delete(url, headers=journey.headers, timeout=30).status_code == 204
 
     finish(journey, stuck)
 
-    def row() -> dict[str, Any]:
+    def item() -> dict[str, Any]:
         found = journey.system.client("dynamodb").get_item(
             TableName=journey.system.outputs["TasksTableName"],
             Key={"pk": {"S": f"task#{stuck}"}},
@@ -162,8 +164,8 @@ def test_deleting_a_running_task_keeps_no_image_of_it(journey: Journey, stuck: s
         )
         return dict(found["Item"])
 
-    settled = until(row, lambda found: found["state"]["S"] == "finished")
-    assert settled["charged"] == {"N": "2"}
+    settled = until(item, lambda found: found["state"]["S"] == "finished")
+    assert settled["charged_credits"] == {"N": "2"}
     assert "lighthouse" not in str(settled)
     assert journey.objects(stuck) == []
     assert journey.poyo(f"tasks/{poyo_id}").json()["file_reads"] == 0
