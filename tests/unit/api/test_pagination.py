@@ -1,4 +1,4 @@
-"""Cursors: what we wrote is read back, and nothing else is taken for one of ours."""
+"""Cursors of list pages: every encoded position is decoded, and nothing else is a cursor."""
 
 from __future__ import annotations
 
@@ -16,26 +16,27 @@ from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import derive_task_id, is_task_id
 
 TASK_ID = derive_task_id("owner", "key")
-PLACE = ListPosition(1_790_000_000_000, TASK_ID)
+POSITION = ListPosition(1_790_000_000_000, TASK_ID)
 TASK_IDS = st.text(alphabet="abcdefghijklmnopqrstuvwxyz234567", min_size=26, max_size=26)
-PLACES = st.builds(ListPosition, st.integers(0, 2**53 - 1), TASK_IDS)
+POSITIONS = st.builds(ListPosition, st.integers(0, 2**53 - 1), TASK_IDS)
 
 
-def packed(said: object) -> str:
-    return base64.urlsafe_b64encode(json.dumps(said).encode()).rstrip(b"=").decode()
+def encoded(content: object) -> str:
+    """`content` as JSON in base64url, the format of a cursor."""
+    return base64.urlsafe_b64encode(json.dumps(content).encode()).rstrip(b"=").decode()
 
 
-@given(PLACES)
-def test_what_we_wrote_is_read_back(place: ListPosition) -> None:
-    written = pagination.encode_cursor(place)
+@given(POSITIONS)
+def test_encoded_position_is_decoded_again(position: ListPosition) -> None:
+    cursor = pagination.encode_cursor(position)
 
-    assert pagination.decode_cursor(written) == place
-    assert len(written) <= MAX_CURSOR_CHARS
-    assert set(written) <= set(string.ascii_letters + string.digits + "-_")
+    assert pagination.decode_cursor(cursor) == position
+    assert len(cursor) <= MAX_CURSOR_CHARS
+    assert set(cursor) <= set(string.ascii_letters + string.digits + "-_")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "content",
     [
         None,
         7,
@@ -62,9 +63,9 @@ def test_what_we_wrote_is_read_back(place: ListPosition) -> None:
     ],
     ids=str,
 )
-def test_what_stands_for_no_place_is_no_cursor(said: object) -> None:
+def test_json_that_is_no_position_is_no_cursor(content: object) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
-        pagination.decode_cursor(packed(said))
+        pagination.decode_cursor(encoded(content))
 
 
 @pytest.mark.parametrize(
@@ -79,7 +80,7 @@ def test_what_stands_for_no_place_is_no_cursor(said: object) -> None:
         " ",
         "a" * 1_000_000,
         "W" * MAX_CURSOR_CHARS,
-        packed("[" * 30),
+        encoded("[" * 30),
         base64.urlsafe_b64encode(b"[" * 100).decode(),
         base64.urlsafe_b64encode(b"\xff\xfe").decode(),
         base64.urlsafe_b64encode(b"[1e400,1]").decode(),
@@ -87,37 +88,37 @@ def test_what_stands_for_no_place_is_no_cursor(said: object) -> None:
     ],
     ids=range(14),
 )
-def test_what_is_not_even_readable_is_no_cursor(text: str) -> None:
+def test_text_that_is_no_json_in_base64url_is_no_cursor(text: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
         pagination.decode_cursor(text)
 
 
-@pytest.mark.parametrize("spelt", ["{}=", "{}==", " {}", "{}\n", "-{}", "{0}{0}"])
-def test_a_cursor_is_spelt_in_one_way_only(spelt: str) -> None:
+@pytest.mark.parametrize("template", ["{}=", "{}==", " {}", "{}\n", "-{}", "{0}{0}"])
+def test_cursor_in_another_spelling_is_rejected(template: str) -> None:
     with pytest.raises(ValueError, match="not a cursor"):
-        pagination.decode_cursor(spelt.format(pagination.encode_cursor(PLACE)))
+        pagination.decode_cursor(template.format(pagination.encode_cursor(POSITION)))
 
 
-def is_a_place_or_refused(text: str) -> None:
+def check_that_it_is_a_position_or_rejected(text: str) -> None:
     try:
-        place = pagination.decode_cursor(text)
+        position = pagination.decode_cursor(text)
     except ValueError:
         return
-    assert type(place.created_at) is int
-    assert 0 <= place.created_at < 2**53
-    assert is_task_id(place.task_id)
+    assert type(position.created_at) is int
+    assert 0 <= position.created_at < 2**53
+    assert is_task_id(position.task_id)
 
 
-@given(st.text(max_size=MAX_CURSOR_CHARS + 10) | st.binary(max_size=120).map(repr).map(packed))
-def test_whatever_is_sent_is_a_place_or_is_refused(text: str) -> None:
-    is_a_place_or_refused(text)
+@given(st.text(max_size=MAX_CURSOR_CHARS + 10) | st.binary(max_size=120).map(repr).map(encoded))
+def test_any_text_is_a_position_or_is_rejected(text: str) -> None:
+    check_that_it_is_a_position_or_rejected(text)
 
 
-@given(PLACES, st.integers(0, 80), st.integers(0, 255))
-def test_a_tampered_cursor_is_another_place_or_is_refused(
-    place: ListPosition, where: int, other: int
+@given(POSITIONS, st.integers(0, 80), st.integers(0, 255))
+def test_tampered_cursor_is_another_position_or_is_rejected(
+    position: ListPosition, index: int, other: int
 ) -> None:
-    written = bytearray(pagination.encode_cursor(place).encode())
-    written[where % len(written)] = other
+    cursor = bytearray(pagination.encode_cursor(position).encode())
+    cursor[index % len(cursor)] = other
 
-    is_a_place_or_refused(written.decode("latin-1"))
+    check_that_it_is_a_position_or_rejected(cursor.decode("latin-1"))

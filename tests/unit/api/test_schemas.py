@@ -1,4 +1,4 @@
-"""A task as the outside sees it: PoYo's words, our clock, and nothing that is for the operator."""
+"""The public JSON of a task: PoYo's statuses, our timestamps, and nothing internal."""
 
 from __future__ import annotations
 
@@ -13,52 +13,57 @@ from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import StoredImage
 from tests.support.fakes import POYO_ID, START, task
 
-ORIGIN = "https://img.example"
-KEPT = StoredImage(
+BASE_URL = "https://img.example"
+STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
 
 @pytest.mark.parametrize(
-    ("ms", "said"),
+    ("ms", "expected"),
     [
         (0, "1970-01-01T00:00:00.000Z"),
         (1_790_000_000_123, "2026-09-21T14:13:20.123Z"),
         (1_790_000_000_999, "2026-09-21T14:13:20.999Z"),
     ],
 )
-def test_instants_are_utc_to_the_millisecond(ms: int, said: str) -> None:
-    assert rfc3339(ms) == said
+def test_timestamps_are_utc_to_the_millisecond(ms: int, expected: str) -> None:
+    assert rfc3339(ms) == expected
 
 
-def test_a_finished_task_shows_its_files_and_what_was_charged() -> None:
-    made = task(
-        state="finished", files=(KEPT, KEPT), charged_credits=Decimal("8.48"), finished_at=START
+def test_finished_task_has_its_files_and_the_credits_charged() -> None:
+    finished = task(
+        state="finished",
+        files=(STORED_IMAGE, STORED_IMAGE),
+        charged_credits=Decimal("8.48"),
+        finished_at=START,
     )
 
-    shown = task_body(made, public_base_url=ORIGIN)
+    body = task_body(finished, public_base_url=BASE_URL)
 
-    assert shown["status"] == "finished"
-    assert shown["credits"] == {"estimated": 2, "charged": 8.48}
-    assert [file["file_url"] for file in shown["files"]] == [
-        ORIGIN + signed_urls.file_path(made.file_url_key, made.task_id, n) for n in (0, 1)
+    assert body["status"] == "finished"
+    assert body["credits"] == {"estimated": 2, "charged": 8.48}
+    assert [file["file_url"] for file in body["files"]] == [
+        BASE_URL + signed_urls.file_path(finished.file_url_key, finished.task_id, n) for n in (0, 1)
     ]
-    assert "key" not in shown["files"][0]
-    assert shown["finished_at"] == rfc3339(START)
-    json.dumps(shown)
+    assert "key" not in body["files"][0]
+    assert body["finished_at"] == rfc3339(START)
+    json.dumps(body)
 
 
-def test_neither_the_key_of_the_links_nor_a_callers_callback_is_shown() -> None:
-    made = task(state="finished", files=(KEPT,), notification_url="https://shop.example/")
+def test_file_url_key_and_callback_url_are_not_shown() -> None:
+    finished = task(
+        state="finished", files=(STORED_IMAGE,), notification_url="https://shop.example/"
+    )
 
-    said = json.dumps(task_body(made, public_base_url=ORIGIN))
+    body = json.dumps(task_body(finished, public_base_url=BASE_URL))
 
-    assert made.file_url_key not in said
-    assert "shop.example" not in said
+    assert finished.file_url_key not in body
+    assert "shop.example" not in body
 
 
 @pytest.mark.parametrize(
-    ("wish", "billed"),
+    ("image_input", "billed"),
     [
         ({"size": "1:1", "resolution": "4K"}, "2K"),
         ({"size": "auto", "resolution": "2K"}, "1K"),
@@ -69,23 +74,23 @@ def test_neither_the_key_of_the_links_nor_a_callers_callback_is_shown() -> None:
         ({}, None),
     ],
 )
-def test_what_is_billed_otherwise_than_asked_is_warned_of(
-    wish: dict[str, str], billed: str | None
+def test_resolution_that_poyo_bills_differently_gets_a_warning(
+    image_input: dict[str, str], billed: str | None
 ) -> None:
-    warned = warnings(wish)
+    found = warnings(image_input)
 
-    assert [each["pointer"] for each in warned] == ["/input/resolution"] * (billed is not None)
-    assert all(f"bills this size at {billed}" in each["detail"] for each in warned)
-    assert quote("gpt-image-2", wish)["warnings"] == warned
+    assert [each["pointer"] for each in found] == ["/input/resolution"] * (billed is not None)
+    assert all(f"bills this size at {billed}" in each["detail"] for each in found)
+    assert quote("gpt-image-2", image_input)["warnings"] == found
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_a_failed_task_says_why_in_our_words(reason: str) -> None:
-    shown = task_body(
-        task(state="failed", reason=reason, detail="raw words of PoYo"), public_base_url=ORIGIN
+def test_failed_task_has_the_reason_in_our_words(reason: str) -> None:
+    body = task_body(
+        task(state="failed", reason=reason, detail="raw text of PoYo"), public_base_url=BASE_URL
     )
 
-    assert shown["error"] == {
+    assert body["error"] == {
         "code": reason,
         "message": REASONS[reason].message,
         "retryable": REASONS[reason].retryable,
@@ -94,33 +99,33 @@ def test_a_failed_task_says_why_in_our_words(reason: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("progress", "shown"),
+    ("progress", "expected"),
     [(None, 0), (Decimal("33.3333"), 33.3333), (Decimal(100), 100), (Decimal("40.0"), 40)],
 )
-def test_progress_is_a_plain_number(progress: Decimal | None, shown: float) -> None:
-    found = task_body(task(progress=progress), public_base_url=ORIGIN)["progress"]
+def test_progress_is_an_int_or_a_float(progress: Decimal | None, expected: float) -> None:
+    found = task_body(task(progress=progress), public_base_url=BASE_URL)["progress"]
 
-    assert (found, type(found)) == (shown, type(shown))
+    assert (found, type(found)) == (expected, type(expected))
 
 
-def test_nothing_inward_is_shown() -> None:
-    inward = task(
+def test_internal_attributes_are_not_shown() -> None:
+    running = task(
         state="running",
         poyo_id=POYO_ID,
-        candidate_poyo_ids=("HINT",),
-        detail="raw words of PoYo",
+        candidate_poyo_ids=("CANDIDATE",),
+        detail="raw text of PoYo",
         write_token="s" * 24,
         owner="canary-owner",
     )
 
-    said = json.dumps(task_body(inward, public_base_url=ORIGIN))
+    body = json.dumps(task_body(running, public_base_url=BASE_URL))
 
-    for secret in (POYO_ID, "HINT", "raw words", "s" * 24, "canary-owner", "f" * 64, "due"):
-        assert secret not in said
+    for internal in (POYO_ID, "CANDIDATE", "raw text", "s" * 24, "canary-owner", "f" * 64, "due"):
+        assert internal not in body
 
 
-def test_a_reason_of_a_newer_version_is_no_error_of_ours() -> None:
+def test_unknown_failure_reason_of_a_newer_version_has_no_error() -> None:
     assert (
-        task_body(task(state="failed", reason="unheard_of"), public_base_url=ORIGIN)["error"]
+        task_body(task(state="failed", reason="invented_later"), public_base_url=BASE_URL)["error"]
         is None
     )

@@ -1,4 +1,4 @@
-"""The catalogue: its schemas are real ones, and say what the validation says."""
+"""The catalog: its schemas are valid and agree with the validation of orders, and its pages filter."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ UPLOAD = f"upload://{'a' * 26}"
 PROMPT = "A lighthouse"
 
 
-def schema(model: str) -> dict[str, Any]:
-    """As a client reads it."""
-    found: dict[str, Any] = json.loads(json.dumps(catalog.model_entry(model)))["input_schema"]
-    return found
+def input_schema(model: str) -> dict[str, Any]:
+    """The schema of a model's input, as a client reads it."""
+    schema: dict[str, Any] = json.loads(json.dumps(catalog.model_entry(model)))["input_schema"]
+    return schema
 
 
-def promised(model: str, wish: object) -> bool:
-    """Whether the catalogue says that this input may be ordered."""
-    return bool(Draft202012Validator(schema(model)).is_valid(wish))
+def schema_allows(model: str, image_input: object) -> bool:
+    """Whether this input is valid by the catalog's schema."""
+    return bool(Draft202012Validator(input_schema(model)).is_valid(image_input))
 
 
-def accepted(model: str, wish: object) -> bool:
-    """Whether it may."""
+def api_accepts(model: str, image_input: object) -> bool:
+    """Whether an order with this input is valid."""
     try:
-        order_request.parse(json.dumps({"model": model, "input": wish}).encode())
+        order_request.parse(json.dumps({"model": model, "input": image_input}).encode())
     except InvalidOrder:
         return False
     return True
 
 
-def test_there_is_an_item_for_every_model() -> None:
+def test_catalog_has_an_item_for_every_model() -> None:
     page = catalog.list_models({})
 
     assert [item["model_id"] for item in page["items"]] == list(MODELS)
@@ -56,7 +56,7 @@ def test_there_is_an_item_for_every_model() -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_schemas_of_a_model_are_schemas(model: str) -> None:
+def test_schemas_of_a_model_are_valid_json_schemas(model: str) -> None:
     item = json.loads(json.dumps(catalog.model_entry(model)))
 
     Draft202012Validator.check_schema(item["input_schema"])
@@ -65,33 +65,36 @@ def test_the_schemas_of_a_model_are_schemas(model: str) -> None:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_defaults_are_those_of_an_order(model: str) -> None:
-    said = {k: v["default"] for k, v in schema(model)["properties"].items() if "default" in v}
+def test_schema_has_the_defaults_of_an_order(model: str) -> None:
+    properties = input_schema(model)["properties"]
+    defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
     fields = order_request.ImageInput.model_fields
 
-    assert said == {name: fields[name].default for name in ("quality", "size", "resolution")}
+    assert defaults == {name: fields[name].default for name in ("quality", "size", "resolution")}
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_the_examples_may_be_ordered(model: str) -> None:
-    pictures = {"image_urls": [HTTPS]} if MODELS[model].images_min else {}
+def test_examples_are_valid_orders(model: str) -> None:
+    image_urls = {"image_urls": [HTTPS]} if MODELS[model].images_min else {}
 
     assert catalog.model_entry(model)["examples"]
     for each in catalog.model_entry(model)["examples"]:
-        assert accepted(model, {**each, **pictures})
+        assert api_accepts(model, {**each, **image_urls})
 
 
-def test_the_prices_are_the_tables() -> None:
-    said = catalog.model_entry("gpt-image-2")["billing"]["credits"]
+def test_billing_has_the_prices_of_the_price_table() -> None:
+    billing = catalog.model_entry("gpt-image-2")["billing"]["credits"]
 
-    told = {(quality, size): price for quality, row in said.items() for size, price in row.items()}
-    assert told == {key: float(price) for key, price in CREDITS_PER_IMAGE.items()}
-    wish = {"quality": "high", "size": "16:9", "resolution": "4K"}
-    assert told["high", billed_resolution(wish)] == float(estimate_credits(wish))
+    prices = {
+        (quality, size): price for quality, row in billing.items() for size, price in row.items()
+    }
+    assert prices == {key: float(price) for key, price in CREDITS_PER_IMAGE.items()}
+    order = {"quality": "high", "size": "16:9", "resolution": "4K"}
+    assert prices["high", billed_resolution(order)] == float(estimate_credits(order))
 
 
-RATIO_WISHES: list[dict[str, object]] = [{"prompt": PROMPT, "size": ratio} for ratio in RATIOS]
-EXACT: tuple[dict[str, object], ...] = (
+RATIO_INPUTS: list[dict[str, object]] = [{"prompt": PROMPT, "size": ratio} for ratio in RATIOS]
+INPUTS: tuple[dict[str, object], ...] = (
     {},
     {"prompt": ""},
     {"prompt": " \t\n"},
@@ -105,7 +108,7 @@ EXACT: tuple[dict[str, object], ...] = (
     {"prompt": PROMPT, "quality": None},
     {"prompt": PROMPT, "resolution": "4K"},
     {"prompt": PROMPT, "resolution": "8K"},
-    *RATIO_WISHES,
+    *RATIO_INPUTS,
     {"prompt": PROMPT, "size": "7:5"},
     {"prompt": PROMPT, "size": "autox"},
     {"prompt": PROMPT, "size": "1024x1024"},
@@ -129,25 +132,23 @@ EXACT: tuple[dict[str, object], ...] = (
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("wish", EXACT, ids=lambda wish: json.dumps(wish)[:60])
-def test_the_schema_takes_and_refuses_what_an_order_does(
-    model: str, wish: dict[str, object]
-) -> None:
-    assert promised(model, wish) is accepted(model, wish)
+@pytest.mark.parametrize("image_input", INPUTS, ids=lambda each: json.dumps(each)[:60])
+def test_schema_and_api_agree_on_an_input(model: str, image_input: dict[str, object]) -> None:
+    assert schema_allows(model, image_input) is api_accepts(model, image_input)
 
 
-def custom(wish: dict[str, Any]) -> bool:
-    """Whether the size is given in pixels: how many there may be, a schema cannot say."""
-    return CUSTOM_SIZE.fullmatch(wish.get("size", "")) is not None
+def has_custom_size(image_input: dict[str, Any]) -> bool:
+    """Whether the size is given in pixels, whose number a JSON Schema cannot limit."""
+    return CUSTOM_SIZE.fullmatch(image_input.get("size", "")) is not None
 
 
-edges = st.integers(1, 400).map(lambda n: n * 16) | st.integers(1, 12_000)
+edges_px = st.integers(1, 400).map(lambda n: n * 16) | st.integers(1, 12_000)
 sizes = (
     st.sampled_from(["auto", "7:5", "", *RATIOS])
-    | st.builds(lambda a, b: f"{a}x{b}", edges, edges)
+    | st.builds(lambda a, b: f"{a}x{b}", edges_px, edges_px)
     | st.text(max_size=8)
 )
-wishes = st.fixed_dictionaries(
+image_inputs = st.fixed_dictionaries(
     {},
     optional={
         "prompt": st.text(max_size=20) | st.sampled_from([PROMPT, " ", "\x1f"]),
@@ -162,14 +163,16 @@ wishes = st.fixed_dictionaries(
 )
 
 
-@given(model=st.sampled_from(list(MODELS)), wish=wishes)
-@example(model="gpt-image-2", wish={"prompt": PROMPT, "size": "1040x1040", "resolution": "2K"})
-def test_the_schema_never_hides_what_may_be_ordered_and_promises_only_pixels_too_many(
-    model: str, wish: dict[str, Any]
+@given(model=st.sampled_from(list(MODELS)), image_input=image_inputs)
+@example(
+    model="gpt-image-2", image_input={"prompt": PROMPT, "size": "1040x1040", "resolution": "2K"}
+)
+def test_schema_allows_every_valid_order_and_beyond_it_only_custom_sizes(
+    model: str, image_input: dict[str, Any]
 ) -> None:
-    if promised(model, wish) != accepted(model, wish):
-        assert promised(model, wish)
-        assert custom(wish)
+    if schema_allows(model, image_input) != api_accepts(model, image_input):
+        assert schema_allows(model, image_input)
+        assert has_custom_size(image_input)
 
 
 hosts = st.text("abz09-.:_é", min_size=1, max_size=12)
@@ -179,15 +182,15 @@ paths = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=8)
 @given(host=hosts, path=paths)
 @example(host="a", path="b c")
 @example(host="a", path="é")
-def test_an_address_that_may_be_ordered_is_never_hidden(host: str, path: str) -> None:
+def test_schema_allows_every_image_url_that_the_api_accepts(host: str, path: str) -> None:
     url = f"https://{host}.example/{path}"
 
     if is_fetchable_url(url):
-        assert promised("gpt-image-2", {"prompt": PROMPT, "image_urls": [url]})
+        assert schema_allows("gpt-image-2", {"prompt": PROMPT, "image_urls": [url]})
 
 
 @pytest.mark.parametrize(
-    ("asked", "found", "cursor"),
+    ("parameters", "expected", "cursor"),
     [
         ({"limit": "1"}, ["gpt-image-2"], "1"),
         ({"limit": "1", "cursor": "1"}, ["gpt-image-2-edit"], None),
@@ -203,25 +206,25 @@ def test_an_address_that_may_be_ordered_is_never_hidden(host: str, path: str) ->
         ({"q": "gpt-image-2-edit", "limit": "1"}, ["gpt-image-2-edit"], None),
     ],
 )
-def test_a_page_has_what_was_asked_for(
-    asked: dict[str, str], found: list[str], cursor: str | None
+def test_page_has_the_models_that_match_its_parameters(
+    parameters: dict[str, str], expected: list[str], cursor: str | None
 ) -> None:
-    page = catalog.list_models(asked)
+    page = catalog.list_models(parameters)
 
-    assert [item["model_id"] for item in page["items"]] == found
+    assert [item["model_id"] for item in page["items"]] == expected
     assert (page["next_cursor"], page["has_more"]) == (cursor, cursor is not None)
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "parameters",
     [{"limit": each} for each in ("0", "-1", "many", "", "1.5", "٣", "9" * 5000)]
     + [{"cursor": each} for each in ("-1", "next", "1e3", " 1")],
 )
-def test_a_limit_or_cursor_that_is_no_number_is_refused(asked: dict[str, str]) -> None:
+def test_invalid_limit_or_cursor_raises_value_error(parameters: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"integer|one model"):
-        catalog.list_models(asked)
+        catalog.list_models(parameters)
 
 
-def test_a_model_that_is_not_sold_has_no_item() -> None:
+def test_unknown_model_raises_key_error() -> None:
     with pytest.raises(KeyError):
         catalog.model_entry("gpt-image-9")

@@ -1,4 +1,4 @@
-"""PoYo's own shapes, made from rows of ours."""
+"""Our tasks, balances and errors in PoYo's shapes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import State, StoredImage
 from tests.support.fakes import START, task
 
-ORIGIN = "https://img.example"
-KEPT = StoredImage(
+BASE_URL = "https://img.example"
+STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/webp", bytes=7, width=4, height=3, sha256="a" * 64
 )
 
 
-def shown(**facts: Any) -> Any:
-    """A task as it goes over the wire."""
-    return json.loads(json.dumps(compat.task_body(task(**facts), public_base_url=ORIGIN)))
+def body_of(**changed: Any) -> Any:
+    """The task object, after a round trip through JSON."""
+    return json.loads(json.dumps(compat.task_body(task(**changed), public_base_url=BASE_URL)))
 
 
-def test_a_task_that_runs_has_every_key_and_no_money_yet() -> None:
-    assert shown(state=State.RUNNING, progress=Decimal("37.5")) == {
+def test_running_task_has_every_key_and_no_credits_yet() -> None:
+    assert body_of(state=State.RUNNING, progress=Decimal("37.5")) == {
         "task_id": task().task_id,
         "status": "running",
         "progress": 37.5,
@@ -36,21 +36,21 @@ def test_a_task_that_runs_has_every_key_and_no_money_yet() -> None:
     }
 
 
-@pytest.mark.parametrize(("progress", "told"), [(None, 0.0), (Decimal(100), 100.0)])
-def test_progress_and_credits_are_floats_as_poyos_are(
-    progress: Decimal | None, told: float
+@pytest.mark.parametrize(("progress", "expected"), [(None, 0.0), (Decimal(100), 100.0)])
+def test_progress_and_credits_are_floats_as_in_poyos_api(
+    progress: Decimal | None, expected: float
 ) -> None:
-    said = shown(state=State.FINISHED, progress=progress, charged_credits=Decimal(2))
+    body = body_of(state=State.FINISHED, progress=progress, charged_credits=Decimal(2))
 
-    assert (said["progress"], said["credits_amount"]) == (told, 2.0)
-    assert {type(said["progress"]), type(said["credits_amount"])} == {float}
+    assert (body["progress"], body["credits_amount"]) == (expected, 2.0)
+    assert {type(body["progress"]), type(body["credits_amount"])} == {float}
 
 
-def test_a_file_has_our_link_and_a_name_that_says_what_it_is() -> None:
-    [file] = shown(state=State.FINISHED, files=(KEPT,), file_url_key="k")["files"]
+def test_file_has_a_signed_url_and_a_name_with_its_extension() -> None:
+    [file] = body_of(state=State.FINISHED, files=(STORED_IMAGE,), file_url_key="k")["files"]
 
-    link = re.escape(f"{ORIGIN}/files/{task().task_id}/0/") + "[A-Za-z0-9_-]{43}"
-    assert re.fullmatch(link, file.pop("file_url"))
+    signed_url = re.escape(f"{BASE_URL}/files/{task().task_id}/0/") + "[A-Za-z0-9_-]{43}"
+    assert re.fullmatch(signed_url, file.pop("file_url"))
     assert file == {
         "file_type": "image",
         "format": "webp",
@@ -61,31 +61,33 @@ def test_a_file_has_our_link_and_a_name_that_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("name", REASONS)
-def test_a_failure_is_told_in_our_words_and_its_money_as_far_as_it_is_known(name: str) -> None:
-    said = shown(state=State.FAILED, reason=name, detail="the operator's own business")
+def test_failed_task_has_our_message_and_its_credits_if_they_are_known(name: str) -> None:
+    body = body_of(state=State.FAILED, reason=name, detail="for the operator's eyes")
 
-    assert said["status"] == "failed"
-    assert said["error_message"] == REASONS[name].message
-    assert said["credits_amount"] == (0.0 if REASONS[name].charged is False else None)
-    assert "operator's" not in json.dumps(said)
+    assert body["status"] == "failed"
+    assert body["error_message"] == REASONS[name].message
+    assert body["credits_amount"] == (0.0 if REASONS[name].charged is False else None)
+    assert "operator's" not in json.dumps(body)
 
 
-def test_a_failure_that_was_charged_says_so() -> None:
+def test_failed_task_shows_the_credits_that_were_charged() -> None:
     assert (
-        shown(state=State.FAILED, reason="bad_result", charged_credits=Decimal(2))["credits_amount"]
+        body_of(state=State.FAILED, reason="bad_result", charged_credits=Decimal(2))[
+            "credits_amount"
+        ]
         == 2
     )
 
 
-def test_a_reason_of_a_newer_version_is_a_failure_all_the_same() -> None:
-    said = shown(state=State.FAILED, reason="invented later")
+def test_unknown_failure_reason_of_a_newer_version_is_shown_as_failed() -> None:
+    body = body_of(state=State.FAILED, reason="invented later")
 
-    assert (said["status"], said["credits_amount"]) == ("failed", None)
-    assert said["error_message"]
+    assert (body["status"], body["credits_amount"]) == ("failed", None)
+    assert body["error_message"]
 
 
-def test_a_state_of_a_newer_version_is_shown_as_running() -> None:
-    assert shown(state="invented later")["status"] == "running"
+def test_unknown_state_of_a_newer_version_is_shown_as_running() -> None:
+    assert body_of(state="invented later")["status"] == "running"
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_a_state_of_a_newer_version_is_shown_as_running() -> None:
         (State.RUNNING, "running"),
     ],
 )
-def test_a_submit_is_answered_with_what_poyo_answers(state: State, status: str) -> None:
+def test_submit_body_has_the_keys_of_poyos(state: State, status: str) -> None:
     assert compat.submit_body(task(state=state)) == {
         "code": 200,
         "data": {
@@ -109,18 +111,18 @@ def test_a_submit_is_answered_with_what_poyo_answers(state: State, status: str) 
 
 
 @pytest.mark.parametrize(
-    ("ms", "told"),
+    ("ms", "expected"),
     [
         (0, "1970-01-01T00:00:00"),
         (1_786_088_493_999, "2026-08-07T07:41:33"),
         (951_782_399_000, "2000-02-28T23:59:59"),
     ],
 )
-def test_created_time_is_utc_to_the_second_and_does_not_say_so(ms: int, told: str) -> None:
-    assert compat.created_time(ms) == told
+def test_created_time_is_utc_to_the_second_without_a_zone(ms: int, expected: str) -> None:
+    assert compat.created_time(ms) == expected
 
 
-def test_the_balance_names_nobody() -> None:
+def test_balance_has_an_empty_email() -> None:
     assert compat.balance_body(Decimal("9765.25")) == {
         "code": 200,
         "data": {"email": "", "credits_amount": 9765.25},
@@ -128,7 +130,7 @@ def test_the_balance_names_nobody() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "kind"),
+    ("status", "code", "error_type"),
     [
         (400, "invalid_order", "validation_error"),
         (400, "moderated", "content_moderation_error"),
@@ -141,9 +143,9 @@ def test_the_balance_names_nobody() -> None:
         (503, "unavailable", "server_error"),
     ],
 )
-def test_an_error_has_its_status_in_the_body_and_poyos_word_for_its_kind(
-    status: int, code: str, kind: str
+def test_error_body_has_the_http_status_and_poyos_error_type(
+    status: int, code: str, error_type: str
 ) -> None:
-    said = compat.error_body(status, code, "A sentence.")
+    body = compat.error_body(status, code, "A sentence.")
 
-    assert said == {"code": status, "error": {"message": "A sentence.", "type": kind}}
+    assert body == {"code": status, "error": {"message": "A sentence.", "type": error_type}}

@@ -1,4 +1,4 @@
-"""What an order costs and which sizes PoYo would take."""
+"""What an order costs, and which sizes PoYo accepts."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from imagetasks.poyo.models import (
     size_error,
 )
 
-RULES = MODELS["gpt-image-2"]
+SPEC = MODELS["gpt-image-2"]
 
 
 @pytest.mark.parametrize(
@@ -37,11 +37,11 @@ RULES = MODELS["gpt-image-2"]
         ("3840x2160", "2K", "2K"),
     ],
 )
-def test_the_billed_resolution_follows_size(size: str, resolution: str, billed: str) -> None:
+def test_billed_resolution_depends_on_the_size(size: str, resolution: str, billed: str) -> None:
     assert billed_resolution({"size": size, "resolution": resolution}) == billed
 
 
-def test_no_size_is_always_billed_as_1k() -> None:
+def test_order_without_a_size_is_billed_as_1k() -> None:
     assert billed_resolution({"resolution": "4K"}) == "1K"
     assert billed_resolution({}) == "1K"
 
@@ -54,7 +54,7 @@ def test_no_size_is_always_billed_as_1k() -> None:
         ("high", "33.76", "35.52", "64.16"),
     ],
 )
-def test_the_published_prices(
+def test_estimate_is_the_published_price(
     quality: str, credits_1k: str, credits_2k: str, credits_4k: str
 ) -> None:
     for resolution, price in (("1K", credits_1k), ("2K", credits_2k), ("4K", credits_4k)):
@@ -63,35 +63,35 @@ def test_the_published_prices(
         assert estimate_credits(order) == Decimal(price)
 
 
-def test_an_order_without_words_is_the_cheapest() -> None:
+def test_order_without_options_has_the_lowest_price() -> None:
     assert estimate_credits({}) == min(CREDITS_PER_IMAGE.values())
 
 
-def test_every_model_has_a_price_for_all_it_offers() -> None:
-    for rules in MODELS.values():
-        for quality in rules.qualities:
-            for resolution in rules.resolutions:
+def test_every_quality_and_resolution_of_every_model_has_a_price() -> None:
+    for spec in MODELS.values():
+        for quality in spec.qualities:
+            for resolution in spec.resolutions:
                 order = {"quality": quality, "size": "16:9", "resolution": resolution}
                 assert estimate_credits(order) > 0
 
 
-@pytest.mark.parametrize("size", ["auto", *RULES.ratios])
-@pytest.mark.parametrize("resolution", RULES.resolutions)
-def test_named_sizes_are_taken_at_every_resolution(size: str, resolution: str) -> None:
-    assert size_error(size, resolution, RULES) is None
+@pytest.mark.parametrize("size", ["auto", *SPEC.ratios])
+@pytest.mark.parametrize("resolution", SPEC.resolutions)
+def test_named_sizes_are_accepted_at_every_resolution(size: str, resolution: str) -> None:
+    assert size_error(size, resolution, SPEC) is None
 
 
 @pytest.mark.parametrize(
     "size",
     ["1024x1024", "3840x2160", "2160x3840", "3840x1280", "1280x3840", "1024x640", "640x1024"],
 )
-def test_custom_sizes_within_all_bounds_are_taken(size: str) -> None:
-    assert size_error(size, "2K", RULES) is None
-    assert size_error(size, "4K", RULES) is None
+def test_custom_sizes_within_all_bounds_are_accepted(size: str) -> None:
+    assert size_error(size, "2K", SPEC) is None
+    assert size_error(size, "4K", SPEC) is None
 
 
 @pytest.mark.parametrize(
-    ("size", "resolution", "about"),
+    ("size", "resolution", "expected"),
     [
         ("1024x1024", "1K", "2K or 4K"),
         ("1000x1024", "2K", "multiples of 16"),
@@ -115,8 +115,10 @@ def test_custom_sizes_within_all_bounds_are_taken(size: str) -> None:
         ("AUTO", "1K", "must be auto"),
     ],
 )
-def test_every_other_size_is_refused_with_a_reason(size: str, resolution: str, about: str) -> None:
-    problem = size_error(size, resolution, RULES)
+def test_every_other_size_is_rejected_with_a_reason(
+    size: str, resolution: str, expected: str
+) -> None:
+    error = size_error(size, resolution, SPEC)
 
-    assert problem is not None
-    assert about in problem
+    assert error is not None
+    assert expected in error

@@ -1,4 +1,4 @@
-"""A task as a row: what is written is what is read, and ids follow from who asks."""
+"""A task and its DynamoDB item: round trips, public statuses, ids, fingerprints and shards."""
 
 import re
 from dataclasses import replace
@@ -19,14 +19,14 @@ from imagetasks.tasks.task import (
 )
 from tests.support.fakes import START, task
 
-KEPT = StoredImage(
+STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
 )
-FULL = task(
+EVERY_ATTRIBUTE = task(
     poyo_id="ABC",
     candidate_poyo_ids=("H1", "H2"),
     progress=Decimal("33.3333"),
-    files=(KEPT,),
+    files=(STORED_IMAGE,),
     reason="upstream",
     detail="Server exception",
     charged_credits=Decimal("8.48"),
@@ -40,24 +40,24 @@ FULL = task(
 )
 
 
-@pytest.mark.parametrize("original", [task(), FULL])
-def test_what_is_written_is_what_is_read(original: object) -> None:
+@pytest.mark.parametrize("original", [task(), EVERY_ATTRIBUTE])
+def test_task_is_unchanged_after_a_round_trip_through_its_item(original: object) -> None:
     assert from_item(to_item(original)) == original  # type: ignore[arg-type]
 
 
-def test_what_is_absent_is_not_in_the_row() -> None:
-    ended = to_item(task(due_at=None, due_shard=None))
+def test_absent_attributes_are_not_in_the_item() -> None:
+    item = to_item(task(due_at=None, due_shard=None))
 
-    assert not {"due_at", "due_shard", "poyo_id", "candidate_poyo_ids", "not_before"} & set(ended)
+    assert not {"due_at", "due_shard", "poyo_id", "candidate_poyo_ids", "not_before"} & set(item)
 
 
-def test_numbers_come_back_from_the_table_as_integers_and_money_as_money() -> None:
-    row = to_item(FULL)
-    stored = row | {
+def test_numbers_are_read_as_integers_and_credits_as_decimals() -> None:
+    item = to_item(EVERY_ATTRIBUTE)
+    stored = item | {
         "attempt": Decimal(1),
         "created_at": Decimal(START),
         "history": [{"at": Decimal(START), "event": "accepted"}],
-        "files": [row["files"][0] | {"bytes": Decimal(7), "width": Decimal(4)}],
+        "files": [item["files"][0] | {"bytes": Decimal(7), "width": Decimal(4)}],
     }
 
     found = from_item(stored)
@@ -69,21 +69,21 @@ def test_numbers_come_back_from_the_table_as_integers_and_money_as_money() -> No
     assert found.charged_credits == Decimal("8.48")
 
 
-def test_what_a_newer_version_wrote_does_not_disturb() -> None:
-    row = to_item(FULL) | {"colour": "green"}
-    row["files"][0]["blurhash"] = "x"
+def test_unknown_attributes_of_a_newer_version_are_ignored() -> None:
+    item = to_item(EVERY_ATTRIBUTE) | {"colour": "green"}
+    item["files"][0]["blurhash"] = "x"
 
-    assert from_item(row) == FULL
+    assert from_item(item) == EVERY_ATTRIBUTE
 
 
-def test_a_state_of_a_newer_version_is_shown_as_running_and_not_ended() -> None:
-    unheard = task(state="upscaling")
+def test_unknown_state_of_a_newer_version_is_running_and_not_final() -> None:
+    unknown = task(state="upscaling")
 
-    assert (unheard.status, unheard.is_final) == ("running", False)
+    assert (unknown.status, unknown.is_final) == ("running", False)
 
 
 @pytest.mark.parametrize(
-    ("state", "status", "ended"),
+    ("state", "status", "is_final"),
     [
         (State.SUBMITTING, "not_started", False),
         (State.PENDING, "not_started", False),
@@ -93,24 +93,24 @@ def test_a_state_of_a_newer_version_is_shown_as_running_and_not_ended() -> None:
         (State.FAILED, "failed", True),
     ],
 )
-def test_each_state_is_shown_as_one_of_poyos_words(state: str, status: str, ended: bool) -> None:
-    shown = task(state=str(state))
+def test_each_state_has_one_of_poyos_statuses(state: str, status: str, is_final: bool) -> None:
+    found = task(state=str(state))
 
-    assert (shown.status, shown.is_final) == (status, ended)
+    assert (found.status, found.is_final) == (status, is_final)
 
 
-def test_an_id_is_130_bits_that_a_callback_url_can_carry() -> None:
+def test_task_id_is_130_bits_in_characters_of_a_url() -> None:
     assert re.fullmatch(r"[a-z2-7]{26}", derive_task_id("owner", "key"))
 
 
-def test_owner_and_key_cannot_be_traded_for_each_other() -> None:
+def test_different_owners_and_keys_never_share_a_task_id() -> None:
     pairs = list(product(["a", "ab", 'a","b', "a\0", "é", ""], repeat=2))
 
     assert len({derive_task_id(*pair) for pair in pairs}) == len(pairs)
     assert derive_task_id("a", "b") == derive_task_id("a", "b")
 
 
-def test_a_fingerprint_ignores_the_order_of_fields_and_nothing_else() -> None:
+def test_fingerprint_depends_on_everything_but_the_order_of_fields() -> None:
     one = {"model": "m", "input": {"prompt": "p", "size": "1:1"}}
     same = {"input": {"size": "1:1", "prompt": "p"}, "model": "m"}
     other = {"model": "m", "input": {"prompt": "p ", "size": "1:1"}}
@@ -119,7 +119,7 @@ def test_a_fingerprint_ignores_the_order_of_fields_and_nothing_else() -> None:
     assert fingerprint(one) != fingerprint(other)
 
 
-def test_shards_are_used_evenly() -> None:
+def test_shards_get_an_even_share_of_tasks() -> None:
     counts = dict.fromkeys(map(str, range(SHARDS)), 0)
     for n in range(4000):
         counts[shard_of(derive_task_id("owner", str(n)))] += 1
@@ -127,7 +127,7 @@ def test_shards_are_used_evenly() -> None:
     assert min(counts.values()) > 400
 
 
-def test_a_task_cannot_be_changed() -> None:
+def test_task_is_immutable() -> None:
     with pytest.raises(AttributeError):
         task().state = "finished"  # type: ignore[misc]
     assert replace(task(), state="finished").state == "finished"

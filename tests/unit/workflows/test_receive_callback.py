@@ -1,4 +1,4 @@
-"""A callback: the right URL rings once whatever its body is, a wrong one costs nothing."""
+"""Callbacks: a valid URL enqueues one message for any body, an invalid URL enqueues nothing."""
 
 from __future__ import annotations
 
@@ -19,58 +19,68 @@ from tests.fixtures import poyo_callbacks
 from tests.support.fakes import FakeSecretsClient, ManualClock
 
 TASK_ID = derive_task_id("owner", "key")
-MAC = signed_urls.callback_token("one", TASK_ID)
-WEBHOOK_KEY = "whsec_test_0123456789abcdef"
+TOKEN = signed_urls.callback_token("one", TASK_ID)
+SIGNING_KEY = "whsec_test_0123456789abcdef"
 
 
-class Bell:
+class FakeQueue:
+    """A task queue that keeps its messages."""
+
     def __init__(self) -> None:
-        self.rings: list[TaskMessage] = []
+        self.messages: list[TaskMessage] = []
 
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
-        self.rings.append(message)
+        self.messages.append(message)
 
 
-def keys(**further: str) -> CallbackKeys:
+class UnavailableQueue(FakeQueue):
+    """A task queue that accepts no message."""
+
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
+        raise QueueUnavailable("unavailable")
+
+
+def callback_keys(**further: str) -> CallbackKeys:
     client: Any = FakeSecretsClient({"current": "k1", "k1": "one", "k2": "two"} | further)
     return CallbackKeys(CachedSecret(client, "arn", ManualClock().seconds))
 
 
-def heard(bell: Bell, known: CallbackKeys, **changed: Any) -> bool:
-    values = {"kid": "k1", "task_id": TASK_ID, "token": MAC, "headers": {}, "body": b"{}"}
-    return receive_callback(CallbackRequest(**values | changed), keys=known, queue=cast(Any, bell))
+def receive(queue: FakeQueue, keys: CallbackKeys, **changed: Any) -> bool:
+    """Whether the callback's URL and signature are valid; a valid callback is enqueued."""
+    values = {"kid": "k1", "task_id": TASK_ID, "token": TOKEN, "headers": {}, "body": b"{}"}
+    return receive_callback(CallbackRequest(**values | changed), keys=keys, queue=cast(Any, queue))
 
 
-def signature(key: str, poyo_id: str, stamp: str) -> dict[str, str]:
-    digest = hmac.digest(key.encode(), f"{poyo_id}.{stamp}".encode(), hashlib.sha256)
+def signature_headers(key: str, poyo_id: str, timestamp: str) -> dict[str, str]:
+    digest = hmac.digest(key.encode(), f"{poyo_id}.{timestamp}".encode(), hashlib.sha256)
     return {
-        "x-webhook-timestamp": stamp,
+        "x-webhook-timestamp": timestamp,
         "x-webhook-signature": base64.b64encode(digest).decode(),
     }
 
 
 @pytest.mark.parametrize(
     ("body", "poyo_id"),
-    [(body, read) for body, _, read in poyo_callbacks.CALLBACK_BODIES.values()],
+    [(body, poyo_id) for body, _, poyo_id in poyo_callbacks.CALLBACK_BODIES.values()],
     ids=poyo_callbacks.CALLBACK_BODIES,
 )
 @pytest.mark.parametrize(
-    "key", [{}, {"poyo_callback_signing_key": WEBHOOK_KEY}], ids=["unsigned", "signed"]
+    "secret", [{}, {"poyo_callback_signing_key": SIGNING_KEY}], ids=["unsigned", "signed"]
 )
-def test_the_right_url_rings_once_whatever_the_body_is(
-    body: bytes, poyo_id: str | None, key: dict[str, str]
+def test_valid_url_enqueues_one_message_for_any_body(
+    body: bytes, poyo_id: str | None, secret: dict[str, str]
 ) -> None:
-    bell = Bell()
-    headers = signature(WEBHOOK_KEY, poyo_callbacks.ID, "1783680000")
+    queue = FakeQueue()
+    headers = signature_headers(SIGNING_KEY, poyo_callbacks.POYO_ID, "1783680000")
 
-    assert heard(bell, keys(**key), body=body, headers=headers)
-    assert bell.rings == [TaskMessage(task_id=TASK_ID, source="callback", poyo_id=poyo_id)]
+    assert receive(queue, callback_keys(**secret), body=body, headers=headers)
+    assert queue.messages == [TaskMessage(task_id=TASK_ID, source="callback", poyo_id=poyo_id)]
 
 
 @pytest.mark.parametrize(
     "changed",
     [
-        {"token": MAC[:-1] + ("A" if MAC[-1] != "A" else "B")},
+        {"token": TOKEN[:-1] + ("A" if TOKEN[-1] != "A" else "B")},
         {"token": ""},
         {"task_id": derive_task_id("owner", "other")},
         {"kid": "k2"},
@@ -79,64 +89,70 @@ def test_the_right_url_rings_once_whatever_the_body_is(
         {"kid": "poyo_callback_signing_key"},
     ],
 )
-def test_a_wrong_url_rings_nothing(changed: dict[str, str]) -> None:
-    bell = Bell()
+def test_invalid_url_enqueues_nothing(changed: dict[str, str]) -> None:
+    queue = FakeQueue()
 
-    assert not heard(bell, keys(), **changed)
-    assert bell.rings == []
+    assert not receive(queue, callback_keys(), **changed)
+    assert queue.messages == []
 
 
-def test_an_older_key_still_opens_while_keys_rotate() -> None:
-    bell = Bell()
+def test_url_of_an_older_key_is_valid_during_a_rotation() -> None:
+    queue = FakeQueue()
 
-    assert heard(bell, keys(current="k2"))
-    assert heard(
-        bell, keys(current="k2"), kid="k2", token=signed_urls.callback_token("two", TASK_ID)
+    assert receive(queue, callback_keys(current="k2"))
+    assert receive(
+        queue,
+        callback_keys(current="k2"),
+        kid="k2",
+        token=signed_urls.callback_token("two", TASK_ID),
     )
-    assert len(bell.rings) == 2
+    assert len(queue.messages) == 2
 
 
 BODY = b'{"task_id":"TESTTASK00000001","status":"finished"}'
 
 
 @pytest.mark.parametrize(
-    ("headers", "rings"),
+    ("headers", "valid"),
     [
-        (signature(WEBHOOK_KEY, "TESTTASK00000001", "1783680000"), True),
-        (signature(WEBHOOK_KEY, "TESTTASK00000001", "1"), True),
-        (signature(WEBHOOK_KEY, "TESTTASK00000001", ""), True),
-        (signature("whsec_other", "TESTTASK00000001", "1783680000"), False),
-        (signature(WEBHOOK_KEY, "ANOTHER", "1783680000"), False),
+        (signature_headers(SIGNING_KEY, "TESTTASK00000001", "1783680000"), True),
+        (signature_headers(SIGNING_KEY, "TESTTASK00000001", "1"), True),
+        (signature_headers(SIGNING_KEY, "TESTTASK00000001", ""), True),
+        (signature_headers("whsec_other", "TESTTASK00000001", "1783680000"), False),
+        (signature_headers(SIGNING_KEY, "ANOTHER", "1783680000"), False),
         ({"x-webhook-timestamp": "1783680000", "x-webhook-signature": ""}, False),
         ({}, False),
     ],
 )
-def test_a_signature_counts_when_its_key_is_configured_and_its_age_never(
-    headers: dict[str, str], rings: bool
+def test_signature_is_verified_if_its_key_is_configured_and_its_age_is_ignored(
+    headers: dict[str, str], valid: bool
 ) -> None:
-    bell = Bell()
+    queue = FakeQueue()
 
     assert (
-        heard(bell, keys(poyo_callback_signing_key=WEBHOOK_KEY), headers=headers, body=BODY)
-        is rings
+        receive(
+            queue, callback_keys(poyo_callback_signing_key=SIGNING_KEY), headers=headers, body=BODY
+        )
+        is valid
     )
-    assert len(bell.rings) == rings
-    assert heard(Bell(), keys(), headers=headers, body=BODY)
+    assert len(queue.messages) == valid
+    assert receive(FakeQueue(), callback_keys(), headers=headers, body=BODY)
 
 
-def test_poyos_published_vector_rings() -> None:
+def test_callback_with_poyos_published_signature_is_valid() -> None:
     headers = {
         "x-webhook-timestamp": "1783680000",
         "x-webhook-signature": "qqzOEP5mSb02XNuqZNFOUhvhuj+hSHI3GW7s2UaOpCU=",
     }
 
-    assert heard(Bell(), keys(poyo_callback_signing_key=WEBHOOK_KEY), headers=headers, body=BODY)
+    assert receive(
+        FakeQueue(),
+        callback_keys(poyo_callback_signing_key=SIGNING_KEY),
+        headers=headers,
+        body=BODY,
+    )
 
 
-def test_a_bell_that_is_dumb_is_told_to_poyo() -> None:
-    class Dumb(Bell):
-        def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
-            raise QueueUnavailable("dumb")
-
+def test_error_of_an_unavailable_queue_is_raised_so_that_poyo_retries() -> None:
     with pytest.raises(QueueUnavailable):
-        heard(Dumb(), keys())
+        receive(UnavailableQueue(), callback_keys())
