@@ -1,4 +1,4 @@
-"""Tasks on their way through the deployed stack, from the order to the image in the bucket."""
+"""Tasks in the deployed stack, from the order to the image in the bucket."""
 
 import hashlib
 import os
@@ -20,22 +20,22 @@ from local.settings import from_environment
 from local.system import System, running
 from tests.conftest import environment, free_ports
 
-PATIENCE_S = 120
+TIMEOUT_S = 120
 ENDED = ("finished", "failed")
 
 
-def until[T](ask: Callable[[], T], happy: Callable[[T], bool], patience_s: float = PATIENCE_S) -> T:
-    """What `ask` gives once it is as wanted."""
-    deadline = time.monotonic() + patience_s
-    while not happy(answer := ask()):
-        assert time.monotonic() < deadline, answer
+def until[T](read: Callable[[], T], wanted: Callable[[T], bool], timeout_s: float = TIMEOUT_S) -> T:
+    """Return what `read` returns as soon as `wanted` accepts it."""
+    deadline = time.monotonic() + timeout_s
+    while not wanted(value := read()):
+        assert time.monotonic() < deadline, value
         time.sleep(0.1)
-    return answer
+    return value
 
 
 @dataclass(frozen=True)
 class Journey:
-    """A user of one system, who can also look behind its scenes."""
+    """A user of one system, with access to its bucket, its queues and the simulated PoYo."""
 
     system: System
 
@@ -45,21 +45,21 @@ class Journey:
 
     def submit(self, prompt: str) -> str:
         body = {"model": "gpt-image-2", "input": {"prompt": prompt, "size": "1:1"}}
-        answer = requests.post(
+        response = requests.post(
             f"{self.system.url}/v1/tasks",
             json=body,
             headers={**self.headers, "Idempotency-Key": f"journey-{uuid.uuid4()}"},
             timeout=30,
         )
-        assert answer.status_code == 202, answer.text
-        return str(answer.json()["task_id"])
+        assert response.status_code == 202, response.text
+        return str(response.json()["task_id"])
 
     def task(self, task_id: str) -> dict[str, Any]:
-        answer = requests.get(
+        response = requests.get(
             f"{self.system.url}/v1/tasks/{task_id}", headers=self.headers, timeout=30
         )
-        assert answer.status_code == 200, answer.text
-        task: dict[str, Any] = answer.json()
+        assert response.status_code == 200, response.text
+        task: dict[str, Any] = response.json()
         return task
 
     def ended(self, task_id: str) -> dict[str, Any]:
@@ -67,9 +67,9 @@ class Journey:
 
     def image(self, task_id: str) -> bytes:
         url = f"{self.system.url}/v1/tasks/{task_id}/files/0"
-        answer = requests.get(url, headers=self.headers, timeout=30)
-        assert answer.status_code == 200, answer.text
-        return answer.content
+        response = requests.get(url, headers=self.headers, timeout=30)
+        assert response.status_code == 200, response.text
+        return response.content
 
     def objects(self, task_id: str) -> list[dict[str, Any]]:
         bucket = self.system.outputs["ImagesBucketName"]
@@ -77,43 +77,43 @@ class Journey:
         return [item for item in listed if task_id in item["Key"]]
 
     def poyo(self, path: str) -> requests.Response:
-        answer = requests.get(f"{self.system.poyo_url}/control/{path}", timeout=10)
-        assert answer.status_code == 200, answer.text
-        return answer
+        response = requests.get(f"{self.system.poyo_url}/control/{path}", timeout=10)
+        assert response.status_code == 200, response.text
+        return response
 
     def poyo_task(self, task_id: str) -> dict[str, Any]:
-        """The task that carries our id in its callback URL."""
+        """PoYo's task whose callback URL contains our id."""
         [found] = [
             t for t in self.poyo("tasks").json()["tasks"] if task_id in (t["callback_url"] or "")
         ]
         return dict(found)
 
-    def heard(self, task_id: str) -> int:
-        """How many callbacks PoYo got thanked for."""
-        return sum(ring["http"] == 200 for ring in self.poyo_task(task_id)["callbacks"])
+    def accepted_callbacks(self, task_id: str) -> int:
+        """The number of callbacks that we responded to with 200."""
+        return sum(each["http"] == 200 for each in self.poyo_task(task_id)["callbacks"])
 
     def submits(self, task_id: str) -> int:
-        """How many submits for the task PoYo has seen, whatever it answered."""
+        """The number of submits for the task that PoYo received, whatever its response."""
         events = self.poyo("log?kind=submit").json()["events"]
         return sum(task_id in (event["callback_url"] or "") for event in events)
 
     def messages(self, output: str) -> int:
-        """Messages in a queue, those being worked on included."""
+        """The number of messages in a queue, including those in flight."""
         sqs, names = self.system.client("sqs"), ["All"]
         url = self.system.outputs[output]
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
         return sum(int(n) for name, n in counts.items() if name.startswith("ApproximateNumber"))
 
-    def assert_kept_once(self, task_id: str) -> None:
-        """Finished, paid once, and exactly what PoYo drew is what we keep and hand out."""
-        task, theirs = self.task(task_id), self.poyo_task(task_id)
-        drawn = self.poyo(f"tasks/{theirs['task_id']}/image").content
+    def assert_stored_once(self, task_id: str) -> None:
+        """Assert that the task is finished and paid once, and that we store and serve PoYo's bytes."""
+        task, poyo_task = self.task(task_id), self.poyo_task(task_id)
+        original = self.poyo(f"tasks/{poyo_task['task_id']}/image").content
         [file] = task["files"]
         assert task["status"] == "finished", task
-        assert self.image(task_id) == drawn
-        assert file["sha256"] == hashlib.sha256(drawn).hexdigest()
-        assert file["bytes"] == len(drawn)
-        assert [item["Size"] for item in self.objects(task_id)] == [len(drawn)]
+        assert self.image(task_id) == original
+        assert file["sha256"] == hashlib.sha256(original).hexdigest()
+        assert file["bytes"] == len(original)
+        assert [item["Size"] for item in self.objects(task_id)] == [len(original)]
         assert [line["event"] for line in task["history"]].count("finished") == 1
         assert self.submits(task_id) == 1
 
@@ -123,31 +123,31 @@ def journey(stack: System) -> Journey:
     return Journey(stack)
 
 
-def test_a_prompt_becomes_the_image_that_poyo_drew(journey: Journey) -> None:
+def test_an_order_ends_with_the_image_of_poyo(journey: Journey) -> None:
     task_id = journey.submit("A lighthouse at dusk")
 
     journey.ended(task_id)
 
-    journey.assert_kept_once(task_id)
-    assert journey.poyo_task(task_id)["callbacks"], "PoYo rang"
+    journey.assert_stored_once(task_id)
+    assert journey.poyo_task(task_id)["callbacks"], "PoYo sent a callback"
 
 
-def test_without_any_callback_the_sweep_finishes_the_task(journey: Journey) -> None:
-    task_id = journey.submit("[[fault:callback-none]] A lighthouse nobody rings for")
+def test_sweep_finishes_a_task_without_a_callback(journey: Journey) -> None:
+    task_id = journey.submit("[[fault:callback-none]] A lighthouse without a callback")
 
-    def swept() -> dict[str, Any]:
+    def sweep() -> dict[str, Any]:
         function = journey.system.outputs["SweepFunctionName"]
-        answer = journey.system.client("lambda").invoke(FunctionName=function)
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        response = journey.system.client("lambda").invoke(FunctionName=function)
+        assert "FunctionError" not in response, response["Payload"].read()
         return journey.task(task_id)
 
-    until(swept, lambda task: task["status"] in ENDED)
+    until(sweep, lambda task: task["status"] in ENDED)
 
-    journey.assert_kept_once(task_id)
+    journey.assert_stored_once(task_id)
     assert journey.poyo_task(task_id)["callbacks"] == []
 
 
-def test_the_sweep_is_rung_by_a_schedule_every_minute(journey: Journey) -> None:
+def test_schedule_invokes_the_sweep_every_minute(journey: Journey) -> None:
     scheduler = journey.system.client("scheduler")
 
     [listed] = scheduler.list_schedules()["Schedules"]
@@ -159,29 +159,29 @@ def test_the_sweep_is_rung_by_a_schedule_every_minute(journey: Journey) -> None:
     assert schedule["Target"]["Arn"].endswith(f":{name}:live")
 
 
-def test_doubled_callbacks_change_nothing(journey: Journey) -> None:
-    task_id = journey.submit("[[fault:callback-double=3]] A lighthouse that rings four times")
+def test_duplicated_callbacks_change_nothing(journey: Journey) -> None:
+    task_id = journey.submit("[[fault:callback-double=3]] A lighthouse with four callbacks")
 
     journey.ended(task_id)
-    until(lambda: journey.heard(task_id), lambda count: count >= 4)
+    until(lambda: journey.accepted_callbacks(task_id), lambda count: count >= 4)
     until(lambda: journey.messages("TaskQueueUrl"), lambda count: count == 0)
 
-    journey.assert_kept_once(task_id)
+    journey.assert_stored_once(task_id)
 
 
 @pytest.fixture
-def impatient_queue(stack: System) -> Iterator[None]:
-    """A bell whose worker died comes back after ten seconds, not after six minutes."""
+def short_visibility_timeout(stack: System) -> Iterator[None]:
+    """The message of a killed worker is redelivered after ten seconds, not after six minutes."""
     sqs, url = stack.client("sqs"), stack.outputs["TaskQueueUrl"]
     name = "VisibilityTimeout"
-    usual = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
+    original = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])["Attributes"]
     sqs.set_queue_attributes(QueueUrl=url, Attributes={name: "10"})
     yield
-    sqs.set_queue_attributes(QueueUrl=url, Attributes=usual)
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=original)
 
 
 def kill_workers(system: System) -> int:
-    """Kill the processes the emulator runs the worker in; says how many there were."""
+    """Kill the processes in which the emulator runs the worker; returns their number."""
     mark = f"ministack-lambda-{system.outputs['WorkerFunctionName']}-"
     killed = 0
     for commandline in Path("/proc").glob("[0-9]*/cmdline"):
@@ -194,9 +194,9 @@ def kill_workers(system: System) -> int:
     return killed
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker in Linux's process table")
-@pytest.mark.usefixtures("impatient_queue")
-def test_a_worker_killed_twice_at_its_work_finishes_the_task_in_the_end(journey: Journey) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker's processes in /proc")
+@pytest.mark.usefixtures("short_visibility_timeout")
+def test_task_finishes_although_its_worker_is_killed_twice(journey: Journey) -> None:
     task_id = journey.submit("[[fault:file-trickle n=2]] A lighthouse in a storm")
     for attempt in (1, 2):
         until(lambda: journey.poyo_task(task_id)["file_reads"], attempt.__le__)
@@ -204,15 +204,15 @@ def test_a_worker_killed_twice_at_its_work_finishes_the_task_in_the_end(journey:
 
     journey.ended(task_id)
 
-    journey.assert_kept_once(task_id)
+    journey.assert_stored_once(task_id)
     assert journey.messages("TaskDeadLetterQueueUrl") == 0
 
 
 @pytest.fixture
 def other_poyo() -> Iterator[dict[str, str]]:
-    """A PoYo that somebody else started; gives the settings that point at it."""
+    """A PoYo that the system does not start; yields the settings for it."""
     [port] = free_ports(1)
-    key = "sk-somebody-elses"
+    key = "sk-of-another-poyo"
     command = [sys.executable, "-m", "local.poyo_simulator", "--port", str(port), "--key", key]
     with subprocess.Popen(
         [*command, "--seconds", "0.2", "0.5"], cwd=ROOT, stdout=subprocess.DEVNULL
@@ -221,17 +221,15 @@ def other_poyo() -> Iterator[dict[str, str]]:
         process.terminate()
 
 
-def test_another_poyo_is_used_by_setting_its_address_and_key(
-    other_poyo: dict[str, str], tmp_path: Path
-) -> None:
+def test_settings_select_another_poyo(other_poyo: dict[str, str], tmp_path: Path) -> None:
     settings = from_environment(environment(**other_poyo))
     with running(settings, tmp_path) as system:
         journey = Journey(system)
-        task_id = journey.submit("A lighthouse for somebody else")
+        task_id = journey.submit("A lighthouse by another PoYo")
 
         journey.ended(task_id)
 
-        journey.assert_kept_once(task_id)
+        journey.assert_stored_once(task_id)
         assert {process.name for process in system.processes.started} == {"ministack", "gateway"}
 
 
@@ -245,12 +243,12 @@ def test_another_poyo_is_used_by_setting_its_address_and_key(
         ("GET", "/v1/nothing", None, 404, None),
     ],
 )
-def test_what_is_wrong_gets_a_problem_as_answer(
+def test_invalid_request_gets_a_problem_response(
     journey: Journey, method: str, path: str, key: str | None, status: int, code: str | None
 ) -> None:
     headers = {"Authorization": f"Bearer {key}"} if key else journey.headers
-    answer = requests.request(method, f"{journey.system.url}{path}", headers=headers, timeout=30)
+    response = requests.request(method, f"{journey.system.url}{path}", headers=headers, timeout=30)
 
-    assert answer.status_code == status, answer.text
-    assert answer.headers["Content-Type"] == "application/problem+json"
-    assert code in (None, answer.json()["code"])
+    assert response.status_code == status, response.text
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert code in (None, response.json()["code"])

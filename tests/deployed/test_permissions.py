@@ -1,8 +1,8 @@
-"""Least privilege: with IAM enforced, each function's role is refused what its work does not need.
+"""Least privilege: with IAM enforced, each function's role is denied what the function does not need.
 
-That each *can* do its work is shown by every other test of the deployed stack, which run under the
-same enforcement. One limit cannot be shown here: the emulator does not look into update expressions, so
-that the sweep may change nothing but `due_at` is written in the template and read by a test below.
+Every other test of the deployed stack runs under the same enforcement and shows that the roles suffice. One
+limit cannot be tested here: the emulator does not evaluate update expressions, so a test reads in the
+template that the sweep may change only `due_at`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROLES = ("Api", "Webhook", "Worker", "Sweep")
 
 
 class Role:
-    """A function's role, and the clients that act with nothing but its permissions."""
+    """A function's role, and clients that have only its permissions."""
 
     def __init__(self, stack: System, function: str) -> None:
         self.outputs = stack.outputs
@@ -60,14 +60,14 @@ class Role:
         )
 
     def erase(self, *keys: str) -> Any:
-        """Delete them in one request, which says of each key what became of it."""
-        answer: dict[str, Any] = self.client("s3").delete_objects(
+        """Delete the keys in one request; raises ClientError for the first that fails."""
+        response: dict[str, Any] = self.client("s3").delete_objects(
             Bucket=self.outputs["ImagesBucketName"],
             Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
         )
-        for error in answer.get("Errors", ()):
+        for error in response.get("Errors", ()):
             raise ClientError({"Error": error}, "DeleteObjects")
-        return answer
+        return response
 
 
 KEY = {"pk": {"S": "test#nobody"}}
@@ -75,20 +75,20 @@ DUE = "due_shard = :shard"
 SHARD = {":shard": {"S": "0"}}
 ACTS: dict[str, Act] = {
     "read a task": lambda r: r.client("dynamodb").get_item(**r.table, Key=KEY),
-    "write a row": lambda r: r.client("dynamodb").put_item(**r.table, Item=KEY),
-    "change a row": lambda r: r.client("dynamodb").update_item(
+    "write an item": lambda r: r.client("dynamodb").put_item(**r.table, Item=KEY),
+    "update an item": lambda r: r.client("dynamodb").update_item(
         **r.table,
         Key=KEY,
         UpdateExpression="SET due_at = :at",
         ExpressionAttributeValues={":at": {"N": "0"}},
     ),
-    "delete a row": lambda r: r.client("dynamodb").delete_item(**r.table, Key=KEY),
+    "delete an item": lambda r: r.client("dynamodb").delete_item(**r.table, Key=KEY),
     "scan the table": lambda r: r.client("dynamodb").scan(**r.table),
     "scan an owner's list": lambda r: r.client("dynamodb").scan(**r.table, IndexName="by_owner"),
     "read several tasks": lambda r: r.client("dynamodb").batch_get_item(
         RequestItems={r.table["TableName"]: {"Keys": [KEY]}}
     ),
-    "write several rows": lambda r: r.client("dynamodb").batch_write_item(
+    "write several items": lambda r: r.client("dynamodb").batch_write_item(
         RequestItems={r.table["TableName"]: [{"PutRequest": {"Item": KEY}}]}
     ),
     "list tasks": lambda r: r.query("by_owner"),
@@ -96,7 +96,7 @@ ACTS: dict[str, Act] = {
     "query the table": lambda r: r.client("dynamodb").query(
         **r.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": KEY["pk"]}
     ),
-    "query what is due": lambda r: r.client("dynamodb").query(
+    "query due tasks": lambda r: r.client("dynamodb").query(
         **r.table, IndexName="due", KeyConditionExpression=DUE, ExpressionAttributeValues=SHARD
     ),
     "delete the table": lambda r: r.client("dynamodb").delete_table(**r.table),
@@ -110,20 +110,20 @@ ACTS: dict[str, Act] = {
     "delete another prefix": lambda r: r.client("s3").delete_object(**r.object("else/a")),
     "erase a task's images": lambda r: r.erase("images/a/0", "images/a/1"),
     "erase uploads": lambda r: r.erase("uploads/a/b"),
-    "open an image to all": lambda r: r.client("s3").put_object_acl(
+    "make an image public": lambda r: r.client("s3").put_object_acl(
         **r.object("images/a/0"), ACL="public-read"
     ),
     "delete an image": lambda r: r.client("s3").delete_object(**r.object("images/a/0")),
     "list the bucket": lambda r: r.client("s3").list_objects_v2(
         Bucket=r.outputs["ImagesBucketName"]
     ),
-    "ring": lambda r: r.client("sqs").send_message(
+    "send a task message": lambda r: r.client("sqs").send_message(
         QueueUrl=r.outputs["TaskQueueUrl"], MessageBody='{"task_id": "nobody", "source": "test"}'
     ),
-    "take from the queue": lambda r: r.client("sqs").receive_message(
+    "receive from the queue": lambda r: r.client("sqs").receive_message(
         QueueUrl=r.outputs["TaskQueueUrl"]
     ),
-    "empty the queue": lambda r: r.client("sqs").purge_queue(QueueUrl=r.outputs["TaskQueueUrl"]),
+    "purge the queue": lambda r: r.client("sqs").purge_queue(QueueUrl=r.outputs["TaskQueueUrl"]),
     "read PoYo's key": lambda r: r.client("secretsmanager").get_secret_value(
         SecretId=r.outputs["ApiSecretArn"]
     ),
@@ -134,25 +134,28 @@ ACTS: dict[str, Act] = {
         SecretId=r.outputs["CallbackSecretArn"], SecretString="{}"
     ),
 }
-TASKS = {"read a task", "write a row", "change a row"}
+TASKS = {"read a task", "write an item", "update an item"}
 LISTS = {"read several tasks", "list tasks", "list tasks by status"}
 KEYS = {"read PoYo's key", "read the callback keys"}
 ALLOWED = {
-    # An upload is put by a browser, with a form that this role has signed.
-    "Api": TASKS | LISTS | KEYS | {"read an image", "put an upload", "read an upload", "ring"},
-    "Webhook": {"ring", "read the callback keys"},
-    # Lambda itself takes from the queue with the worker's role. An upload is read through a link
+    # A browser uploads with a form that this role has signed.
+    "Api": TASKS
+    | LISTS
+    | KEYS
+    | {"read an image", "put an upload", "read an upload", "send a task message"},
+    "Webhook": {"send a task message", "read the callback keys"},
+    # Lambda itself receives from the queue with the worker's role. PoYo reads an upload from a URL
     # that this role has signed.
     "Worker": TASKS
     | KEYS
     | {"write an image", "read an image", "delete an image", "erase a task's images"}
-    | {"read an upload", "ring", "take from the queue"},
-    "Sweep": {"change a row", "query what is due", "ring"},
+    | {"read an upload", "send a task message", "receive from the queue"},
+    "Sweep": {"update an item", "query due tasks", "send a task message"},
 }
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_a_role_may_do_its_work_and_nothing_else(stack: System, role: str) -> None:
+def test_a_role_allows_what_the_function_needs_and_nothing_else(stack: System, role: str) -> None:
     acting = Role(stack, role)
 
     allowed = {name for name, act in ACTS.items() if not _denied(act, acting)}
@@ -168,7 +171,7 @@ def _denied(act: Act, role: Role) -> bool:
     return False
 
 
-def test_the_sweep_may_change_nothing_but_the_next_look() -> None:
+def test_the_sweep_may_change_only_due_at() -> None:
     template = (Path(__file__).parents[2] / "template.yaml").read_text()
 
     claim = re.search(r"Sid: ClaimDue.*?Sid:", template, re.DOTALL)

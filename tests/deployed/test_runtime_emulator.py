@@ -1,7 +1,7 @@
-"""What `sam build` made, in the real Lambda runtime emulator with a bare Python.
+"""The result of `sam build` in the real Lambda runtime emulator, with a Python without packages.
 
-Only the built function, the built layer and the runtime client are on the path, as on Lambda: a
-package that this machine happens to have cannot hide that the bundle lacks it.
+Only the built function, the built layer and the runtime client are on the path, as on Lambda, so a
+package of this machine cannot hide that the artefact lacks it.
 """
 
 import platform
@@ -30,23 +30,22 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the emulator is
 
 
 class Emulator:
-    """One function in the emulator; takes one event at a time."""
+    """One function in the emulator, which handles one event at a time."""
 
     def __init__(self, url: str, log: Path) -> None:
         self._url, self._log = url, log
 
     def invoke(self, event: bytes) -> Any:
-        answer = requests.post(self._url, data=event, timeout=60)
-        said = answer.json()
-        assert "errorType" not in (said or {}), f"{said}\n{self._log.read_text()}"
-        return said
+        response = requests.post(self._url, data=event, timeout=60).json()
+        assert "errorType" not in (response or {}), f"{response}\n{self._log.read_text()}"
+        return response
 
 
 @contextmanager
 def emulator(
-    stack: System, door: str, scratch: Path, *, layer: str = "DependenciesLayer"
+    stack: System, name: str, scratch: Path, *, layer: str = "DependenciesLayer"
 ) -> Iterator[Emulator]:
-    """`door` as `sam build` left it, with the variables the deployed function has."""
+    """The built function, with the variables of the deployed one."""
     processes = Processes(scratch / "logs")
     invoke, api = free_ports(2)
     runtime = runtime_client(scratch)
@@ -55,12 +54,12 @@ def emulator(
         f"{RAPID}/aws-lambda-rie-{machine}",
         *("--runtime-interface-emulator-address", f"127.0.0.1:{invoke}"),
         *("--runtime-api-address", f"127.0.0.1:{api}"),
-        *(f"{sys.base_prefix}/bin/python3.13", "-S", "-m", "awslambdaric", f"{door}.handler"),
+        *(f"{sys.base_prefix}/bin/python3.13", "-S", "-m", "awslambdaric", f"{name}.handler"),
     ]
     base = f"http://127.0.0.1:{invoke}"
     try:
         with build.read_lock():
-            environ = variables(stack, door, [build.ARTEFACT / layer / "python", runtime])
+            environ = variables(stack, name, [build.ARTEFACT / layer / "python", runtime])
             process = processes.start("emulator", command, environ)
             wait_for(lambda: listens(base), process, timeout_s=10)
             yield Emulator(f"{base}/2015-03-31/functions/function/invocations", process.log)
@@ -68,11 +67,11 @@ def emulator(
         processes.stop()
 
 
-def variables(stack: System, door: str, path: list[Path]) -> dict[str, str]:
-    """All the function gets from its environment; nothing of this shell is passed on."""
-    name = stack.outputs[f"{FUNCTIONS[door]}FunctionName"]
-    deployed = stack.client("lambda").get_function_configuration(FunctionName=name)
-    function = build.ARTEFACT / f"{FUNCTIONS[door]}Function"
+def variables(stack: System, name: str, path: list[Path]) -> dict[str, str]:
+    """The whole environment of the function, without any variable of this shell."""
+    deployed_name = stack.outputs[f"{FUNCTIONS[name]}FunctionName"]
+    deployed = stack.client("lambda").get_function_configuration(FunctionName=deployed_name)
+    function = build.ARTEFACT / f"{FUNCTIONS[name]}Function"
     return {
         **deployed["Environment"]["Variables"],
         "AWS_ENDPOINT_URL": stack.cloud_url,
@@ -80,17 +79,17 @@ def variables(stack: System, door: str, path: list[Path]) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": "eu-west-1",
         "AWS_DEFAULT_REGION": "eu-west-1",
-        "AWS_LAMBDA_FUNCTION_NAME": name,
+        "AWS_LAMBDA_FUNCTION_NAME": deployed_name,
         "AWS_LAMBDA_FUNCTION_TIMEOUT": str(deployed["Timeout"]),
         "LAMBDA_TASK_ROOT": str(function),
-        "_HANDLER": f"{door}.handler",
+        "_HANDLER": f"{name}.handler",
         "PYTHONPATH": ":".join(map(str, [function, *path])),
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 
 def runtime_client(scratch: Path) -> Path:
-    """A folder with what AWS itself puts beside the function, and no neighbour of it."""
+    """A folder with only the packages that AWS adds to the function."""
     folder = scratch / "runtime"
     folder.mkdir()
     for pattern in RUNTIME:
@@ -106,8 +105,8 @@ def listens(url: str) -> bool:
     return False
 
 
-# The sample task may or may not be there, have ended or have been deleted by now.
-OF_THE_TASK = {
+# The task of the events may be missing, ended or deleted by now.
+EVENTS_OF_THE_TASK = {
     "api-read-wait",
     "api-create",
     "api-delete",
@@ -119,28 +118,28 @@ OF_THE_TASK = {
 ANY = {200, 202, 204, 302, 404, 410}
 
 
-@pytest.mark.parametrize("door", FUNCTIONS)
-def test_the_built_artefact_answers_every_sample_event(
-    stack: System, tmp_path: Path, door: str
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_built_artefact_responds_to_every_sample_event(
+    stack: System, tmp_path: Path, name: str
 ) -> None:
-    events = sorted(EVENTS.glob(f"{door}-*.json"))
+    events = sorted(EVENTS.glob(f"{name}-*.json"))
     assert events
 
-    with emulator(stack, door, tmp_path) as function:
+    with emulator(stack, name, tmp_path) as function:
         for event in events:
-            said = function.invoke(event.read_bytes())
+            response = function.invoke(event.read_bytes())
 
-            if door == "worker":
-                assert said == {"batchItemFailures": []}, event.stem
-            elif door == "sweep":
-                assert said["enqueued"] >= 0
-            elif event.stem in OF_THE_TASK:
-                assert said["statusCode"] in ANY, (event.stem, said)
+            if name == "worker":
+                assert response == {"batchItemFailures": []}, event.stem
+            elif name == "sweep":
+                assert response["enqueued"] >= 0
+            elif event.stem in EVENTS_OF_THE_TASK:
+                assert response["statusCode"] in ANY, (event.stem, response)
             else:
-                assert said["statusCode"] == EXPECTED_STATUS[event.stem], (event.stem, said)
+                assert response["statusCode"] == EXPECTED_STATUS[event.stem], (event.stem, response)
 
 
-def test_a_package_that_the_bundle_lacks_shows(stack: System, tmp_path: Path) -> None:
+def test_a_missing_package_is_detected(stack: System, tmp_path: Path) -> None:
     with (
         emulator(stack, "sweep", tmp_path, layer="NoSuchLayer") as function,
         pytest.raises(AssertionError, match="No module named"),
