@@ -1,4 +1,4 @@
-"""Conditions as values: what they say of a row here is what DynamoDB says of it there."""
+"""Conditions: `Condition.holds` and DynamoDB give the same result for the same item."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -20,15 +20,15 @@ from imagetasks.tasks.conditional_write import (
 )
 from tests.support.environment import aws
 
-ROW: dict[str, Any] = {"pk": "row", "state": "running", "n": Decimal(3), "l": ["a", "b"], "s": ""}
+ITEM: dict[str, Any] = {"pk": "item", "state": "running", "n": Decimal(3), "l": ["a", "b"], "s": ""}
 
-CLAUSES: list[tuple[AttributeTest, bool]] = [
+TESTS: list[tuple[AttributeTest, bool]] = [
     (absent("pk"), False),
-    (absent("nothing"), True),
+    (absent("missing"), True),
     (absent("s"), False),
     (equals("state", "running"), True),
     (equals("state", "Running"), False),
-    (equals("nothing", "running"), False),
+    (equals("missing", "running"), False),
     (equals("n", 3), True),
     (equals("n", Decimal("3.0")), True),
     (equals("n", "3"), False),
@@ -37,15 +37,15 @@ CLAUSES: list[tuple[AttributeTest, bool]] = [
     (equals("s", ""), True),
     (one_of("state", ["running", "failed"]), True),
     (one_of("state", ["failed"]), False),
-    (one_of("nothing", ["failed"]), False),
-    (unchanged("nothing", None), True),
+    (one_of("missing", ["failed"]), False),
+    (unchanged("missing", None), True),
     (unchanged("state", None), False),
     (unchanged("state", "running"), True),
-    (unchanged("nothing", "running"), False),
+    (unchanged("missing", "running"), False),
 ]
 TRUE, FALSE = equals("state", "running"), equals("state", "failed")
 CONDITIONS: list[tuple[Condition, bool]] = [
-    *((Condition((clause,)), holds) for clause, holds in CLAUSES),
+    *((Condition((test,)), holds) for test, holds in TESTS),
     (Condition((TRUE, TRUE)), True),
     (Condition((TRUE, FALSE)), False),
     (Condition(any_of=((FALSE,), (TRUE,))), True),
@@ -62,50 +62,50 @@ def table() -> Iterator[Table]:
         yield Table(cloud.client("dynamodb"), cloud.table_name)
 
 
-@pytest.mark.parametrize(("condition", "true"), CONDITIONS)
-def test_a_condition_means_the_same_here_and_in_dynamodb(
-    table: Table, condition: Condition, true: bool
+@pytest.mark.parametrize(("condition", "holds"), CONDITIONS)
+def test_condition_holds_exactly_when_dynamodb_accepts_it(
+    table: Table, condition: Condition, holds: bool
 ) -> None:
-    table.put(PutItem(item=ROW, condition=Condition((unchanged("nothing", None),))))
-    update = UpdateItem(pk="row", condition=condition, values={"touched": True})
+    table.put(PutItem(item=ITEM, condition=Condition((unchanged("missing", None),))))
+    update = UpdateItem(pk="item", condition=condition, values={"touched": True})
 
-    assert condition.holds(ROW) is true
-    if true:
-        assert table.update(update) == update.applied(ROW)
+    assert condition.holds(ITEM) is holds
+    if holds:
+        assert table.update(update) == update.applied(ITEM)
     else:
-        with pytest.raises(ConditionFailed) as refused:
+        with pytest.raises(ConditionFailed) as failed:
             table.update(update)
-        assert refused.value.item == ROW
-        assert table.get("row") == ROW
+        assert failed.value.item == ITEM
+        assert table.get("item") == ITEM
 
 
-@pytest.mark.parametrize(("condition", "true"), CONDITIONS)
-def test_of_a_row_that_is_not_there_only_absence_is_true(
-    table: Table, condition: Condition, true: bool
+@pytest.mark.parametrize(("condition", "holds"), CONDITIONS)
+def test_only_absence_is_true_of_a_missing_item(
+    table: Table, condition: Condition, holds: bool
 ) -> None:
-    put = PutItem(item={"pk": "elsewhere"}, condition=condition)
-    table.client.delete_item(TableName=table.name, Key={"pk": {"S": "elsewhere"}})
+    put = PutItem(item={"pk": "other"}, condition=condition)
+    table.client.delete_item(TableName=table.name, Key={"pk": {"S": "other"}})
 
     if condition.holds({}):
         table.put(put)
     else:
-        with pytest.raises(ConditionFailed) as refused:
+        with pytest.raises(ConditionFailed) as failed:
             table.put(put)
-        assert refused.value.item == {}
+        assert failed.value.item == {}
 
 
-def test_an_update_sets_removes_and_adds_a_line_here_as_there(table: Table) -> None:
-    row = ROW | {"history": [{"at": Decimal(1), "event": "accepted"}]}
+def test_update_in_python_equals_the_update_in_dynamodb(table: Table) -> None:
+    item = ITEM | {"history": [{"at": Decimal(1), "event": "accepted"}]}
     update = UpdateItem(
-        pk="row",
-        condition=Condition((equals("pk", "row"),)),
+        pk="item",
+        condition=Condition((equals("pk", "item"),)),
         values={"state": "finished", "files": [{"bytes": Decimal(7)}]},
-        removed=("n", "nothing"),
+        removed=("n", "missing"),
         history_entry={"at": Decimal(2), "event": "finished"},
     )
-    table.put(PutItem(item=row, condition=Condition((unchanged("nothing", None),))))
+    table.put(PutItem(item=item, condition=Condition((unchanged("missing", None),))))
 
-    assert table.update(update) == update.applied(row)
-    assert "n" not in update.applied(row)
-    assert [line["event"] for line in update.applied(row)["history"]] == ["accepted", "finished"]
-    assert len(row["history"]) == 1
+    assert table.update(update) == update.applied(item)
+    assert "n" not in update.applied(item)
+    assert [entry["event"] for entry in update.applied(item)["history"]] == ["accepted", "finished"]
+    assert len(item["history"]) == 1

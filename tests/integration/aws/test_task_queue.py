@@ -1,4 +1,4 @@
-"""The bell: what is rung is what is heard, and a dumb one says so."""
+"""The queue: messages arrive as they were sent, delays are bounded, errors raise QueueUnavailable."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
 from tests.support.environment import Cloud, aws
 
-RING = TaskMessage(task_id="t", source="callback", poyo_id="ABC")
+MESSAGE = TaskMessage(task_id="t", source="callback", poyo_id="ABC")
 
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    with aws() as made:
-        yield made
+    with aws() as cloud:
+        yield cloud
 
 
-def test_a_ring_is_heard_as_it_was_rung(cloud: Cloud) -> None:
-    TaskQueue(cloud.client("sqs"), cloud.queue_url).send(RING)
+def test_message_is_received_as_it_was_sent(cloud: Cloud) -> None:
+    TaskQueue(cloud.client("sqs"), cloud.queue_url).send(MESSAGE)
 
-    [heard] = cloud.messages()
-    assert TaskMessage(**heard) == RING
+    [received] = cloud.messages()
+    assert TaskMessage(**received) == MESSAGE
 
 
 @pytest.mark.parametrize(
     ("delay_s", "seconds"),
     [(0, 0), (-5, 0), (0.4, 0), (0.6, 1), (59.5, 60), (900, 900), (1e9, 900)],
 )
-def test_a_delay_is_whole_seconds_within_what_the_queue_allows(
+def test_delay_is_rounded_to_seconds_and_bounded(
     cloud: Cloud, delay_s: float, seconds: int
 ) -> None:
     client = cloud.client("sqs")
-    asked: list[Any] = []
+    requests: list[Any] = []
     client.meta.events.register(
-        "provide-client-params.sqs.SendMessage", lambda params, **_: asked.append(params)
+        "provide-client-params.sqs.SendMessage", lambda params, **_: requests.append(params)
     )
 
-    TaskQueue(client, cloud.queue_url).send(RING, delay_s=delay_s)
+    TaskQueue(client, cloud.queue_url).send(MESSAGE, delay_s=delay_s)
 
-    assert [each["DelaySeconds"] for each in asked] == [seconds]
+    assert [each["DelaySeconds"] for each in requests] == [seconds]
 
 
-def test_a_queue_that_is_away_says_so(cloud: Cloud) -> None:
-    gone = TaskQueue(cloud.client("sqs"), cloud.queue_url + "-gone")
+def test_missing_queue_raises_queue_unavailable(cloud: Cloud) -> None:
+    missing = TaskQueue(cloud.client("sqs"), cloud.queue_url + "-missing")
 
     with pytest.raises(QueueUnavailable):
-        gone.send(RING)
+        missing.send(MESSAGE)
