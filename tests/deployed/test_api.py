@@ -20,11 +20,7 @@ CALLERS, KEYS = 200, 20
 AT_ONCE = 8  # the emulated cloud runs one process for each invocation, on this machine
 TIMEOUT_S = 60
 REPEATS = 10
-GATEWAY_ERRORS = (
-    502,
-    503,
-    504,
-)  # on a busy machine; the documentation says: repeat with the same key
+GATEWAY_ERRORS = (502, 503, 504)  # on a busy machine; a caller then repeats with the same key
 
 
 @pytest.fixture

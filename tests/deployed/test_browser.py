@@ -1,4 +1,4 @@
-"""The API from pages in a real browser: of an origin that is allowed, and of one that is not."""
+"""The API called by pages in a real browser, from an allowed origin and from another one."""
 
 import json
 import subprocess
@@ -19,22 +19,22 @@ from tests.conftest import empty_page
 
 INSTALL_S = 600
 CALL_MS = 30_000
-PATIENCE_S = 120
+TIMEOUT_S = 120
 ORDER = {"model": "gpt-image-2", "input": {"prompt": "A paper boat", "size": "3:2"}}
 PIXELS = [1536, 1024]  # 3:2 in 1K
-KEPT_FROM_THE_PAGE = "Failed to fetch"  # all that its code is told
+BLOCKED = "Failed to fetch"  # the only text that the page's code gets
 
-# What a page's own code sees of an answer: no header that CORS does not let through.
-CALL = """async ({url, patience, ...init}) => {
-    const answer = await fetch(url, {...init, signal: AbortSignal.timeout(patience)});
-    return {status: answer.status, headers: Object.fromEntries(answer.headers),
-            text: await answer.text()};
+# The response as the page's code sees it, with only the headers that CORS exposes.
+CALL = """async ({url, timeout, ...init}) => {
+    const response = await fetch(url, {...init, signal: AbortSignal.timeout(timeout)});
+    return {status: response.status, headers: Object.fromEntries(response.headers),
+            text: await response.text()};
 }"""
-FETCH_IMAGE = """async ({url, headers, patience}) => {
-    const answer = await fetch(url, {headers, signal: AbortSignal.timeout(patience)});
-    const image = await answer.blob();
-    return {status: answer.status, redirected: answer.redirected, type: image.type,
-            etag: answer.headers.get("etag"), start: [...new Uint8Array(await image.arrayBuffer())].slice(0, 8),
+FETCH_IMAGE = """async ({url, headers, timeout}) => {
+    const response = await fetch(url, {headers, signal: AbortSignal.timeout(timeout)});
+    const image = await response.blob();
+    return {status: response.status, redirected: response.redirected, type: image.type,
+            etag: response.headers.get("etag"), start: [...new Uint8Array(await image.arrayBuffer())].slice(0, 8),
             shown: URL.createObjectURL(image)};
 }"""
 SHOW_IMAGE = """async ({url, readable}) => {
@@ -44,17 +44,17 @@ SHOW_IMAGE = """async ({url, readable}) => {
     await image.decode();
     return [image.naturalWidth, image.naturalHeight];
 }"""
-UPLOAD = """async ({url, fields, watched, patience}) => {
+UPLOAD = """async ({url, fields, watched, timeout}) => {
     const canvas = new OffscreenCanvas(640, 480), form = new FormData();
     canvas.getContext("2d").fillRect(100, 100, 200, 200);
     Object.entries(fields).forEach(([name, value]) => form.append(name, value));
     form.append("file", await canvas.convertToBlob({type: "image/png"}));
     return new Promise((done, failed) => {
         const upload = new XMLHttpRequest();
-        if (watched) upload.upload.onprogress = () => {};  // for this, a browser sends a preflight
+        if (watched) upload.upload.onprogress = () => {};  // requires a preflight
         upload.onload = () => done({status: upload.status, etag: upload.getResponseHeader("etag")});
         upload.onerror = upload.ontimeout = () => failed(new Error("Failed to fetch"));
-        upload.timeout = patience;
+        upload.timeout = timeout;
         upload.open("POST", url);
         upload.send(form);
     });
@@ -63,7 +63,7 @@ UPLOAD = """async ({url, fields, watched, patience}) => {
 
 @dataclass(frozen=True)
 class Visitor:
-    """A page open in the browser, with the key of the system that it calls."""
+    """An open page in the browser, and the system that it calls."""
 
     page: Page
     system: System
@@ -73,22 +73,22 @@ class Visitor:
         return {"Authorization": f"Bearer {self.system.api_key}"}
 
     def run(self, script: str, **given: Any) -> Any:
-        return self.page.evaluate(script, {"patience": CALL_MS, **given})
+        return self.page.evaluate(script, {"timeout": CALL_MS, **given})
 
     def read(self, path: str, **headers: str) -> Any:
         return self.run(CALL, url=urljoin(self.system.url, path), headers=headers)
 
     def post(self, path: str, body: dict[str, Any], **headers: str) -> Any:
-        said = self.key | {"Content-Type": "application/json"} | headers
+        sent = self.key | {"Content-Type": "application/json"} | headers
         url, text = f"{self.system.url}{path}", json.dumps(body)
-        return self.run(CALL, url=url, method="POST", headers=said, body=text)
+        return self.run(CALL, url=url, method="POST", headers=sent, body=text)
 
     def order(self, idempotency_key: str, body: dict[str, Any] = ORDER) -> Any:
         return self.post("/v1/tasks", body, **{"Idempotency-Key": idempotency_key})
 
     def finished(self, location: str) -> dict[str, Any]:
-        deadline = time.monotonic() + PATIENCE_S
-        while (task := shown(self.read(location, **self.key)))["status"] != "finished":
+        deadline = time.monotonic() + TIMEOUT_S
+        while (task := body_of(self.read(location, **self.key)))["status"] != "finished":
             assert task["status"] != "failed", task
             assert time.monotonic() < deadline, task
             self.page.wait_for_timeout(200)
@@ -97,22 +97,22 @@ class Visitor:
     def a_finished_task(self) -> dict[str, Any]:
         return self.finished(self.order(f"browser-{uuid.uuid4()}")["headers"]["location"])
 
-    def offer(self) -> Any:
-        """What takes an upload, and the address that stands for it in an order."""
-        return shown(self.post("/v1/uploads", {"content_type": "image/png"}))
+    def create_upload(self) -> Any:
+        """The form for an upload, and the URL that an order uses for it."""
+        return body_of(self.post("/v1/uploads", {"content_type": "image/png"}))
 
 
-def shown(answer: Any) -> dict[str, Any]:
-    """The task in an answer."""
-    assert answer["status"] < 300, answer
-    body = json.loads(answer["text"])
-    task: dict[str, Any] = body.get("data", body)
-    return task
+def body_of(response: Any) -> dict[str, Any]:
+    """The JSON body of a successful response."""
+    assert response["status"] < 300, response
+    body = json.loads(response["text"])
+    content: dict[str, Any] = body.get("data", body)
+    return content
 
 
 @pytest.fixture
 def browser(stack: System) -> Iterator[Browser]:
-    """Chromium; for one test at a time, since its loop would be in the way of other tests'."""
+    """Chromium, started for each test, because its event loop would disturb other tests."""
     program = subprocess.run(
         [ROOT / "scripts" / "browser.sh"], check=True, timeout=INSTALL_S, stdout=subprocess.PIPE
     )
@@ -123,7 +123,7 @@ def browser(stack: System) -> Iterator[Browser]:
         browser.close()
 
 
-def opened(browser: Browser, origin: str, system: System) -> Visitor:
+def open_page(browser: Browser, origin: str, system: System) -> Visitor:
     page = browser.new_page()
     page.goto(origin)
     return Visitor(page, system)
@@ -131,46 +131,46 @@ def opened(browser: Browser, origin: str, system: System) -> Visitor:
 
 @pytest.fixture
 def visitor(browser: Browser, allowed_page: str, stack: System) -> Visitor:
-    """On a page whose origin is allowed."""
-    return opened(browser, allowed_page, stack)
+    """A page of an allowed origin."""
+    return open_page(browser, allowed_page, stack)
 
 
 @pytest.fixture
-def stranger(browser: Browser, stack: System) -> Iterator[Visitor]:
-    """On a page whose origin is not."""
+def foreign_visitor(browser: Browser, stack: System) -> Iterator[Visitor]:
+    """A page of an origin that is not allowed."""
     with empty_page() as origin:
-        yield opened(browser, origin, stack)
+        yield open_page(browser, origin, stack)
 
 
 def preflight(system: System, origin: str, path: str = "/v1/tasks") -> requests.Response:
-    asked = {
+    headers = {
         "Origin": origin,
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,idempotency-key",
     }
-    return requests.options(f"{system.url}{path}", headers=asked, timeout=30)
+    return requests.options(f"{system.url}{path}", headers=headers, timeout=30)
 
 
-def listed(answer: requests.Response, header: str) -> set[str]:
-    return set(answer.headers[f"Access-Control-{header}"].replace(" ", "").split(","))
+def listed(response: requests.Response, header: str) -> set[str]:
+    return set(response.headers[f"Access-Control-{header}"].replace(" ", "").split(","))
 
 
-def about_origins(answer: requests.Response) -> list[str]:
-    return [name for name in answer.headers if name.lower().startswith("access-control-")]
+def cors_headers(response: requests.Response) -> list[str]:
+    return [name for name in response.headers if name.lower().startswith("access-control-")]
 
 
-def test_the_gateway_answers_a_preflight_without_asking_anybody(
+def test_gateway_responds_to_a_preflight_without_invoking_a_function(
     stack: System, allowed_page: str
 ) -> None:
     for origin in (allowed_page, "https://pages.example"):
-        answer = preflight(stack, origin, "/v1/nowhere")  # a function would say 404
+        response = preflight(stack, origin, "/v1/nowhere")  # a function would respond with 404
 
-        assert answer.status_code == 204
-        assert answer.headers["Access-Control-Allow-Origin"] == origin
-        assert answer.headers["Access-Control-Max-Age"] == "600"
-        assert listed(answer, "Allow-Methods") == {"GET", "POST", "DELETE"}
-        said = {"authorization", "content-type", "idempotency-key", "if-none-match", "x-owner"}
-        assert listed(answer, "Allow-Headers") == said
+        assert response.status_code == 204
+        assert response.headers["Access-Control-Allow-Origin"] == origin
+        assert response.headers["Access-Control-Max-Age"] == "600"
+        assert listed(response, "Allow-Methods") == {"GET", "POST", "DELETE"}
+        allowed = {"authorization", "content-type", "idempotency-key", "if-none-match", "x-owner"}
+        assert listed(response, "Allow-Headers") == allowed
 
 
 @pytest.mark.parametrize(
@@ -185,18 +185,18 @@ def test_the_gateway_answers_a_preflight_without_asking_anybody(
         "*",
     ],
 )
-def test_an_origin_that_only_looks_allowed_is_not(stack: System, origin: str) -> None:
+def test_similar_origin_is_not_allowed(stack: System, origin: str) -> None:
     key = {"Authorization": f"Bearer {stack.api_key}"}
     paths = {"/health": 200, "/v1/nowhere": 404}
 
-    assert about_origins(preflight(stack, origin)) == []
+    assert cors_headers(preflight(stack, origin)) == []
     for path, status in paths.items():
-        answer = requests.get(stack.url + path, headers={"Origin": origin} | key, timeout=30)
-        assert answer.status_code == status
-        assert about_origins(answer) == []
+        response = requests.get(stack.url + path, headers={"Origin": origin} | key, timeout=30)
+        assert response.status_code == status
+        assert cors_headers(response) == []
 
 
-def test_a_page_orders_an_image_and_repeats_itself_without_harm(visitor: Visitor) -> None:
+def test_page_places_an_order_and_repeats_it(visitor: Visitor) -> None:
     key = f"browser-{uuid.uuid4()}"
 
     first, again = visitor.order(key), visitor.order(key)
@@ -206,11 +206,11 @@ def test_a_page_orders_an_image_and_repeats_itself_without_harm(visitor: Visitor
     assert "idempotent-replayed" not in first["headers"]
     assert again["status"] == 200
     assert again["headers"]["idempotent-replayed"] == "true"
-    assert shown(again)["task_id"] == shown(first)["task_id"]
-    assert first["headers"]["location"].endswith(shown(first)["task_id"])
+    assert body_of(again)["task_id"] == body_of(first)["task_id"]
+    assert first["headers"]["location"].endswith(body_of(first)["task_id"])
 
 
-def test_a_page_follows_the_links_to_an_image(visitor: Visitor) -> None:
+def test_page_fetches_an_image_by_both_urls(visitor: Visitor) -> None:
     task = visitor.a_finished_task()
     keyed = f"{visitor.system.url}/v1/tasks/{task['task_id']}/files/0"
     ways = [(task["files"][0]["file_url"], {}), (keyed, visitor.key)]
@@ -226,29 +226,29 @@ def test_a_page_follows_the_links_to_an_image(visitor: Visitor) -> None:
         assert visitor.run(SHOW_IMAGE, url=image["shown"], readable=True) == PIXELS
 
 
-# The browser keeps our redirect for a minute. One that it followed for a plain <img> came without
-# the headers a fetch needs: it must not be used for that.
+# The browser caches our redirect for a minute. The redirect of a plain <img> has no CORS headers, so the
+# browser must not use it for a fetch.
 @pytest.mark.parametrize("readable", [False, True])
-def test_a_page_shows_an_image_and_then_fetches_it(visitor: Visitor, readable: bool) -> None:
+def test_page_shows_an_image_and_then_fetches_it(visitor: Visitor, readable: bool) -> None:
     url = visitor.a_finished_task()["files"][0]["file_url"]
 
     assert visitor.run(SHOW_IMAGE, url=url, readable=readable) == PIXELS
     assert visitor.run(FETCH_IMAGE, url=url, headers={})["status"] == 200
 
 
-def test_a_page_sees_why_it_was_refused(visitor: Visitor) -> None:
+def test_page_reads_error_responses(visitor: Visitor) -> None:
     assert visitor.read("/v1/tasks/none")["status"] == 401
     assert visitor.read("/v1/nowhere", **visitor.key)["status"] == 404
 
 
 @pytest.mark.parametrize("watched", [False, True])
-def test_a_page_uploads_an_image_and_has_it_edited(visitor: Visitor, watched: bool) -> None:
-    offer = visitor.offer()
-    form = {name: offer["upload"][name] for name in ("url", "fields")}
+def test_page_uploads_an_image_and_orders_an_edit(visitor: Visitor, watched: bool) -> None:
+    upload = visitor.create_upload()
+    form = {name: upload["upload"][name] for name in ("url", "fields")}
 
     uploaded = visitor.run(UPLOAD, **form, watched=watched)
-    wish = {"prompt": "A paper hat", "image_urls": [offer["file_url"]]}
-    order = {"model": "gpt-image-2-edit", "input": wish}
+    requested = {"prompt": "A paper hat", "image_urls": [upload["file_url"]]}
+    order = {"model": "gpt-image-2-edit", "input": requested}
     ordered = visitor.order(f"browser-{uuid.uuid4()}", order)
 
     assert uploaded["status"] == 204
@@ -256,37 +256,41 @@ def test_a_page_uploads_an_image_and_has_it_edited(visitor: Visitor, watched: bo
     assert ordered["status"] == 202
 
 
-def test_a_page_from_elsewhere_orders_nothing(stranger: Visitor) -> None:
+def test_page_of_another_origin_cannot_place_an_order(foreign_visitor: Visitor) -> None:
     key = f"browser-{uuid.uuid4()}"
 
-    with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.order(key)
+    with pytest.raises(Error, match=BLOCKED):
+        foreign_visitor.order(key)
 
-    said = {**stranger.key, "Idempotency-Key": key}
-    url = f"{stranger.system.url}/v1/tasks"
-    assert requests.post(url, json=ORDER, headers=said, timeout=30).status_code == 202  # not 200
+    headers = {**foreign_visitor.key, "Idempotency-Key": key}
+    url = f"{foreign_visitor.system.url}/v1/tasks"
+    assert requests.post(url, json=ORDER, headers=headers, timeout=30).status_code == 202  # not 200
 
 
-def test_a_page_from_elsewhere_reads_nothing(visitor: Visitor, stranger: Visitor) -> None:
+def test_page_of_another_origin_cannot_read_responses(
+    visitor: Visitor, foreign_visitor: Visitor
+) -> None:
     task = visitor.a_finished_task()
     link = task["files"][0]["file_url"]
 
-    with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.read("/health")  # a request without a preflight: sent, but its answer is kept back
-    with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.read(f"/v1/tasks/{task['task_id']}", **stranger.key)
-    with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.run(FETCH_IMAGE, url=link, headers={})
+    with pytest.raises(Error, match=BLOCKED):
+        foreign_visitor.read(
+            "/health"
+        )  # without a preflight: the request is sent, the response is blocked
+    with pytest.raises(Error, match=BLOCKED):
+        foreign_visitor.read(f"/v1/tasks/{task['task_id']}", **foreign_visitor.key)
+    with pytest.raises(Error, match=BLOCKED):
+        foreign_visitor.run(FETCH_IMAGE, url=link, headers={})
     assert visitor.read("/health")["status"] == 200
 
 
-def test_a_page_from_elsewhere_hears_nothing_from_the_bucket(
-    visitor: Visitor, stranger: Visitor
+def test_page_of_another_origin_cannot_read_responses_of_the_bucket(
+    visitor: Visitor, foreign_visitor: Visitor
 ) -> None:
-    offer = visitor.offer()
-    form = {name: offer["upload"][name] for name in ("url", "fields")}
+    upload = visitor.create_upload()
+    form = {name: upload["upload"][name] for name in ("url", "fields")}
 
-    with pytest.raises(Error, match=KEPT_FROM_THE_PAGE):
-        stranger.run(UPLOAD, **form, watched=True)
+    with pytest.raises(Error, match=BLOCKED):
+        foreign_visitor.run(UPLOAD, **form, watched=True)
 
     assert visitor.run(UPLOAD, **form, watched=True)["status"] == 204

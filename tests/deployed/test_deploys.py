@@ -41,7 +41,7 @@ SIMULATOR_OPTIONS = (
 CUSTOMERS = 3
 TIMEOUT_S = 240  # of each wait, for a busy machine; an idle one takes half a minute
 # The marks in the prompts of the hundred orders, the number of orders with each, and how they end.
-STUCK = "[[fault:stuck-running]]"  # PoYo finishes it only when the test says so, after the update
+STUCK = "[[fault:stuck-running]]"  # PoYo finishes it only on request, after the update
 KINDS = {
     "": (12, "finished"),
     STUCK: (18, "finished"),

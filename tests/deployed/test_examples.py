@@ -1,4 +1,4 @@
-"""The examples, run as programs: written for PoYo, they work here without a change."""
+"""The examples, run as programs: they work with PoYo and with this API without a change."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ PROGRAMS: dict[str, list[str | Path]] = {
     "curl": [EXAMPLES / "curl" / "generate.sh"],
 }
 PROMPT = 'A "paper boat" \\ on a lake, €5'
-PATIENCE_S = 120
+TIMEOUT_S = 120
 PNG_BEGINS, PNG_ENDS = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 CHECKERS = ("typescript", "@types/node", "@types/react")
 CALL = """
-const asked = JSON.parse(require("fs").readFileSync(0, "utf8"));
-const { file, method, url, headers, body, params } = asked;
+const given = JSON.parse(require("fs").readFileSync(0, "utf8"));
+const { file, method, url, headers, body, params } = given;
 const request = new Request(url, { method, headers, body });
-require(file)[method](request, { params: Promise.resolve(params) }).then(async (answer) =>
-  console.log("\\n" + JSON.stringify([answer.status, await answer.json()])));
+require(file)[method](request, { params: Promise.resolve(params) }).then(async (response) =>
+  console.log("\\n" + JSON.stringify([response.status, await response.json()])));
 """
 VECTOR = """
 const { signedBy } = require(process.argv[1]);
@@ -57,15 +57,15 @@ console.log(JSON.stringify([
 
 @dataclass(frozen=True)
 class Upstream:
-    """Where an example is pointed at: PoYo, or us in its place."""
+    """The server that an example calls: PoYo or this API."""
 
     base_url: str
     key: str
 
     def environment(self) -> dict[str, str]:
-        """What an example is given: where programs are found, and its two settings."""
-        passed_on = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
-        return passed_on | {"POYO_BASE_URL": self.base_url, "POYO_API_KEY": self.key}
+        """An example's environment: where to find programs, and its two settings."""
+        inherited = {name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ}
+        return inherited | {"POYO_BASE_URL": self.base_url, "POYO_API_KEY": self.key}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def ours(stack: System) -> Upstream:
 def run(
     name: str, upstream: Upstream, folder: Path, prompt: str = PROMPT
 ) -> subprocess.CompletedProcess[str]:
-    """The example, in a folder of its own."""
+    """Run the example in a new folder."""
     folder.mkdir()
     return subprocess.run(
         [*PROGRAMS[name], prompt],
@@ -94,13 +94,13 @@ def run(
         env=upstream.environment(),
         text=True,
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
 
 
 def saved(folder: Path) -> tuple[str, bytes]:
-    """The id of the task and the image of the one file in there, which is a PNG."""
+    """The id of the task and the image, from the only file in the folder, a PNG."""
     [path] = folder.iterdir()
     content = path.read_bytes()
     assert path.suffix == ".png"
@@ -109,8 +109,8 @@ def saved(folder: Path) -> tuple[str, bytes]:
     return path.stem, content
 
 
-def drawn(stack: System, task_id: str) -> tuple[str, bytes]:
-    """The prompt that PoYo heard, and the picture it drew, of its task or of ours."""
+def at_poyo(stack: System, task_id: str) -> tuple[str, bytes]:
+    """The prompt and the image at PoYo, by PoYo's task id or by ours."""
     control = f"{stack.poyo_url}/control/tasks"
     tasks = requests.get(control, timeout=30).json()["tasks"]
     [found] = [t for t in tasks if task_id in (t["task_id"], *str(t["callback_url"]).split("/"))]
@@ -121,38 +121,38 @@ def drawn(stack: System, task_id: str) -> tuple[str, bytes]:
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_example_saves_its_image_from_poyo_and_from_us_without_a_change(
+def test_example_saves_an_image_of_poyo_and_of_this_api(
     name: str, stack: System, poyo: Upstream, ours: Upstream, tmp_path: Path
 ) -> None:
     for place, upstream in (("poyo", poyo), ("ours", ours)):
-        said = run(name, upstream, tmp_path / place)
+        done = run(name, upstream, tmp_path / place)
 
-        assert said.returncode == 0, said.stderr
+        assert done.returncode == 0, done.stderr
         task_id, content = saved(tmp_path / place)
-        assert f"saved {task_id}.png" in said.stdout
-        assert drawn(stack, task_id) == (PROMPT, content)
+        assert f"saved {task_id}.png" in done.stdout
+        assert at_poyo(stack, task_id) == (PROMPT, content)
 
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_example_bears_a_hiccup_and_a_file_host_that_wants_a_browser(
+def test_example_survives_a_failed_poll_and_a_file_host_that_requires_a_browser(
     name: str, poyo: Upstream, tmp_path: Path
 ) -> None:
     prompt = f"[[fault:status-500 n=1]] [[fault:file-403-agent]] {PROMPT}"
 
-    said = run(name, poyo, tmp_path / "here", prompt)
+    done = run(name, poyo, tmp_path / "here", prompt)
 
-    assert said.returncode == 0, said.stderr
+    assert done.returncode == 0, done.stderr
     saved(tmp_path / "here")
 
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_example_ends_with_the_reason_when_there_is_no_image(
+def test_example_prints_the_reason_if_there_is_no_image(
     name: str, poyo: Upstream, ours: Upstream, tmp_path: Path
 ) -> None:
     failing = f"[[fault:fail-moderation]] {PROMPT}"
-    stranger = Upstream(ours.base_url, "not-a-key")
+    unauthenticated = Upstream(ours.base_url, "not-a-key")
     for place, upstream, prompt, why in (
         ("failed", poyo, failing, "failed: "),
         (
@@ -161,17 +161,17 @@ def test_an_example_ends_with_the_reason_when_there_is_no_image(
             failing,
             "failed: The prompt or an image was refused by the content policy.",
         ),
-        ("refused", stranger, PROMPT, "authentication_error"),
+        ("rejected", unauthenticated, PROMPT, "authentication_error"),
     ):
-        said = run(name, upstream, tmp_path / place, prompt)
+        done = run(name, upstream, tmp_path / place, prompt)
 
-        assert said.returncode == 1, said.stdout
-        assert why in said.stderr
+        assert done.returncode == 1, done.stdout
+        assert why in done.stderr
         assert list((tmp_path / place).iterdir()) == []
 
 
 def closure(packages: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """What a lock says of these packages and of all that they need."""
+    """The entries of a lock for these packages and their dependencies."""
     found: dict[str, Any] = {}
     waiting = list(names)
     while waiting:
@@ -184,8 +184,8 @@ def closure(packages: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def site(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the Next.js example with what checks its types, from its own lock, but without
-    Next.js itself, which weighs 300 MB: its routes are functions of the web's own types."""
+    """A copy of the Next.js example with the type checker from its lock, but without Next.js, which has
+    300 MB: the example's routes are functions of standard web types."""
     folder = tmp_path_factory.mktemp("nextjs") / "site"
     shutil.copytree(NEXTJS, folder, ignore=shutil.ignore_patterns("node_modules", ".next"))
     packages = json.loads((NEXTJS / "package-lock.json").read_text())["packages"]
@@ -196,70 +196,75 @@ def site(tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path
     (folder / "package.json").write_text(json.dumps(package))
     (folder / "package-lock.json").write_text(json.dumps(lock))
     install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=PATIENCE_S)
+    subprocess.run(install, cwd=folder, check=True, capture_output=True, timeout=TIMEOUT_S)
     yield folder
     shutil.rmtree(folder)
 
 
-def compiled(site: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def compile_types(site: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = ["node", "node_modules/typescript/bin/tsc", *options]
     return subprocess.run(
-        command, cwd=site, text=True, capture_output=True, timeout=PATIENCE_S, check=False
+        command, cwd=site, text=True, capture_output=True, timeout=TIMEOUT_S, check=False
     )
 
 
 @pytest.fixture(scope="module")
 def routes(site: Path) -> Path:
-    """The example's routes as JavaScript that Node runs by itself."""
-    said = compiled(
+    """The example's routes as JavaScript for Node."""
+    done = compile_types(
         site, "--noEmit", "false", "--outDir", "out", "--module", "commonjs",
         "--moduleResolution", "node10", "--jsx", "react-jsx",
     )  # fmt: skip
-    assert said.returncode == 0, said.stdout
+    assert done.returncode == 0, done.stdout
     return site / "out"
 
 
 def call(
-    file: Path, method: str, upstream: Upstream, body: object = None, **asked: Any
+    file: Path, method: str, upstream: Upstream, body: object = None, **further: Any
 ) -> tuple[int, Any]:
-    """A route's answer to one request."""
-    environ = upstream.environment() | asked.pop("further", {})
+    """The status and the JSON body of a route's response."""
+    environ = upstream.environment() | further.pop("variables", {})
     content = None if body is None else json.dumps(body)
-    request = {"file": str(file), "method": method, "url": "http://site/", "body": content} | asked
-    said = subprocess.run(
+    request = {
+        "file": str(file),
+        "method": method,
+        "url": "http://site/",
+        "body": content,
+    } | further
+    done = subprocess.run(
         ["node", "-e", CALL],
         input=json.dumps(request),
         env=environ,
         text=True,
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
-    assert said.returncode == 0, said.stderr
-    status, answer = json.loads(said.stdout.splitlines()[-1])
-    return status, answer
+    assert done.returncode == 0, done.stderr
+    status, response = json.loads(done.stdout.splitlines()[-1])
+    return status, response
 
 
-def test_the_nextjs_example_has_sound_types(site: Path) -> None:
-    said = compiled(site)
+def test_nextjs_example_passes_the_type_check(site: Path) -> None:
+    done = compile_types(site)
 
-    assert said.returncode == 0, said.stdout
+    assert done.returncode == 0, done.stdout
 
 
-def test_a_wrong_type_in_the_nextjs_example_would_be_noticed(site: Path) -> None:
+def test_type_check_of_the_nextjs_example_detects_a_wrong_type(site: Path) -> None:
     wrong = site / "app" / "wrong.ts"
     wrong.write_text('import { submit } from "../lib/poyo";\nexport const n: number = submit(1);\n')
     try:
-        said = compiled(site)
+        done = compile_types(site)
     finally:
         wrong.unlink()
 
-    assert said.returncode != 0
-    assert "TS2322" in said.stdout
-    assert "TS2345" in said.stdout
+    assert done.returncode != 0
+    assert "TS2322" in done.stdout
+    assert "TS2345" in done.stdout
 
 
-def test_the_nextjs_example_names_every_package_with_its_hash() -> None:
+def test_nextjs_example_locks_every_package_by_hash() -> None:
     lock = json.loads((NEXTJS / "package-lock.json").read_text())
     package = json.loads((NEXTJS / "package.json").read_text())
     entries = {name: entry for name, entry in lock["packages"].items() if name}
@@ -270,57 +275,59 @@ def test_the_nextjs_example_names_every_package_with_its_hash() -> None:
     assert not any("resolved" in entry for entry in entries.values())
 
 
-def test_the_nextjs_routes_make_an_image_at_poyo_and_here_without_a_change(
+def test_nextjs_routes_create_an_image_at_poyo_and_at_this_api(
     routes: Path, poyo: Upstream, ours: Upstream
 ) -> None:
     for upstream in (poyo, ours):
-        status, ordered = call(
+        status, accepted = call(
             routes / "app/api/images/route.js", "POST", upstream, {"prompt": PROMPT}
         )
-        assert (status, set(ordered)) == (202, {"task_id", "status"})
+        assert (status, set(accepted)) == (202, {"task_id", "status"})
 
-        seen = ended(routes, upstream, ordered["task_id"])
+        task = wait_until_ended(routes, upstream, accepted["task_id"])
 
-        assert seen["status"] == "finished"
-        image = requests.get(seen["file_url"], timeout=30)
+        assert task["status"] == "finished"
+        image = requests.get(task["file_url"], timeout=30)
         assert image.content.startswith(PNG_BEGINS)
 
 
-def ended(routes: Path, upstream: Upstream, task_id: str) -> dict[str, Any]:
-    file, until = routes / "app/api/images/[task_id]/route.js", time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        status, seen = call(file, "GET", upstream, params={"task_id": task_id})
-        assert status == 200, seen
-        if seen["status"] in ("finished", "failed"):
-            return dict(seen)
+def wait_until_ended(routes: Path, upstream: Upstream, task_id: str) -> dict[str, Any]:
+    file, deadline = routes / "app/api/images/[task_id]/route.js", time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        status, task = call(file, "GET", upstream, params={"task_id": task_id})
+        assert status == 200, task
+        if task["status"] in ("finished", "failed"):
+            return dict(task)
     pytest.fail(f"{task_id} did not end")
 
 
 @pytest.mark.parametrize("body", [{}, {"prompt": " "}, {"prompt": 5}, {"prompt": "x" * 2001}, []])
-def test_the_nextjs_route_orders_nothing_for_no_prompt(
+def test_nextjs_route_rejects_a_missing_or_invalid_prompt(
     routes: Path, poyo: Upstream, body: object
 ) -> None:
-    status, answer = call(routes / "app/api/images/route.js", "POST", poyo, body)
+    status, response = call(routes / "app/api/images/route.js", "POST", poyo, body)
 
-    assert (status, set(answer)) == (400, {"error"})
+    assert (status, set(response)) == (400, {"error"})
 
 
-def test_the_nextjs_route_tells_what_it_was_refused_with(routes: Path, ours: Upstream) -> None:
-    stranger = Upstream(ours.base_url, "not-a-key")
+def test_nextjs_route_passes_on_the_error(routes: Path, ours: Upstream) -> None:
+    unauthenticated = Upstream(ours.base_url, "not-a-key")
 
-    status, answer = call(routes / "app/api/images/route.js", "POST", stranger, {"prompt": PROMPT})
+    status, response = call(
+        routes / "app/api/images/route.js", "POST", unauthenticated, {"prompt": PROMPT}
+    )
 
-    assert (status, set(answer)) == (401, {"error"})
+    assert (status, set(response)) == (401, {"error"})
 
 
 def signed(key: str, task_id: str, at_s: int) -> dict[str, str]:
-    """PoYo's signature, as its pages put it."""
+    """PoYo's signature as its documentation defines it."""
     digest = hmac.new(key.encode(), f"{task_id}.{at_s}".encode(), hashlib.sha256).digest()
-    stamp, signature = str(at_s), base64.b64encode(digest).decode()
-    return {"X-Webhook-Timestamp": stamp, "X-Webhook-Signature": signature}
+    timestamp, signature = str(at_s), base64.b64encode(digest).decode()
+    return {"X-Webhook-Timestamp": timestamp, "X-Webhook-Signature": signature}
 
 
-def test_the_nextjs_callback_believes_only_a_fresh_signature_over_the_task(
+def test_nextjs_callback_accepts_only_a_recent_signature_of_the_task(
     routes: Path, ours: Upstream
 ) -> None:
     order = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
@@ -331,7 +338,7 @@ def test_the_nextjs_callback_believes_only_a_fresh_signature_over_the_task(
     task_id, now = submitted.json()["data"]["task_id"], int(time.time())
     file, secret = routes / "app/api/poyo/callback/route.js", "whsec_test"
     good = signed(secret, task_id, now)
-    for headers, kept, expected in (
+    for headers, configured, expected in (
         (good, secret, 200),
         (signed("whsec_other", task_id, now), secret, 401),
         (signed(secret, "another", now), secret, 401),
@@ -340,22 +347,22 @@ def test_the_nextjs_callback_believes_only_a_fresh_signature_over_the_task(
         (signed("", task_id, now), "", 401),
     ):
         for body in ({"task_id": task_id}, {"code": 200, "data": {"task_id": task_id}}):
-            further = {"POYO_WEBHOOK_SECRET": kept}
-            status, answer = call(file, "POST", ours, body, headers=headers, further=further)
+            variables = {"POYO_WEBHOOK_SECRET": configured}
+            status, response = call(file, "POST", ours, body, headers=headers, variables=variables)
 
-            assert (status, answer.get("task_id")) == (
+            assert (status, response.get("task_id")) == (
                 expected,
                 task_id if expected < 300 else None,
             )
 
 
-def test_the_nextjs_signature_is_the_published_one(routes: Path) -> None:
-    said = subprocess.run(
+def test_nextjs_example_verifies_the_published_signature(routes: Path) -> None:
+    done = subprocess.run(
         ["node", "-e", VECTOR, str(routes / "lib" / "signature.js")],
         text=True,
         capture_output=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
         check=True,
     )
 
-    assert json.loads(said.stdout) == [True, False, False, False, False]
+    assert json.loads(done.stdout) == [True, False, False, False, False]

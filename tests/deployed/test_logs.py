@@ -24,13 +24,13 @@ CANARY = f"canary{uuid.uuid4().hex}"  # in all data of the caller
 MIN_SECRET_CHARS = 12  # shorter strings occur by chance
 GROUPS = ("ApiLogs", "WebhookLogs", "WorkerLogs", "SweepLogs", "AccessLogs")
 PROVOKED = (
-    ("ApiLogs", '"account_refused"'),
-    ("ApiLogs", '"refused"'),
+    ("ApiLogs", '"poyo_account_rejected"'),
+    ("ApiLogs", '"request_rejected"'),
     ("WebhookLogs", '"callback_received"'),
-    ("WorkerLogs", '"copy_failed"'),
-    ("WorkerLogs", '"download_refused"'),
+    ("WorkerLogs", '"image_copy_failed"'),
+    ("WorkerLogs", '"download_host_not_allowed"'),
     ("WorkerLogs", '"transition":"fail"'),
-    ("SweepLogs", '"swept"'),
+    ("SweepLogs", '"sweep_completed"'),
 )
 SHOWN_IN_ACCESS_LOG = {
     "requestId", "routeKey", "status", "responseLatency", "responseLength", "identity.sourceIp",
@@ -269,7 +269,7 @@ def test_logs_show_a_task_by_its_id_from_the_order_to_the_image(
     }
 
     steps = [line["transition"] for line in lines["ApiLogs"]]
-    assert steps[:2] == ["submit", "bind"]
+    assert steps[:2] == ["submit", "confirm_submission"]
     assert [line["message"] for line in lines["WebhookLogs"]][:1] == ["callback_received"]
     assert all(line["request_id"] for line in lines["WebhookLogs"])
     ends = [line for line in lines["WorkerLogs"] if line.get("transition") == "finish"]
