@@ -44,14 +44,14 @@ POYOS = ("/api/", "/v1/catalog/")
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    with aws() as made:
-        yield made
+    with aws() as cloud:
+        yield cloud
 
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with loaded_api() as made:
-        yield made
+    with loaded_api() as api:
+        yield api
 
 
 def routes() -> list[tuple[str, str]]:
@@ -72,18 +72,18 @@ def address(rule: str, task_id: str = derive_task_id("owner", "key")) -> str:
 
 
 def ask(api: Api, method: str, rule: str, **said: Any) -> HandlerResponse:
-    """A request that this route would answer well."""
+    """A request that this route would response well."""
     body = BODIES.get(rule, ORDER) if method == "POST" else None
     path = address(rule, said.pop("task_id", derive_task_id("owner", "key")))
     return api.request(method, path, body, **{"idempotency_key": "key"} | said)
 
 
-def code(answer: HandlerResponse, path: str) -> str:
+def code(response: HandlerResponse, path: str) -> str:
     """What kind of refusal this is, in the shape that belongs to the path."""
     if path.startswith(POYOS):
-        assert answer.headers["content-type"] == "application/json"
-        return str(answer.json["error"]["type"])
-    return str(assert_problem(answer, answer.status, answer.json["code"])["code"])
+        assert response.headers["content-type"] == "application/json"
+        return str(response.json["error"]["type"])
+    return str(assert_problem(response, response.status, response.json["code"])["code"])
 
 
 def test_the_template_and_the_table_of_contents_name_the_same_routes() -> None:
@@ -99,9 +99,9 @@ def test_the_template_and_the_table_of_contents_name_the_same_routes() -> None:
 def test_every_route_answers_whom_it_is_for(api: Api, method: str, rule: str) -> None:
     api.put_finished()
 
-    answer = ask(api, method, rule, idempotency_key="new")
+    response = ask(api, method, rule, idempotency_key="new")
 
-    assert answer.status in (200, 201, 202, 204, 302), answer.body
+    assert response.status in (200, 201, 202, 204, 302), response.body
 
 
 STRANGERS: list[dict[str, str]] = [
@@ -131,11 +131,11 @@ def test_a_stranger_gets_in_nowhere(api: Api, method: str, rule: str) -> None:
 
     for headers in STRANGERS:
         said = {"idempotency-key": "key"} | headers
-        answer = invoke(
+        response = invoke(
             api.handler_module, http_event(method, address(rule), headers=said, body=body)
         )
-        assert (answer.status, code(answer, rule)) == (401, kind), headers
-        assert answer.headers["www-authenticate"] == "Bearer"
+        assert (response.status, code(response, rule)) == (401, kind), headers
+        assert response.headers["www-authenticate"] == "Bearer"
 
     assert (made, api.poyo.requests) == ([], [])
 
@@ -159,8 +159,8 @@ def test_nobody_acts_for_what_is_no_name(api: Api, method: str, rule: str) -> No
     kind = "validation_error" if rule.startswith(POYOS) else "invalid_owner"
 
     for owner in ("", " ", "a b", "a/b", "é", "x" * 129, "a\n", "a,b", "#", "a\0"):
-        answer = ask(api, method, rule, x_owner=owner)
-        assert (answer.status, code(answer, rule)) == (400, kind), owner
+        response = ask(api, method, rule, x_owner=owner)
+        assert (response.status, code(response, rule)) == (400, kind), owner
 
     assert (made, api.poyo.requests) == ([], [])
 
@@ -198,9 +198,9 @@ def test_a_deleted_task_is_like_none_at_all(api: Api, method: str, rule: str) ->
 def test_the_scheme_may_be_spelt_as_one_likes(api: Api, scheme: str) -> None:
     headers = {"authorization": f"{scheme}  {SERVER_KEY} "}
 
-    answer = invoke(api.handler_module, http_event("GET", "/v1/tasks", headers=headers))
+    response = invoke(api.handler_module, http_event("GET", "/v1/tasks", headers=headers))
 
-    assert answer.status == 200
+    assert response.status == 200
 
 
 # Addresses
@@ -226,9 +226,9 @@ def test_the_scheme_may_be_spelt_as_one_likes(api: Api, scheme: str) -> None:
     ],
 )
 def test_an_unknown_address_gets_our_kind_of_error(api: Api, method: str, path: str) -> None:
-    answer = invoke(api.handler_module, http_event(method, path, headers=request_headers()))
+    response = invoke(api.handler_module, http_event(method, path, headers=request_headers()))
 
-    assert_problem(answer, 404, "no_such_route")
+    assert_problem(response, 404, "no_such_route")
 
 
 @pytest.mark.parametrize("rule", sorted({rule for _, rule in ROUTES}))
@@ -236,27 +236,27 @@ def test_another_method_is_told_which_there_are(api: Api, rule: str) -> None:
     known = {method for method, each in ROUTES if each == rule}
 
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE"} - known:
-        answer = api.request(method, address(rule))
+        response = api.request(method, address(rule))
         kind = "validation_error" if rule.startswith(POYOS) else "method_not_allowed"
-        assert (answer.status, code(answer, rule)) == (405, kind)
-        assert set(answer.headers["allow"].split(", ")) == known
+        assert (response.status, code(response, rule)) == (405, kind)
+        assert set(response.headers["allow"].split(", ")) == known
 
 
 def test_health_asks_nobody(cloud: Cloud) -> None:
     with load_handler("api", cloud, API_SECRET_ARN="none", TABLE_NAME="none") as door:
-        answer = invoke(door, http_event("GET", "/health"))
+        response = invoke(door, http_event("GET", "/health"))
 
-    assert (answer.status, answer.json) == (200, {"status": "ok"})
+    assert (response.status, response.json) == (200, {"status": "ok"})
 
 
 def test_the_contract_is_handed_out_and_names_every_route(api: Api) -> None:
-    answer = api.get("/openapi.json", key=None)
+    response = api.get("/openapi.json", key=None)
 
     named = {
-        (method.upper(), path) for path, each in answer.json["paths"].items() for method in each
+        (method.upper(), path) for path, each in response.json["paths"].items() for method in each
     }
     served = {(method, re.sub(r"<(\w+)>", r"{\1}", rule)) for method, rule in ROUTES}
-    assert answer.headers["content-type"] == "application/json"
+    assert response.headers["content-type"] == "application/json"
     assert served <= named
 
 
@@ -267,19 +267,19 @@ def test_a_table_that_is_away_is_worth_another_try() -> None:
     for method, rule in ROUTES:
         if rule.startswith(("/v1/tasks", "/files")):
             with loaded_api(TABLE_NAME="no-such-table") as api:
-                answer = ask(api, method, rule)
-            assert assert_problem(answer, 503, "unavailable")["retryable"], rule
+                response = ask(api, method, rule)
+            assert assert_problem(response, 503, "unavailable")["retryable"], rule
             assert api.poyo.requests == []
 
 
 @pytest.mark.parametrize(("method", "rule"), KEYED)
 def test_a_secret_that_is_away_is_worth_another_try(method: str, rule: str) -> None:
     with loaded_api(API_SECRET_ARN="none") as api:
-        answer = ask(api, method, rule)
+        response = ask(api, method, rule)
 
-    assert (answer.status, answer.headers["retry-after"]) == (503, "5")
+    assert (response.status, response.headers["retry-after"]) == (503, "5")
     if not rule.startswith(POYOS):
-        assert_problem(answer, 503, "unavailable")
+        assert_problem(response, 503, "unavailable")
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])
@@ -293,11 +293,11 @@ def test_keys_that_are_missing_are_said_before_anything_is_written(
         kept |= {missing: ""} if missing in kept else {}
         secrets.put_secret_value(SecretId=secret, SecretString=json.dumps(kept))
 
-    answer = api.request("POST", path, ORDER, idempotency_key="key")
+    response = api.request("POST", path, ORDER, idempotency_key="key")
 
-    assert answer.status == 503
+    assert response.status == 503
     if path == "/v1/tasks":
-        assert_problem(answer, 503, "not_configured")
+        assert_problem(response, 503, "not_configured")
     assert api.has_no_side_effects()
 
 
@@ -370,11 +370,11 @@ def test_an_error_that_nobody_foresaw_is_a_problem_too(api: Api) -> None:
     api.cloud.client("dynamodb").put_item(TableName=api.cloud.table_name, Item=spoilt)
 
     with captured_logs() as log:
-        answer = api.get(f"/v1/tasks/{task_id}")
+        response = api.get(f"/v1/tasks/{task_id}")
         poyos = api.get(f"/api/generate/status/{task_id}")
 
-    said = assert_problem(answer, 500, "internal", charged=None)
+    said = assert_problem(response, 500, "internal", charged=None)
     assert said["retryable"]
     assert (poyos.status, poyos.json["error"]["type"]) == (500, "server_error")
-    assert "spoilt" not in answer.body + poyos.body
+    assert "spoilt" not in response.body + poyos.body
     assert log.getvalue().count("api_unexpected_error") >= 2

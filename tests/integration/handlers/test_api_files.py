@@ -25,15 +25,15 @@ NOT_NUMBERS = ["2", "-1", "00", "01", "00001", "0.0", "1e0", "٠", "²", "x", "0
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with loaded_api() as made:
-        yield made
+    with loaded_api() as api:
+        yield api
 
 
-def is_the_way(answer: HandlerResponse, n: int) -> None:
-    assert (answer.status, answer.body) == (302, "")
-    assert f"/t/{n}?" in answer.headers["location"]
-    assert "X-Amz-Expires=300" in answer.headers["location"]
-    assert answer.headers["cache-control"] == "private, max-age=60"
+def is_the_way(response: HandlerResponse, n: int) -> None:
+    assert (response.status, response.body) == (302, "")
+    assert f"/t/{n}?" in response.headers["location"]
+    assert "X-Amz-Expires=300" in response.headers["location"]
+    assert response.headers["cache-control"] == "private, max-age=60"
 
 
 def test_a_file_is_found_by_key_through_a_fresh_link(api: Api) -> None:

@@ -28,20 +28,20 @@ IN_4K = {"model": "gpt-image-2", "input": {"prompt": "x", "size": "1:1", "resolu
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with loaded_api() as made:
-        yield made
+    with loaded_api() as api:
+        yield api
 
 
 def test_an_order_is_accepted_with_the_whole_task(api: Api) -> None:
-    answer = api.create(ORDER | {"metadata": {"album": "birds"}})
+    response = api.create(ORDER | {"metadata": {"album": "birds"}})
 
     task_id = derive_task_id("owner", "key")
-    assert answer.status == 202
-    assert answer.headers["location"] == f"/v1/tasks/{task_id}"
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.headers["retry-after"] == "5"
-    assert "idempotent-replayed" not in answer.headers
-    shown = answer.json
+    assert response.status == 202
+    assert response.headers["location"] == f"/v1/tasks/{task_id}"
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["retry-after"] == "5"
+    assert "idempotent-replayed" not in response.headers
+    shown = response.json
     assert (shown["task_id"], shown["status"]) == (task_id, "running")
     assert shown["model"] == "gpt-image-2"
     defaults = {"quality": "low", "size": "auto", "resolution": "1K"}
@@ -191,7 +191,7 @@ def _poyo_says(status: str, code: int, message: str = "no", kind: str = "") -> B
     return responding(status, json.dumps(body).encode())
 
 
-# What PoYo did: its answer, then ours (status, code or shown status), then what a replay gets.
+# What PoYo did: its response, then ours (status, code or shown status), then what a replay gets.
 POST: dict[str, tuple[Behaviour | None, int, str]] = {
     "accepted": (responding("200 OK", ACCEPTED), 202, "running"),
     "accepted, unwrapped": (responding("200 OK", b'{"task_id":"ABC"}'), 202, "running"),
@@ -269,10 +269,10 @@ def test_a_callback_that_may_not_be_called_is_refused_with_the_order(api: Api, u
 
 
 def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
-    answer = api.create({**ORDER, "callback_url": "https://shop.example/done?order=7"})
+    response = api.create({**ORDER, "callback_url": "https://shop.example/done?order=7"})
 
-    task = api.handler_module.dependencies.tasks.get("owner", answer.json["task_id"])
-    assert answer.status == 202
+    task = api.handler_module.dependencies.tasks.get("owner", response.json["task_id"])
+    assert response.status == 202
     assert task.notification_url == "https://shop.example/done?order=7"
     [sent] = api.poyo.requests
     assert b"shop.example" not in sent
@@ -281,9 +281,9 @@ def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
 
 def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
     with loaded_api(NOTIFICATION_HOSTS="") as api:
-        answer = api.create({**ORDER, "callback_url": "https://shop.example/done"})
+        response = api.create({**ORDER, "callback_url": "https://shop.example/done"})
 
-        assert_problem(answer, 422, "invalid_order")
+        assert_problem(response, 422, "invalid_order")
 
 
 # Quotes and warnings
@@ -306,10 +306,10 @@ def test_a_quote_says_what_an_order_would_cost_and_sends_nothing(
 ) -> None:
     order = {"model": "gpt-image-2", "input": {"prompt": "x", **wish}}
 
-    answer = api.request("POST", "/v1/quotes", order)
+    response = api.request("POST", "/v1/quotes", order)
 
-    assert answer.status == 200
-    said = answer.json
+    assert response.status == 200
+    said = response.json
     assert (said["model"], said["credits"]) == ("gpt-image-2", price)
     assert said["billed_resolution"] == billed
     assert [each["pointer"] for each in said["warnings"]] == ["/input/resolution"] * warned

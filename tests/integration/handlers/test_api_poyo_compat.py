@@ -31,21 +31,23 @@ NAIVE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with loaded_api() as made:
-        yield made
+    with loaded_api() as api:
+        yield api
 
 
-def data(answer: HandlerResponse) -> Any:
+def data(response: HandlerResponse) -> Any:
     """What is wrapped."""
-    assert (answer.status, answer.headers["content-type"]) == (200, "application/json"), answer.body
-    assert (set(answer.json), answer.json["code"]) == ({"code", "data"}, 200)
-    return answer.json["data"]
+    assert (response.status, response.headers["content-type"]) == (200, "application/json"), (
+        response.body
+    )
+    assert (set(response.json), response.json["code"]) == ({"code", "data"}, 200)
+    return response.json["data"]
 
 
-def refused(answer: HandlerResponse, status: int, kind: str) -> str:
+def refused(response: HandlerResponse, status: int, kind: str) -> str:
     """PoYo's message, once it is certain to be an error as PoYo writes it."""
-    assert (answer.status, answer.headers["content-type"]) == (status, "application/json")
-    said = answer.json
+    assert (response.status, response.headers["content-type"]) == (status, "application/json")
+    said = response.json
     assert (set(said), said["code"]) == ({"code", "error"}, status)
     assert (set(said["error"]), said["error"]["type"]) == ({"message", "type"}, kind)
     return str(said["error"]["message"])
@@ -174,9 +176,9 @@ def test_a_key_for_another_body_is_refused(api: Api) -> None:
     api.create()
     other = {"model": "gpt-image-2", "input": {"prompt": "other"}}
 
-    answer = api.request("POST", SUBMIT, other, idempotency_key="key")
+    response = api.request("POST", SUBMIT, other, idempotency_key="key")
 
-    refused(answer, 400, "validation_error")
+    refused(response, 400, "validation_error")
     refused(api.request("POST", SUBMIT, ORDER, idempotency_key="é"), 400, "validation_error")
     assert api.submit_count() == 1
 
@@ -211,10 +213,10 @@ def test_a_balance_that_poyo_does_not_tell_is_worth_another_try(
 ) -> None:
     away = {} if behaviour else {"POYO_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
     with loaded_api(behaviour, **away) as api:
-        answer = api.get("/api/user/balance")
+        response = api.get("/api/user/balance")
 
-        refused(answer, 503, "server_error")
-        assert answer.headers["retry-after"] == "5"
+        refused(response, 503, "server_error")
+        assert response.headers["retry-after"] == "5"
 
 
 # The catalogue, for everybody
@@ -251,9 +253,9 @@ def test_the_catalogue_is_searched(api: Api, query: str, found: list[str]) -> No
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "cursor=-1", "limit=999999", "model=x"])
 def test_a_catalogue_page_that_is_none_is_refused(api: Api, query: str) -> None:
-    answer = api.get(f"/v1/catalog/models?{query}", key=None)
+    response = api.get(f"/v1/catalog/models?{query}", key=None)
 
-    refused(answer, 400, "validation_error")
+    refused(response, 400, "validation_error")
 
 
 def test_a_model_is_shown_to_everybody_and_not_twice(api: Api) -> None:

@@ -35,8 +35,8 @@ STATES = {
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with loaded_api() as made:
-        yield made
+    with loaded_api() as api:
+        yield api
 
 
 # Reading
@@ -45,38 +45,38 @@ def api() -> Iterator[Api]:
 def test_a_task_is_read_as_it_stands_with_links_that_need_no_key(api: Api) -> None:
     made = api.put_finished(2, charged_credits=Decimal("8.48"), finished_at=START)
 
-    answer = api.get(f"/v1/tasks/{made.task_id}")
+    response = api.get(f"/v1/tasks/{made.task_id}")
 
-    assert answer.status == 200
-    assert "retry-after" not in answer.headers
-    first, second = answer.json["files"]
+    assert response.status == 200
+    assert "retry-after" not in response.headers
+    first, second = response.json["files"]
     mac = signed_urls.file_token(made.file_url_key, 1)
     assert second["file_url"] == f"https://img.example/files/{made.task_id}/1/{mac}"
     assert first["file_url"] != second["file_url"].replace("/1/", "/0/")
     assert (first["width"], first["height"], first["bytes"]) == (4, 3, 7)
     assert (first["content_type"], first["sha256"]) == ("image/png", "a" * 64)
-    assert answer.json["credits"] == {"estimated": 2, "charged": 8.48}
+    assert response.json["credits"] == {"estimated": 2, "charged": 8.48}
 
 
 @pytest.mark.parametrize(("state", "status"), STATES.items())
 def test_only_an_open_task_says_when_to_come_again(api: Api, state: str, status: str) -> None:
     made = api.put(state=state, reason="upstream" if state == "failed" else None)
 
-    answer = api.get(f"/v1/tasks/{made.task_id}")
+    response = api.get(f"/v1/tasks/{made.task_id}")
 
-    assert (answer.status, answer.json["status"]) == (200, status)
+    assert (response.status, response.json["status"]) == (200, status)
     ended = status in ("finished", "failed")
-    assert answer.headers.get("retry-after") == (None if ended else "5")
+    assert response.headers.get("retry-after") == (None if ended else "5")
 
 
 @pytest.mark.parametrize("reason", REASONS)
 def test_a_failed_task_says_why(api: Api, reason: str) -> None:
     made = api.put(state="failed", reason=reason, detail="raw words of PoYo")
 
-    answer = api.get(f"/v1/tasks/{made.task_id}")
+    response = api.get(f"/v1/tasks/{made.task_id}")
 
-    assert answer.json["error"]["code"] == reason
-    assert "raw words" not in answer.body
+    assert response.json["error"]["code"] == reason
+    assert "raw words" not in response.body
 
 
 @pytest.mark.parametrize(
@@ -111,10 +111,10 @@ def test_waiting_ends_when_the_time_is_over(api: Api) -> None:
     etag = api.get(f"/v1/tasks/{made.task_id}").headers["etag"]
 
     began = time.monotonic()
-    answer, same = api.get(path), api.get(path, if_none_match=etag)
+    response, same = api.get(path), api.get(path, if_none_match=etag)
 
     assert 2 <= time.monotonic() - began < 4
-    assert (answer.status, answer.json["status"]) == (200, "running")
+    assert (response.status, response.json["status"]) == (200, "running")
     assert (same.status, same.headers["retry-after"]) == (304, "5")
 
 
@@ -158,9 +158,9 @@ def test_an_unknown_parameter_is_refused(api: Api, method: str) -> None:
 
 
 def ids(api: Api, query: str = "", **said: Any) -> list[str]:
-    answer = api.get(f"/v1/tasks{query}", **said)
-    assert answer.status == 200, answer.body
-    return [each["task_id"] for each in answer.json["tasks"]]
+    response = api.get(f"/v1/tasks{query}", **said)
+    assert response.status == 200, response.body
+    return [each["task_id"] for each in response.json["tasks"]]
 
 
 def some(api: Api, count: int, **changed: Any) -> list[str]:
@@ -175,11 +175,11 @@ def some(api: Api, count: int, **changed: Any) -> list[str]:
 def test_a_list_has_whole_tasks_newest_first(api: Api) -> None:
     made = some(api, 3, state="running")
 
-    answer = api.get("/v1/tasks")
+    response = api.get("/v1/tasks")
 
-    assert answer.json["next_cursor"] is None
-    assert [each["task_id"] for each in answer.json["tasks"]] == made
-    for shown in answer.json["tasks"]:
+    assert response.json["next_cursor"] is None
+    assert [each["task_id"] for each in response.json["tasks"]] == made
+    for shown in response.json["tasks"]:
         assert shown == api.get(f"/v1/tasks/{shown['task_id']}").json
 
 
@@ -244,9 +244,9 @@ def test_a_list_by_status_has_that_one_alone(api: Api) -> None:
 
 
 def delete(api: Api, task_id: str, **said: Any) -> int:
-    answer = api.request("DELETE", f"/v1/tasks/{task_id}", **said)
-    assert answer.status != 204 or answer.body == ""
-    return answer.status
+    response = api.request("DELETE", f"/v1/tasks/{task_id}", **said)
+    assert response.status != 204 or response.body == ""
+    return response.status
 
 
 def test_a_deleted_task_is_nowhere_any_more(api: Api) -> None:
@@ -305,12 +305,12 @@ def test_what_a_tombstone_keeps_is_money_and_the_key(api: Api) -> None:
 def test_the_key_of_a_deleted_task_orders_nothing_any_more(api: Api, path: str) -> None:
     delete(api, api.create().json["task_id"])
 
-    answer = api.request("POST", path, ORDER, idempotency_key="key")
+    response = api.request("POST", path, ORDER, idempotency_key="key")
 
     if path == "/v1/tasks":
-        assert_problem(answer, 410, "task_deleted")
+        assert_problem(response, 410, "task_deleted")
     else:
-        assert (answer.status, answer.json["code"]) == (404, 404)
+        assert (response.status, response.json["code"]) == (404, 404)
     assert_problem(api.create({"model": "gpt-image-2", "input": {"prompt": "other"}}), *REUSED)
     assert api.submit_count() == 1
 

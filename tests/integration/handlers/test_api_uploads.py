@@ -20,14 +20,14 @@ PNG = png()
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    with loaded_api() as made:
-        yield made
+    with loaded_api() as api:
+        yield api
 
 
 def offered(api: Api, content_type: str = "image/png", **said: Any) -> Any:
-    answer = api.request("POST", "/v1/uploads", {"content_type": content_type}, **said)
-    assert answer.status == 201, answer.body
-    return answer.json
+    response = api.request("POST", "/v1/uploads", {"content_type": content_type}, **said)
+    assert response.status == 201, response.body
+    return response.json
 
 
 def uploaded(api: Api, content: bytes = PNG, **said: Any) -> str:
@@ -89,10 +89,10 @@ def test_what_is_no_announcement_is_refused(api: Api, body: object, pointer: str
 def test_an_upload_is_ordered_with_and_poyo_gets_a_link_to_it(api: Api) -> None:
     url = uploaded(api)
 
-    answer = api.create(order(url, "https://example.com/a.png"))
+    response = api.create(order(url, "https://example.com/a.png"))
 
-    assert answer.status == 202, answer.body
-    assert answer.json["input"]["image_urls"] == [url, "https://example.com/a.png"]
+    assert response.status == 202, response.body
+    assert response.json["input"]["image_urls"] == [url, "https://example.com/a.png"]
     [sent] = api.poyo.requests
     link, other = json.loads(sent.partition(b"\r\n\r\n")[2])["input"]["image_urls"]
     assert "X-Amz-Expires=3600" in link
@@ -111,10 +111,10 @@ def test_an_upload_that_is_no_picture_is_refused_before_anything_is_paid(
 ) -> None:
     url = uploaded(api, content)
 
-    answer = api.request("POST", path, order(url), idempotency_key="key")
+    response = api.request("POST", path, order(url), idempotency_key="key")
 
-    assert answer.status == (422 if path == "/v1/tasks" else 400)
-    assert about in answer.body
+    assert response.status == (422 if path == "/v1/tasks" else 400)
+    assert about in response.body
     assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
@@ -155,6 +155,6 @@ def test_a_replay_needs_no_upload_any_more(api: Api) -> None:
 
 
 def test_a_quote_asks_no_bucket(api: Api) -> None:
-    answer = api.request("POST", "/v1/quotes", order(f"upload://{'a' * 26}"))
+    response = api.request("POST", "/v1/quotes", order(f"upload://{'a' * 26}"))
 
-    assert (answer.status, answer.json["credits"]) == (200, 2)
+    assert (response.status, response.json["credits"]) == (200, 2)

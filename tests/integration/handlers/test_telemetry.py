@@ -1,4 +1,4 @@
-"""What is said aloud: the facts on the list, where in our code it went wrong, and nothing else."""
+"""Logs and metrics: only allowed fields, and the place in our code where an error happened."""
 
 from __future__ import annotations
 
@@ -19,28 +19,37 @@ from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import captured_logs, http_event, invoke, load_handler
 
 ROOT = Path(__file__).parents[3]
-ALWAYS = {"level", "location", "message", "timestamp", "service"}
-MOVED = {"task_id", "transition", "applied", "state", "reason", "attempt", "poyo_id", "age_ms"}
-CODE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+COMMON_FIELDS = {"level", "location", "message", "timestamp", "service"}
+TRANSITION_FIELDS = {
+    "task_id",
+    "transition",
+    "applied",
+    "state",
+    "reason",
+    "attempt",
+    "poyo_id",
+    "age_ms",
+}
+SOURCE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
 # TaskUpdater.enqueue chooses between a warning and an alarm, so its message is not in a plain call.
-ALARMS = sorted({"enqueue_failed", *re.findall(r'telemetry\.alarm\(\s*"(\w+)"', CODE)})
+ALARMS = sorted({"enqueue_failed", *re.findall(r'telemetry\.alarm\(\s*"(\w+)"', SOURCE)})
 # An error in the log, which then holds the only record of an id. It recovers, or UnconfirmedAlarm fires.
 WITHOUT_ALARM = {"enqueue_failed"}
 
 
 @pytest.fixture(autouse=True)
 def no_request() -> None:
-    """As after a cold start: nothing that an earlier request left with the logger."""
+    """Remove the fields that an earlier request bound to the logger, as after a cold start."""
     telemetry.bind_request({})
 
 
-def lines(text: str) -> list[dict[str, Any]]:
+def log_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def ended(**changed: Any) -> Task:
-    """A finished task that is full of what may not be said."""
-    kept = StoredImage(
+def finished_task(**changed: Any) -> Task:
+    """A finished task full of values that must not be logged."""
+    image = StoredImage(
         key="images/canary-key",
         content_type="image/png",
         bytes=7,
@@ -48,18 +57,18 @@ def ended(**changed: Any) -> Task:
         height=3,
         sha256="a" * 64,
     )
-    usual: dict[str, Any] = {"state": "finished", "poyo_id": "POYO1", "files": (kept, kept)}
-    usual |= {"attempt": 2, "updated_at": task().created_at + 5853}
-    usual |= {"notification_url": "https://canary.example/?canary=1", "detail": "canary-detail"}
-    return task(**usual | changed)
+    values: dict[str, Any] = {"state": "finished", "poyo_id": "POYO1", "files": (image, image)}
+    values |= {"attempt": 2, "updated_at": task().created_at + 5853}
+    values |= {"notification_url": "https://canary.example/?canary=1", "detail": "canary-detail"}
+    return task(**values | changed)
 
 
-def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
+def test_transition_is_logged_in_one_line_with_ids_state_age_and_size() -> None:
     with captured_logs() as log:
-        log_transition("finish", WriteResult(True, ended()))
+        log_transition("finish", WriteResult(True, finished_task()))
 
-    [line] = lines(log.getvalue())
-    assert {name: line[name] for name in line.keys() - ALWAYS} == {
+    [line] = log_lines(log.getvalue())
+    assert {name: line[name] for name in line.keys() - COMMON_FIELDS} == {
         "task_id": derive_task_id("owner", "key"),
         "transition": "finish",
         "applied": True,
@@ -71,7 +80,7 @@ def test_a_transition_is_one_line_of_ids_state_milliseconds_and_bytes() -> None:
     }
 
 
-def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
+def test_no_transition_logs_the_order_or_the_keys_of_its_images() -> None:
     with captured_logs() as log:
         for transition in (
             "submit",
@@ -83,17 +92,17 @@ def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
             "reschedule",
             "delete",
         ):
-            log_transition(transition, WriteResult(True, ended(reason="upstream")))
+            log_transition(transition, WriteResult(True, finished_task(reason="upstream")))
 
-    said = log.getvalue()
-    assert len(lines(said)) == 8
+    logs = log.getvalue()
+    assert len(log_lines(logs)) == 8
     for canary in (PROMPT, "canary", "birds", "a1a1", "images/", "https://", "a" * 64):
-        assert canary not in said
-    assert set().union(*lines(said)) <= ALWAYS | MOVED | {"image_bytes"}
+        assert canary not in logs
+    assert set().union(*log_lines(logs)) <= COMMON_FIELDS | TRANSITION_FIELDS | {"image_bytes"}
 
 
 @pytest.mark.parametrize(
-    ("transition", "won", "reason", "metric"),
+    ("transition", "applied", "reason", "metric"),
     [
         ("finish", True, None, "Finished"),
         ("finish", False, None, None),
@@ -102,27 +111,27 @@ def test_no_transition_says_what_was_ordered_or_where_its_image_lies() -> None:
         ("reschedule", True, None, None),
     ],
 )
-def test_who_ends_a_task_counts_it_once(
+def test_only_the_applied_final_transition_is_counted(
     capsys: pytest.CaptureFixture[str],
     transition: str,
-    won: bool,
+    applied: bool,
     reason: str | None,
     metric: str | None,
 ) -> None:
-    log_transition(transition, WriteResult(won, ended(reason=reason)))
+    log_transition(transition, WriteResult(applied, finished_task(reason=reason)))
 
     counted = [
         each["Name"]
-        for line in lines(capsys.readouterr().out)
+        for line in log_lines(capsys.readouterr().out)
         for each in line.get("_aws", {}).get("CloudWatchMetrics", [{}])[0].get("Metrics", [])
     ]
     assert counted == ([metric] if metric else [])
 
 
-def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> None:
+def test_alarm_logs_the_place_in_our_code_and_not_the_error_text() -> None:
     with captured_logs() as log:
         try:
-            signed_urls.callback_path("k1", "key", 7)  # type: ignore[arg-type]  # a defect
+            signed_urls.callback_path("k1", "key", 7)  # type: ignore[arg-type]  # a programming error
         except AttributeError as error:
             telemetry.alarm("api_unexpected_error", error=type(error).__name__)
         try:
@@ -131,14 +140,14 @@ def test_a_page_says_where_in_our_code_it_happened_and_not_what_was_said() -> No
             telemetry.alarm("api_unexpected_error")
         telemetry.alarm("api_unexpected_error")
 
-    ours, others, none = lines(log.getvalue())
-    assert re.fullmatch(r"(signed_urls\.py:\d+ ?)+", ours["where"])
-    assert others["where"] == ""
-    assert "where" not in none
+    in_our_code, in_a_library, without_error = log_lines(log.getvalue())
+    assert re.fullmatch(r"(signed_urls\.py:\d+ ?)+", in_our_code["where"])
+    assert in_a_library["where"] == ""
+    assert "where" not in without_error
     assert "canary" not in log.getvalue()
 
 
-def test_the_request_is_named_as_in_the_access_log_until_the_next_one() -> None:
+def test_request_id_is_logged_as_in_the_access_log_until_the_next_request() -> None:
     with captured_logs() as log:
         telemetry.bind_request({"requestContext": {"requestId": "first"}})
         telemetry.info("one")
@@ -147,23 +156,29 @@ def test_the_request_is_named_as_in_the_access_log_until_the_next_one() -> None:
         telemetry.bind_request({})
         telemetry.info("three")
 
-    assert [line.get("request_id") for line in lines(log.getvalue())] == ["first", "second", None]
-    access = template()["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"]["Format"]
-    assert json.loads(access)["request_id"] == "$context.requestId"
+    assert [line.get("request_id") for line in log_lines(log.getvalue())] == [
+        "first",
+        "second",
+        None,
+    ]
+    access_log_format = template()["Resources"]["HttpApi"]["Properties"]["AccessLogSettings"][
+        "Format"
+    ]
+    assert json.loads(access_log_format)["request_id"] == "$context.requestId"
 
 
-def test_an_error_nobody_foresaw_at_the_callbacks_door_is_ours_to_answer_and_to_hear_of(
+def test_unexpected_error_of_the_webhook_gets_500_and_raises_an_alarm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     task_id = derive_task_id("owner", "key")
     path = signed_urls.callback_path("k1", CALLBACK_KEY, task_id)
-    unforeseen = http_event("POST", path) | {"body": 7}  # no gateway sends that
-    with aws() as cloud, load_handler("webhook", cloud) as door, captured_logs() as log:
-        answer = invoke(door, unforeseen)
+    event = http_event("POST", path) | {"body": 7}  # API Gateway never sends a number
+    with aws() as cloud, load_handler("webhook", cloud) as webhook, captured_logs() as log:
+        response = invoke(webhook, event)
 
-    [line] = lines(log.getvalue())
-    assert (answer.status, answer.json["code"]) == (500, "internal")
-    assert answer.headers["content-type"] == "application/problem+json"
+    [line] = log_lines(log.getvalue())
+    assert (response.status, response.json["code"]) == (500, "internal")
+    assert response.headers["content-type"] == "application/problem+json"
     assert (line["message"], line["error"], line["level"]) == (
         "callback_not_enqueued",
         "AttributeError",
@@ -178,10 +193,10 @@ def test_an_error_nobody_foresaw_at_the_callbacks_door_is_ours_to_answer_and_to_
 @pytest.mark.parametrize("message", ALARMS)
 def test_each_alarm_message_has_a_cloudwatch_alarm(message: str) -> None:
     metric = "".join(word.capitalize() for word in message.split("_"))
-    listening = [
+    alarms = [
         name
         for name, each in template()["Resources"].items()
         if each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"]["MetricName"] == metric
     ]
 
-    assert bool(listening) is (message not in WITHOUT_ALARM)
+    assert bool(alarms) is (message not in WITHOUT_ALARM)

@@ -1,4 +1,4 @@
-"""The callback's door: strangers get one answer and cost no call, PoYo is thanked whatever it says."""
+"""The webhook: PoYo's callbacks get 200 for any body, unauthenticated callers get 404 and cost no AWS call."""
 
 from __future__ import annotations
 
@@ -23,152 +23,154 @@ from tests.support.lambdas import (
 
 TASK_ID = derive_task_id("owner", "key")
 PATH = signed_urls.callback_path("k1", CALLBACK_KEY, TASK_ID)
-MAC = PATH.rpartition("/")[2]
+TOKEN = PATH.rpartition("/")[2]
 
 
 @pytest.fixture(scope="module")
 def cloud() -> Iterator[Cloud]:
-    with aws() as made:
-        yield made
+    with aws() as cloud:
+        yield cloud
 
 
 @pytest.fixture(scope="module")
-def door(cloud: Cloud) -> Iterator[ModuleType]:
-    with load_handler("webhook", cloud) as made:
-        made.keys.all()
-        yield made
+def webhook(cloud: Cloud) -> Iterator[ModuleType]:
+    with load_handler("webhook", cloud) as handler_module:
+        handler_module.keys.all()  # so that later reads of the secret are for unknown keys
+        yield handler_module
 
 
-def clients(door: ModuleType) -> list[str]:
-    return recorded_aws_calls(door.queue.client, door.keys.secret.client)
+def aws_calls(webhook: ModuleType) -> list[str]:
+    return recorded_aws_calls(webhook.queue.client, webhook.keys.secret.client)
 
 
-def nothing_here(answer: HandlerResponse) -> bool:
-    """The one answer that strangers get."""
+def is_not_found(response: HandlerResponse) -> bool:
+    """Whether it is the one response that every unauthenticated caller gets."""
     return (
-        answer.status == 404
-        and answer.headers["content-type"] == "application/problem+json"
-        and answer.json["code"] == "not_found"
-        and "task" not in answer.body
+        response.status == 404
+        and response.headers["content-type"] == "application/problem+json"
+        and response.json["code"] == "not_found"
+        and "task" not in response.body
     )
 
 
 @pytest.mark.parametrize("name", poyo_callbacks.CALLBACK_BODIES)
-def test_every_body_at_the_right_url_is_thanked_and_rings_once(
-    cloud: Cloud, door: ModuleType, name: str
+def test_valid_url_gets_200_and_enqueues_one_message_for_any_body(
+    cloud: Cloud, webhook: ModuleType, name: str
 ) -> None:
     body, in_base64, poyo_id = poyo_callbacks.CALLBACK_BODIES[name]
 
-    answer = invoke(door, http_event("POST", PATH, body=body, in_base64=in_base64))
+    response = invoke(webhook, http_event("POST", PATH, body=body, in_base64=in_base64))
 
-    assert (answer.status, answer.json) == (200, {"ok": True})
+    assert (response.status, response.json) == (200, {"ok": True})
     assert cloud.messages() == [{"task_id": TASK_ID, "source": "callback", "poyo_id": poyo_id}]
 
 
 @pytest.mark.parametrize("body", ["not base64!", "é", "====", "A"])
-def test_a_body_that_was_packed_wrongly_rings_all_the_same(
-    cloud: Cloud, door: ModuleType, body: str
+def test_invalid_base64_body_enqueues_a_message_all_the_same(
+    cloud: Cloud, webhook: ModuleType, body: str
 ) -> None:
     request = http_event("POST", PATH) | {"body": body, "isBase64Encoded": True}
 
-    assert invoke(door, request).status == 200
+    assert invoke(webhook, request).status == 200
     assert len(cloud.messages()) == 1
 
 
-def test_no_character_of_the_mac_can_be_another_and_no_try_costs_a_call(
-    cloud: Cloud, door: ModuleType
+def test_token_with_one_changed_character_is_not_found_and_costs_no_aws_call(
+    cloud: Cloud, webhook: ModuleType
 ) -> None:
-    made = clients(door)
-    for position, right in enumerate(MAC):
+    calls = aws_calls(webhook)
+    for position, valid in enumerate(TOKEN):
         for other in string.ascii_letters + string.digits + "-_":
-            if other == right:
+            if other == valid:
                 continue
-            forged = PATH[: -len(MAC)] + MAC[:position] + other + MAC[position + 1 :]
+            forged = PATH[: -len(TOKEN)] + TOKEN[:position] + other + TOKEN[position + 1 :]
             if other in "aZ-" or position in (0, 42):
-                assert nothing_here(invoke(door, http_event("POST", forged, body="{}")))
+                assert is_not_found(invoke(webhook, http_event("POST", forged, body="{}")))
 
-    assert made == []
+    assert calls == []
     assert cloud.messages() == []
 
 
-STRANGERS = {
+INVALID_PATHS = {
     "another task": PATH.replace(TASK_ID, derive_task_id("owner", "other")),
-    "another key's id": PATH.replace("/k1/", "/k2/"),
-    "no key's id": PATH.replace("/k1/", "/unknown/"),
-    "a setting's name": PATH.replace("/k1/", "/current/"),
-    "no mac": PATH[: -len(MAC)],
-    "a shorter mac": PATH[:-1],
-    "a longer mac": PATH + "A",
-    "a padded mac": PATH + "=",
-    "upper case": PATH[: -len(MAC)] + MAC.upper(),
-    "one more part": PATH + "/x",
-    "a slash behind": PATH + "/",
+    "id of another key": PATH.replace("/k1/", "/k2/"),
+    "id of no key": PATH.replace("/k1/", "/unknown/"),
+    "name of a setting": PATH.replace("/k1/", "/current/"),
+    "no token": PATH[: -len(TOKEN)],
+    "a shorter token": PATH[:-1],
+    "a longer token": PATH + "A",
+    "a padded token": PATH + "=",
+    "upper case": PATH[: -len(TOKEN)] + TOKEN.upper(),
+    "one more segment": PATH + "/x",
+    "a trailing slash": PATH + "/",
     "another route": "/callbacks/poyo",
     "the root": "/",
     "dots": PATH.replace("/k1/", "/../k1/"),
     "escaped": PATH.replace("/k1/", "/%6b1/"),
     "white space": PATH + "%0a",
-    "wide characters": PATH[: -len(MAC)] + "ü" * 43,
-    "a very long mac": PATH[: -len(MAC)] + "A" * 8000,
+    "not ASCII": PATH[: -len(TOKEN)] + "ü" * 43,
+    "a very long token": PATH[: -len(TOKEN)] + "A" * 8000,
 }
 
 
-@pytest.mark.parametrize("path", STRANGERS.values(), ids=STRANGERS)
-def test_every_stranger_gets_the_same_answer_and_costs_no_call(
-    cloud: Cloud, door: ModuleType, path: str
+@pytest.mark.parametrize("path", INVALID_PATHS.values(), ids=INVALID_PATHS)
+def test_every_invalid_path_gets_the_same_response_and_costs_no_aws_call(
+    cloud: Cloud, webhook: ModuleType, path: str
 ) -> None:
-    made = clients(door)
+    calls = aws_calls(webhook)
 
-    answer = invoke(door, http_event("POST", path, body='{"task_id":"X"}'))
+    response = invoke(webhook, http_event("POST", path, body='{"task_id":"X"}'))
 
-    assert nothing_here(answer)
-    assert answer.body == invoke(door, http_event("POST", "/nowhere", body="")).body
-    assert made == []
+    assert is_not_found(response)
+    assert response.body == invoke(webhook, http_event("POST", "/nowhere", body="")).body
+    assert calls == []
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH"])
-def test_only_a_post_rings(cloud: Cloud, door: ModuleType, method: str) -> None:
-    assert nothing_here(invoke(door, http_event(method, PATH)))
+def test_no_method_but_post_enqueues_a_message(
+    cloud: Cloud, webhook: ModuleType, method: str
+) -> None:
+    assert is_not_found(invoke(webhook, http_event(method, PATH)))
     assert cloud.messages() == []
 
 
-def test_a_flood_of_unknown_key_ids_costs_one_read_of_the_secret_a_minute(cloud: Cloud) -> None:
-    with load_handler("webhook", cloud) as door:
-        made = clients(door)
+def test_many_unknown_key_ids_cost_one_read_of_the_secret_a_minute(cloud: Cloud) -> None:
+    with load_handler("webhook", cloud) as webhook:
+        calls = aws_calls(webhook)
         for n in range(100):
             path = PATH.replace("/k1/", f"/k{n + 2}/")
-            assert nothing_here(invoke(door, http_event("POST", path, body="{}")))
+            assert is_not_found(invoke(webhook, http_event("POST", path, body="{}")))
 
-    assert made == ["Secrets Manager.GetSecretValue"]
+    assert calls == ["Secrets Manager.GetSecretValue"]
 
 
-def test_a_queue_that_is_away_is_told_to_poyo_so_that_it_rings_again(cloud: Cloud) -> None:
-    away = "https://sqs.eu-west-1.amazonaws.com/123456789012/no-such-queue"
-    with load_handler("webhook", cloud, QUEUE_URL=away) as door, captured_logs() as log:
-        answer = invoke(door, http_event("POST", PATH, body="{}"))
+def test_unavailable_queue_gets_503_so_that_poyo_calls_again(cloud: Cloud) -> None:
+    missing = "https://sqs.eu-west-1.amazonaws.com/123456789012/no-such-queue"
+    with load_handler("webhook", cloud, QUEUE_URL=missing) as webhook, captured_logs() as log:
+        response = invoke(webhook, http_event("POST", PATH, body="{}"))
 
-    assert answer.status == 503
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert response.status == 503
+    assert response.headers["content-type"] == "application/problem+json"
     assert "callback_not_enqueued" in log.getvalue()
 
 
-def test_a_secret_that_is_away_is_told_to_poyo_so_that_it_rings_again(cloud: Cloud) -> None:
-    with load_handler("webhook", cloud, CALLBACK_SECRET_ARN="no-such-secret") as door:
-        answer = invoke(door, http_event("POST", PATH, body="{}"))
+def test_unavailable_secret_gets_503_so_that_poyo_calls_again(cloud: Cloud) -> None:
+    with load_handler("webhook", cloud, CALLBACK_SECRET_ARN="no-such-secret") as webhook:
+        response = invoke(webhook, http_event("POST", PATH, body="{}"))
 
-    assert answer.status == 503
-    assert answer.headers["content-type"] == "application/problem+json"
+    assert response.status == 503
+    assert response.headers["content-type"] == "application/problem+json"
 
 
-def test_no_log_line_tells_the_url_or_the_body(
-    cloud: Cloud, door: ModuleType, capsys: pytest.CaptureFixture[str]
+def test_logs_contain_neither_the_url_nor_the_body(
+    cloud: Cloud, webhook: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = '{"task_id":"ABC","prompt":"canary-prompt","files":[{"file_url":"https://canary"}]}'
     with captured_logs() as log:
-        invoke(door, http_event("POST", PATH, body=body))
-        invoke(door, http_event("POST", PATH[:-1], body=body))
+        invoke(webhook, http_event("POST", PATH, body=body))
+        invoke(webhook, http_event("POST", PATH[:-1], body=body))
 
-    said = log.getvalue() + capsys.readouterr().out
-    assert TASK_ID in said
-    for canary in (MAC, CALLBACK_KEY, "canary", "/callbacks/"):
-        assert canary not in said
+    logs = log.getvalue() + capsys.readouterr().out
+    assert TASK_ID in logs
+    for canary in (TOKEN, CALLBACK_KEY, "canary", "/callbacks/"):
+        assert canary not in logs

@@ -1,4 +1,4 @@
-"""The worker's door: each bell on its own, and a failed one is named so that it comes back."""
+"""The worker: it processes each task message separately, and reports a failed one so that SQS retries it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
 from tests.fixtures.images import png
 from tests.support.environment import Cloud, TestEnvironment, aws
@@ -22,34 +21,36 @@ PNG = png()
 
 @pytest.fixture
 def cloud() -> Iterator[Cloud]:
-    with aws() as made:
-        yield made
+    with aws() as cloud:
+        yield cloud
 
 
 @pytest.fixture
-def files() -> Iterator[ScriptedServer]:
+def file_host() -> Iterator[ScriptedServer]:
     with scripted_server(responding("200 OK", PNG)) as server:
         yield server
 
 
 @pytest.fixture
-def door(cloud: Cloud, files: ScriptedServer) -> Iterator[ModuleType]:
+def worker(cloud: Cloud, file_host: ScriptedServer) -> Iterator[ModuleType]:
     body = {
         "task_id": POYO_ID,
         "status": "finished",
-        "files": [{"file_url": f"{files.url}/{PROMPT}.png"}],
+        "files": [{"file_url": f"{file_host.url}/{PROMPT}.png"}],
         "credits_amount": 2.0,
     }
     with (
         scripted_server(
             responding("200 OK", json.dumps({"code": 200, "data": body}).encode())
         ) as poyo,
-        load_handler("worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=files.url) as made,
+        load_handler(
+            "worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=file_host.url
+        ) as handler_module,
     ):
-        yield made
+        yield handler_module
 
 
-def message(body: str, number: int = 0) -> dict[str, Any]:
+def sqs_record(body: str, number: int = 0) -> dict[str, Any]:
     return {
         "messageId": f"message-{number}",
         "receiptHandle": "handle",
@@ -58,106 +59,106 @@ def message(body: str, number: int = 0) -> dict[str, Any]:
         "messageAttributes": {},
         "md5OfBody": "",
         "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:rings",
+        "eventSourceARN": "arn:aws:sqs:eu-west-1:123456789012:task-messages",
         "awsRegion": "eu-west-1",
     }
 
 
-def bell(mine: Task, **said: Any) -> str:
-    return json.dumps({"task_id": mine.task_id, "source": "callback", "poyo_id": None} | said)
+def message_body(task: Task, **further: Any) -> str:
+    return json.dumps({"task_id": task.task_id, "source": "callback", "poyo_id": None} | further)
 
 
-def rung(door: ModuleType, *bodies: str) -> list[str]:
-    """Numbers of the messages that failed."""
-    records = [message(body, n) for n, body in enumerate(bodies)]
-    answer = door.handler({"Records": records}, Context())
-    return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+def failed_messages(worker: ModuleType, *bodies: str) -> list[str]:
+    """Ids of the messages that the worker reports as failed."""
+    records = [sqs_record(body, n) for n, body in enumerate(bodies)]
+    response = worker.handler({"Records": records}, Context())
+    return [each["itemIdentifier"] for each in response["batchItemFailures"]]
 
 
-def running(cloud: Cloud, key: str = "key") -> Task:
+def put_running(cloud: Cloud, key: str = "key") -> Task:
     return TestEnvironment(cloud).put(task(key, state="running", poyo_id=POYO_ID))
 
 
-def test_a_bell_brings_the_image_home(
-    cloud: Cloud, door: ModuleType, files: ScriptedServer
+def test_message_of_a_finished_task_stores_its_image(
+    cloud: Cloud, worker: ModuleType, file_host: ScriptedServer
 ) -> None:
-    mine = running(cloud)
+    running = put_running(cloud)
 
-    assert rung(door, bell(mine)) == []
+    assert failed_messages(worker, message_body(running)) == []
 
-    after = TestEnvironment(cloud).read(mine)
+    after = TestEnvironment(cloud).read(running)
     assert after.state == "finished"
     stored = cloud.client("s3").get_object(Bucket=cloud.bucket, Key=after.files[0].key)
     assert stored["Body"].read() == PNG
-    assert len(files.requests) == 1
+    assert len(file_host.requests) == 1
 
 
-def test_a_bell_of_an_older_or_newer_version_is_heard(cloud: Cloud, door: ModuleType) -> None:
-    mine = running(cloud)
-    without_hint = json.dumps({"task_id": mine.task_id, "source": "sweep"})
-    with_more = bell(mine, since="2027")
-
-    assert rung(door, without_hint, with_more) == []
-
-
-POISON = ["", "{", "[]", "null", "7", '"x"', "{}", '{"task_id":"x"}', '{"source":"x"}']
-
-
-@pytest.mark.parametrize("body", POISON, ids=range(len(POISON)))
-def test_a_bell_that_cannot_be_read_fails_alone(cloud: Cloud, door: ModuleType, body: str) -> None:
-    mine = running(cloud)
-
-    assert rung(door, body, bell(mine), body) == ["message-0", "message-2"]
-    assert TestEnvironment(cloud).read(mine).state == "finished"
-
-
-def test_a_bell_for_nobody_is_done_with(door: ModuleType) -> None:
-    assert rung(door, json.dumps({"task_id": "nobody", "source": "callback", "poyo_id": "X"})) == []
-
-
-def test_our_own_trouble_brings_the_bell_back_and_pages(
-    cloud: Cloud, files: ScriptedServer
+def test_message_of_an_older_or_newer_version_is_processed(
+    cloud: Cloud, worker: ModuleType
 ) -> None:
-    mine = running(cloud)
-    with load_handler("worker", cloud, TABLE_NAME="no-such-table") as away, captured_logs() as log:
-        assert rung(away, bell(mine), bell(mine)) == ["message-0", "message-1"]
+    running = put_running(cloud)
+    without_poyo_id = json.dumps({"task_id": running.task_id, "source": "sweep"})
+    with_unknown_key = message_body(running, since="2027")
+
+    assert failed_messages(worker, without_poyo_id, with_unknown_key) == []
+
+
+INVALID_BODIES = ["", "{", "[]", "null", "7", '"x"', "{}", '{"task_id":"x"}', '{"source":"x"}']
+
+
+@pytest.mark.parametrize("body", INVALID_BODIES, ids=range(len(INVALID_BODIES)))
+def test_invalid_message_fails_alone(cloud: Cloud, worker: ModuleType, body: str) -> None:
+    running = put_running(cloud)
+
+    assert failed_messages(worker, body, message_body(running), body) == ["message-0", "message-2"]
+    assert TestEnvironment(cloud).read(running).state == "finished"
+
+
+def test_message_for_an_unknown_task_is_done(worker: ModuleType) -> None:
+    assert (
+        failed_messages(
+            worker, json.dumps({"task_id": "unknown", "source": "callback", "poyo_id": "X"})
+        )
+        == []
+    )
+
+
+def test_unavailable_database_fails_every_message_and_raises_an_alarm(
+    cloud: Cloud, file_host: ScriptedServer
+) -> None:
+    running = put_running(cloud)
+    with (
+        load_handler("worker", cloud, TABLE_NAME="no-such-table") as worker,
+        captured_logs() as log,
+    ):
+        assert failed_messages(worker, message_body(running), message_body(running)) == [
+            "message-0",
+            "message-1",
+        ]
 
     assert "reconcile_failed" in log.getvalue()
     assert "DatabaseUnavailable" in log.getvalue()
 
 
-def test_trouble_at_poyo_is_acknowledged(cloud: Cloud) -> None:
-    mine = running(cloud)
+def test_message_is_done_although_poyo_is_unavailable(cloud: Cloud) -> None:
+    running = put_running(cloud)
     with (
         scripted_server(responding("503 No")) as poyo,
-        load_handler("worker", cloud, POYO_BASE_URL=poyo.url) as door,
+        load_handler("worker", cloud, POYO_BASE_URL=poyo.url) as worker,
     ):
-        assert rung(door, bell(mine)) == []
+        assert failed_messages(worker, message_body(running)) == []
 
-    assert TestEnvironment(cloud).read(mine).polls == 1
+    assert TestEnvironment(cloud).read(running).polls == 1
 
 
-def test_no_log_line_tells_a_secret(
-    cloud: Cloud, door: ModuleType, capsys: pytest.CaptureFixture[str]
+def test_logs_contain_no_secret(
+    cloud: Cloud, worker: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = running(cloud)
+    running = put_running(cloud)
     with captured_logs() as log:
-        rung(door, bell(mine), PROMPT, f'{{"{PROMPT}": 1}}')
+        failed_messages(worker, message_body(running), PROMPT, f'{{"{PROMPT}": 1}}')
 
-    said = log.getvalue() + "".join(capsys.readouterr())
-    assert mine.task_id in said
+    logs = log.getvalue() + "".join(capsys.readouterr())
+    assert running.task_id in logs
     for canary in (PROMPT, POYO_KEY, "http://"):
-        assert canary not in said
-
-
-@pytest.mark.parametrize("body", POISON, ids=range(len(POISON)))
-def test_what_is_no_ring_raises(body: str) -> None:
-    with pytest.raises((ValueError, KeyError, TypeError)):
-        TaskMessage.from_json(body)
-
-
-@pytest.mark.parametrize("poyo_id", [None, POYO_ID])
-def test_a_ring_is_read_as_it_was_rung(poyo_id: str | None) -> None:
-    said = json.dumps({"task_id": "t", "source": "sweep", "poyo_id": poyo_id})
-
-    assert TaskMessage.from_json(said) == TaskMessage(task_id="t", source="sweep", poyo_id=poyo_id)
+        assert canary not in logs

@@ -22,7 +22,19 @@ def test_message_without_a_poyo_id_and_with_unknown_keys_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "not json", "{}", '{"task_id": "t"}', '{"source": "sweep"}', "[]", "7", "null"]
+    "body",
+    [
+        "",
+        "{",
+        "not json",
+        "{}",
+        '"x"',
+        '{"task_id": "t"}',
+        '{"source": "sweep"}',
+        "[]",
+        "7",
+        "null",
+    ],
 )
 def test_any_other_body_raises_an_error_that_the_worker_catches(body: str) -> None:
     with pytest.raises((ValueError, KeyError, TypeError)):
