@@ -1,4 +1,4 @@
-"""Errors: one table of codes and statuses, which says the same in our shape and in PoYo's."""
+"""Problem responses: each problem in our shape (RFC 9457) and in PoYo's, and the problem of each error."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from imagetasks.errors import (
 )
 from imagetasks.poyo import compat
 
-WRONG = [{"pointer": "/input/size", "detail": "must be auto"}]
+FIELD_ERRORS = [{"pointer": "/input/size", "detail": "must be auto"}]
 
 
-def table() -> dict[str, Problem]:
-    """Every problem there is by its code, those of PoYo's refusals with its name before it."""
+def all_problems() -> dict[str, Problem]:
+    """Every problem by its code; those of submits that PoYo rejected have the prefix `poyo`."""
     ours = [each for each in vars(problems).values() if isinstance(each, Problem)]
-    poyos = {f"poyo {each.code}": each for each in error_mapping.SUBMISSION_PROBLEMS}
+    rejected = {f"poyo {each.code}": each for each in error_mapping.SUBMISSION_PROBLEMS}
     assert len({each.code for each in ours}) == len(ours)
-    return {each.code: each for each in ours} | poyos
+    return {each.code: each for each in ours} | rejected
 
 
-TABLE = table()
+PROBLEMS = all_problems()
 
 
-def said(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The body and the headers on the wire."""
+def body_and_headers(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Body and headers of the response."""
     response = problem.response()
     assert response.status_code == (json.loads(str(response.body)).get("status", problem.status))
     return json.loads(str(response.body)), dict(response.headers)
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_every_problem_is_said_as_rfc_9457_has_it(name: str) -> None:
-    code = TABLE[name].code
-    body, headers = said(TABLE[name])
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_has_the_members_of_rfc_9457(name: str) -> None:
+    code = PROBLEMS[name].code
+    body, headers = body_and_headers(PROBLEMS[name])
 
     assert body["type"] == "about:blank"
     assert body["title"] == code.replace("_", " ")
@@ -63,39 +63,39 @@ def test_every_problem_is_said_as_rfc_9457_has_it(name: str) -> None:
     assert not {"task_id", "errors"} & set(body)
 
 
-def test_only_what_may_pass_by_itself_is_worth_another_try() -> None:
-    again = {name for name, problem in TABLE.items() if problem.retryable}
+def test_only_temporary_problems_are_retryable() -> None:
+    retryable = {name for name, problem in PROBLEMS.items() if problem.retryable}
 
-    assert again == {"internal", "unavailable", "not_configured"}
+    assert retryable == {"internal", "unavailable", "not_configured"}
 
 
-@pytest.mark.parametrize("name", TABLE)
-def test_every_problem_is_said_as_poyo_would(name: str) -> None:
-    problem = TABLE[name]
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_has_an_error_in_poyos_shape(name: str) -> None:
+    problem = PROBLEMS[name]
     response = poyo_compat.error_response(problem)
     body = json.loads(str(response.body))
 
     status = poyo_compat.POYO_STATUS.get(problem.status, problem.status)
     assert (response.status_code, body["code"]) == (status, status)
     assert body["error"]["message"].startswith(problem.detail)
-    known = {*compat.TYPE_BY_STATUS.values(), *compat.TYPE_BY_CODE.values(), compat.DEFAULT_TYPE}
-    assert body["error"]["type"] in known
+    types = {*compat.TYPE_BY_STATUS.values(), *compat.TYPE_BY_CODE.values(), compat.DEFAULT_TYPE}
+    assert body["error"]["type"] in types
     assert status in (400, 401, 402, 404, 405, 500, 503)
 
 
-def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
-    problem = error_mapping.problem_for(InvalidOrder(WRONG))
-    ours, _ = said(problem)
-    poyos = json.loads(str(poyo_compat.error_response(problem).body))
+def test_field_errors_are_a_list_in_our_shape_and_a_sentence_in_poyos() -> None:
+    problem = error_mapping.problem_for(InvalidOrder(FIELD_ERRORS))
+    ours, _ = body_and_headers(problem)
+    compat_body = json.loads(str(poyo_compat.error_response(problem).body))
 
-    assert ours["errors"] == WRONG
-    assert poyos["error"]["message"] == "The order is not valid. /input/size: must be auto"
+    assert ours["errors"] == FIELD_ERRORS
+    assert compat_body["error"]["message"] == "The order is not valid. /input/size: must be auto"
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "wrong"),
+    ("error", "code", "field_errors"),
     [
-        (InvalidOrder(WRONG), "invalid_order", WRONG),
+        (InvalidOrder(FIELD_ERRORS), "invalid_order", FIELD_ERRORS),
         (
             InvalidUpload("id", "no such upload"),
             "invalid_order",
@@ -111,12 +111,12 @@ def test_what_is_wrong_is_listed_by_us_and_told_in_a_sentence_by_poyo() -> None:
         (SecretInvalid("missing"), "not_configured", []),
     ],
 )
-def test_each_error_is_told_as_what_it_is(
-    error: ImageTasksError, code: str, wrong: list[dict[str, str]]
+def test_each_error_has_its_problem(
+    error: ImageTasksError, code: str, field_errors: list[dict[str, str]]
 ) -> None:
     problem = error_mapping.problem_for(error)
 
-    assert (problem.code, list(problem.errors)) == (code, wrong)
+    assert (problem.code, list(problem.errors)) == (code, field_errors)
     assert problem.charged is False
 
 
@@ -134,12 +134,12 @@ def test_each_error_is_told_as_what_it_is(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_every_trouble_of_ours_is_worth_another_try(error: ImageTasksError) -> None:
+def test_every_error_that_is_not_the_callers_gets_a_retryable_503(error: ImageTasksError) -> None:
     assert error_mapping.problem_for(error).status == 503
     assert error_mapping.problem_for(error).retryable
 
 
-def test_an_error_tells_nothing_of_what_caused_it() -> None:
+def test_problem_does_not_contain_the_text_of_its_error() -> None:
     for error in (DatabaseUnavailable("canary"), SecretInvalid("canary"), TaskNotFound("canary")):
-        body, headers = said(error_mapping.problem_for(error))
+        body, headers = body_and_headers(error_mapping.problem_for(error))
         assert "canary" not in json.dumps([body, headers])

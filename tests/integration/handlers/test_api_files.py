@@ -1,4 +1,4 @@
-"""Files: the way to an image by key, or by a link that works in `<img src>` and dies with its task."""
+"""Files: a redirect to the image, with a server key or by a signed URL that works until the task is deleted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,21 @@ from tests.support.lambdas import (
     recorded_aws_calls,
 )
 
-NOT_NUMBERS = ["2", "-1", "00", "01", "00001", "0.0", "1e0", "٠", "²", "x", "0 ", "+0", "9" * 50]
+INVALID_NUMBERS = [
+    "2",
+    "-1",
+    "00",
+    "01",
+    "00001",
+    "0.0",
+    "1e0",
+    "٠",
+    "²",
+    "x",
+    "0 ",
+    "+0",
+    "9" * 50,
+]
 
 
 @pytest.fixture
@@ -29,119 +43,122 @@ def api() -> Iterator[Api]:
         yield api
 
 
-def is_the_way(response: HandlerResponse, n: int) -> None:
+def assert_redirect(response: HandlerResponse, n: int) -> None:
     assert (response.status, response.body) == (302, "")
     assert f"/t/{n}?" in response.headers["location"]
     assert "X-Amz-Expires=300" in response.headers["location"]
     assert response.headers["cache-control"] == "private, max-age=60"
 
 
-def test_a_file_is_found_by_key_through_a_fresh_link(api: Api) -> None:
-    made = api.put_finished(2)
+def test_file_with_a_server_key_redirects_to_a_new_presigned_url(api: Api) -> None:
+    finished = api.put_finished(2)
 
     for n in (0, 1):
-        is_the_way(api.get(f"/v1/tasks/{made.task_id}/files/{n}"), n)
+        assert_redirect(api.get(f"/v1/tasks/{finished.task_id}/files/{n}"), n)
 
 
-def test_a_file_is_found_by_its_link_without_a_key(api: Api) -> None:
-    made = api.put_finished(2)
-    shown = api.get(f"/v1/tasks/{made.task_id}").json["files"]
+def test_signed_url_redirects_without_a_server_key(api: Api) -> None:
+    finished = api.put_finished(2)
+    files = api.get(f"/v1/tasks/{finished.task_id}").json["files"]
 
-    for n, file in enumerate(shown):
+    for n, file in enumerate(files):
         path = file["file_url"].removeprefix("https://img.example")
         for key in (None, "wrong", OTHER_SERVER_KEY):
-            is_the_way(api.get(path, key=key), n)
+            assert_redirect(api.get(path, key=key), n)
 
 
-def test_the_way_leads_to_the_image(api: Api) -> None:
-    made = api.put_finished()
+def test_redirect_leads_to_the_image(api: Api) -> None:
+    finished = api.put_finished()
     api.cloud.client("s3").put_object(Bucket=api.cloud.bucket, Key="images/t/0", Body=png())
 
-    location = api.get(f"/v1/tasks/{made.task_id}/files/0").headers["location"]
+    location = api.get(f"/v1/tasks/{finished.task_id}/files/0").headers["location"]
 
     assert requests.get(location, timeout=5).content == png()
 
 
-@pytest.mark.parametrize("n", NOT_NUMBERS)
-def test_a_number_that_names_no_file_finds_none(api: Api, n: str) -> None:
-    made = api.put_finished(2)
+@pytest.mark.parametrize("n", INVALID_NUMBERS)
+def test_invalid_file_number_gets_404(api: Api, n: str) -> None:
+    finished = api.put_finished(2)
 
-    assert_problem(api.get(f"/v1/tasks/{made.task_id}/files/{n}"), 404, "no_such_file")
-
-
-@pytest.mark.parametrize("n", NOT_NUMBERS)
-def test_a_link_with_such_a_number_opens_nothing(api: Api, n: str) -> None:
-    made = api.put_finished(2)
-    macs = [signed_urls.file_token(made.file_url_key, number) for number in (0, 1, 2)]
-
-    for mac in macs:
-        assert_problem(api.get(f"/files/{made.task_id}/{n}/{mac}", key=None), 404, "no_such_task")
+    assert_problem(api.get(f"/v1/tasks/{finished.task_id}/files/{n}"), 404, "no_such_file")
 
 
-def forged(link: str) -> dict[str, str]:
-    """Links that are almost the right one."""
-    start, n, mac = re.split(r"/(?=[^/]+(?:/[^/]+)?$)", link)
+@pytest.mark.parametrize("n", INVALID_NUMBERS)
+def test_signed_url_with_an_invalid_file_number_gets_404(api: Api, n: str) -> None:
+    finished = api.put_finished(2)
+    tokens = [signed_urls.file_token(finished.file_url_key, number) for number in (0, 1, 2)]
+
+    for token in tokens:
+        assert_problem(
+            api.get(f"/files/{finished.task_id}/{n}/{token}", key=None), 404, "no_such_task"
+        )
+
+
+def forged_paths(path: str) -> dict[str, str]:
+    """Paths that differ a little from the signed one."""
+    start, n, token = re.split(r"/(?=[^/]+(?:/[^/]+)?$)", path)
     other = signed_urls.file_token("b2" * 20, 0)
     return {
-        "another number": f"{start}/1/{mac}",
-        "the mac of another task": f"{start}/{n}/{other}",
-        "the mac of a callback": f"{start}/{n}/{signed_urls.callback_token('a1' * 20, start)}",
-        "the last character changed": f"{start}/{n}/{mac[:-1]}{'B' if mac[-1] != 'B' else 'C'}",
-        "one character less": f"{start}/{n}/{mac[:-1]}",
-        "one character more": f"{start}/{n}/{mac}A",
-        "another case": f"{start}/{n}/{mac.swapcase()}",
+        "another number": f"{start}/1/{token}",
+        "the token of another task": f"{start}/{n}/{other}",
+        "the token of a callback": f"{start}/{n}/{signed_urls.callback_token('a1' * 20, start)}",
+        "the last character changed": f"{start}/{n}/{token[:-1]}{'B' if token[-1] != 'B' else 'C'}",
+        "one character less": f"{start}/{n}/{token[:-1]}",
+        "one character more": f"{start}/{n}/{token}A",
+        "another case": f"{start}/{n}/{token.swapcase()}",
         "not ASCII": f"{start}/{n}/{'é' * 43}",
-        "nothing": f"{start}/{n}/-",
-        "another task": f"/files/{derive_task_id('owner', 'other')}/{n}/{mac}",
+        "no token": f"{start}/{n}/-",
+        "another task": f"/files/{derive_task_id('owner', 'other')}/{n}/{token}",
     }
 
 
-@pytest.mark.parametrize("forgery", forged("/files/x/0/AAA"))
-def test_a_link_that_is_almost_right_opens_nothing(api: Api, forgery: str) -> None:
-    made = api.put_finished(2)
+@pytest.mark.parametrize("forgery", forged_paths("/files/x/0/AAA"))
+def test_forged_path_gets_the_response_of_an_unknown_task(api: Api, forgery: str) -> None:
+    finished = api.put_finished(2)
     api.put_finished(2, key="other", file_url_key="c3" * 20)
-    link = signed_urls.file_path(made.file_url_key, made.task_id, 0)
+    path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
 
-    none = api.get(forged(link)[forgery], key=None)
-    nobodys = api.get(f"/files/{derive_task_id('nobody', 'key')}/0/AAA", key=None)
+    forged = api.get(forged_paths(path)[forgery], key=None)
+    unknown = api.get(f"/files/{derive_task_id('unknown', 'key')}/0/AAA", key=None)
 
-    assert_problem(none, 404, "no_such_task")
-    assert (none.body, none.headers) == (nobodys.body, nobodys.headers)
+    assert_problem(forged, 404, "no_such_task")
+    assert (forged.body, forged.headers) == (unknown.body, unknown.headers)
 
 
-def test_a_task_without_a_link_key_has_no_links(api: Api) -> None:
-    made = api.put_finished(file_url_key="")
+def test_task_without_a_file_url_key_has_no_signed_urls(api: Api) -> None:
+    finished = api.put_finished(file_url_key="")
 
-    path = signed_urls.file_path("", made.task_id, 0)
+    path = signed_urls.file_path("", finished.task_id, 0)
 
     assert_problem(api.get(path, key=None), 404, "no_such_task")
 
 
-def test_a_task_that_is_not_finished_has_no_file(api: Api) -> None:
-    made = api.put(state="running")
+def test_unfinished_task_has_no_file(api: Api) -> None:
+    running = api.put(state="running")
 
-    assert_problem(api.get(f"/v1/tasks/{made.task_id}/files/0"), 404, "no_such_file")
-    path = signed_urls.file_path(made.file_url_key, made.task_id, 0)
+    assert_problem(api.get(f"/v1/tasks/{running.task_id}/files/0"), 404, "no_such_file")
+    path = signed_urls.file_path(running.file_url_key, running.task_id, 0)
     assert_problem(api.get(path, key=None), 404, "no_such_task")
 
 
-def test_a_link_costs_one_read_and_asks_s3_for_nothing(api: Api) -> None:
-    made = api.put_finished()
-    seen = recorded_aws_calls(
+def test_signed_url_costs_one_read_of_the_table_and_no_call_of_s3(api: Api) -> None:
+    finished = api.put_finished()
+    calls = recorded_aws_calls(
         api.handler_module.clients.repository.table.client, api.handler_module.clients.images.client
     )
 
-    api.get(signed_urls.file_path(made.file_url_key, made.task_id, 0), key=None)
+    api.get(signed_urls.file_path(finished.file_url_key, finished.task_id, 0), key=None)
 
-    assert seen == ["DynamoDB.GetItem"]
+    assert calls == ["DynamoDB.GetItem"]
 
 
 @pytest.mark.parametrize("route", ["/v1/tasks/{}", "/v1/tasks/{}/files/0", "/v1/tasks/{}/files/9"])
-def test_another_owners_task_is_like_none_at_all(api: Api, route: str) -> None:
-    mine = route.format(api.put_finished().task_id)
-    none = route.format(derive_task_id("nobody", "key"))
+def test_task_of_another_owner_gets_the_response_of_an_unknown_task(api: Api, route: str) -> None:
+    existing = route.format(api.put_finished().task_id)
+    unknown = route.format(derive_task_id("unknown", "key"))
 
-    for said in ({"key": OTHER_SERVER_KEY}, {"x_owner": "user"}):
-        theirs, nobodys = api.request("GET", mine, **said), api.request("GET", none, **said)
-        assert_problem(theirs, 404, "no_such_task")
-        assert (theirs.body, theirs.headers) == (nobodys.body, nobodys.headers)
+    for headers in ({"key": OTHER_SERVER_KEY}, {"x_owner": "user"}):
+        first = api.request("GET", existing, **headers)
+        second = api.request("GET", unknown, **headers)
+        assert_problem(first, 404, "no_such_task")
+        assert (first.body, first.headers) == (second.body, second.headers)
