@@ -1,4 +1,4 @@
-"""Fifty at once on real engines: one winner for each key, no claim twice, both writes or neither."""
+"""Fifty concurrent writes on real engines: one winner for each key, one claim, both writes or neither."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from imagetasks.limits import Limits
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import transition_writes
-from imagetasks.tasks.conditional_write import Condition, PutItem, equals
+from imagetasks.tasks.conditional_write import Condition, ConditionFailed, PutItem, equals
 from imagetasks.tasks.task import Task, poyo_pk, shard_of
 from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.submit import Submitter
@@ -63,12 +63,12 @@ def repository(request: pytest.FixtureRequest) -> TaskRepository:
     return TaskRepository(request.getfixturevalue(request.param))
 
 
-def at_once[T](act: Callable[[int], T], threads: int = THREADS) -> list[T]:
-    """What so many threads got that began at the same moment."""
-    together = Barrier(threads)
+def concurrently[T](act: Callable[[int], T], threads: int = THREADS) -> list[T]:
+    """Call `act` in that many threads at the same moment; returns the results."""
+    barrier = Barrier(threads)
 
     def run(n: int) -> T:
-        together.wait()
+        barrier.wait()
         return act(n)
 
     with ThreadPoolExecutor(threads) as pool:
@@ -79,10 +79,10 @@ def at(n: int) -> WriteStamp:
     return WriteStamp(START + n, f"stamp-{n}")
 
 
-def test_one_of_fifty_creates_the_task_and_the_others_are_shown_it(
+def test_one_of_fifty_creates_the_task_and_the_others_get_it(
     repository: TaskRepository,
 ) -> None:
-    outcomes = at_once(lambda n: repository.create(replace(task(), write_token=f"stamp-{n}")))
+    outcomes = concurrently(lambda n: repository.create(replace(task(), write_token=f"stamp-{n}")))
 
     winners = [outcome for outcome in outcomes if outcome.applied]
     assert len(winners) == 1
@@ -93,7 +93,7 @@ def test_one_of_fifty_retries_a_pending_task(repository: TaskRepository) -> None
     pending = replace(task(), state="pending", not_before=START)
     repository.create(pending)
 
-    outcomes = at_once(
+    outcomes = concurrently(
         lambda n: repository.apply(transition_writes.retry(pending, at(n), due_at=START))
     )
 
@@ -101,29 +101,31 @@ def test_one_of_fifty_retries_a_pending_task(repository: TaskRepository) -> None
     assert repository.get(pending.task_id).attempt == pending.attempt + 1
 
 
-def test_one_of_fifty_claims_what_is_due(repository: TaskRepository) -> None:
+def test_one_of_fifty_claims_a_due_task(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
     due = DueTask(made.task_id, int(made.due_at or 0))
 
-    claimed = at_once(lambda n: repository.claim(due, until=START + 10_000 + n))
+    claimed = concurrently(lambda n: repository.claim(due, until=START + 10_000 + n))
 
     assert sum(claimed) == 1
 
 
-def test_one_poyo_id_of_fifty_is_bound_and_the_others_leave_nothing_behind(
+def test_one_poyo_id_of_fifty_is_confirmed_and_the_others_write_nothing(
     repository: TaskRepository,
 ) -> None:
     made = task()
     repository.create(made)
 
-    def bind(n: int) -> bool:
+    def confirm(n: int) -> bool:
         change = transition_writes.confirm_submission(
             made, at(n), poyo_id=f"ID{n}", due_at=START, source="answer"
         )
-        return patiently(lambda: repository.confirm_submission(change, f"ID{n}").applied)
+        return retry_until_available(
+            lambda: repository.confirm_submission(change, f"ID{n}").applied
+        )
 
-    won = at_once(bind)
+    won = concurrently(confirm)
 
     owned = [n for n in range(THREADS) if repository.table.get(poyo_pk(f"ID{n}"))]
     assert sum(won) == 1
@@ -131,23 +133,25 @@ def test_one_poyo_id_of_fifty_is_bound_and_the_others_leave_nothing_behind(
     assert repository.get(made.task_id).poyo_id == f"ID{owned[0]}"
 
 
-def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(
+def test_one_of_fifty_tasks_gets_the_poyo_id_and_the_others_stay_unchanged(
     repository: TaskRepository,
 ) -> None:
     made = [task(f"key-{n}") for n in range(THREADS)]
     for each in made:
         repository.create(each)
 
-    def bind(n: int) -> bool:
+    def confirm(n: int) -> bool:
         change = transition_writes.confirm_submission(
             made[n], at(n), poyo_id="ONE", due_at=START, source="answer"
         )
         try:
-            return patiently(lambda: repository.confirm_submission(change, "ONE").applied)
+            return retry_until_available(
+                lambda: repository.confirm_submission(change, "ONE").applied
+            )
         except PoyoIdConflict:
             return False
 
-    won = at_once(bind)
+    won = concurrently(confirm)
 
     states = [repository.get(each.task_id).state for each in made]
     assert sum(won) == 1
@@ -155,26 +159,28 @@ def test_one_of_fifty_tasks_gets_a_poyo_id_and_the_others_stay_as_they_were(
     assert states.index("running") == won.index(True)
 
 
-def test_the_same_binding_fifty_times_is_one(repository: TaskRepository) -> None:
+def test_the_same_confirmation_fifty_times_is_one_change(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
     change = transition_writes.confirm_submission(
         made, at(0), poyo_id="SAME", due_at=START, source="answer"
     )
 
-    outcomes = at_once(lambda _: patiently(lambda: repository.confirm_submission(change, "SAME")))
+    outcomes = concurrently(
+        lambda _: retry_until_available(lambda: repository.confirm_submission(change, "SAME"))
+    )
 
-    assert all(outcome.applied for outcome in outcomes)  # all carry the same stamp: it was us
+    assert all(outcome.applied for outcome in outcomes)  # all have the same write token
     assert len(repository.get(made.task_id).history) == len(made.history) + 1
 
 
 def test_fifty_submits_are_all_counted(repository: TaskRepository) -> None:
-    counted = at_once(lambda _: patiently(lambda: repository.count_submit(7).sent))
+    counted = concurrently(lambda _: retry_until_available(lambda: repository.count_submit(7).sent))
 
     assert sorted(counted) == list(range(1, THREADS + 1))
 
 
-def test_the_index_forgets_a_task_that_has_ended(repository: TaskRepository) -> None:
+def test_index_does_not_contain_an_ended_task(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
     shard = shard_of(made.task_id)
@@ -188,29 +194,31 @@ def test_the_index_forgets_a_task_that_has_ended(repository: TaskRepository) -> 
     assert repository.find_due(shard, now=START * 2, limit=10) == []
 
 
-def test_a_refused_put_brings_the_row_that_stands(repository: TaskRepository) -> None:
-    row = {"pk": "poyo#X", "task_id": "somebody"}
-    repository.table.put(PutItem(item=row, condition=Condition()))
+def test_rejected_put_returns_the_current_item(repository: TaskRepository) -> None:
+    item = {"pk": "poyo#X", "task_id": "one"}
+    repository.table.put(PutItem(item=item, condition=Condition()))
 
-    with pytest.raises(Exception) as refused:  # noqa: PT011  # Refused carries its row, not a text
-        repository.table.put(PutItem(item=row, condition=Condition((equals("task_id", "nobody"),))))
+    with pytest.raises(ConditionFailed) as failed:
+        repository.table.put(
+            PutItem(item=item, condition=Condition((equals("task_id", "another"),)))
+        )
 
-    assert getattr(refused.value, "row", None) == row
+    assert failed.value.item == item
 
 
 def test_one_of_fifty_deletes(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
 
-    outcomes = at_once(lambda n: repository.apply(transition_writes.delete(made, at(n))))
+    outcomes = concurrently(lambda n: repository.apply(transition_writes.delete(made, at(n))))
 
     assert sum(outcome.applied for outcome in outcomes) == 1
-    stands = repository.get(made.task_id)
-    assert [line["event"] for line in stands.history] == ["accepted", "deleted"]
-    assert (stands.owner_key, stands.owner_status_key, stands.input) == (None, None, {})
+    current = repository.get(made.task_id)
+    assert [line["event"] for line in current.history] == ["accepted", "deleted"]
+    assert (current.owner_key, current.owner_status_key, current.input) == (None, None, {})
 
 
-def test_a_deletion_and_an_end_at_once_come_to_one_truth(repository: TaskRepository) -> None:
+def test_concurrent_deletion_and_end_give_one_consistent_task(repository: TaskRepository) -> None:
     made = [task(f"key-{n}", state="running", poyo_id=f"ID{n}") for n in range(THREADS // 2)]
     for each in made:
         repository.create(each)
@@ -220,22 +228,22 @@ def test_a_deletion_and_an_end_at_once_come_to_one_truth(repository: TaskReposit
         change = transition_writes.delete(before, at(n)) if n % 2 else finish(before, at(n))
         return repository.apply(change).applied
 
-    won = at_once(deleted_or_finished)
+    won = concurrently(deleted_or_finished)
 
-    assert all(won[1::2])  # nothing forbids a deletion
+    assert all(won[1::2])  # a deletion has no condition
     for before, finished in zip(made, won[::2], strict=True):
-        stands = repository.get(before.task_id)
-        assert stands.deleted_at is not None
-        assert (stands.state == "finished") is finished
-        assert (stands.charged_credits is not None) is finished
-        assert stands.due_at is not None  # erased, or looked at once more
-        settled = repository.apply(finish(stands, at(99)))
+        current = repository.get(before.task_id)
+        assert current.deleted_at is not None
+        assert (current.state == "finished") is finished
+        assert (current.charged_credits is not None) is finished
+        assert current.due_at is not None  # images are erased, or the task is reconciled once more
+        settled = repository.apply(finish(current, at(99)))
         assert settled.applied is not finished
         assert (settled.task.charged_credits, settled.task.owner_status_key) == (Decimal(2), None)
     assert repository.list("owner", status=None, limit=100, after=None).tasks == ()
 
 
-def test_one_of_fifty_tells_the_caller(repository: TaskRepository) -> None:
+def test_one_of_fifty_claims_the_notification(repository: TaskRepository) -> None:
     url = "https://caller.example/hook"
     made = task(
         state="finished",
@@ -256,18 +264,18 @@ def test_one_of_fifty_tells_the_caller(repository: TaskRepository) -> None:
         )
         return repository.apply(write).applied
 
-    assert sum(at_once(claim)) == 1
+    assert sum(concurrently(claim)) == 1
     assert repository.get(made.task_id).notification_attempts == 1
 
 
-def test_pages_show_what_was_there_once_while_orders_come_in(repository: TaskRepository) -> None:
+def test_pages_show_every_older_task_once_while_orders_arrive(repository: TaskRepository) -> None:
     old = [task(f"old-{n}", created_at=START + n // 3) for n in range(12)]
     for each in old:
         repository.create(each)
 
-    def order_or_walk(n: int) -> list[str]:
+    def order_or_list(n: int) -> list[str]:
         if n % 5:
-            owner = "owner" if n % 2 else "stranger"
+            owner = "owner" if n % 2 else "another owner"
             values = {
                 "owner": owner,
                 "owner_key": owner,
@@ -283,7 +291,7 @@ def test_pages_show_what_was_there_once_while_orders_come_in(repository: TaskRep
             if (after := page.last) is None:
                 return shown
 
-    walks = [shown for n, shown in enumerate(at_once(order_or_walk)) if n % 5 == 0]
+    walks = [shown for n, shown in enumerate(concurrently(order_or_list)) if n % 5 == 0]
 
     for shown in walks:
         assert len(set(shown)) == len(shown)
@@ -292,30 +300,30 @@ def test_pages_show_what_was_there_once_while_orders_come_in(repository: TaskRep
     assert len(now) == len(old) + THREADS * 2 // 5
 
 
-def finish(stands: Task, at: WriteStamp) -> TransitionWrite:
-    """The end of a task, as whoever read it so has it written."""
-    return transition_writes.finish(stands, at, files=[], charged_credits=Decimal(2))
+def finish(current: Task, at: WriteStamp) -> TransitionWrite:
+    """The write that finishes a task, made from that state of it."""
+    return transition_writes.finish(current, at, files=[], charged_credits=Decimal(2))
 
 
-def patiently[T](act: Callable[[], T]) -> T:
-    """Fifty transactions on one row collide more often than the store's own patience lasts."""
+def retry_until_available[T](act: Callable[[], T]) -> T:
+    """Repeat `act`: fifty transactions on one item conflict more often than the repository retries."""
     for _ in range(200):
         with contextlib.suppress(DatabaseUnavailable):
             return act()
     return act()
 
 
-class Counting:
-    """A PoYo that takes every order, and remembers under which key it came."""
+class CountingPoyo:
+    """A PoYo that accepts every order and records its idempotency key."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
-        self._one = Lock()
+        self._lock = Lock()
 
     def __call__(
         self, method: str, url: str, *, headers: Mapping[str, str], **_: Any
     ) -> HttpResponse:
-        with self._one:
+        with self._lock:
             self.keys.append(headers["Idempotency-Key"])
             return submit_response(f"POYO{len(self.keys)}")
 
@@ -323,13 +331,13 @@ class Counting:
 def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty_submits(
     on_own_engine: Table,
 ) -> None:
-    poyo = Counting()
+    poyo = CountingPoyo()
     secret = CachedSecret(cast(Any, FakeSecretsClient({"current": "k1", "k1": "key"})), "callback")
     repository, clock = (
         TaskRepository(on_own_engine),
         make_clock(ManualClock(), Limits(window_submits=1000)),
     )
-    no_queue = cast(Any, None)  # nothing has to wait
+    no_queue = cast(Any, None)  # no message is sent
     submitter = Submitter(
         repository=repository,
         poyo=PoyoClient(
@@ -339,19 +347,19 @@ def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty
             refresh_key=lambda _: False,
         ),
         callback_keys=CallbackKeys(secret),
-        uploads=cast(Any, None),  # nobody brought any
+        uploads=cast(Any, None),  # no order has an upload
         updater=TaskUpdater(repository=repository, queue=no_queue, clock=clock),
         clock=clock,
     )
 
     def submit(n: int) -> tuple[Task, bool]:
-        placement = patiently(lambda: submitter.submit(order(f"crowd-{n % 20}")))
+        placement = retry_until_available(lambda: submitter.submit(order(f"crowd-{n % 20}")))
         return placement.task, placement.replayed
 
-    answers = at_once(submit, threads=200)
+    results = concurrently(submit, threads=200)
 
-    tasks = Counter(made.task_id for made, _ in answers)
+    tasks = Counter(made.task_id for made, _ in results)
     assert list(tasks.values()) == [10] * 20
-    assert sum(not replayed for _, replayed in answers) == 20
+    assert sum(not replayed for _, replayed in results) == 20
     assert sorted(poyo.keys) == sorted(tasks)
     assert {submitter.repository.get(task_id).state for task_id in tasks} == {"running"}

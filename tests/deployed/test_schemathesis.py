@@ -1,6 +1,6 @@
-"""The deployed stack against its contract: schemathesis makes requests of it, right ones and wrong ones.
+"""The deployed stack against its OpenAPI document: schemathesis sends valid and invalid requests.
 
-`make schemathesis CASES=2000 SEED=7` asks for more than the gate does.
+`make schemathesis CASES=2000 SEED=7` sends more than the gate.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from openapi.schemas import CALLBACK
 CASES = int(os.environ.get("CASES", "5"))
 SEED = int(os.environ.get("SEED", "1"))
 PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
-ELSEWHERE = "https://pages.example/boat.png"  # a name that is reserved: nobody is there
-LONGEST = 2048  # an address
+RESERVED_URL = "https://pages.example/boat.png"  # a reserved name that no server has
+MAX_URL_CHARS = 2048
 KEY = re.compile(parameters.IDEMPOTENCY_KEY)
-# Each operation's first answer must be among those that came. Not these two: a file's link no generator
-# can guess, and the address that the contract itself came from schemathesis leaves out.
+# The first documented response of each operation must occur, except for two operations: no generator can
+# guess a signed file URL, and schemathesis does not call the URL of the document itself.
 SUCCESSES = [
     f"{each.method} {each.path} {each.successes[0].status}"
     for each in OPERATIONS
@@ -65,19 +65,19 @@ CHECKS = (
 def code_conformance(
     _: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case[Any]
 ) -> None:
-    """A problem's code is one that this operation promises for this status."""
+    """A problem's code is documented for the operation and the status."""
     if response.headers.get("content-type", [""])[0] != "application/problem+json":
         return
-    promised = case.operation.definition.raw["responses"].get(str(response.status_code))
-    if promised:
-        codes = promised["content"]["application/problem+json"]["examples"]
-        assert response.json()["code"] in codes, f"{response.json()['code']} is not promised"
+    documented = case.operation.definition.raw["responses"].get(str(response.status_code))
+    if documented:
+        codes = documented["content"]["application/problem+json"]["examples"]
+        assert response.json()["code"] in codes, f"{response.json()['code']} is not documented"
 
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Leave out what the local gateway changes on the way: from a header it drops what is not UTF-8,
-    and then there is none, and an address with a line break the local gateway does not pass on."""
+    """Exclude requests that the local gateway changes: it drops a header that is not UTF-8, and it
+    does not forward a path with a line break."""
     broken = any("\n" in str(part) for part in (case.path_parameters or {}).values())
     return not broken and all(str(each).isascii() for each in (case.headers or {}).values())
 
@@ -86,46 +86,50 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 def before_call(
     context: schemathesis.HookContext, case: schemathesis.Case[Any], kwargs: dict[str, Any]
 ) -> None:
-    """Take out what no schema can say, so that what is right by the schema is right; what is wrong
-    by the schema stays so. Addresses lead to nobody: no test calls a stranger's server."""
+    """Repair what JSON Schema cannot express, so that a request that is valid by its schema is valid.
+    A request that is invalid by its schema stays invalid. No URL leads to an existing server."""
     if isinstance(case.body, dict):
         _repair_order(case.body)
     headers, query = case.headers or CaseInsensitiveDict(), case.query or {}
     if KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
-        said = json.dumps(case.body, default=str).encode(errors="replace")
-        headers["Idempotency-Key"] = hashlib.sha256(said).hexdigest()  # another body, another key
+        body = json.dumps(case.body, default=str).encode(errors="replace")
+        headers["Idempotency-Key"] = hashlib.sha256(body).hexdigest()  # another body, another key
     given = query.get("cursor")
     known = isinstance(given, str) and len(given) <= pagination.MAX_CURSOR_CHARS
     if known and case.operation.path == "/v1/tasks":
-        query["cursor"] = PLACE  # only we know how a cursor is made
+        query["cursor"] = PLACE  # no generator can create a valid cursor
 
 
 def _repair_order(body: dict[str, Any]) -> None:
-    limit, callback, wish = body.get("max_credits"), body.get("callback_url"), body.get("input")
+    limit, callback, requested = (body.get(key) for key in ("max_credits", "callback_url", "input"))
     if isinstance(limit, int | float) and not isinstance(limit, bool) and limit > 0:
-        body["max_credits"] = 1000  # what an order costs is no matter of its shape
-    if isinstance(callback, str) and re.search(CALLBACK, callback) and len(callback) <= LONGEST:
-        body["callback_url"] = ELSEWHERE
-    if not isinstance(wish, dict):
+        body["max_credits"] = 1000  # the price of an order is not part of the schema
+    if (
+        isinstance(callback, str)
+        and re.search(CALLBACK, callback)
+        and len(callback) <= MAX_URL_CHARS
+    ):
+        body["callback_url"] = RESERVED_URL
+    if not isinstance(requested, dict):
         return
-    size = wish.get("size")
+    size = requested.get("size")
     if isinstance(size, str) and CUSTOM_SIZE.fullmatch(size):
-        wish["size"] = "2048x1152"  # a custom size's arithmetic is beyond JSON Schema
-    if isinstance(wish.get("image_urls"), list):
-        wish["image_urls"] = [_nowhere(each) for each in wish["image_urls"]]
+        requested["size"] = "2048x1152"  # JSON Schema cannot express the rules of a custom size
+    if isinstance(requested.get("image_urls"), list):
+        requested["image_urls"] = [_reserved(each) for each in requested["image_urls"]]
 
 
-def _nowhere(url: object) -> object:
-    good = isinstance(url, str) and re.search(IMAGE, url) and len(url) <= LONGEST
-    return ELSEWHERE if good else url
+def _reserved(url: object) -> object:
+    good = isinstance(url, str) and re.search(IMAGE, url) and len(url) <= MAX_URL_CHARS
+    return RESERVED_URL if good else url
 
 
-def contract_of(stack: System) -> BaseSchema:
-    """The contract as the stack hands it out, and how it is tried."""
+def document_of(stack: System) -> BaseSchema:
+    """The OpenAPI document of the stack, and the configuration of the checks."""
     checks: dict[str, Any] = {name: {"enabled": True} for name in CHECKS}
-    # 410 is right for a good order, too: under the key of a task that was deleted.
+    # 410 is correct for a valid order with the key of a deleted task.
     checks["positive_data_acceptance"]["expected-statuses"] = [*RIGHT, "410"]
-    # Not tried here, since it needs a second key; test_api has strangers at every route.
+    # This check needs a second key; test_api calls every route with other keys.
     checks["object_level_authorization"] = {"enabled": False}
     config = schemathesis.Config.from_dict({
         "seed": SEED,
@@ -133,17 +137,17 @@ def contract_of(stack: System) -> BaseSchema:
         "auth": {"openapi": {"serverKey": {"bearer": stack.api_key}}},
         "checks": checks,
         "continue-on-failure": True,
-        "output": {"sanitization": {"enabled": False}},  # so that a failure can be sent again
+        "output": {"sanitization": {"enabled": False}},  # so that a failing request can be repeated
         "request-timeout": 40,
     })  # fmt: skip
     return schemathesis.openapi.from_url(f"{stack.url}/openapi.json", config=config)
 
 
-@pytest.mark.filterwarnings("default")  # of schemathesis' own
-def test_every_answer_is_one_that_the_contract_promises(stack: System) -> None:
+@pytest.mark.filterwarnings("default")  # warnings of schemathesis itself
+def test_every_response_is_documented(stack: System) -> None:
     counted: Counter[str] = Counter()
     wrong: dict[str, str] = {}
-    for event in from_schema(contract_of(stack)).execute():
+    for event in from_schema(document_of(stack)).execute():
         if isinstance(event, events.ScenarioFinished):
             for case_id, interaction in event.recorder.interactions.items():
                 status = interaction.response.status_code if interaction.response else 0
@@ -158,7 +162,7 @@ def test_every_answer_is_one_that_the_contract_promises(stack: System) -> None:
 
 
 def failures(event: events.ScenarioFinished) -> Mapping[str, str]:
-    """What failed, once for each check and operation."""
+    """The failures, one for each check and operation."""
     found: dict[str, str] = {}
     for case_id, checks in event.recorder.checks.items():
         for check in checks:
