@@ -1,8 +1,8 @@
-"""Keys are rotated as docs/operating.md says while eight instances work, and no request is lost.
+"""Keys are rotated as docs/operating.md describes while eight instances work, and no request is lost.
 
-The commands are the operator's own, on a stack of two secrets in the emulated cloud. The instances are
-made of the functions' parts, each with its own copy of each secret, as running functions have; the
-clock is held, so that minutes pass at once. What is read of a secret is counted.
+The tests run the operator's commands on a stack of two secrets in the emulated cloud. The instances
+consist of the functions' classes, each with a separate copy of each secret, as running functions have. The
+clock is set by the tests, so that minutes pass at once. Reads of a secret are counted.
 """
 
 from __future__ import annotations
@@ -70,33 +70,33 @@ TEMPLATE = {
 
 @dataclass
 class Operator:
-    """Who types the commands, and where the secrets are that they change."""
+    """Runs the commands; `outputs` are those of the stack with the secrets."""
 
     system: System
-    type: Callable[..., str]
+    run: Callable[..., str]
     outputs: Mapping[str, str]
 
     def secret(self, output: str, clock: ManualClock) -> CachedSecret:
-        """One instance's own copy of a secret; its client counts what is read."""
-        counting = Counting(self.system.client("secretsmanager"))
+        """An instance's copy of a secret, with a client that counts the reads."""
+        counting = CountingSecretsManager(self.system.client("secretsmanager"))
         return CachedSecret(cast(Any, counting), self.outputs[output], clock.seconds)
 
 
 @dataclass
-class Counting:
-    """Secrets Manager, and how often it was read."""
+class CountingSecretsManager:
+    """Secrets Manager, with a count of its reads."""
 
     client: Any
     reads: int = 0
 
-    def get_secret_value(self, **asked: str) -> Any:
+    def get_secret_value(self, **request: str) -> Any:
         self.reads += 1
-        return self.client.get_secret_value(**asked)
+        return self.client.get_secret_value(**request)
 
 
-def reads(secrets: list[CachedSecret]) -> int:
-    """What the busiest of the instances read."""
-    return max(cast(Counting, secret.client).reads for secret in secrets)
+def max_reads(secrets: list[CachedSecret]) -> int:
+    """The highest number of reads of one instance."""
+    return max(cast(CountingSecretsManager, secret.client).reads for secret in secrets)
 
 
 @pytest.fixture
@@ -113,206 +113,208 @@ def operator(
         if variable.startswith("AWS_"):
             monkeypatch.setenv(variable, value)
 
-    def typed(line: str, answered: str = "") -> str:
+    def run(line: str, standard_input: str = "") -> str:
         monkeypatch.setattr(sys, "argv", ["keys", "--stack", name, *line.split()])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(answered))
+        monkeypatch.setattr(sys, "stdin", io.StringIO(standard_input))
         status = keys.main()
-        said = capsys.readouterr()
-        assert status == 0, said.err
-        return said.out.splitlines()[0]
+        output = capsys.readouterr()
+        assert status == 0, output.err
+        return output.out.splitlines()[0]
 
     formation = stack.client("cloudformation")
     formation.create_stack(StackName=name, TemplateBody=json.dumps(TEMPLATE))
     formation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
-    [made] = formation.describe_stacks(StackName=name)["Stacks"]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in made["Outputs"]}
-    yield Operator(stack, typed, outputs)
+    [created] = formation.describe_stacks(StackName=name)["Stacks"]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in created["Outputs"]}
+    yield Operator(stack, run, outputs)
     formation.delete_stack(StackName=name)
     formation.get_waiter("stack_delete_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
 
 
 class Load:
-    """How often each instance has asked, and what it was answered, each time that it was another."""
+    """The number of requests of each instance, and its results without consecutive repetitions."""
 
     def __init__(self) -> None:
-        self.asked = [0] * INSTANCES
-        self.answers: list[list[Any]] = [[] for _ in range(INSTANCES)]
+        self.requests = [0] * INSTANCES
+        self.results: list[list[Any]] = [[] for _ in range(INSTANCES)]
         self.over = threading.Event()
 
-    def work(self, n: int, ask: Callable[[int], Any]) -> None:
+    def work(self, n: int, act: Callable[[int], Any]) -> None:
         while not self.over.wait(0.002):
-            answer = ask(n)
-            if self.answers[n][-1:] != [answer]:
-                self.answers[n].append(answer)
-            self.asked[n] += 1
+            result = act(n)
+            if self.results[n][-1:] != [result]:
+                self.results[n].append(result)
+            self.requests[n] += 1
 
-    def passes(self) -> None:
-        """Returns when every instance has asked twice more: once it began after this was called."""
-        enough = [asked + 2 for asked in self.asked]
+    def wait(self) -> None:
+        """Return after two more requests of every instance: the second began after this call."""
+        enough = [count + 2 for count in self.requests]
         deadline = time.monotonic() + 30
-        while any(asked < wanted for asked, wanted in zip(self.asked, enough, strict=True)):
-            assert time.monotonic() < deadline, "an instance stands still"
+        while any(count < wanted for count, wanted in zip(self.requests, enough, strict=True)):
+            assert time.monotonic() < deadline, "an instance makes no progress"
             time.sleep(0.002)
 
     @property
-    def kinds(self) -> set[Any]:
-        return {answer for had in self.answers for answer in had}
+    def distinct(self) -> set[Any]:
+        return {result for results in self.results for result in results}
 
 
 @contextmanager
-def load(ask: Callable[[int], Any]) -> Iterator[Load]:
-    """Every instance asks over and over, all at the same time, while the block lasts."""
-    under = Load()
+def load(act: Callable[[int], Any]) -> Iterator[Load]:
+    """Let every instance call `act` repeatedly and concurrently while the block runs."""
+    running = Load()
     with ThreadPoolExecutor(INSTANCES) as pool:
-        working = [pool.submit(under.work, n, ask) for n in range(INSTANCES)]
+        working = [pool.submit(running.work, n, act) for n in range(INSTANCES)]
         try:
-            under.passes()
-            yield under
-            under.passes()
+            running.wait()
+            yield running
+            running.wait()
         finally:
-            under.over.set()
+            running.over.set()
     for each in working:
-        each.result()  # an error of an instance is an error here
+        each.result()  # raises the error of an instance
 
 
-# A caller's key
+# The key of a caller
 
 
-def test_a_callers_key_rotates_and_no_request_of_the_caller_is_refused(
+def test_no_request_is_rejected_while_a_callers_key_is_rotated(
     operator: Operator, clock: ManualClock
 ) -> None:
-    first = operator.type("server add website")
+    first = operator.run("server add website")
     secrets = [operator.secret("ApiSecretArn", clock) for _ in range(INSTANCES)]
     fleet = [ApiKeys(secret) for secret in secrets]
 
     with load(lambda n: fleet[n].owner_for_key(first)) as before:
-        second = operator.type("server rotate website")
-        before.passes()
+        second = operator.run("server rotate website")
+        before.wait()
         clock.forward(A_MINUTE_S + 1)
     with load(lambda n: (fleet[n].owner_for_key(second), fleet[n].owner_for_key(first))) as moving:
         clock.forward(FIVE_MINUTES_S + 1)
     with load(lambda n: fleet[n].owner_for_key(second)) as after:
-        operator.type("server retire website")
-        after.passes()
+        operator.run("server retire website")
+        after.wait()
         clock.forward(FIVE_MINUTES_S + 1)
 
-    assert before.kinds == {"website"}
-    assert moving.kinds == {("website", "website")}  # the new one within a minute
-    assert after.kinds == {"website"}
+    assert before.distinct == {"website"}
+    assert moving.distinct == {("website", "website")}  # the new key works within a minute
+    assert after.distinct == {"website"}
     assert [each.owner_for_key(first) for each in fleet] == [None] * INSTANCES
-    # The first time, the new key's minute, two times five minutes, and the old one's last try.
-    assert reads(secrets) <= 5
+    # The first read, one for the new key, two after five minutes each, and one for the old key.
+    assert max_reads(secrets) <= 5
 
 
 # The callback key
 
 
 @dataclass
-class Heard:
-    """A queue of bells that takes every one."""
+class RecordingQueue:
+    """A queue that accepts every task message."""
 
-    rings: list[TaskMessage] = field(default_factory=list)
+    messages: list[TaskMessage] = field(default_factory=list)
 
     def send(self, message: TaskMessage) -> None:
-        self.rings.append(message)
+        self.messages.append(message)
 
 
 @dataclass
 class Callbacks:
-    """Instances that order callbacks and instances that hear them, each with its own copy of the keys."""
+    """Instances that create callback URLs and instances that verify them, each with a copy of the keys."""
 
-    ordering: list[CallbackKeys]
-    hearing: list[CallbackKeys]
-    under_way: list[tuple[str, str, str]] = field(default_factory=list)
+    creating: list[CallbackKeys]
+    verifying: list[CallbackKeys]
+    open_urls: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def one_more(self, n: int) -> bool:
-        """A task is submitted, and a callback comes for one of the tasks under way."""
-        kid, key = self.ordering[n].current()
+    def submit_and_receive(self, n: int) -> bool:
+        """Create the URL of a new task, and receive a callback for one of the open tasks."""
+        kid, key = self.creating[n].current()
         task_id = uuid.uuid4().hex[:26]
-        self.under_way.append((kid, task_id, signed_urls.callback_token(key, task_id)))
-        return self.rung(n, random.choice(self.under_way))  # noqa: S311  # any will do
+        self.open_urls.append((kid, task_id, signed_urls.callback_token(key, task_id)))
+        return self.receive(n, random.choice(self.open_urls))  # noqa: S311  # which one does not matter
 
-    def rung(self, n: int, url: tuple[str, str, str]) -> bool:
-        kid, task_id, mac = url
-        said = CallbackRequest(kid=kid, task_id=task_id, token=mac, headers={}, body=b"{}")
-        return receive_callback(said, keys=self.hearing[n], queue=cast(TaskQueue, Heard()))
+    def receive(self, n: int, url: tuple[str, str, str]) -> bool:
+        kid, task_id, token = url
+        request = CallbackRequest(kid=kid, task_id=task_id, token=token, headers={}, body=b"{}")
+        return receive_callback(
+            request, keys=self.verifying[n], queue=cast(TaskQueue, RecordingQueue())
+        )
 
     @property
     def kids(self) -> set[str]:
-        return {kid for kid, _, _ in self.under_way}
+        return {kid for kid, _, _ in self.open_urls}
 
 
-def test_the_callback_key_rotates_while_tasks_are_under_way_and_every_callback_is_heard(
+def test_every_callback_is_accepted_while_the_callback_key_is_rotated(
     operator: Operator, clock: ManualClock
 ) -> None:
     secrets = [operator.secret("CallbackSecretArn", clock) for _ in range(2 * INSTANCES)]
     instances = [CallbackKeys(secret) for secret in secrets]
     callbacks = Callbacks(instances[:INSTANCES], instances[INSTANCES:])
 
-    with load(callbacks.one_more) as whole:
-        assert operator.type("callback add").startswith("k2 ")
-        whole.passes()
+    with load(callbacks.submit_and_receive) as rotation:
+        assert operator.run("callback add").startswith("k2 ")
+        rotation.wait()
         assert callbacks.kids == {"k1"}
         clock.forward(TEN_MINUTES_S)
-        whole.passes()
-        operator.type("callback use k2")
-        whole.passes()
+        rotation.wait()
+        operator.run("callback use k2")
+        rotation.wait()
         clock.forward(FIVE_MINUTES_S + 1)
-        whole.passes()
+        rotation.wait()
     assert callbacks.kids == {"k1", "k2"}
-    last_of_the_old = next(url for url in callbacks.under_way if url[0] == "k1")
+    last_old_url = next(url for url in callbacks.open_urls if url[0] == "k1")
     clock.forward(THREE_DAYS_S)
-    callbacks.under_way = [callbacks.under_way[-1]]
-    with load(callbacks.one_more) as later:
-        operator.type("callback remove k1")
-        later.passes()
+    callbacks.open_urls = [callbacks.open_urls[-1]]
+    with load(callbacks.submit_and_receive) as later:
+        operator.run("callback remove k1")
+        later.wait()
         clock.forward(FIVE_MINUTES_S + 1)
 
-    assert whole.kinds == later.kinds == {True}
+    assert rotation.distinct == later.distinct == {True}
     assert callbacks.kids == {"k2"}
-    assert [callbacks.rung(n, last_of_the_old) for n in range(INSTANCES)] == [False] * INSTANCES
-    assert reads(secrets) <= 5  # the first time, and each time that five minutes were over
+    assert [callbacks.receive(n, last_old_url) for n in range(INSTANCES)] == [False] * INSTANCES
+    assert max_reads(secrets) <= 5  # the first read, and one after each five minutes
 
 
-def test_who_cannot_wait_ten_minutes_is_saved_by_the_miss(
+def test_unknown_key_id_makes_an_instance_read_the_keys_again(
     operator: Operator, clock: ManualClock
 ) -> None:
     secrets = [operator.secret("CallbackSecretArn", clock) for _ in range(2)]
-    ordering, hearing = (CallbackKeys(secret) for secret in secrets)
-    callbacks = Callbacks([ordering], [hearing])
-    hearing.all()
+    creating, verifying = (CallbackKeys(secret) for secret in secrets)
+    callbacks = Callbacks([creating], [verifying])
+    verifying.all()
     clock.forward(A_MINUTE_S + 1)
 
-    operator.type("callback add")
-    operator.type("callback use k2")
+    operator.run("callback add")
+    operator.run("callback use k2")
 
-    assert callbacks.one_more(0)
+    assert callbacks.submit_and_receive(0)
     assert callbacks.kids == {"k2"}
-    assert reads(secrets) == 2
+    assert max_reads(secrets) == 2
 
 
-# What a caller's callbacks are signed with
+# The key that signs a caller's notifications
 
 
-def test_a_callers_callbacks_are_signed_with_the_old_key_none_or_the_new_one_in_this_order(
+def test_notifications_are_signed_with_the_old_key_then_no_key_then_the_new_key(
     operator: Operator, clock: ManualClock
 ) -> None:
-    operator.type("server add website")
-    old = operator.type("webhook add website")
+    operator.run("server add website")
+    old = operator.run("webhook add website")
     secrets = [operator.secret("ApiSecretArn", clock) for _ in range(INSTANCES)]
     fleet = [ApiKeys(secret) for secret in secrets]
 
-    with load(lambda n: fleet[n].notification_signing_key("website/ann")) as made:
-        operator.type("webhook remove website")
-        made.passes()
+    with load(lambda n: fleet[n].notification_signing_key("website/ann")) as rotation:
+        operator.run("webhook remove website")
+        rotation.wait()
         clock.forward(FIVE_MINUTES_S + 1)
-        made.passes()
-        new = operator.type("webhook add website")
-        made.passes()
+        rotation.wait()
+        new = operator.run("webhook add website")
+        rotation.wait()
         clock.forward(FIVE_MINUTES_S + 1)
 
-    assert made.answers == [[old, "", new]] * INSTANCES
-    assert reads(secrets) <= 3
+    assert rotation.results == [[old, "", new]] * INSTANCES
+    assert max_reads(secrets) <= 3
 
 
 # PoYo's key
@@ -320,25 +322,25 @@ def test_a_callers_callbacks_are_signed_with_the_old_key_none_or_the_new_one_in_
 
 @dataclass
 class Account:
-    """PoYo behind `send`, for many at once: one key opens it, each order is a task of its own."""
+    """A PoYo for concurrent requests: it accepts one key, and every submit creates a task."""
 
     key: str = OLD
     orders: Counter[str] = field(default_factory=Counter)
-    refused: int = 0
-    met: int = 0
-    _one: threading.RLock = field(default_factory=threading.RLock)
-    _then: tuple[int, Callable[[], None]] | None = None
+    rejected: int = 0
+    submits: int = 0
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _scheduled: tuple[int, Callable[[], None]] | None = None
 
-    def after(self, submits: int, then: Callable[[], None]) -> None:
-        """Do `then` while the submit with that number is under way, before it is looked at."""
-        self._then = (self.met + submits, then)
+    def call_during(self, submit: int, act: Callable[[], None]) -> None:
+        """Call `act` during the submit with that number from now, before its key is checked."""
+        self._scheduled = (self.submits + submit, act)
 
     def __call__(self, method: str, url: str, **request: Any) -> HttpResponse:
-        with self._one:
+        with self._lock:
             if method == "POST":
                 self._count()
             if request["headers"]["Authorization"] != f"Bearer {self.key}":
-                self.refused += 1
+                self.rejected += 1
                 return poyo_response({"code": 401, "message": "Invalid API key"}, 401)
             if method == "POST":
                 return self._accepted(request["headers"]["Idempotency-Key"])
@@ -346,9 +348,9 @@ class Account:
         return poyo_response({"code": 200, "data": {"status": "finished", "files": files}})
 
     def _count(self) -> None:
-        self.met += 1
-        if self._then and self.met == self._then[0]:
-            self._then[1]()
+        self.submits += 1
+        if self._scheduled and self.submits == self._scheduled[0]:
+            self._scheduled[1]()
 
     def _accepted(self, idempotency_key: str) -> HttpResponse:
         self.orders[idempotency_key] += 1
@@ -357,8 +359,8 @@ class Account:
 
 
 @dataclass
-class Place:
-    """What all instances share in the emulated cloud: table, bucket, queue."""
+class SharedServices:
+    """The table, the bucket and the queue that all instances use."""
 
     table: Any
     s3: Any
@@ -368,30 +370,30 @@ class Place:
 
 
 @pytest.fixture
-def place(stack: System) -> Place:
+def services(stack: System) -> SharedServices:
     s3, sqs = stack.client("s3"), stack.client("sqs")
     name = f"rotation-{uuid.uuid4().hex[:8]}"
     s3.create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name}
     )
-    return Place(
+    return SharedServices(
         create_table(stack.cloud_url), s3, name, sqs, sqs.create_queue(QueueName=name)["QueueUrl"]
     )
 
 
 class Instance:
-    """API and worker in one: its own copy of both secrets, and what the functions are made of."""
+    """The API and the worker in one object, with a separate copy of both secrets."""
 
     def __init__(
-        self, operator: Operator, place: Place, time: ManualClock, account: Account
+        self, operator: Operator, services: SharedServices, time: ManualClock, account: Account
     ) -> None:
         self.secret = operator.secret("ApiSecretArn", time)
         api_keys = ApiKeys(self.secret)
-        many = Limits(window_submits=1000)
-        clock = Clock(now_ms=time.ms, rng=random.SystemRandom(), limits=many)
-        repository = TaskRepository(place.table)
-        images = ImageBucket(place.s3, place.bucket)
-        queue = TaskQueue(place.sqs, place.queue)
+        limits = Limits(window_submits=1000)
+        clock = Clock(now_ms=time.ms, rng=random.SystemRandom(), limits=limits)
+        repository = TaskRepository(services.table)
+        images = ImageBucket(services.s3, services.bucket)
+        queue = TaskQueue(services.sqs, services.queue)
         updater = TaskUpdater(repository=repository, queue=queue, clock=clock)
         poyo = PoyoClient(
             send=account,
@@ -403,7 +405,7 @@ class Instance:
             repository=repository,
             poyo=poyo,
             callback_keys=CallbackKeys(operator.secret("CallbackSecretArn", time)),
-            uploads=UploadBucket(place.s3, place.bucket),
+            uploads=UploadBucket(services.s3, services.bucket),
             updater=updater,
             clock=clock,
         )
@@ -427,35 +429,37 @@ class Instance:
         return self.submitter.repository.get(task.task_id)
 
 
-def test_poyos_key_rotates_refused_at_once_and_every_order_ends_with_its_image(
-    operator: Operator, place: Place, clock: ManualClock
+def test_every_order_ends_with_its_image_although_poyos_old_key_is_rejected_at_once(
+    operator: Operator, services: SharedServices, clock: ManualClock
 ) -> None:
     account = Account()
-    fleet = [Instance(operator, place, clock, account) for _ in range(INSTANCES)]
+    fleet = [Instance(operator, services, clock, account) for _ in range(INSTANCES)]
 
-    def ordered(n: int) -> list[Task]:
+    def place_orders(n: int) -> list[Task]:
         return [fleet[n].order(f"{n}-{turn}") for turn in range(5)]
 
-    def looked_at(n: int, task: Task) -> Task:
+    def reconcile(n: int, task: Task) -> Task:
         return fleet[n % INSTANCES].reconcile(task)
 
-    def rotated() -> None:
-        """The new key is put in place, and the old one deleted at PoYo without waiting."""
-        operator.type("poyo", NEW)
+    def rotate() -> None:
+        """Store the new key, and delete the old one at PoYo without waiting."""
+        operator.run("poyo", NEW)
         account.key = NEW
 
-    under_way = [instance.order(f"{n}-earlier") for n, instance in enumerate(fleet)]
-    assert reads([instance.secret for instance in fleet]) == 1
-    account.after(2 * INSTANCES, rotated)
+    earlier = [instance.order(f"{n}-earlier") for n, instance in enumerate(fleet)]
+    assert max_reads([instance.secret for instance in fleet]) == 1
+    account.call_during(2 * INSTANCES, rotate)
     with ThreadPoolExecutor(INSTANCES) as pool:
-        tasks = [*under_way, *chain(*pool.map(ordered, range(INSTANCES)))]
+        tasks = [*earlier, *chain(*pool.map(place_orders, range(INSTANCES)))]
         assert Counter(task.state for task in tasks).keys() == {"running", "pending"}
-        assert INSTANCES // 2 <= account.refused <= INSTANCES
+        assert INSTANCES // 2 <= account.rejected <= INSTANCES
         for _ in range(4):
             clock.forward(60)
-            tasks = list(pool.map(looked_at, *zip(*enumerate(tasks), strict=True)))
+            tasks = list(pool.map(reconcile, *zip(*enumerate(tasks), strict=True)))
 
     assert {task.state for task in tasks} == {"finished"}
     assert account.orders == Counter({task.task_id: 1 for task in tasks})
-    # Once at first, once when PoYo would not have the old key any more; no more in five minutes.
-    assert [cast(Counting, one.secret.client).reads for one in fleet] == [2] * INSTANCES
+    # One read at first and one after PoYo rejected the old key; no other read in five minutes.
+    assert [cast(CountingSecretsManager, one.secret.client).reads for one in fleet] == [
+        2
+    ] * INSTANCES
