@@ -19,7 +19,7 @@ from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Clients:
     """Clients of AWS, PoYo and callers' servers, and the clock."""
 

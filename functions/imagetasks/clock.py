@@ -18,7 +18,7 @@ class WriteStamp:
     write_token: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Clock:
     """`now_ms` returns milliseconds since 1970; `rng` must not repeat after a snapshot is restored,
     so production uses SystemRandom."""

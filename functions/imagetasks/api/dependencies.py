@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imagetasks.workflows.place_order import OrderPlacement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ApiDependencies:
     """Clients and workflows of the routes."""
 

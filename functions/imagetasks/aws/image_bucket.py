@@ -29,7 +29,7 @@ CONFIG = CLIENT_CONFIG.merge(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ImageBucket:
     """Images in S3. Errors of S3 are not caught: SQS delivers the task message again."""
 

@@ -28,7 +28,7 @@ REFRESH_AFTER_S = 5.0  # a series of 401 from PoYo causes at most one read in fi
 KEY = re.compile(r"[!-~]+")  # the characters that an Authorization header can carry
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CachedSecret:
     """A JSON secret, read once and again when it is older than five minutes."""
 
@@ -75,7 +75,7 @@ class CachedSecret:
         return self._values
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ApiKeys:
     """`{"poyo_api_key": "sk-…", "server_keys": {"<name>": "<SHA-256 of the key in hex>" or a list of
     them}, "notification_signing_keys": {"<name>": "…"}}`"""
@@ -129,7 +129,7 @@ def _contains(hashes: Any, digest: bytes) -> bool:
     return any(equal)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CallbackKeys:
     """`{"current": "k1", "k1": "…", "k2": "…", "poyo_callback_signing_key": "…" (optional)}`"""
 

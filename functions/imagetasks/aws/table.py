@@ -37,7 +37,7 @@ CONFLICT_TRIES = 3
 BATCH_TRIES = 5  # AWS asks callers to request unprocessed keys again
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Table:
     """One table. Every method raises DatabaseUnavailable when DynamoDB does not answer."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_DELAY_S = 900  # SQS allows no longer delay
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TaskQueue:
     """The queue that the worker reads."""
 

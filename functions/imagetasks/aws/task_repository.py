@@ -53,7 +53,7 @@ class TaskPage:
     last: ListPosition | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TaskRepository:
     """Every method raises DatabaseUnavailable when DynamoDB does not answer."""
 

@@ -56,7 +56,7 @@ class PresignedUpload:
         return SCHEME + self.upload_id
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UploadBucket:
     """Uploads, in the same bucket as the images.
 

@@ -58,7 +58,7 @@ class DownloadedImage:
     info: ImageInfo
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ImageDownloader:
     """Downloads images from `hosts`: names (https, 443, public addresses) or whole origins."""
 

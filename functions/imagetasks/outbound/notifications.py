@@ -22,7 +22,7 @@ HEADERS = {"Content-Type": "application/json", "User-Agent": "imagetasks/1", "Co
 _map_errors = partial(map_errors, NotificationFailed, NotificationForbidden)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class NotificationSender:
     """Posts to `hosts`: names (https, 443, public addresses), `*` for all, or whole origins."""
 

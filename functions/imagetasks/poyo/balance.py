@@ -10,7 +10,7 @@ from decimal import Decimal
 BALANCE_TTL_S = 60.0  # callers ask far more often than the balance matters
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class CachedBalance:
     """The result of `fetch`, cached for a minute."""
 

@@ -40,7 +40,7 @@ class Transport(Protocol):
     ) -> HttpResponse: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PoyoClient:
     """The account at PoYo. `key` returns its API key at each call; `refresh_key` takes a key that
     PoYo rejected and says whether there is another one by now."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_CANDIDATE_IDS = 4  # of one task
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PoyoIdConfirmer:
     """Called by `TaskReconciler` for a task that has no PoYo id yet."""
 

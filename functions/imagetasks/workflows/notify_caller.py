@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from imagetasks.workflows.task_updater import TaskUpdater
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CallerNotifier:
     """Called by `TaskReconciler`. A pending notification keeps its task in the due index, so that it
     is not forgotten when a function dies."""

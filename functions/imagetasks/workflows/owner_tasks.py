@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REREAD_S = 1.0  # between two reads while a caller waits for a task's status to change
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class OwnerTasks:
     """Called by the API's routes. Another owner's task, a deleted task and a missing task are the
     same to callers: TaskNotFound. Every method raises DatabaseUnavailable."""

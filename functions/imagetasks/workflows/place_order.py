@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imagetasks.workflows.submit import Order, Placement, Submitter
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class OrderPlacement:
     """Checks orders against the world and hands them to the submitter."""
 
@@ -40,7 +40,8 @@ class OrderPlacement:
         return placement
 
     def validate_notification_url(self, url: str | None) -> None:
-        """Raise InvalidOrder if this deployment may not send notifications to `url`."""
+        """Raise InvalidOrder if this deployment may not send notifications to `url`. Called by
+        `place` and `POST /v1/quotes`."""
         if url is not None and not self.notifications.allows(url):
             detail = "must be a public https address that this service may call"
             raise InvalidOrder([{"pointer": "/callback_url", "detail": detail}])

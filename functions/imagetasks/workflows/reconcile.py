@@ -57,6 +57,7 @@ STEP_WITHOUT_POYO_ID: Mapping[str, Step] = {
 
 def next_step(task: Task, message: TaskMessage, *, now_ms: int) -> Step:
     """The one step for `task` after `message`, without any I/O; the first case that applies wins.
+    Called by `TaskReconciler.reconcile`.
 
     A callback never notifies: it says that PoYo has news, which a poll must see first.
     """
@@ -75,7 +76,7 @@ def next_step(task: Task, message: TaskMessage, *, now_ms: int) -> Step:
 
 
 def notification_is_due(task: Task, *, now_ms: int) -> bool:
-    """Whether the caller must be notified of the task's end by now."""
+    """Whether the caller must be notified of the task's end by now. Called by `next_step`."""
     pending = task.notification_attempts is not None and task.is_final
     return pending and now_ms >= (task.next_notification_at or 0)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from imagetasks.workflows.task_updater import TaskUpdater
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class SubmissionRetrier:
     """Called by `TaskReconciler`. Every method raises DatabaseUnavailable."""
 

@@ -64,7 +64,7 @@ class Placement:
     replayed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Submitter:
     """Sends paid POSTs; only the api and the worker have one."""
 
@@ -96,8 +96,9 @@ class Submitter:
         return Placement(self.submit_to_poyo(task, slot), replayed=False)
 
     def acquire_slot(self) -> Slot:
-        """A slot in PoYo's rate limit, which may have to be waited for. If the counter cannot be
-        written, the submit waits too."""
+        """A slot in PoYo's rate limit, which may have to be waited for; if the counter cannot be
+        written, the submit waits too. No state changes. Called by `submit` and
+        `SubmissionRetrier`."""
         try:
             return self.repository.count_submit(current_window(self.clock)).slot(self.clock)
         except DatabaseUnavailable:
@@ -130,7 +131,8 @@ class Submitter:
         return self._confirm(task, poyo_id)
 
     def require_credentials(self) -> None:
-        """Raise SecretInvalid or SecretUnavailable if a key is missing, before anything is written."""
+        """Raise SecretInvalid or SecretUnavailable if a key is missing, before anything is written.
+        Called by `submit` and `SubmissionRetrier`."""
         self.poyo.key()
         self.callback_keys.current()
 

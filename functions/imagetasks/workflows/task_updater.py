@@ -24,9 +24,10 @@ EnqueuePolicy = Literal["log", "alarm", "raise"]
 END_METRICS = {"finish": "finished", "fail": "failed_{reason}"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class TaskUpdater:
-    """Writes tasks. Except for `settle`, methods raise DatabaseUnavailable."""
+    """Called by every workflow that changes a task; the states before and after are those of the
+    transition. Except for `settle` and `enqueue`, methods raise DatabaseUnavailable."""
 
     repository: TaskRepository
     queue: TaskQueue

@@ -26,7 +26,7 @@ PATHS = ("/api/", "/v1/catalog/")
 POYO_STATUS = {410: 404, 413: 400, 422: 400}  # PoYo answers these problems with other statuses
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class PoyoCompatRoutes:
     """`/api/…` and `/v1/catalog`."""
 

@@ -25,7 +25,7 @@ POLL_INTERVAL_S = "5"
 MAX_PAGE_BYTES = 4 * 1024 * 1024  # a Lambda response may have 6 MB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TaskRoutes:
     """Routes of tasks and quotes."""
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class UploadRoutes:
     """Routes of uploads."""
 
