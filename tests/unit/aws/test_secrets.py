@@ -212,3 +212,12 @@ def test_new_key_id_is_read_when_it_is_first_used() -> None:
     clock.forward(61)
 
     assert keys.keys_for("k3")["k3"] == "three"
+
+
+def test_repr_of_keys_contains_no_key() -> None:
+    secret, _, _ = cached_secret(API_SECRET | {"k1": "canary-key", "current": "k1"})
+    secret.get()
+
+    for holder in (secret, ApiKeys(secret), CallbackKeys(secret)):
+        assert "sk-1" not in repr(holder)
+        assert "canary-key" not in repr(holder)
