@@ -1,4 +1,4 @@
-"""Orders: taken once for each Idempotency-Key, refused before they cost anything, quoted for nothing."""
+"""Orders and quotes: one submit for each Idempotency-Key, and invalid orders are rejected free of charge."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def api() -> Iterator[Api]:
         yield api
 
 
-def test_an_order_is_accepted_with_the_whole_task(api: Api) -> None:
+def test_accepted_order_gets_202_with_the_complete_task(api: Api) -> None:
     response = api.create(ORDER | {"metadata": {"album": "birds"}})
 
     task_id = derive_task_id("owner", "key")
@@ -41,21 +41,21 @@ def test_an_order_is_accepted_with_the_whole_task(api: Api) -> None:
     assert response.headers["content-type"] == "application/json"
     assert response.headers["retry-after"] == "5"
     assert "idempotent-replayed" not in response.headers
-    shown = response.json
-    assert (shown["task_id"], shown["status"]) == (task_id, "running")
-    assert shown["model"] == "gpt-image-2"
+    body = response.json
+    assert (body["task_id"], body["status"]) == (task_id, "running")
+    assert body["model"] == "gpt-image-2"
     defaults = {"quality": "low", "size": "auto", "resolution": "1K"}
-    assert shown["input"] == {"prompt": PROMPT, **defaults}
-    assert shown["metadata"] == {"album": "birds"}
-    assert shown["credits"] == {"estimated": 2, "charged": None}
-    assert (shown["files"], shown["error"], shown["finished_at"]) == ([], None, None)
-    assert shown["warnings"] == []
-    assert [line["event"] for line in shown["history"]] == ["accepted", "submitted"]
+    assert body["input"] == {"prompt": PROMPT, **defaults}
+    assert body["metadata"] == {"album": "birds"}
+    assert body["credits"] == {"estimated": 2, "charged": None}
+    assert (body["files"], body["error"], body["finished_at"]) == ([], None, None)
+    assert body["warnings"] == []
+    assert [line["event"] for line in body["history"]] == ["accepted", "submitted"]
     [sent] = api.poyo.requests
     assert f"Authorization: Bearer {POYO_KEY}".encode() in sent
 
 
-def test_the_same_request_again_is_a_replay_and_no_second_post(api: Api) -> None:
+def test_same_request_again_is_a_replay_without_a_second_submit(api: Api) -> None:
     first, again = api.create(), api.create()
 
     assert (again.status, again.headers["idempotent-replayed"]) == (200, "true")
@@ -64,7 +64,7 @@ def test_the_same_request_again_is_a_replay_and_no_second_post(api: Api) -> None
     assert api.submit_count() == 1
 
 
-def test_a_replay_of_an_ended_task_asks_nobody_to_come_again(api: Api) -> None:
+def test_replay_of_a_finished_task_has_no_retry_after(api: Api) -> None:
     task_id = api.create().json["task_id"]
     api.put_finished(
         fingerprint=api.handler_module.dependencies.tasks.get("owner", task_id).fingerprint
@@ -76,7 +76,7 @@ def test_a_replay_of_an_ended_task_asks_nobody_to_come_again(api: Api) -> None:
     assert "retry-after" not in again.headers
 
 
-def test_a_replay_may_spell_its_body_differently(api: Api) -> None:
+def test_replay_may_format_its_body_differently(api: Api) -> None:
     api.create()
     same = '{"input": {"size": "auto", "prompt": "%s"},\n "model": "gpt-image-2"}' % PROMPT  # noqa: UP031
 
@@ -94,7 +94,7 @@ def test_a_replay_may_spell_its_body_differently(api: Api) -> None:
     ],
     ids=str,
 )
-def test_another_body_under_the_same_key_is_refused(api: Api, changed: dict[str, object]) -> None:
+def test_other_body_with_the_same_key_is_rejected(api: Api, changed: dict[str, object]) -> None:
     api.create()
 
     assert_problem(api.create(ORDER | changed), 422, "idempotency_key_reused")
@@ -102,7 +102,7 @@ def test_another_body_under_the_same_key_is_refused(api: Api, changed: dict[str,
 
 
 @pytest.mark.parametrize("key", ["", "  "])
-def test_without_an_idempotency_key_nothing_is_ordered(api: Api, key: str) -> None:
+def test_order_without_an_idempotency_key_is_rejected(api: Api, key: str) -> None:
     assert_problem(api.create(idempotency_key=key), 400, "idempotency_key_required")
     assert_problem(api.request("POST", "/v1/tasks", ORDER), 400, "idempotency_key_required")
 
@@ -110,26 +110,26 @@ def test_without_an_idempotency_key_nothing_is_ordered(api: Api, key: str) -> No
 
 
 @pytest.mark.parametrize("key", ["é", "x" * 256, "a\tb", "a\nb", "a\x7f", "\ud83d"])
-def test_an_unusable_idempotency_key_orders_nothing(api: Api, key: str) -> None:
+def test_invalid_idempotency_key_is_rejected(api: Api, key: str) -> None:
     assert_problem(api.create(idempotency_key=key), 400, "invalid_idempotency_key")
 
     assert api.has_no_side_effects()
 
 
 @pytest.mark.parametrize("key", ["x" * 255, "a/b", "..", "{}", "a b", '"quoted"'])
-def test_an_idempotency_key_may_be_long_and_odd(api: Api, key: str) -> None:
+def test_every_printable_idempotency_key_is_accepted(api: Api, key: str) -> None:
     assert api.create(idempotency_key=key).status == 202
     assert api.create(idempotency_key=f" {key} ").status == 200
 
 
-def test_another_owner_with_the_same_key_gets_a_task_of_its_own(api: Api) -> None:
-    mine, theirs = api.create(), api.create(key=OTHER_SERVER_KEY)
+def test_same_key_of_another_owner_is_a_separate_task(api: Api) -> None:
+    own, other = api.create(), api.create(key=OTHER_SERVER_KEY)
 
-    assert theirs.status == 202
-    assert mine.json["task_id"] != theirs.json["task_id"]
+    assert other.status == 202
+    assert own.json["task_id"] != other.json["task_id"]
 
 
-BAD: dict[str, tuple[object, str]] = {
+INVALID_ORDERS: dict[str, tuple[object, str]] = {
     "no JSON": ("{", ""),
     "empty": ("", ""),
     "a list": ([], ""),
@@ -147,68 +147,68 @@ BAD: dict[str, tuple[object, str]] = {
         "/input/aspect_ratio",
     ),
     "a slash in a name": ({**ORDER, "a/b~c": 1}, "/a~1b~0c"),
-    "too dear": ({**ORDER, "max_credits": 1.99}, "/max_credits"),
+    "more than max_credits": ({**ORDER, "max_credits": 1.99}, "/max_credits"),
 }
 
 
-@pytest.mark.parametrize(("body", "pointer"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("body", "pointer"), INVALID_ORDERS.values(), ids=INVALID_ORDERS)
 @pytest.mark.parametrize("path", ["/v1/tasks", "/v1/quotes"])
-def test_an_order_that_is_wrong_costs_nothing_and_points_at_why(
+def test_invalid_order_is_rejected_with_a_pointer_and_without_side_effects(
     api: Api, path: str, body: object, pointer: str
 ) -> None:
-    said = assert_problem(
+    problem = assert_problem(
         api.request("POST", path, body, idempotency_key="key"), 422, "invalid_order"
     )
 
-    assert [each["pointer"] for each in said["errors"]] == [pointer]
-    assert all(each["detail"] for each in said["errors"])
+    assert [each["pointer"] for each in problem["errors"]] == [pointer]
+    assert all(each["detail"] for each in problem["errors"])
     assert api.has_no_side_effects()
 
 
-def test_a_body_that_was_packed_wrongly_is_no_order(api: Api) -> None:
+def test_body_with_invalid_base64_is_rejected(api: Api) -> None:
     headers = request_headers(idempotency_key="key")
     for body in ("é", "not base64!"):
-        request = http_event("POST", "/v1/tasks", headers=headers)
-        packed = request | {"body": body, "isBase64Encoded": True}
-        assert_problem(invoke(api.handler_module, packed), 422, "invalid_order")
+        event = http_event("POST", "/v1/tasks", headers=headers)
+        event |= {"body": body, "isBase64Encoded": True}
+        assert_problem(invoke(api.handler_module, event), 422, "invalid_order")
     assert_problem(api.create(None), 422, "invalid_order")
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/v1/quotes", "/v1/uploads"])
-def test_a_body_beyond_256_kib_is_not_even_read(api: Api, path: str) -> None:
+def test_body_over_256_kib_is_rejected_unread(api: Api, path: str) -> None:
     body = json.dumps(ORDER).encode()
-    fitting, over = body.ljust(256 * 1024), body.ljust(256 * 1024 + 1)
+    fitting, too_large = body.ljust(256 * 1024), body.ljust(256 * 1024 + 1)
 
-    said = api.request("POST", path, over, idempotency_key="key")
+    response = api.request("POST", path, too_large, idempotency_key="key")
 
-    assert_problem(said, 413, "body_too_large")
+    assert_problem(response, 413, "body_too_large")
     assert api.has_no_side_effects()
     assert api.request("POST", path, fitting, idempotency_key="key").status != 413
 
 
-def _poyo_says(status: str, code: int, message: str = "no", kind: str = "") -> Behaviour:
-    body = {"code": code, "error": {"message": message, "type": kind}}
+def poyo_error(status: str, code: int, error_type: str = "") -> Behaviour:
+    body = {"code": code, "error": {"message": "no", "type": error_type}}
     return responding(status, json.dumps(body).encode())
 
 
-# What PoYo did: its response, then ours (status, code or shown status), then what a replay gets.
-POST: dict[str, tuple[Behaviour | None, int, str]] = {
+# Responses of PoYo to a submit (None: no connection), and ours: HTTP status, and task status or code.
+SUBMIT_OUTCOMES: dict[str, tuple[Behaviour | None, int, str]] = {
     "accepted": (responding("200 OK", ACCEPTED), 202, "running"),
-    "accepted, unwrapped": (responding("200 OK", b'{"task_id":"ABC"}'), 202, "running"),
-    "nobody there": (None, 202, "not_started"),
-    "429": (_poyo_says("429 Slow", 429), 202, "not_started"),
-    "429 on 200": (_poyo_says("200 OK", 429), 202, "not_started"),
-    "400": (_poyo_says("400 Bad", 400), 422, "rejected"),
-    "400 on 200": (_poyo_says("200 OK", 400), 422, "rejected"),
-    "404": (_poyo_says("404 No", 404), 422, "rejected"),
-    "413": (_poyo_says("413 Large", 413), 422, "rejected"),
+    "accepted, without envelope": (responding("200 OK", b'{"task_id":"ABC"}'), 202, "running"),
+    "no connection": (None, 202, "not_started"),
+    "429": (poyo_error("429 Slow", 429), 202, "not_started"),
+    "429 on 200": (poyo_error("200 OK", 429), 202, "not_started"),
+    "400": (poyo_error("400 Bad", 400), 422, "rejected"),
+    "400 on 200": (poyo_error("200 OK", 400), 422, "rejected"),
+    "404": (poyo_error("404 No", 404), 422, "rejected"),
+    "413": (poyo_error("413 Large", 413), 422, "rejected"),
     "422": (responding("422 No", b'{"detail":[]}'), 422, "rejected"),
-    "moderated": (_poyo_says("400 Bad", 400, kind="content_moderation_error"), 422, "moderated"),
-    "401": (_poyo_says("401 No", 401), 503, "unavailable"),
-    "403": (_poyo_says("403 No", 403), 503, "unavailable"),
-    "402": (_poyo_says("402 Pay", 402), 402, "insufficient_credits"),
+    "moderated": (poyo_error("400 Bad", 400, "content_moderation_error"), 422, "moderated"),
+    "401": (poyo_error("401 No", 401), 503, "unavailable"),
+    "403": (poyo_error("403 No", 403), 503, "unavailable"),
+    "402": (poyo_error("402 Pay", 402), 402, "insufficient_credits"),
     "408": (responding("408 Late"), 202, "not_started"),
-    "500": (_poyo_says("500 Oh", 500), 202, "not_started"),
+    "500": (poyo_error("500 Oh", 500), 202, "not_started"),
     "502 in html": (responding("502 Bad", b"<html>"), 202, "not_started"),
     "redirect": (responding("302 Found", Location="/elsewhere"), 202, "not_started"),
     "reset": (resetting(), 202, "not_started"),
@@ -216,35 +216,37 @@ POST: dict[str, tuple[Behaviour | None, int, str]] = {
     "garbage": (sending_raw(b"\x00\xff\r\n\r\n"), 202, "not_started"),
     "no id": (responding("200 OK", b'{"code":200,"data":{}}'), 202, "not_started"),
     "html on 200": (responding("200 OK", b"<html>"), 202, "not_started"),
-    "an unknown code": (_poyo_says("200 OK", 777), 202, "not_started"),
-    "too long": (responding("200 OK", b" " * 70_000), 202, "not_started"),
+    "an unknown code": (poyo_error("200 OK", 777), 202, "not_started"),
+    "longer than 64 KiB": (responding("200 OK", b" " * 70_000), 202, "not_started"),
 }
 
 
-@pytest.mark.parametrize(("behaviour", "status", "shown"), POST.values(), ids=POST)
-def test_each_outcome_of_the_one_post_has_its_answer(
-    behaviour: Behaviour | None, status: int, shown: str
+@pytest.mark.parametrize(
+    ("behaviour", "status", "expected"), SUBMIT_OUTCOMES.values(), ids=SUBMIT_OUTCOMES
+)
+def test_each_outcome_of_a_submit_has_its_response_and_the_same_replay(
+    behaviour: Behaviour | None, status: int, expected: str
 ) -> None:
-    elsewhere = {} if behaviour else {"POYO_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
-    with loaded_api(behaviour or sending_raw(b""), **elsewhere) as api:
+    environment = {} if behaviour else {"POYO_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
+    with loaded_api(behaviour or sending_raw(b""), **environment) as api:
         first, again = api.create(), api.create()
-        kept = api.get(f"/v1/tasks/{derive_task_id('owner', 'key')}")
+        task = api.get(f"/v1/tasks/{derive_task_id('owner', 'key')}")
 
     assert api.submit_count() == (1 if behaviour else 0)
-    assert kept.status == 200
+    assert task.status == 200
     if status == 202:
-        assert (first.status, first.json["status"]) == (202, shown)
-        assert (again.status, again.json["status"]) == (200, shown)
-        assert kept.json == first.json
+        assert (first.status, first.json["status"]) == (202, expected)
+        assert (again.status, again.json["status"]) == (200, expected)
+        assert task.json == first.json
     else:
-        said = assert_problem(first, status, shown)
+        problem = assert_problem(first, status, expected)
         assert again.json == first.json
-        assert said["task_id"] == kept.json["task_id"]
-        assert kept.json["error"]["code"] == shown
-        assert kept.json["status"] == "failed"
+        assert problem["task_id"] == task.json["task_id"]
+        assert task.json["error"]["code"] == expected
+        assert task.json["status"] == "failed"
 
 
-# Callbacks of the caller's own
+# The caller's callback_url
 
 
 @pytest.mark.parametrize(
@@ -261,14 +263,14 @@ def test_each_outcome_of_the_one_post_has_its_answer(
         "https://shop.example/" + "x" * 2048,
     ],
 )
-def test_a_callback_that_may_not_be_called_is_refused_with_the_order(api: Api, url: str) -> None:
-    said = assert_problem(api.create({**ORDER, "callback_url": url}), 422, "invalid_order")
+def test_order_with_a_forbidden_callback_url_is_rejected(api: Api, url: str) -> None:
+    problem = assert_problem(api.create({**ORDER, "callback_url": url}), 422, "invalid_order")
 
-    assert [each["pointer"] for each in said["errors"]] == ["/callback_url"]
+    assert [each["pointer"] for each in problem["errors"]] == ["/callback_url"]
     assert api.has_no_side_effects()
 
 
-def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
+def test_callback_url_is_stored_and_not_sent_to_poyo(api: Api) -> None:
     response = api.create({**ORDER, "callback_url": "https://shop.example/done?order=7"})
 
     task = api.handler_module.dependencies.tasks.get("owner", response.json["task_id"])
@@ -279,7 +281,7 @@ def test_a_callback_is_kept_for_later_and_not_told_to_poyo(api: Api) -> None:
     assert b"https://img.example/callbacks/poyo/" in sent
 
 
-def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
+def test_callback_url_is_rejected_without_allowed_hosts() -> None:
     with loaded_api(NOTIFICATION_HOSTS="") as api:
         response = api.create({**ORDER, "callback_url": "https://shop.example/done"})
 
@@ -290,7 +292,7 @@ def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "price", "billed", "warned"),
+    ("image_input", "price", "billed", "warned"),
     [
         ({}, 2, "1K", False),
         ({"quality": "medium", "resolution": "1K", "size": "1:1"}, 8.48, "1K", False),
@@ -301,22 +303,22 @@ def test_where_nobody_may_be_called_no_callback_is_taken() -> None:
         ({"quality": "high", "resolution": "4K", "size": "3840x2160"}, 64.16, "4K", False),
     ],
 )
-def test_a_quote_says_what_an_order_would_cost_and_sends_nothing(
-    api: Api, wish: dict[str, Any], price: float, billed: str, warned: bool
+def test_quote_has_the_price_of_an_order_and_no_side_effects(
+    api: Api, image_input: dict[str, Any], price: float, billed: str, warned: bool
 ) -> None:
-    order = {"model": "gpt-image-2", "input": {"prompt": "x", **wish}}
+    order = {"model": "gpt-image-2", "input": {"prompt": "x", **image_input}}
 
     response = api.request("POST", "/v1/quotes", order)
 
     assert response.status == 200
-    said = response.json
-    assert (said["model"], said["credits"]) == ("gpt-image-2", price)
-    assert said["billed_resolution"] == billed
-    assert [each["pointer"] for each in said["warnings"]] == ["/input/resolution"] * warned
+    body = response.json
+    assert (body["model"], body["credits"]) == ("gpt-image-2", price)
+    assert body["billed_resolution"] == billed
+    assert [each["pointer"] for each in body["warnings"]] == ["/input/resolution"] * warned
     assert api.has_no_side_effects()
 
 
-def test_a_quote_and_its_order_say_the_same(api: Api) -> None:
+def test_quote_and_order_have_the_same_credits_and_warnings(api: Api) -> None:
     quoted, ordered = api.request("POST", "/v1/quotes", IN_4K).json, api.create(IN_4K).json
 
     assert ordered["warnings"] == quoted["warnings"]
@@ -325,13 +327,13 @@ def test_a_quote_and_its_order_say_the_same(api: Api) -> None:
     assert api.get(f"/v1/tasks/{ordered['task_id']}").json["warnings"] == quoted["warnings"]
 
 
-def test_an_order_may_cost_exactly_its_limit(api: Api) -> None:
-    dear = {**IN_4K, "max_credits": 3.99}
+def test_order_may_cost_exactly_its_max_credits(api: Api) -> None:
+    limited = {**IN_4K, "max_credits": 3.99}
 
     for path in ("/v1/tasks", "/v1/quotes"):
-        said = assert_problem(
-            api.request("POST", path, dear, idempotency_key="key"), 422, "invalid_order"
+        problem = assert_problem(
+            api.request("POST", path, limited, idempotency_key="key"), 422, "invalid_order"
         )
-        assert [each["pointer"] for each in said["errors"]] == ["/max_credits"]
+        assert [each["pointer"] for each in problem["errors"]] == ["/max_credits"]
     assert api.has_no_side_effects()
-    assert api.create(dear | {"max_credits": 4}).status == 202
+    assert api.create(limited | {"max_credits": 4}).status == 202

@@ -1,4 +1,4 @@
-"""PoYo's own routes: its shapes, its errors, our promises."""
+"""The routes in PoYo's shape: its bodies and errors, with our idempotency, owners and signed URLs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.lambdas import (
 from tests.support.scripted_server import Behaviour, closed_port, responding
 
 SUBMIT = "/api/generate/submit"
-NAIVE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
+NAIVE_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def api() -> Iterator[Api]:
 
 
 def data(response: HandlerResponse) -> Any:
-    """What is wrapped."""
+    """The data of a success, after a check of its envelope."""
     assert (response.status, response.headers["content-type"]) == (200, "application/json"), (
         response.body
     )
@@ -44,32 +44,32 @@ def data(response: HandlerResponse) -> Any:
     return response.json["data"]
 
 
-def refused(response: HandlerResponse, status: int, kind: str) -> str:
-    """PoYo's message, once it is certain to be an error as PoYo writes it."""
+def assert_error(response: HandlerResponse, status: int, error_type: str) -> str:
+    """Check that the response is an error in PoYo's shape; return its message."""
     assert (response.status, response.headers["content-type"]) == (status, "application/json")
-    said = response.json
-    assert (set(said), said["code"]) == ({"code", "error"}, status)
-    assert (set(said["error"]), said["error"]["type"]) == ({"message", "type"}, kind)
-    return str(said["error"]["message"])
+    body = response.json
+    assert (set(body), body["code"]) == ({"code", "error"}, status)
+    assert (set(body["error"]), body["error"]["type"]) == ({"message", "type"}, error_type)
+    return str(body["error"]["message"])
 
 
-def test_a_submit_is_answered_as_poyo_does(api: Api) -> None:
-    said = data(api.request("POST", SUBMIT, ORDER))
+def test_submit_gets_a_response_in_poyos_shape(api: Api) -> None:
+    body = data(api.request("POST", SUBMIT, ORDER))
 
-    assert set(said) == {"task_id", "status", "created_time"}
-    assert said["status"] == "running"
-    assert NAIVE.fullmatch(said["created_time"])
-    assert api.get(f"/v1/tasks/{said['task_id']}").json["status"] == "running"
+    assert set(body) == {"task_id", "status", "created_time"}
+    assert body["status"] == "running"
+    assert NAIVE_TIMESTAMP.fullmatch(body["created_time"])
+    assert api.get(f"/v1/tasks/{body['task_id']}").json["status"] == "running"
 
 
-def test_without_a_key_each_submit_is_an_order_of_its_own(api: Api) -> None:
+def test_each_submit_without_an_idempotency_key_is_a_new_task(api: Api) -> None:
     first, second = (data(api.request("POST", SUBMIT, ORDER))["task_id"] for _ in range(2))
 
     assert first != second
     assert api.submit_count() == 2
 
 
-def test_with_a_key_it_is_ordered_once_whichever_way_it_comes(api: Api) -> None:
+def test_submits_with_one_idempotency_key_are_one_task_on_both_routes(api: Api) -> None:
     first = api.request("POST", SUBMIT, ORDER, idempotency_key="key")
     again = api.request("POST", SUBMIT, ORDER, idempotency_key="key")
 
@@ -80,16 +80,16 @@ def test_with_a_key_it_is_ordered_once_whichever_way_it_comes(api: Api) -> None:
     assert api.submit_count() == 1
 
 
-def test_a_finished_task_has_poyos_fields_and_our_links(api: Api) -> None:
-    made = api.put_finished(
+def test_finished_task_has_poyos_fields_and_signed_urls(api: Api) -> None:
+    finished = api.put_finished(
         charged_credits=Decimal("8.48"), progress=Decimal(100), created_at=START
     )
 
-    said = data(api.get(f"/api/generate/status/{made.task_id}"))
+    body = data(api.get(f"/api/generate/status/{finished.task_id}"))
 
-    path = signed_urls.file_path(made.file_url_key, made.task_id, 0)
-    assert said == {
-        "task_id": made.task_id,
+    path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
+    assert body == {
+        "task_id": finished.task_id,
         "status": "finished",
         "progress": 100.0,
         "credits_amount": 8.48,
@@ -100,104 +100,106 @@ def test_a_finished_task_has_poyos_fields_and_our_links(api: Api) -> None:
                 "file_type": "image",
                 "format": "png",
                 "content_type": "image/png",
-                "file_name": f"{made.task_id}-0.png",
+                "file_name": f"{finished.task_id}-0.png",
                 "file_size": 7,
             }
         ],
     }
 
 
-def test_an_open_task_says_nothing_of_credits_or_errors(api: Api) -> None:
-    made = api.put(state="running", progress=Decimal("33.5"))
+def test_running_task_has_neither_credits_nor_an_error(api: Api) -> None:
+    running = api.put(state="running", progress=Decimal("33.5"))
 
-    said = data(api.get(f"/api/generate/status/{made.task_id}"))
+    body = data(api.get(f"/api/generate/status/{running.task_id}"))
 
-    assert (said["status"], said["progress"], said["files"]) == ("running", 33.5, [])
-    assert said.get("credits_amount") is None
-    assert "error_message" not in said
+    assert (body["status"], body["progress"], body["files"]) == ("running", 33.5, [])
+    assert body.get("credits_amount") is None
+    assert "error_message" not in body
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_a_failed_task_has_a_message_of_ours(api: Api, reason: str) -> None:
-    made = api.put(state="failed", reason=reason, detail="raw words")
+def test_failed_task_has_our_message(api: Api, reason: str) -> None:
+    failed = api.put(state="failed", reason=reason, detail="raw text")
 
-    said = data(api.get(f"/api/generate/status/{made.task_id}"))
+    body = data(api.get(f"/api/generate/status/{failed.task_id}"))
 
-    assert (said["status"], said["error_message"]) == ("failed", REASONS[reason].message)
+    assert (body["status"], body["error_message"]) == ("failed", REASONS[reason].message)
 
 
-def _poyo_says(status: str, code: int, kind: str = "") -> Behaviour:
-    body = {"code": code, "error": {"message": "no", "type": kind}}
+def poyo_error(status: str, code: int, error_type: str = "") -> Behaviour:
+    body = {"code": code, "error": {"message": "no", "type": error_type}}
     return responding(status, json.dumps(body).encode())
 
 
-REFUSED = {
-    "rejected": (_poyo_says("400 Bad", 400), 400, "validation_error"),
+REJECTED = {
+    "rejected": (poyo_error("400 Bad", 400), 400, "validation_error"),
     "moderated": (
-        _poyo_says("400 Bad", 400, "content_moderation_error"),
+        poyo_error("400 Bad", 400, "content_moderation_error"),
         400,
         "content_moderation_error",
     ),
-    "insufficient_credits": (_poyo_says("402 Pay", 402), 402, "insufficient_credits_error"),
-    "unavailable": (_poyo_says("401 No", 401), 503, "server_error"),
+    "insufficient_credits": (poyo_error("402 Pay", 402), 402, "insufficient_credits_error"),
+    "unavailable": (poyo_error("401 No", 401), 503, "server_error"),
 }
 
 
-@pytest.mark.parametrize(("behaviour", "status", "kind"), REFUSED.values(), ids=REFUSED)
-def test_what_poyo_refuses_is_refused_as_poyo_would(
-    behaviour: Behaviour, status: int, kind: str
+@pytest.mark.parametrize(("behaviour", "status", "error_type"), REJECTED.values(), ids=REJECTED)
+def test_submit_that_poyo_rejects_gets_an_error_in_poyos_shape(
+    behaviour: Behaviour, status: int, error_type: str
 ) -> None:
     with loaded_api(behaviour) as api:
-        assert refused(api.request("POST", SUBMIT, ORDER), status, kind)
+        assert assert_error(api.request("POST", SUBMIT, ORDER), status, error_type)
 
 
-def test_wrong_orders_are_refused_as_poyo_would(api: Api) -> None:
-    wish: dict[str, Any] = {"prompt": "x", "aspect_ratio": "1:1"}
-    said = refused(
-        api.request("POST", SUBMIT, {"model": "gpt-image-2", "input": wish}),
+def test_invalid_order_gets_an_error_in_poyos_shape(api: Api) -> None:
+    image_input: dict[str, Any] = {"prompt": "x", "aspect_ratio": "1:1"}
+    message = assert_error(
+        api.request("POST", SUBMIT, {"model": "gpt-image-2", "input": image_input}),
         400,
         "validation_error",
     )
 
-    assert "/input/aspect_ratio: unknown field" in said
-    assert said.endswith("did you mean size?")
+    assert "/input/aspect_ratio: unknown field" in message
+    assert message.endswith("did you mean size?")
     for model in ("dall-e", ""):
         unknown = api.request("POST", SUBMIT, {"model": model, "input": {"prompt": "x"}})
-        refused(unknown, 404, "resource_not_found_error")
-    both = api.request("POST", SUBMIT, {"model": "dall-e", "input": {"prompt": "x", "n": 1}})
-    refused(both, 400, "validation_error")
-    big = json.dumps(ORDER).encode().ljust(256 * 1024 + 1)
-    refused(api.request("POST", SUBMIT, big), 400, "validation_error")
-    refused(api.request("POST", SUBMIT, "{"), 400, "validation_error")
+        assert_error(unknown, 404, "resource_not_found_error")
+    unknown_model_and_field = api.request(
+        "POST", SUBMIT, {"model": "dall-e", "input": {"prompt": "x", "n": 1}}
+    )
+    assert_error(unknown_model_and_field, 400, "validation_error")
+    too_large = json.dumps(ORDER).encode().ljust(256 * 1024 + 1)
+    assert_error(api.request("POST", SUBMIT, too_large), 400, "validation_error")
+    assert_error(api.request("POST", SUBMIT, "{"), 400, "validation_error")
     assert api.has_no_side_effects()
 
 
-def test_a_key_for_another_body_is_refused(api: Api) -> None:
+def test_idempotency_key_with_another_body_gets_an_error_in_poyos_shape(api: Api) -> None:
     api.create()
     other = {"model": "gpt-image-2", "input": {"prompt": "other"}}
 
     response = api.request("POST", SUBMIT, other, idempotency_key="key")
 
-    refused(response, 400, "validation_error")
-    refused(api.request("POST", SUBMIT, ORDER, idempotency_key="é"), 400, "validation_error")
+    assert_error(response, 400, "validation_error")
+    assert_error(api.request("POST", SUBMIT, ORDER, idempotency_key="é"), 400, "validation_error")
     assert api.submit_count() == 1
 
 
-def test_strangers_are_refused_as_poyo_would(api: Api) -> None:
-    made = api.put_finished()
-    path = f"/api/generate/status/{made.task_id}"
+def test_unauthenticated_callers_and_other_owners_get_an_error_in_poyos_shape(api: Api) -> None:
+    finished = api.put_finished()
+    path = f"/api/generate/status/{finished.task_id}"
 
-    assert refused(api.get(path, key="wrong"), 401, "authentication_error")
-    for said in ({"key": OTHER_SERVER_KEY}, {"x_owner": "user"}):
-        refused(api.request("GET", path, **said), 404, "resource_not_found_error")
-    nobodys = f"/api/generate/status/{derive_task_id('nobody', 'key')}"
-    refused(api.get(nobodys), 404, "resource_not_found_error")
-    refused(api.get("/api/nothing"), 404, "resource_not_found_error")
-    refused(api.request("DELETE", path), 405, "validation_error")
-    refused(api.get(path, x_owner="a b"), 400, "validation_error")
+    assert assert_error(api.get(path, key="wrong"), 401, "authentication_error")
+    for headers in ({"key": OTHER_SERVER_KEY}, {"x_owner": "user"}):
+        assert_error(api.request("GET", path, **headers), 404, "resource_not_found_error")
+    unknown = f"/api/generate/status/{derive_task_id('unknown', 'key')}"
+    assert_error(api.get(unknown), 404, "resource_not_found_error")
+    assert_error(api.get("/api/nothing"), 404, "resource_not_found_error")
+    assert_error(api.request("DELETE", path), 405, "validation_error")
+    assert_error(api.get(path, x_owner="a b"), 400, "validation_error")
 
 
-def test_a_balance_is_poyos_and_asked_for_once_a_minute(api: Api) -> None:
+def test_balance_is_poyos_and_requested_once_a_minute(api: Api) -> None:
     for _ in range(3):
         assert data(api.get("/api/user/balance")) == {"email": "", "credits_amount": BALANCE}
     assert len(api.poyo.requests) == 1
@@ -205,36 +207,36 @@ def test_a_balance_is_poyos_and_asked_for_once_a_minute(api: Api) -> None:
 
 @pytest.mark.parametrize(
     "behaviour",
-    [_poyo_says("401 No", 401), _poyo_says("500 Oh", 500), responding("200 OK", b"<html>"), None],
-    ids=["401", "500", "html", "nobody"],
+    [poyo_error("401 No", 401), poyo_error("500 Oh", 500), responding("200 OK", b"<html>"), None],
+    ids=["401", "500", "html", "no connection"],
 )
-def test_a_balance_that_poyo_does_not_tell_is_worth_another_try(
+def test_balance_gets_503_with_retry_after_while_poyo_is_unavailable(
     behaviour: Behaviour | None,
 ) -> None:
-    away = {} if behaviour else {"POYO_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
-    with loaded_api(behaviour, **away) as api:
+    environment = {} if behaviour else {"POYO_BASE_URL": f"http://127.0.0.1:{closed_port()}"}
+    with loaded_api(behaviour, **environment) as api:
         response = api.get("/api/user/balance")
 
-        refused(response, 503, "server_error")
+        assert_error(response, 503, "server_error")
         assert response.headers["retry-after"] == "5"
 
 
-# The catalogue, for everybody
+# The public catalog
 
 
-def test_the_catalogue_is_public_and_is_paged(api: Api) -> None:
-    both = data(api.get("/v1/catalog/models", key=None))
+def test_catalog_is_public_and_has_pages(api: Api) -> None:
+    all_models = data(api.get("/v1/catalog/models", key=None))
     first = data(api.get("/v1/catalog/models?limit=1", key=None))
     second = data(api.get(f"/v1/catalog/models?limit=1&cursor={first['next_cursor']}", key=None))
 
-    assert [each["model_id"] for each in both["items"]] == ["gpt-image-2", "gpt-image-2-edit"]
-    assert (both["has_more"], first["has_more"], second["has_more"]) == (False, True, False)
-    assert first["items"] + second["items"] == both["items"]
+    assert [each["model_id"] for each in all_models["items"]] == ["gpt-image-2", "gpt-image-2-edit"]
+    assert (all_models["has_more"], first["has_more"], second["has_more"]) == (False, True, False)
+    assert first["items"] + second["items"] == all_models["items"]
     assert second["next_cursor"] is None
 
 
 @pytest.mark.parametrize(
-    ("query", "found"),
+    ("query", "expected"),
     [
         ("q=2-edit", ["gpt-image-2-edit"]),
         ("q=2-EDIT", ["gpt-image-2-edit"]),
@@ -245,29 +247,31 @@ def test_the_catalogue_is_public_and_is_paged(api: Api) -> None:
         ("cursor=7", []),
     ],
 )
-def test_the_catalogue_is_searched(api: Api, query: str, found: list[str]) -> None:
+def test_catalog_is_filtered_by_its_query(api: Api, query: str, expected: list[str]) -> None:
     page = data(api.get(f"/v1/catalog/models?{query}", key=None))
 
-    assert [each["model_id"] for each in page["items"]] == found
+    assert [each["model_id"] for each in page["items"]] == expected
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=x", "cursor=-1", "limit=999999", "model=x"])
-def test_a_catalogue_page_that_is_none_is_refused(api: Api, query: str) -> None:
+def test_invalid_parameter_of_the_catalog_gets_an_error_in_poyos_shape(
+    api: Api, query: str
+) -> None:
     response = api.get(f"/v1/catalog/models?{query}", key=None)
 
-    refused(response, 400, "validation_error")
+    assert_error(response, 400, "validation_error")
 
 
-def test_a_model_is_shown_to_everybody_and_not_twice(api: Api) -> None:
+def test_model_is_public_and_has_an_etag(api: Api) -> None:
     for path in ("/v1/catalog/models/gpt-image-2-edit", "/v1/catalog/models"):
         first = api.get(path, key=None)
         same = api.get(path, key=None, if_none_match=first.headers["etag"])
 
         assert data(first)
         assert (same.status, same.body) == (304, "")
-    refused(api.get("/v1/catalog/models/dall-e", key=None), 404, "resource_not_found_error")
+    assert_error(api.get("/v1/catalog/models/dall-e", key=None), 404, "resource_not_found_error")
 
 
-def test_what_is_not_poyos_is_refused_in_our_shape(api: Api) -> None:
+def test_other_unknown_path_gets_a_problem_in_our_shape(api: Api) -> None:
     assert_problem(api.get("/apis"), 404, "no_such_route")
     assert_problem(api.get("/v1/catalogue"), 404, "no_such_route")

@@ -1,4 +1,4 @@
-"""Uploads at the door: offered to one owner, looked at when ordered with, linked for PoYo alone."""
+"""Uploads: a form for one owner, validation when an order uses the file, and a presigned URL for PoYo."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def api() -> Iterator[Api]:
         yield api
 
 
-def offered(api: Api, content_type: str = "image/png", **said: Any) -> Any:
-    response = api.request("POST", "/v1/uploads", {"content_type": content_type}, **said)
+def create_upload(api: Api, content_type: str = "image/png", **headers: Any) -> Any:
+    response = api.request("POST", "/v1/uploads", {"content_type": content_type}, **headers)
     assert response.status == 201, response.body
     return response.json
 
 
-def uploaded(api: Api, content: bytes = PNG, **said: Any) -> str:
-    """The address of an upload that was sent as the offer says."""
-    offer = offered(api, **said)
+def upload(api: Api, content: bytes = PNG, **headers: Any) -> str:
+    """The URL of an upload whose file was sent with its form."""
+    created = create_upload(api, **headers)
     api.cloud.client("s3").put_object(
         Bucket=api.cloud.bucket,
-        Key=offer["upload"]["fields"]["key"],
+        Key=created["upload"]["fields"]["key"],
         Body=content,
-        ContentType=offer["upload"]["fields"]["Content-Type"],
+        ContentType=created["upload"]["fields"]["Content-Type"],
     )
-    return str(offer["file_url"])
+    return str(created["file_url"])
 
 
 def order(*urls: str) -> dict[str, Any]:
@@ -47,23 +47,23 @@ def order(*urls: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("content_type", ["image/png", "image/jpeg", "image/webp"])
-def test_an_offer_says_where_how_how_much_and_until_when(api: Api, content_type: str) -> None:
-    said = offered(api, content_type)
+def test_upload_has_a_form_a_size_limit_and_an_expiry(api: Api, content_type: str) -> None:
+    body = create_upload(api, content_type)
 
-    scheme, _, upload_id = said["file_url"].partition("://")
-    form = said["upload"]
+    scheme, _, upload_id = body["file_url"].partition("://")
+    form = body["upload"]
     assert (scheme, len(upload_id)) == ("upload", 26)
     assert form["method"] == "POST"
     assert form["url"].startswith("http")
     assert form["fields"]["key"].endswith(f"/{upload_id}")
     assert form["fields"]["Content-Type"] == content_type
-    assert said["max_bytes"] == MAX_BYTES
-    left = datetime.fromisoformat(said["expires_at"]).timestamp() - time.time()
+    assert body["max_bytes"] == MAX_BYTES
+    left = datetime.fromisoformat(body["expires_at"]).timestamp() - time.time()
     assert 590 < left <= 600
 
 
-def test_no_two_offers_are_the_same(api: Api) -> None:
-    assert len({offered(api)["file_url"] for _ in range(5)}) == 5
+def test_every_upload_has_a_new_id(api: Api) -> None:
+    assert len({create_upload(api)["file_url"] for _ in range(5)}) == 5
 
 
 @pytest.mark.parametrize(
@@ -80,69 +80,71 @@ def test_no_two_offers_are_the_same(api: Api) -> None:
         (None, ""),
     ],
 )
-def test_what_is_no_announcement_is_refused(api: Api, body: object, pointer: str) -> None:
-    said = assert_problem(api.request("POST", "/v1/uploads", body), 422, "invalid_order")
+def test_invalid_description_of_an_upload_is_rejected(api: Api, body: object, pointer: str) -> None:
+    problem = assert_problem(api.request("POST", "/v1/uploads", body), 422, "invalid_order")
 
-    assert [each["pointer"] for each in said["errors"]] == [pointer]
+    assert [each["pointer"] for each in problem["errors"]] == [pointer]
 
 
-def test_an_upload_is_ordered_with_and_poyo_gets_a_link_to_it(api: Api) -> None:
-    url = uploaded(api)
+def test_order_with_an_upload_sends_poyo_a_presigned_url(api: Api) -> None:
+    url = upload(api)
 
     response = api.create(order(url, "https://example.com/a.png"))
 
     assert response.status == 202, response.body
     assert response.json["input"]["image_urls"] == [url, "https://example.com/a.png"]
     [sent] = api.poyo.requests
-    link, other = json.loads(sent.partition(b"\r\n\r\n")[2])["input"]["image_urls"]
-    assert "X-Amz-Expires=3600" in link
-    assert "upload://" not in link
+    presigned_url, other = json.loads(sent.partition(b"\r\n\r\n")[2])["input"]["image_urls"]
+    assert "X-Amz-Expires=3600" in presigned_url
+    assert "upload://" not in presigned_url
     assert other == "https://example.com/a.png"
-    assert requests.get(link, timeout=5).content == png()
+    assert requests.get(presigned_url, timeout=5).content == png()
     assert "X-Amz" not in json.dumps(api.cloud.items())
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])
 @pytest.mark.parametrize(
-    ("content", "about"), [(b"", "empty"), (HTML, "neither PNG nor JPEG nor WebP")]
+    ("content", "expected"), [(b"", "empty"), (HTML, "neither PNG nor JPEG nor WebP")]
 )
-def test_an_upload_that_is_no_picture_is_refused_before_anything_is_paid(
-    api: Api, path: str, content: bytes, about: str
+def test_order_with_an_upload_that_is_no_image_is_rejected_free_of_charge(
+    api: Api, path: str, content: bytes, expected: str
 ) -> None:
-    url = uploaded(api, content)
+    url = upload(api, content)
 
     response = api.request("POST", path, order(url), idempotency_key="key")
 
     assert response.status == (422 if path == "/v1/tasks" else 400)
-    assert about in response.body
+    assert expected in response.body
     assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
-def test_an_upload_that_was_never_sent_is_refused(api: Api) -> None:
-    said = assert_problem(api.create(order(offered(api)["file_url"])), 422, "invalid_order")
+def test_order_with_an_upload_that_was_never_sent_is_rejected(api: Api) -> None:
+    problem = assert_problem(
+        api.create(order(create_upload(api)["file_url"])), 422, "invalid_order"
+    )
 
-    [wrong] = said["errors"]
-    assert wrong["pointer"] == "/input/image_urls"
-    assert wrong["detail"].startswith("upload not found")
+    [error] = problem["errors"]
+    assert error["pointer"] == "/input/image_urls"
+    assert error["detail"].startswith("upload not found")
     assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
 @pytest.mark.parametrize(
-    "theirs", [{"key": OTHER_SERVER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}], ids=str
+    "other", [{"key": OTHER_SERVER_KEY}, {"x_owner": "user"}, {"x_owner": "owner"}], ids=str
 )
-def test_an_upload_is_its_owners_alone(api: Api, theirs: dict[str, Any]) -> None:
-    mine, others = uploaded(api), uploaded(api, **theirs)
+def test_upload_belongs_to_one_owner(api: Api, other: dict[str, Any]) -> None:
+    own_upload, other_upload = upload(api), upload(api, **other)
 
-    refused = assert_problem(api.create(order(mine), **theirs), 422, "invalid_order")
-    assert_problem(api.create(order(others)), 422, "invalid_order")
+    rejected = assert_problem(api.create(order(own_upload), **other), 422, "invalid_order")
+    assert_problem(api.create(order(other_upload)), 422, "invalid_order")
 
-    assert refused["errors"][0]["detail"].startswith("upload not found")
-    assert api.create(order(others), **theirs).status == 202
-    assert api.create(order(mine)).status == 202
+    assert rejected["errors"][0]["detail"].startswith("upload not found")
+    assert api.create(order(other_upload), **other).status == 202
+    assert api.create(order(own_upload)).status == 202
 
 
-def test_a_replay_needs_no_upload_any_more(api: Api) -> None:
-    url = uploaded(api)
+def test_replay_needs_no_upload(api: Api) -> None:
+    url = upload(api)
     first = api.create(order(url))
     bucket = api.cloud.bucket
     for each in api.cloud.client("s3").list_objects_v2(Bucket=bucket)["Contents"]:
@@ -154,7 +156,7 @@ def test_a_replay_needs_no_upload_any_more(api: Api) -> None:
     assert_problem(api.create(order(url), idempotency_key="other"), 422, "invalid_order")
 
 
-def test_a_quote_asks_no_bucket(api: Api) -> None:
+def test_quote_does_not_read_the_upload(api: Api) -> None:
     response = api.request("POST", "/v1/quotes", order(f"upload://{'a' * 26}"))
 
     assert (response.status, response.json["credits"]) == (200, 2)
