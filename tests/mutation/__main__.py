@@ -1,4 +1,4 @@
-"""`python -m tests.mutation [--only WORD]`: break a copy of the tree, see who notices."""
+"""`python -m tests.mutation [--only WORD]`: insert each defect into a copy and see what finds it."""
 
 from __future__ import annotations
 
@@ -13,76 +13,78 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.mutation.mutants import MUTANTS, SIMULATION, Mutant
+from tests.mutation.mutant import SIMULATION, Mutant
+from tests.mutation.mutants import MUTANTS
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("functions", "tests", "local", "cli", "pyproject.toml", "template.yaml", "README.md")
-SEEDS = 3000  # a mutant that lives so long has survived
-SLOWEST_S = 900
+COPIED = (
+    "functions", "tests", "local", "cli", "scripts", "pyproject.toml", "template.yaml", "README.md"
+)  # fmt: skip
+SEEDS = 3000  # a mutant that no seed finds has survived
+TIMEOUT_S = 900  # of one simulation or test run
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who caught a mutant (None: nobody), and after how many seconds."""
+    """What found the defect (None: it survived), and after how many seconds."""
 
-    by: str | None
+    found_by: str | None
     seconds: float
 
 
 def main() -> int:
-    """Judge every mutant; 1 when one survives or is no longer there to be made."""
+    """Check every mutant; 1 if one survives or its code is not found."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
-    parser.add_argument("--only", default="", help="mutants with this in their name")
-    chosen = [each for each in MUTANTS if parser.parse_args().only in each.name]
-    began, survivors = time.monotonic(), 0
+    parser.add_argument("--only", default="", help="mutants with this text in their name or file")
+    only = parser.parse_args().only
+    chosen = [each for each in MUTANTS if only in f"{each.name} {each.file}"]
+    started, survivors = time.monotonic(), 0
     for mutant in chosen:
-        verdict = judge(mutant)
-        survivors += verdict.by is None
-        caught = verdict.by or "NOBODY"
-        sys.stdout.write(f"{mutant.name:<62} {caught:<58} {verdict.seconds:>6.1f} s\n")
+        verdict = check(mutant)
+        survivors += verdict.found_by is None
+        found_by = verdict.found_by or "SURVIVED"
+        sys.stdout.write(f"{mutant.name:<72} {found_by:<70} {verdict.seconds:>6.1f} s\n")
         sys.stdout.flush()
-    minutes = (time.monotonic() - began) / 60
+    minutes = (time.monotonic() - started) / 60
     sys.stdout.write(f"\n{len(chosen)} mutants, {survivors} survived, {minutes:.1f} min\n")
     return int(survivors > 0)
 
 
-def judge(mutant: Mutant) -> Verdict:
-    """Make the mutant in a copy of the tree and wait for its catcher."""
-    began = time.monotonic()
+def check(mutant: Mutant) -> Verdict:
+    """Insert the defect into a copy of the repository and run its catcher there."""
+    started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         tree = Path(name)
         for each in COPIED:
             _copy(ROOT / each, tree / each)
         (tree / ".local").symlink_to(ROOT / ".local")
-        file = tree / "functions" / "imagetasks" / mutant.file
-        if not file.exists():  # a door, or a hall behind it
-            file = tree / "functions" / mutant.file
-        text = file.read_text()
-        if text.count(mutant.old) != 1:
-            found = f"its line occurs {text.count(mutant.old)} times in {mutant.file}"
-            sys.stdout.write(f"{mutant.name}: {found}\n")
+        file = tree / mutant.path
+        try:
+            file.write_text(mutant.applied(file.read_text()))
+        except ValueError as error:
+            sys.stdout.write(f"{mutant.name}: {error}\n")
             return Verdict(None, 0)
-        file.write_text(text.replace(mutant.old, mutant.new))
-        by = _simulated(tree) if mutant.catcher == SIMULATION else _tested(tree, mutant.catcher)
-    return Verdict(by, time.monotonic() - began)
+        run = _simulate if mutant.catcher == SIMULATION else _test
+        found_by = run(tree, mutant)
+    return Verdict(found_by, time.monotonic() - started)
 
 
-def _simulated(tree: Path) -> str | None:
-    """The seed that broke and the promise that did not hold."""
-    wanted = ["--seeds", str(SEEDS), "--jobs", "2", "--most", "1"]
+def _simulate(tree: Path, _: Mutant) -> str | None:
+    """The first seed that violates an invariant, and which."""
+    arguments = ["--seeds", str(SEEDS), "--jobs", "2", "--most", "1"]
     try:
-        said = _run(tree, [sys.executable, "-m", "tests.simulation", *wanted])
+        done = _run(tree, [sys.executable, "-m", "tests.simulation", *arguments])
     except subprocess.TimeoutExpired:
         return None
-    found = re.search(r"^seed (\d+): VIOLATED ([^:({]*)", said.stdout, re.MULTILINE)
+    found = re.search(r"^seed (\d+): VIOLATED ([^:({]*)", done.stdout, re.MULTILINE)
     return f"seed {found[1]}: {found[2].strip()}" if found else None
 
 
-def _tested(tree: Path, name: str) -> str | None:
-    """The first test in `name` that failed."""
-    arguments = ["-q", "-x", "-p", "no:cacheprovider", f"tests/{name}"]
-    said = _run(tree, [sys.executable, "-m", "pytest", *arguments])
-    found = re.search(r"^FAILED tests/(\S+)", said.stdout, re.MULTILINE)
+def _test(tree: Path, mutant: Mutant) -> str | None:
+    """The first test of the catcher that fails."""
+    arguments = ["-q", "-x", "-p", "no:cacheprovider", f"tests/{mutant.catcher}"]
+    done = _run(tree, [sys.executable, "-m", "pytest", *arguments])
+    found = re.search(r"^FAILED tests/(\S+)", done.stdout, re.MULTILINE)
     return found[1] if found else None
 
 
@@ -95,7 +97,7 @@ def _run(tree: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=SLOWEST_S,
+        timeout=TIMEOUT_S,
         check=False,
     )
 

@@ -1,0 +1,47 @@
+"""Defects that let an unauthenticated caller, a forged callback or another owner in."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Mutant
+
+ACCESS = (
+    Mutant(
+        "the token of a callback URL is not compared",
+        "tasks/signed_urls.py",
+        "return hmac.compare_digest(expected, token) and bool(keys.get(kid))",
+        "return bool(keys.get(kid))",
+    ),
+    Mutant(
+        "PoYo's signature is not verified",
+        "workflows/receive_callback.py",
+        "if signing_key and poyo_id and not signature.verify(signing_key, poyo_id, request.headers):",
+        "if False:",
+    ),
+    Mutant(
+        "a candidate is confirmed without a request to PoYo",
+        "workflows/confirm_poyo_id.py",
+        "                self.poyo.status(poyo_id)\n",
+        "",
+    ),
+    Mutant(
+        "a connection to a private address is allowed",
+        "outbound/url_policy.py",
+        "if not addresses or not all(map(is_public_address, addresses)):",
+        "if not addresses:",
+        "integration/outbound/test_download.py",
+    ),
+    Mutant(
+        "every owner finds an upload of every owner",
+        "aws/upload_bucket.py",
+        "hashlib.sha256(owner.encode())",
+        'hashlib.sha256(b"owner")',
+        "integration/handlers/test_api_uploads.py",
+    ),
+    Mutant(
+        "the user whom a server key acts for is ignored",
+        "api/authentication.py",
+        'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',
+        "return name",
+        "integration/handlers/test_owners.py",
+    ),
+)

@@ -1,0 +1,167 @@
+"""Defects in reconciling: nothing paid is lost, every task ends, and it ends once."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Mutant
+
+NEXT_STEP_TEST = "unit/workflows/test_next_step.py"
+REPOSITORY_TEST = "integration/aws/test_task_repository.py"
+SIMULATED_TABLE_TEST = "integration/aws/test_simulated_table.py"
+
+RECONCILE = (
+    Mutant(
+        "a task finishes before its image is stored",
+        "workflows/copy_images.py",
+        "            return self.images.put(task.task_id, n, download)\n",
+        "            from imagetasks.tasks.task import StoredImage\n\n"
+        '            return StoredImage(key=f"images/{task.task_id}/{n}", content_type="image/png", '
+        "bytes=download.bytes, width=1, height=1, sha256=download.sha256)\n",
+    ),
+    Mutant(
+        "an image is written twice", "aws/image_bucket.py", '            IfNoneMatch="*",\n', ""
+    ),
+    Mutant(
+        "an image without its last bytes is accepted",
+        "tasks/image_format.py",
+        "if tail != PNG_TAIL:",
+        "if False:",
+        "unit/tasks/test_image_format.py",
+    ),
+    Mutant(
+        "an unconfirmed failure is final",
+        "tasks/failure_reasons.py",
+        'come since.",\n        retryable=True,\n        charged=None,\n        recoverable=True,',
+        'come since.",\n        retryable=True,\n        charged=None,',
+    ),
+    Mutant(
+        "a candidate that a concurrent write kept out of the item is dropped",
+        "workflows/confirm_poyo_id.py",
+        "if message.poyo_id and not kept:",
+        "if False:",
+    ),
+    Mutant(
+        "a new candidate gets only the checks that earlier ones have left",
+        "workflows/confirm_poyo_id.py",
+        "polls, not_found = (0, 0) if is_new else (task.polls, task.not_found_count)",
+        "polls, not_found = task.polls, task.not_found_count",
+    ),
+    Mutant(
+        "a status that lags ends the task in spite of its callback",
+        "workflows/reconcile.py",
+        'return message.source == "callback" or any(',
+        "return False and any(",
+    ),
+    Mutant(
+        "a candidate that was stored meanwhile does not prevent a failure",
+        "tasks/transitions.py",
+        'unchanged=("state", "attempt", "poyo_id", "candidate_poyo_ids"),',
+        'unchanged=("state", "attempt", "poyo_id"),',
+    ),
+    Mutant(
+        "a claim does not move due_at",
+        "workflows/sweep.py",
+        "until=clock.after(clock.limits.claim_s)",
+        "until=due.due_at",
+    ),
+    Mutant(
+        "a claim succeeds whatever due_at is",
+        "aws/task_repository.py",
+        'condition = Condition((equals("due_at", due.due_at),))',
+        "condition = Condition()",
+    ),
+    Mutant(
+        "a failed task stays in the due index",
+        "tasks/transition_writes.py",
+        'return {}, ("due_at", "due_shard")',
+        "return {}, ()",
+    ),
+    Mutant(
+        "reschedule does not compare state and due_at",
+        "tasks/transitions.py",
+        'unchanged=("state", "due_at"),',
+        "unchanged=(),",
+    ),
+    Mutant(
+        "confirm_submission replaces the id of a task that has one",
+        "tasks/transition_writes.py",
+        'tests=(absent("poyo_id"),),',
+        "tests=(),",
+        # No workflow confirms a task that has an id: the condition is a second safeguard.
+        "integration/aws/test_transitions.py",
+    ),
+    Mutant(
+        "a PoYo id changes its task",
+        "aws/task_repository.py",
+        'free = Condition(any_of=((absent("pk"),), (equals("task_id", write.task_id),)))',
+        "free = Condition()",
+    ),
+    Mutant(
+        "a transition leaves any state",
+        "tasks/transition_writes.py",
+        "condition=Condition((exists, *as_read, *tests), _from_states(transition)),",
+        "condition=Condition((exists, *as_read, *tests)),",
+    ),
+    Mutant(
+        "OR without parentheses",
+        "aws/expressions.py",
+        'any_of = f"({any_of})"',
+        "pass",
+        SIMULATED_TABLE_TEST,
+    ),
+    Mutant(
+        "a condition needs all of its alternatives",
+        "tasks/conditional_write.py",
+        "any(_all_true(group, item) for group in self.any_of)",
+        "all(_all_true(group, item) for group in self.any_of)",
+        SIMULATED_TABLE_TEST,
+    ),
+    # The order of the cases of `next_step`
+    Mutant(
+        "the caller of a deleted task is notified before its images are erased",
+        "workflows/reconcile.py",
+        "    if task.is_final and task.deleted_at is not None:\n        return Step.ERASE_IMAGES\n"
+        '    from_poyo = message.source == "callback" or message.poyo_id is not None\n'
+        "    if not from_poyo and notification_is_due(task, now_ms=now_ms):\n"
+        "        return Step.NOTIFY_CALLER\n",
+        '    from_poyo = message.source == "callback" or message.poyo_id is not None\n'
+        "    if not from_poyo and notification_is_due(task, now_ms=now_ms):\n"
+        "        return Step.NOTIFY_CALLER\n"
+        "    if task.is_final and task.deleted_at is not None:\n        return Step.ERASE_IMAGES\n",
+        NEXT_STEP_TEST,
+    ),
+    Mutant(
+        "the images of a deleted task are erased before it ends",
+        "workflows/reconcile.py",
+        "if task.is_final and task.deleted_at is not None:",
+        "if task.deleted_at is not None:",
+        NEXT_STEP_TEST,
+    ),
+    Mutant(
+        "a callback notifies the caller before PoYo is polled",
+        "workflows/reconcile.py",
+        "if not from_poyo and notification_is_due(task, now_ms=now_ms):",
+        "if notification_is_due(task, now_ms=now_ms):",
+        NEXT_STEP_TEST,
+    ),
+    Mutant(
+        "a final failure is polled",
+        "workflows/reconcile.py",
+        "if task.is_final and not is_recoverable(task):",
+        "if task.state == State.FINISHED:",
+        NEXT_STEP_TEST,
+    ),
+    Mutant(
+        "a candidate is confirmed for a task that has PoYo's id",
+        "workflows/reconcile.py",
+        "if task.poyo_id is not None:",
+        "if task.poyo_id is not None and message.poyo_id is None:",
+        NEXT_STEP_TEST,
+    ),
+    Mutant(
+        "a submission expires although a candidate is known",
+        "workflows/reconcile.py",
+        "if message.poyo_id or task.candidate_poyo_ids:",
+        "if (message.poyo_id or task.candidate_poyo_ids) and task.state == State.FAILED:",
+        NEXT_STEP_TEST,
+    ),
+)

@@ -1,0 +1,118 @@
+"""Defects in submitting an order: it is paid once, and an unknown outcome is never submitted again."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Mutant
+
+SUBMISSION = (
+    Mutant(
+        "POST before the item is written",
+        "workflows/submit.py",
+        "created = self.updater.create(task)",
+        "created = (self.submit_to_poyo(task, self.acquire_slot()), self.updater.create(task))[1]",
+    ),
+    Mutant(
+        "a submit with an unknown outcome is submitted again",
+        "workflows/submit.py",
+        "            return self._mark_unknown(task, error.detail)\n",
+        "            return self._defer(task, 1, error.detail)\n",
+    ),
+    Mutant(
+        "a lost response counts as not created",
+        "poyo/client.py",
+        'raise SubmitOutcomeUnknown(f"answer lost: {error}") from error',
+        'raise PoyoUnavailable(f"answer lost: {error}") from error',
+    ),
+    Mutant(
+        "5xx counts as not created",
+        "poyo/responses.py",
+        "    raise SubmitOutcomeUnknown(detail)",
+        "    raise PoyoUnavailable(detail)",
+    ),
+    Mutant(
+        "an accepted order without an id counts as not created",
+        "poyo/responses.py",
+        'raise SubmitOutcomeUnknown("accepted without a usable id")',
+        'raise PoyoUnavailable("accepted without a usable id")',
+    ),
+    Mutant(
+        "429 counts as an unknown outcome",
+        "poyo/responses.py",
+        "if code == 429:",
+        "if code == -429:",
+        "unit/poyo/test_responses.py",
+    ),
+    Mutant(
+        "a task is written over an existing one",
+        "aws/task_repository.py",
+        'condition=Condition((absent("pk"),))))',
+        "condition=Condition()))",
+    ),
+    Mutant(
+        "the same idempotency key creates another task each time",
+        "workflows/submit.py",
+        "task_id = derive_task_id(order.owner, order.idempotency_key)",
+        "task_id = derive_task_id(order.owner, stamp.write_token)",
+    ),
+    Mutant(
+        "an idempotency key is shared by all owners",
+        "tasks/task.py",
+        '["imagetasks task v1", owner, idempotency_key]',
+        '["imagetasks task v1", idempotency_key]',
+    ),
+    Mutant(
+        "another body under the same idempotency key is accepted",
+        "workflows/submit.py",
+        "if created.task.fingerprint != task.fingerprint:",
+        "if False:",
+    ),
+    Mutant(
+        "a worker that lost the transition retry submits all the same",
+        "workflows/retry_submission.py",
+        "        if attempt.applied:\n",
+        "        if attempt.task:\n",
+    ),
+    Mutant(
+        "retry does not compare the attempt",
+        "tasks/transitions.py",
+        'event="retried",\n        unchanged=("attempt",),',
+        'event="retried",\n        unchanged=(),',
+    ),
+    Mutant(
+        "our own write is not recognised after a lost response",
+        "aws/task_repository.py",
+        'return WriteResult(item.get("write_token") == write_token, from_item(item))',
+        "return WriteResult(False, from_item(item))",
+    ),
+    Mutant(
+        "a PoYo id that could not be written is not enqueued",
+        "workflows/submit.py",
+        'self.updater.enqueue(message, on_failure="alarm")',
+        "pass",
+    ),
+    Mutant(
+        "a submission whose sender crashed never expires",
+        "workflows/retry_submission.py",
+        "if not self.clock.has_elapsed(task.attempted_at, self.clock.limits.submit_lease_s):",
+        "if True:",
+    ),
+    Mutant(
+        "the rate limit has room for every submit",
+        "poyo/rate_limit.py",
+        "and self.sent <= room:",
+        "and self.sent:",
+        "integration/workflows/test_rate_limit.py",
+    ),
+    Mutant(
+        "PoYo's own message is logged",
+        "workflows/submit.py",
+        'telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason=error.reason)',
+        'telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason=error.detail)',
+    ),
+    Mutant(
+        "a recently read secret is not read again after PoYo rejected its key",
+        "aws/secrets.py",
+        "self.secret.force_refresh()",
+        "self.secret.get(max_age_s=REFRESH_AFTER_S)",
+    ),
+)
