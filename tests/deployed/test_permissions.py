@@ -50,12 +50,12 @@ class Role:
     def object(self, key: str) -> dict[str, str]:
         return {"Bucket": self.outputs["ImagesBucketName"], "Key": key}
 
-    def query(self, index: str) -> Any:
+    def query(self, index: str, key: str) -> Any:
         return self.client("dynamodb").query(
             **self.table,
             IndexName=index,
             KeyConditionExpression="#of = :nobody",
-            ExpressionAttributeNames={"#of": index},
+            ExpressionAttributeNames={"#of": key},
             ExpressionAttributeValues={":nobody": {"S": "nobody"}},
         )
 
@@ -91,8 +91,8 @@ ACTS: dict[str, Act] = {
     "write several items": lambda r: r.client("dynamodb").batch_write_item(
         RequestItems={r.table["TableName"]: [{"PutRequest": {"Item": KEY}}]}
     ),
-    "list tasks": lambda r: r.query("by_owner"),
-    "list tasks by status": lambda r: r.query("owner_status_key"),
+    "list tasks": lambda r: r.query("by_owner", "owner_key"),
+    "list tasks by status": lambda r: r.query("by_owner_status", "owner_status_key"),
     "query the table": lambda r: r.client("dynamodb").query(
         **r.table, KeyConditionExpression="pk = :pk", ExpressionAttributeValues={":pk": KEY["pk"]}
     ),
