@@ -84,7 +84,7 @@ def _test(tree: Path, mutant: Mutant) -> str | None:
     """The first test of the catcher that fails."""
     arguments = ["-q", "-x", "-p", "no:cacheprovider", f"tests/{mutant.catcher}"]
     done = _run(tree, [sys.executable, "-m", "pytest", *arguments])
-    found = re.search(r"^FAILED tests/(\S+)", done.stdout, re.MULTILINE)
+    found = re.search(r"^FAILED tests/(.+?)(?: - |$)", done.stdout, re.MULTILINE)
     return found[1] if found else None
 
 

@@ -1,4 +1,4 @@
-"""Applying transitions: what is written, logged, counted and enqueued, also after a concurrent write."""
+"""Applying transitions: what is written, logged, counted and enqueued, also after a lost race."""
 
 from __future__ import annotations
 
