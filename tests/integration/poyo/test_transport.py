@@ -1,4 +1,4 @@
-"""One request, once: what provably did not leave is told from what may have arrived."""
+"""One request, sent once: RequestNotSent if no byte left, ResponseLost if it may have arrived."""
 
 import socket
 import ssl
@@ -36,8 +36,8 @@ def post(url: str, read_s: float = READ_S) -> HttpResponse:
 
 
 @contextmanager
-def listening_but_deaf() -> Iterator[str]:
-    """A port whose queue of connections is full, so that nobody gets through."""
+def unreachable_server() -> Iterator[str]:
+    """The URL of a port that accepts no connection, because its queue of connections is full."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -53,11 +53,11 @@ def listening_but_deaf() -> Iterator[str]:
                 each.close()
 
 
-def test_a_request_arrives_whole_and_so_does_its_answer() -> None:
+def test_request_and_response_are_transmitted_completely() -> None:
     with scripted_server(responding("202 Accepted", b'{"code":200}')) as server:
-        answer = post(f"{server.url}/api/generate/submit?x=1")
+        response = post(f"{server.url}/api/generate/submit?x=1")
 
-    assert answer == HttpResponse(202, b'{"code":200}')
+    assert response == HttpResponse(202, b'{"code":200}')
     [request] = server.requests
     assert request.startswith(b"POST /api/generate/submit?x=1 HTTP/1.1\r\n")
     assert b"Authorization: Bearer sk-real\r\n" in request
@@ -66,13 +66,13 @@ def test_a_request_arrives_whole_and_so_does_its_answer() -> None:
 
 
 @pytest.mark.parametrize("status", ["400 Bad", "401 Unauthorized", "429 Slow", "500 Oh", "503 No"])
-def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> None:
+def test_error_response_is_returned_and_the_request_is_not_repeated(status: str) -> None:
     with scripted_server(
         responding(status, b"why", Retry_After="0", WWW_Authenticate="Basic")
     ) as server:
-        answer = post(server.url)
+        response = post(server.url)
 
-    assert answer == HttpResponse(int(status[:3]), b"why")
+    assert response == HttpResponse(int(status[:3]), b"why")
     assert len(server.requests) == 1
 
 
@@ -88,13 +88,13 @@ def test_an_error_answer_is_an_answer_and_nothing_is_repeated(status: str) -> No
         "http://" + "a" * 64 + ".example/",
     ],
 )
-def test_without_a_connection_nothing_was_sent(url: str) -> None:
+def test_failed_connection_raises_request_not_sent(url: str) -> None:
     with pytest.raises(RequestNotSent):
         post(url.format(port=closed_port()))
 
 
-def test_a_connection_that_never_stands_sent_nothing() -> None:
-    with listening_but_deaf() as url, pytest.raises(RequestNotSent):
+def test_connection_timeout_raises_request_not_sent() -> None:
+    with unreachable_server() as url, pytest.raises(RequestNotSent):
         post(url)
 
 
@@ -107,14 +107,14 @@ def test_a_connection_that_never_stands_sent_nothing() -> None:
     ],
     ids=["not TLS", "an alert", "reset"],
 )
-def test_a_tls_handshake_that_fails_sent_nothing(behaviour: Behaviour) -> None:
+def test_failed_tls_handshake_raises_request_not_sent(behaviour: Behaviour) -> None:
     with scripted_server(behaviour) as server, pytest.raises(RequestNotSent):
         post(server.url.replace("http:", "https:"))
 
     assert all(b"sk-real" not in request for request in server.requests)
 
 
-def test_a_tls_server_that_nobody_vouches_for_is_told_nothing(tls: ssl.SSLContext) -> None:
+def test_untrusted_certificate_raises_request_not_sent(tls: ssl.SSLContext) -> None:
     with (
         scripted_server(responding("200 OK", b"{}"), tls=tls) as server,
         pytest.raises(RequestNotSent),
@@ -137,19 +137,19 @@ LOST: dict[str, Behaviour] = {
     "reset in the body": resetting(OK + b"Content-Length: 10\r\n\r\n{"),
     "closed in the body": sending_raw(OK + b"Content-Length: 10\r\n\r\n{"),
     "closed in a chunk": sending_raw(OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\n{"),
-    "chunks of no size": sending_raw(
+    "chunk with an invalid size": sending_raw(
         OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n"
     ),
     "garbage": sending_raw(b"\x00\xff" * 500),
     "another protocol": sending_raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
-    "a status that is no number": sending_raw(b"HTTP/1.1 OK 200\r\n\r\n"),
-    "a status line without end": sending_raw(b"HTTP/1.1 200 " + b"x" * 100_000),
-    "a header without end": sending_raw(OK + b"X: " + b"x" * 100_000),
+    "status that is no number": sending_raw(b"HTTP/1.1 OK 200\r\n\r\n"),
+    "endless status line": sending_raw(b"HTTP/1.1 200 " + b"x" * 100_000),
+    "endless header": sending_raw(OK + b"X: " + b"x" * 100_000),
     "a thousand headers": sending_raw(OK + b"X: x\r\n" * 1000 + b"\r\n"),
     "longer than 64 KiB": responding("200 OK", b" " * (64 * 1024 + 1)),
     "endless": endless(OK + b"\r\n", b" " * 65536),
     "endless chunks": endless(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\n    \r\n" * 999),
-    "gzip that nobody asked for": sending_raw(
+    "gzip that was not requested": sending_raw(
         OK + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nzzzz"
     ),
     "silence": silent(1.2),
@@ -158,7 +158,9 @@ LOST: dict[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("behaviour", LOST.values(), ids=LOST)
-def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: Behaviour) -> None:
+def test_every_failure_after_sending_raises_response_lost_without_a_second_request(
+    behaviour: Behaviour,
+) -> None:
     with scripted_server(behaviour) as server, pytest.raises(ResponseLost):
         post(server.url)
 
@@ -174,14 +176,14 @@ def test_once_it_left_every_failure_is_a_lost_answer_and_one_request(behaviour: 
         trickling(b"", b"HTTP/1.1 200 OK", 0.3, 60),
         trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.3, 60),
     ],
-    ids=["body", "headers", "status line", "100 Continue for ever"],
+    ids=["body", "headers", "status line", "endless 100 Continue"],
 )
-def test_an_answer_that_dribbles_is_lost_when_its_time_is_over(behaviour: Behaviour) -> None:
-    began = time.monotonic()
+def test_response_that_trickles_is_lost_at_the_deadline(behaviour: Behaviour) -> None:
+    started = time.monotonic()
     with scripted_server(behaviour) as server:
         with pytest.raises(ResponseLost):
             post(server.url)
-        took_s = time.monotonic() - began
+        took_s = time.monotonic() - started
 
     assert took_s < READ_S + 1.0
     assert len(server.requests) == 1
@@ -203,18 +205,21 @@ def test_an_answer_that_dribbles_is_lost_when_its_time_is_over(behaviour: Behavi
         (301, "ftp://x"),
     ],
 )
-def test_a_redirect_is_an_answer_that_is_not_followed(status: int, location: str) -> None:
+def test_redirect_is_returned_and_not_followed(status: int, location: str) -> None:
     with scripted_server(responding("200 OK", b"{}")) as elsewhere:
-        where = location.format(elsewhere=elsewhere.url).encode("latin-1")
-        answer = b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, where)
-        with scripted_server(sending_raw(answer)) as server:
+        target = location.format(elsewhere=elsewhere.url).encode("latin-1")
+        redirect = b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (
+            status,
+            target,
+        )
+        with scripted_server(sending_raw(redirect)) as server:
             assert post(server.url) == HttpResponse(status, b"")
 
     assert len(server.requests) == 1
     assert elsewhere.connections == 0
 
 
-def test_a_redirect_without_end_is_cut_off_like_any_answer() -> None:
+def test_endless_redirect_is_lost_like_any_response() -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /again\r\n\r\n"
     with scripted_server(endless(head, b" " * 65536)) as server, pytest.raises(ResponseLost):
         post(server.url)
@@ -244,7 +249,7 @@ def test_netrc_and_proxies_of_the_environment_are_ignored(
     assert b"Basic" not in server.requests[0]
 
 
-def test_two_requests_never_share_a_connection() -> None:
+def test_every_request_uses_a_new_connection() -> None:
     keep_alive = sending_raw(OK + b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\n{}")
     with scripted_server(keep_alive) as server:
         post(server.url)
@@ -253,18 +258,18 @@ def test_two_requests_never_share_a_connection() -> None:
     assert server.connections == 2
 
 
-def test_an_answer_of_exactly_64_kib_is_read() -> None:
+def test_response_of_exactly_64_kib_is_read() -> None:
     with scripted_server(responding("200 OK", b" " * 64 * 1024)) as server:
         assert len(post(server.url).body) == 64 * 1024
 
 
-def test_an_answer_in_chunks_is_read_whole() -> None:
+def test_chunked_response_is_read_completely() -> None:
     chunks = OK + b'Transfer-Encoding: chunked\r\n\r\n2\r\n{"\r\n4\r\na":1\r\n1\r\n}\r\n0\r\n\r\n'
     with scripted_server(sending_raw(chunks)) as server:
         assert post(server.url).body == b'{"a":1}'
 
 
-def test_a_base_url_is_read_without_its_last_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_base_url_is_read_without_a_trailing_slash(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POYO_BASE_URL", "https://api.poyo.ai/")
 
     assert transport.base_url_from_env() == "https://api.poyo.ai"

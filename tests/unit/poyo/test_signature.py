@@ -24,6 +24,15 @@ def test_notification_headers_carry_the_published_signature() -> None:
     }
 
 
+@pytest.mark.parametrize("key", [KEY, "", "ключ"])
+def test_receiver_that_verifies_poyos_callbacks_accepts_our_notifications(key: str) -> None:
+    received = {name.lower(): value for name, value in signature_headers(key, "task", 1).items()}
+
+    assert verify(key, "task", received)
+    assert not verify(key, "another", received)
+    assert not verify(f"{key}x", "task", received)
+
+
 @pytest.mark.parametrize(
     ("key", "poyo_id", "changed"),
     [
