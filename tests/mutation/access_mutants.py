@@ -28,7 +28,7 @@ ACCESS = (
         "outbound/url_policy.py",
         "if not addresses or not all(map(is_public_address, addresses)):",
         "if not addresses:",
-        "integration/outbound/test_download.py",
+        "integration/outbound/test_download_targets.py",
     ),
     Mutant(
         "every owner finds an upload of every owner",

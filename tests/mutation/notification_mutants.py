@@ -62,13 +62,13 @@ NOTIFICATION = (
         "outbound/notifications.py",
         "return resolve_target(url, hosts=self.hosts, resolve=self.resolve)",
         'return resolve_target(url, hosts=("*",), resolve=self.resolve)',
-        "integration/outbound/test_notifications.py",
+        "integration/outbound/test_notification_targets.py",
     ),
     Mutant(
         "an order may name any host as its callback_url",
         "outbound/notifications.py",
         "parse_target(url, hosts=self.hosts)",
         'parse_target(url, hosts=("*",))',
-        "integration/outbound/test_notifications.py",
+        "integration/outbound/test_notification_targets.py",
     ),
 )
