@@ -26,15 +26,11 @@ sys.path[:0] = [str(FUNCTIONS), str(ROOT)]
 
 from imagetasks.tasks import signed_urls  # noqa: E402
 from tests.fixtures.images import png  # noqa: E402
-from tests.support.environment import CALLBACK_KEY, TestEnvironment, aws  # noqa: E402
+from tests.support.api import loaded_api  # noqa: E402
+from tests.support.emulated_aws import CALLBACK_KEY, aws  # noqa: E402
+from tests.support.environment import TestEnvironment  # noqa: E402
 from tests.support.fakes import POYO_ID, task  # noqa: E402
-from tests.support.lambdas import (  # noqa: E402
-    Context,
-    http_event,
-    invoke,
-    load_handler,
-    loaded_api,
-)
+from tests.support.lambdas import Context, http_event, invoke, load_handler  # noqa: E402
 from tests.support.scripted_server import responding, scripted_server  # noqa: E402
 
 

@@ -15,7 +15,7 @@ from imagetasks.tasks.task import derive_task_id, task_pk
 from local import stack as local_stack
 from local.system import System
 from tests.fixtures.lambda_events import EXPECTED_STATUS, EXPECTED_STATUS_WHEN_FINISHED
-from tests.support.environment import properties
+from tests.support.template import properties
 
 EVENTS = Path(__file__).parents[2] / "events"
 FUNCTIONS = {"api": "ApiFunction", "webhook": "WebhookFunction", "worker": "WorkerFunction"}

@@ -17,8 +17,8 @@ from local.stack import CALLBACK_KEYS
 from local.system import System
 from tests.deployed.test_journeys import ENDED, until
 from tests.fixtures.images import png
-from tests.support.environment import template
 from tests.support.notification_receiver import NotificationReceiver
+from tests.support.template import template
 
 CANARY = f"canary{uuid.uuid4().hex}"  # in all data of the caller
 MIN_SECRET_CHARS = 12  # shorter strings occur by chance

@@ -17,7 +17,7 @@ import requests
 from imagetasks.poyo.models import MODELS
 from local.settings import SIMULATOR_KEY
 from local.system import System
-from tests.support.environment import aws
+from tests.support.emulated_aws import aws
 from tests.support.lambdas import http_event, invoke, load_handler, request_headers
 from tests.support.scripted_server import responding, scripted_server
 

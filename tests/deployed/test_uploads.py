@@ -46,7 +46,7 @@ from tests.fixtures.images import (
     large_png,
     png,
 )
-from tests.support.environment import Cloud, aws
+from tests.support.emulated_aws import Cloud, aws
 from tests.support.fakes import client_error
 from tests.support.lambdas import recorded_aws_calls
 

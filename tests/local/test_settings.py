@@ -9,7 +9,7 @@ from local.env_file import read_env_file
 from local.setting_parsers import BadSetting
 from local.settings import from_environment
 from local.stack import parameters
-from tests.support.environment import template
+from tests.support.template import template
 
 
 def test_every_setting_has_a_default() -> None:

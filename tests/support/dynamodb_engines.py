@@ -16,7 +16,7 @@ import pytest
 from botocore.config import Config
 
 from imagetasks.aws.table import Table
-from tests.support.environment import table_arguments
+from tests.support.template import table_arguments
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,22 +1,12 @@
-"""Our code on an AWS emulated in this process, created from the template's own properties."""
+"""Our workflows and clients on an emulated AWS, with a manual clock and a fake PoYo."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
-from typing import Any, Final, cast
-
-import boto3
-import boto3.session
-import pytest
-import yaml
-from moto import mock_aws
+from typing import Any, cast
 
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
@@ -34,8 +24,8 @@ from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Order, Submitter
 from imagetasks.workflows.sweep import SweepResult, sweep
 from imagetasks.workflows.task_updater import TaskUpdater
+from tests.support.emulated_aws import Cloud, aws
 from tests.support.fakes import (
-    POYO_KEY,
     PROMPT,
     FakeFileHost,
     FakeNotificationSender,
@@ -44,148 +34,6 @@ from tests.support.fakes import (
     make_clock,
     poyo_client,
 )
-
-REGION: Final = "eu-west-1"
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-SERVER_KEY = "canary-server-key"
-CALLBACK_KEY = "canary-callback-key"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short tags; each tag is dropped and its value is kept."""
-
-
-def _untagged(loader: _Loader, suffix: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    return loader.construct_mapping(cast(yaml.MappingNode, node), deep=True)
-
-
-_Loader.add_multi_constructor("!", _untagged)
-
-
-@cache
-def template() -> dict[str, Any]:
-    """template.yaml, its intrinsic functions as plain values."""
-    return cast(dict[str, Any], yaml.load(TEMPLATE.read_text(), Loader=_Loader))  # noqa: S506
-
-
-def properties(logical_id: str) -> dict[str, Any]:
-    """Properties of one resource of the template."""
-    return cast(dict[str, Any], template()["Resources"][logical_id]["Properties"])
-
-
-def table_arguments() -> dict[str, Any]:
-    """The template's table as arguments of CreateTable."""
-    declared = properties("TasksTable")
-    names = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
-    return {name: declared[name] for name in names}
-
-
-@dataclass
-class Cloud:
-    """The emulated AWS: names and addresses of its resources, and clients that read them."""
-
-    table_name: str
-    bucket: str
-    queue_url: str
-    api_secret: str
-    callback_secret: str
-    clients: dict[str, Any] = field(default_factory=dict)
-
-    def client(self, service: str) -> Any:
-        if service not in self.clients:
-            self.clients[service] = boto3.client(cast(Any, service), region_name=REGION)
-        return self.clients[service]
-
-    def environment(self, **further: str) -> dict[str, str]:
-        """Environment variables of the functions, as in the template."""
-        return {
-            "TABLE_NAME": self.table_name,
-            "BUCKET_NAME": self.bucket,
-            "QUEUE_URL": self.queue_url,
-            "API_SECRET_ARN": self.api_secret,
-            "CALLBACK_SECRET_ARN": self.callback_secret,
-            "POYO_BASE_URL": "http://127.0.0.1:9",
-            "PUBLIC_URL": "https://img.example",
-            "DOWNLOAD_HOSTS": "cdn.doculator.org",
-            "NOTIFICATION_HOSTS": "*",
-            "FIRST_POLL_SECONDS": "90",
-            "POYO_SUBMITS_PER_10S": "20",
-        } | further
-
-    def messages(self) -> list[dict[str, Any]]:
-        """Receive and delete every task message; a delayed one cannot be received: `{"delayed": True}`."""
-        sqs = self.client("sqs")
-        attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesDelayed"]
-        bodies: list[dict[str, Any]] = []
-        while received := sqs.receive_message(
-            QueueUrl=self.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
-        ).get("Messages"):
-            bodies += [json.loads(each["Body"]) for each in received]
-            for each in received:
-                sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=each["ReceiptHandle"])
-        counted = sqs.get_queue_attributes(QueueUrl=self.queue_url, AttributeNames=attributes)
-        delayed = int(counted["Attributes"]["ApproximateNumberOfMessagesDelayed"])
-        return bodies + [{"delayed": True}] * delayed
-
-    def items(self) -> list[dict[str, Any]]:
-        """All items of the table."""
-        return cast(
-            list[dict[str, Any]],
-            self.client("dynamodb").scan(TableName=self.table_name)["Items"],
-        )
-
-    def due_pks(self) -> set[str]:
-        """Partition keys of all items in the index `due`."""
-        found = self.client("dynamodb").scan(TableName=self.table_name, IndexName="due")
-        return {item["pk"]["S"] for item in found["Items"]}
-
-
-@cache
-def _session() -> boto3.session.Session:
-    """One session for all tests: loading the descriptions of the services takes long."""
-    return boto3.session.Session(region_name=REGION)
-
-
-@contextmanager
-def aws() -> Iterator[Cloud]:
-    """An empty cloud with the template's table, bucket, queue and secrets."""
-    with pytest.MonkeyPatch.context() as environment, mock_aws():
-        environment.setenv("AWS_DEFAULT_REGION", REGION)
-        environment.delenv("AWS_ENDPOINT_URL", raising=False)
-        environment.delenv("AWS_PROFILE", raising=False)
-        environment.setattr(boto3, "DEFAULT_SESSION", _session())
-        clients: dict[str, Any] = {
-            name: boto3.client(cast(Any, name)) for name in ("dynamodb", "s3", "sqs")
-        }
-        clients["dynamodb"].create_table(TableName="tasks", **table_arguments())
-        clients["s3"].create_bucket(
-            Bucket="images", CreateBucketConfiguration={"LocationConstraint": REGION}
-        )
-        queue = clients["sqs"].create_queue(
-            QueueName="task-messages",
-            Attributes={"VisibilityTimeout": str(properties("TaskQueue")["VisibilityTimeout"])},
-        )
-        secrets = clients["secretsmanager"] = boto3.client("secretsmanager")
-        hashes = {
-            name: hashlib.sha256(key.encode()).hexdigest()
-            for name, key in {"owner": SERVER_KEY, "other": "another-server-key"}.items()
-        }
-        api = {"poyo_api_key": POYO_KEY, "server_keys": hashes}
-        callbacks = {"current": "k1", "k1": CALLBACK_KEY}
-        yield Cloud(
-            table_name="tasks",
-            bucket="images",
-            queue_url=queue["QueueUrl"],
-            api_secret=secrets.create_secret(Name="api", SecretString=json.dumps(api))["ARN"],
-            callback_secret=secrets.create_secret(
-                Name="callbacks", SecretString=json.dumps(callbacks)
-            )["ARN"],
-            clients=clients,
-        )
 
 
 @dataclass

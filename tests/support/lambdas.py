@@ -5,13 +5,11 @@ from __future__ import annotations
 import base64
 import importlib.util
 import io
-import itertools
 import json
 import logging
-import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,10 +18,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from imagetasks import telemetry
-from imagetasks.tasks.task import StoredImage, Task
-from tests.support.environment import SERVER_KEY, Cloud, TestEnvironment, aws
-from tests.support.fakes import POYO_ID, PROMPT, task
-from tests.support.scripted_server import Behaviour, ScriptedServer, responding, scripted_server
+from tests.support.emulated_aws import SERVER_KEY, Cloud
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -160,105 +155,3 @@ def captured_logs() -> Iterator[io.StringIO]:
         yield written
     finally:
         telemetry.log._logger.removeHandler(handler)
-
-
-# The API, with a PoYo that accepts every order
-
-OTHER_SERVER_KEY = "another-server-key"
-ORDER: dict[str, Any] = {"model": "gpt-image-2", "input": {"prompt": PROMPT}}
-BALANCE = 1234.56
-STORED_IMAGE = StoredImage(
-    key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
-)
-
-
-@dataclass(frozen=True)
-class Api:
-    """The API's handler module with the AWS and the PoYo that it uses."""
-
-    handler_module: ModuleType
-    cloud: Cloud
-    poyo: ScriptedServer
-
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: object = None,
-        *,
-        key: str | None = SERVER_KEY,
-        **headers: str,
-    ) -> HandlerResponse:
-        """The response to one request; `body` as it is or as JSON, `headers` with `_` for `-`."""
-        content = body if isinstance(body, bytes | str | None) else json.dumps(body)
-        sent = request_headers(key or "", **headers)
-        if key is None:
-            del sent["authorization"]
-        in_base64 = isinstance(content, bytes)
-        event = http_event(method, path, headers=sent, body=content, in_base64=in_base64)
-        return invoke(self.handler_module, event)
-
-    def create(
-        self, body: object = ORDER, *, idempotency_key: str = "key", **headers: Any
-    ) -> HandlerResponse:
-        return self.request("POST", "/v1/tasks", body, idempotency_key=idempotency_key, **headers)
-
-    def get(self, path: str, **headers: Any) -> HandlerResponse:
-        return self.request("GET", path, **headers)
-
-    def put(self, **changed: Any) -> Task:
-        """Write a task with these attributes, and return it."""
-        return TestEnvironment(self.cloud).put(task(**changed))
-
-    def put_finished(self, images: int = 1, **changed: Any) -> Task:
-        """Write a finished task of `owner` with `images` images, and return it."""
-        files = tuple(replace(STORED_IMAGE, key=f"images/t/{n}") for n in range(images))
-        state = {"state": "finished", "poyo_id": POYO_ID, "due_at": None, "due_shard": None}
-        index_key = {"owner_status_key": f"finished#{changed.get('owner', 'owner')}"}
-        return self.put(**state | index_key | {"files": files} | changed)
-
-    def submit_count(self) -> int:
-        """How many submits PoYo received."""
-        return sum(each.startswith(b"POST") for each in self.poyo.requests)
-
-    def has_no_side_effects(self) -> bool:
-        """Whether no item was written and nothing was sent to PoYo or SQS."""
-        return (self.poyo.requests, self.cloud.items(), self.cloud.messages()) == ([], [], [])
-
-
-def accepts_every_order() -> Behaviour:
-    """A PoYo that accepts every order, each with a new id, and returns its balance."""
-    numbers = itertools.count()
-
-    def behave(connection: socket.socket, request: bytes) -> None:
-        data: dict[str, object] = {"credits_amount": BALANCE, "email": "account@example.com"}
-        if request.startswith(b"POST"):
-            data = {"task_id": f"POYO{next(numbers):012}", "status": "not_started"}
-        body = json.dumps({"code": 200, "data": data}).encode()
-        responding("200 OK", body)(connection, request)
-
-    return behave
-
-
-@contextmanager
-def loaded_api(behaviour: Behaviour | None = None, **environment: str) -> Iterator[Api]:
-    """The API as after a cold start, with an empty AWS and a PoYo with this behaviour."""
-    with aws() as cloud, scripted_server(behaviour or accepts_every_order()) as poyo:
-        further = {"POYO_BASE_URL": poyo.url} | environment
-        with load_handler("api", cloud, **further) as handler_module:
-            yield Api(handler_module, cloud, poyo)
-
-
-def assert_problem(
-    response: HandlerResponse, status: int, code: str, *, charged: bool | None = False
-) -> Any:
-    """Check that the response is a complete problem (RFC 9457) with these values; return its body."""
-    content_type = response.headers["content-type"]
-    assert (response.status, content_type) == (status, "application/problem+json"), response.body
-    body = response.json
-    assert (body["status"], body["code"], body["charged"]) == (status, code, charged)
-    assert body["title"]
-    assert body["detail"]
-    assert isinstance(body["retryable"], bool)
-    assert ("retry-after" in response.headers) is body["retryable"]
-    return body

@@ -18,7 +18,7 @@ from imagetasks.tasks.conditional_write import (
     one_of,
     unchanged,
 )
-from tests.support.environment import aws
+from tests.support.emulated_aws import aws
 
 ITEM: dict[str, Any] = {"pk": "item", "state": "running", "n": Decimal(3), "l": ["a", "b"], "s": ""}
 

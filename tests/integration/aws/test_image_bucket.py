@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.tasks.task import StoredImage
 from tests.fixtures.images import HEIGHT, VALID_IMAGES, WIDTH, jpeg, png
-from tests.support.environment import Cloud, aws
+from tests.support.emulated_aws import Cloud, aws
 from tests.support.fakes import client_error, downloaded_image
 from tests.support.lambdas import recorded_aws_calls
 

@@ -15,11 +15,12 @@ from imagetasks.aws.table import Table
 from imagetasks.aws.task_repository import TaskPage
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import derive_task_id
+from tests.support.api import Api, loaded_api
 from tests.support.dynamodb_engines import dynamodb_local
-from tests.support.environment import table_arguments
 from tests.support.fakes import START
-from tests.support.lambdas import Api, http_event, loaded_api
+from tests.support.lambdas import http_event
 from tests.support.listed_tasks import listed_task, write_tasks
+from tests.support.template import table_arguments
 
 LONGEST_INPUT = {"prompt": "🗼" * 20_000, "image_urls": [f"https://a.example/{'a' * 2000}"] * 16}
 MAX_PAGE_BYTES = 4 * 1024 * 1024

@@ -19,7 +19,7 @@ from imagetasks.tasks.task import (
 )
 from tests.simulation.table_state import InMemoryTable
 from tests.support.dynamodb_engines import create_table, dynamodb_local
-from tests.support.environment import aws
+from tests.support.emulated_aws import aws
 from tests.support.fakes import START, task
 from tests.support.table_engine import Engine, Operation
 from tests.support.table_operations import KEYS, RandomOperations

@@ -10,7 +10,7 @@ import pytest
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
-from tests.support.environment import Cloud, aws
+from tests.support.emulated_aws import Cloud, aws
 
 MESSAGE = TaskMessage(task_id="t", source="callback", poyo_id="ABC")
 

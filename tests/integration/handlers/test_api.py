@@ -13,23 +13,20 @@ import pytest
 
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id
-from tests.support.environment import CALLBACK_KEY, SERVER_KEY, Cloud, aws, properties
+from tests.support.api import ORDER, Api, assert_problem, loaded_api
+from tests.support.emulated_aws import CALLBACK_KEY, OTHER_SERVER_KEY, SERVER_KEY, Cloud, aws
 from tests.support.fakes import POYO_KEY, PROMPT
 from tests.support.lambdas import (
-    ORDER,
-    OTHER_SERVER_KEY,
-    Api,
     Context,
     HandlerResponse,
-    assert_problem,
     captured_logs,
     http_event,
     invoke,
     load_handler,
-    loaded_api,
     recorded_aws_calls,
     request_headers,
 )
+from tests.support.template import properties
 
 PUBLIC = {  # routes that need no server key
     ("GET", "/files/<task_id>/<n>/<mac>"),

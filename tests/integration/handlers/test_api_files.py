@@ -11,14 +11,9 @@ import requests
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id
 from tests.fixtures.images import png
-from tests.support.lambdas import (
-    OTHER_SERVER_KEY,
-    Api,
-    HandlerResponse,
-    assert_problem,
-    loaded_api,
-    recorded_aws_calls,
-)
+from tests.support.api import Api, assert_problem, loaded_api
+from tests.support.emulated_aws import OTHER_SERVER_KEY
+from tests.support.lambdas import HandlerResponse, recorded_aws_calls
 
 INVALID_NUMBERS = [
     "2",

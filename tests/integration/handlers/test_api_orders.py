@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 
 from imagetasks.tasks.task import derive_task_id
+from tests.support.api import ORDER, Api, assert_problem, loaded_api
+from tests.support.emulated_aws import OTHER_SERVER_KEY
 from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT
-from tests.support.lambdas import (
-    ORDER,
-    OTHER_SERVER_KEY,
-    Api,
-    assert_problem,
-    http_event,
-    invoke,
-    loaded_api,
-    request_headers,
-)
+from tests.support.lambdas import http_event, invoke, request_headers
 from tests.support.scripted_server import Behaviour, closed_port, resetting, responding, sending_raw
 
 ACCEPTED = json.dumps({"code": 200, "data": {"task_id": POYO_ID}}).encode()

@@ -13,16 +13,10 @@ import pytest
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import derive_task_id
+from tests.support.api import BALANCE, ORDER, Api, assert_problem, loaded_api
+from tests.support.emulated_aws import OTHER_SERVER_KEY
 from tests.support.fakes import START
-from tests.support.lambdas import (
-    BALANCE,
-    ORDER,
-    OTHER_SERVER_KEY,
-    Api,
-    HandlerResponse,
-    assert_problem,
-    loaded_api,
-)
+from tests.support.lambdas import HandlerResponse
 from tests.support.scripted_server import Behaviour, closed_port, responding
 
 SUBMIT = "/api/generate/submit"

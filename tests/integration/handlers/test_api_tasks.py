@@ -13,15 +13,10 @@ import pytest
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import derive_task_id
+from tests.support.api import ORDER, Api, assert_problem, loaded_api
+from tests.support.emulated_aws import OTHER_SERVER_KEY
 from tests.support.fakes import PROMPT, START
-from tests.support.lambdas import (
-    ORDER,
-    OTHER_SERVER_KEY,
-    Api,
-    assert_problem,
-    loaded_api,
-    recorded_aws_calls,
-)
+from tests.support.lambdas import recorded_aws_calls
 
 KEY_REUSED = (422, "idempotency_key_reused")
 STATUS_BY_STATE = {

@@ -13,7 +13,8 @@ import requests
 
 from imagetasks.aws.upload_bucket import MAX_BYTES
 from tests.fixtures.images import HTML, png
-from tests.support.lambdas import OTHER_SERVER_KEY, Api, assert_problem, loaded_api
+from tests.support.api import Api, assert_problem, loaded_api
+from tests.support.emulated_aws import OTHER_SERVER_KEY
 
 PNG = png()
 

@@ -22,10 +22,11 @@ from imagetasks.poyo import models
 from local.processes import ROOT
 from openapi import document, schemas
 from openapi.operations import OPERATIONS, Operation
-from tests.support.environment import aws, properties
+from tests.support.emulated_aws import aws
 from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import load_handler
 from tests.support.openapi_schemas import DOCUMENT, declared_operation, schema_errors
+from tests.support.template import properties
 
 IDS = [operation.id for operation in OPERATIONS]
 # Problems that belong to no operation: unknown paths and methods, and unknown callback URLs.

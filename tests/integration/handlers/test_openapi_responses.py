@@ -18,17 +18,11 @@ from imagetasks.api.schemas import task_body
 from imagetasks.poyo.rate_limit import WINDOW_PK
 from imagetasks.tasks.task import derive_task_id
 from openapi.operations import OPERATIONS, Operation
-from tests.support.environment import Cloud, TestEnvironment, aws
+from tests.support.api import ORDER, STORED_IMAGE
+from tests.support.emulated_aws import Cloud, aws
+from tests.support.environment import TestEnvironment
 from tests.support.fakes import task
-from tests.support.lambdas import (
-    ORDER,
-    STORED_IMAGE,
-    HandlerResponse,
-    http_event,
-    invoke,
-    load_handler,
-    request_headers,
-)
+from tests.support.lambdas import HandlerResponse, http_event, invoke, load_handler, request_headers
 from tests.support.openapi_schemas import declared_operation, schema_errors
 from tests.support.scripted_server import responding, scripted_server
 

@@ -8,8 +8,8 @@ from itertools import product
 import pytest
 
 from imagetasks.tasks import signed_urls
-from tests.support.environment import SERVER_KEY
-from tests.support.lambdas import ORDER, OTHER_SERVER_KEY, Api, assert_problem, loaded_api
+from tests.support.api import ORDER, Api, assert_problem, loaded_api
+from tests.support.emulated_aws import OTHER_SERVER_KEY, SERVER_KEY
 
 # Owners that could be confused with each other: the server keys are named `owner` and `other`.
 CALLERS: list[dict[str, str]] = [

@@ -14,9 +14,10 @@ from imagetasks.aws.task_repository import WriteResult
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from imagetasks.workflows.task_updater import log_transition
-from tests.support.environment import CALLBACK_KEY, aws, template
+from tests.support.emulated_aws import CALLBACK_KEY, aws
 from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import captured_logs, http_event, invoke, load_handler
+from tests.support.template import template
 
 ROOT = Path(__file__).parents[3]
 COMMON_FIELDS = {"level", "location", "message", "timestamp", "service"}

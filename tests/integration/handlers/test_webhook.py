@@ -11,7 +11,7 @@ import pytest
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id
 from tests.fixtures import poyo_callbacks
-from tests.support.environment import CALLBACK_KEY, Cloud, aws
+from tests.support.emulated_aws import CALLBACK_KEY, Cloud, aws
 from tests.support.lambdas import (
     HandlerResponse,
     captured_logs,

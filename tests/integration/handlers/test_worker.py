@@ -11,7 +11,8 @@ import pytest
 
 from imagetasks.tasks.task import Task
 from tests.fixtures.images import png
-from tests.support.environment import Cloud, TestEnvironment, aws
+from tests.support.emulated_aws import Cloud, aws
+from tests.support.environment import TestEnvironment
 from tests.support.fakes import POYO_ID, POYO_KEY, PROMPT, task
 from tests.support.lambdas import Context, captured_logs, load_handler
 from tests.support.scripted_server import ScriptedServer, responding, scripted_server

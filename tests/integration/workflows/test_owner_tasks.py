@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 
 import pytest
 
 from imagetasks.aws.table import Table
 from imagetasks.errors import DatabaseUnavailable, TaskNotFound
-from imagetasks.tasks import signed_urls, transition_writes
-from imagetasks.tasks.task import StoredImage, Task, derive_task_id
+from imagetasks.tasks import signed_urls
+from imagetasks.tasks.task import StoredImage, derive_task_id
 from imagetasks.workflows.owner_tasks import REREAD_S, OwnerTasks
 from tests.support.environment import TestEnvironment, new_environment
-from tests.support.fakes import POYO_ID, PROMPT, START, task
+from tests.support.fakes import POYO_ID, START, task
 from tests.support.lambdas import recorded_aws_calls
-from tests.support.unavailable import UnavailableQueue
 
 STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
@@ -179,80 +177,6 @@ def test_file_url_opens_only_the_file_that_it_was_signed_for(waiting: Waiting) -
             for text in map(str, other):
                 with pytest.raises(TaskNotFound):
                     waiting.owner_tasks.shared_file(stored.task_id, text, token)
-
-
-def deleted(waiting: Waiting, stored: Task) -> Task:
-    waiting.owner_tasks.delete("owner", stored.task_id)
-    return waiting.env.read(stored)
-
-
-def test_tombstone_keeps_credits_and_fingerprint_and_nothing_else_of_the_order(
-    waiting: Waiting,
-) -> None:
-    before = waiting.env.put(
-        task(
-            state="finished",
-            files=(STORED_IMAGE,),
-            charged_credits=Decimal(2),
-            detail=PROMPT,
-            notification_url="https://shop.example",
-            notification_attempts=0,
-            next_notification_at=START,
-        )
-    )
-
-    after = deleted(waiting, before)
-
-    assert after.deleted_at == START
-    assert after.fingerprint == before.fingerprint
-    assert (after.estimated_credits, after.charged_credits) == (
-        before.estimated_credits,
-        Decimal(2),
-    )
-    assert (dict(after.input), dict(after.metadata), after.detail) == ({}, {}, None)
-    assert (after.file_url_key, after.owner_key, after.owner_status_key) == ("", None, None)
-    assert (after.notification_url, after.notification_attempts, after.next_notification_at) == (
-        None,
-        None,
-        None,
-    )
-    assert PROMPT not in repr(after)
-    assert waiting.env.is_due(after), "the worker erases its images"
-    [message] = waiting.env.cloud.messages()
-    assert (message["task_id"], message["source"]) == (after.task_id, "delete")
-
-
-def test_second_deletion_changes_nothing_and_enqueues_nothing(waiting: Waiting) -> None:
-    stored = waiting.env.put(task())
-    first = deleted(waiting, stored)
-    waiting.env.cloud.messages()
-    waiting.env.time.forward(60)
-
-    assert deleted(waiting, stored) == first
-    assert waiting.env.cloud.messages() == []
-
-
-def test_task_is_deleted_in_spite_of_a_concurrent_transition(waiting: Waiting) -> None:
-    stored = waiting.env.put(task(state="running"))
-    read = waiting.env.repository.get(stored.task_id)
-    waiting.env.put(replace(stored, state="finished", files=(STORED_IMAGE,), write_token="1" * 24))
-
-    waiting.env.repository.apply(transition_writes.delete(read, waiting.env.clock.stamp()))
-
-    after = waiting.env.read(stored)
-    assert (after.state, after.deleted_at) == ("finished", START)
-
-
-def test_deletion_is_kept_when_sqs_is_unavailable(waiting: Waiting) -> None:
-    stored = waiting.env.put(task())
-    without_sqs = replace(
-        waiting.owner_tasks, updater=waiting.env.updater_with(queue=UnavailableQueue())
-    )
-
-    without_sqs.delete("owner", stored.task_id)
-
-    assert waiting.env.read(stored).deleted_at == START
-    assert waiting.env.is_due(waiting.env.read(stored)), "the sweep finds it"
 
 
 def test_error_of_dynamodb_is_raised(waiting: Waiting) -> None:
