@@ -14,14 +14,14 @@ UPDATER = (
         "return current if current.deleted_at == task.deleted_at else self.settle(current, make)",
         "return current",
         # In the simulation the task ends all the same, only later.
-        "integration/workflows/test_erase_images.py",
+        "integration/workflows/test_erase_images_concurrently.py",
     ),
     Mutant(
         "PoYo's id that lost to a deletion is not written again",
         "workflows/task_updater.py",
         "if result.task.deleted_at == task.deleted_at:",
         "if True:",
-        "integration/workflows/test_erase_images.py",
+        "integration/workflows/test_erase_images_concurrently.py",
     ),
     Mutant(
         "an outcome that could not be written raises",

@@ -12,17 +12,8 @@ from imagetasks.errors import TaskNotFound
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.task import StoredImage, Task
 from tests.support.environment import TestEnvironment, new_environment, order
-from tests.support.fakes import (
-    PROMPT,
-    START,
-    finished_response,
-    submit_response,
-    task,
-)
-from tests.support.stored_tasks import (
-    owner_tasks,
-    put_running,
-)
+from tests.support.fakes import PROMPT, START, finished_response, submit_response, task
+from tests.support.stored_tasks import owner_tasks, put_running
 from tests.support.unavailable import UnavailableQueue
 
 STORED_IMAGE = StoredImage(
