@@ -29,6 +29,8 @@ from local.settings import from_environment
 from local.system import System, running
 from tests.conftest import SUBMITS_PER_10S, environment
 
+pytestmark = pytest.mark.xdist_group("deploys")  # one worker deploys this stack, once
+
 NAMES = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
 # Every task ends at PoYo before its first poll, so that one poll finds its result however slow the machine is.
 # A poll of a running task would double the wait for the next one, which is minutes after a few polls.
