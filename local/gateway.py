@@ -19,6 +19,9 @@ from local.settings import HOST
 API_PREFIXES = ("/v1", "/api", "/callbacks", "/files", "/health", "/openapi.json")
 MAX_BODY_BYTES = 10 * 1024 * 1024  # API Gateway's own limit for a payload
 API_TIMEOUT_S = 35  # slightly more than API Gateway's 30 s
+# The emulator starts a process for each concurrent invocation and unpacks the layer for it. Without a limit
+# a burst of callbacks starts dozens of processes, which slow each other down.
+MAX_CONCURRENT_CALLBACKS = 4
 
 # RFC 9110, section 7.6.1: these headers belong to one connection, not to the request.
 HOP_BY_HOP = frozenset({
@@ -36,12 +39,19 @@ class Gateway:
         self._api_url = api_url
         self._options_url = options_url or api_url
         self._session = session
+        self._callbacks = asyncio.Semaphore(MAX_CONCURRENT_CALLBACKS)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Return the API's response; 404 for a path outside the API, 502 if the API does not respond."""
         path = request.raw_path.partition("?")[0]
         if not any(path == known or path.startswith(f"{known}/") for known in API_PREFIXES):
             return _problem(404, f"not found; the API is under {', '.join(API_PREFIXES)}")
+        if not path.startswith("/callbacks/"):
+            return await self._forward(request)
+        async with self._callbacks:
+            return await self._forward(request)
+
+    async def _forward(self, request: web.Request) -> web.Response:
         body = await request.read()
         headers = _without(request.headers, REQUEST_REPLACED)
         headers["X-Forwarded-For"] = _forwarded_for(request)

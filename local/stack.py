@@ -54,6 +54,7 @@ def parameters(settings: Settings) -> dict[str, str]:
         "PoyoBaseUrl": settings.poyo_base_url,
         "PublicUrl": settings.public_url,
         "FirstPollSeconds": str(settings.first_poll_seconds),
+        "WorkerConcurrency": "4",  # the emulator starts a process for each concurrent invocation
         "SavedQueries": "false",  # the emulator does not support this resource type
     }
     if settings.notification_hosts:

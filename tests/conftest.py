@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from local.chaos.system_under_test import temporary_state
 from local.settings import from_environment
 from local.system import System, running
 from tests.support.notification_receiver import NotificationReceiver, notification_receiver
@@ -110,5 +111,6 @@ def stack(
     )
     settings = replace(from_environment(environ), poyo_submits_per_10s=SUBMITS_PER_10S)
     options = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
-    with running(settings, tmp_path_factory.mktemp("stack"), simulator=options) as system:
+    logs = tmp_path_factory.mktemp("stack") / "logs"
+    with temporary_state(logs) as state, running(settings, state, simulator=options) as system:
         yield system

@@ -18,6 +18,7 @@ from local.system import System, running
 SIMULATOR_OPTIONS = (
     "--seconds", "0.3", "1.5", "--callback-first-wait", "1", "--credits", "1000000",
 )  # fmt: skip
+MIN_FREE_MEMORY_BYTES = 3 << 30  # a container often has 64 MiB of shared memory
 BACKGROUND_FAULTS = "with background faults"  # in the prompts that the rules for the run match
 
 
@@ -25,12 +26,13 @@ BACKGROUND_FAULTS = "with background faults"  # in the prompts that the rules fo
 def temporary_state(logs: Path) -> Iterator[Path]:
     """Yield a folder for a run; afterwards it is deleted and its logs are copied to `logs`.
 
-    It is in memory if possible: each time a function's process is killed, the emulator unpacks the
-    function and its layer again, which are thousands of files.
+    It is in memory if there is room: for each process of a function the emulator unpacks the function
+    and its layer, which are thousands of files. To delete them from a disk can take minutes.
     """
     memory = Path("/dev/shm")  # noqa: S108  # the folder in it gets an unpredictable name
+    has_room = memory.is_dir() and shutil.disk_usage(memory).free >= MIN_FREE_MEMORY_BYTES
     with tempfile.TemporaryDirectory(
-        prefix="imagetasks-chaos-", dir=memory if memory.is_dir() else None
+        prefix="imagetasks-", dir=memory if has_room else None
     ) as folder:
         try:
             yield Path(folder)

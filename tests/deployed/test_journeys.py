@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from local.chaos.system_under_test import temporary_state
 from local.processes import ROOT
 from local.settings import from_environment
 from local.system import System, running
@@ -223,7 +224,7 @@ def other_poyo() -> Iterator[dict[str, str]]:
 
 def test_settings_select_another_poyo(other_poyo: dict[str, str], tmp_path: Path) -> None:
     settings = from_environment(environment(**other_poyo))
-    with running(settings, tmp_path) as system:
+    with temporary_state(tmp_path / "logs") as state, running(settings, state) as system:
         journey = Journey(system)
         task_id = journey.submit("A lighthouse by another PoYo")
 

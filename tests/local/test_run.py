@@ -22,7 +22,7 @@ from tests.conftest import environment
 START_TIMEOUT_S = 600
 END_TIMEOUT_S = 60
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process table of /proc")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process table in /proc")
 
 
 @contextmanager
