@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -91,15 +92,21 @@ def _test(tree: Path, mutant: Mutant) -> str | None:
 def _run(tree: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
     path = f"{tree / 'functions'}:{tree}"
     environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
+    with subprocess.Popen(
         command,
         cwd=tree,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
+        start_new_session=True,  # so that the simulation's own processes end with it
+    ) as process:
+        try:
+            stdout, stderr = process.communicate(timeout=TIMEOUT_S)
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
 
 
 def _copy(source: Path, target: Path) -> None:
