@@ -7,7 +7,6 @@ import re
 import statistics
 import subprocess
 import sys
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -264,21 +263,3 @@ def test_only_the_worker_and_the_transport_catch_every_exception(path: Path) -> 
     ]
 
     assert not blind or path.name in ("worker.py", "transport.py")
-
-
-FORBIDDEN = re.compile(
-    r"\b(bells?|doorbells?|rung|aftercare|asking|answering|house|looker|wish|dumb|stranger|whoever)\b",
-    re.IGNORECASE,
-)
-
-
-@pytest.mark.parametrize("path", OWN_CODE, ids=lambda path: str(path.relative_to(ROOT)))
-def test_comments_and_docstrings_use_the_words_of_the_glossary(path: Path) -> None:
-    with path.open("rb") as file:
-        prose = [
-            token.string
-            for token in tokenize.tokenize(file.readline)
-            if token.type in (tokenize.COMMENT, tokenize.STRING, tokenize.NAME)
-        ]
-
-    assert not [text for text in prose if FORBIDDEN.search(text)]

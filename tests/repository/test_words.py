@@ -1,0 +1,47 @@
+"""The words of the glossary are used everywhere: none of the words that they replaced is left."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+WORDS = [
+    line
+    for line in (ROOT / "scripts" / "private_words.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+PATTERN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
+SEARCHED = (
+    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "template.yaml",
+    "benchmarks", "cli", "docs", "events", "examples", "functions", "layers", "local", "openapi",
+    "tests",
+)  # fmt: skip
+TEXT = {".md", ".py", ".yaml", ".yml", ".json", ".toml", ".sh", ".mjs", ".ts", ".tsx", ""}
+
+
+def files() -> list[str]:
+    """Text files below SEARCHED, except lock files, which name other people's packages."""
+    run = subprocess.run(
+        ["git", "ls-files", "--", *SEARCHED], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [
+        name
+        for name in run.stdout.splitlines()
+        if Path(name).suffix in TEXT and not name.endswith("package-lock.json")
+    ]
+
+
+@pytest.mark.parametrize("name", files())
+def test_no_replaced_word_is_left(name: str) -> None:
+    text = ROOT.joinpath(name).read_text()
+
+    found = [line for line in text.splitlines() if PATTERN.search(line)]
+
+    assert not found
+
+
+def test_the_search_finds_such_a_word_and_looks_into_every_folder() -> None:
+    assert PATTERN.search(f"The {WORDS[0].title()} is one.")
+    assert {Path(name).parts[0] for name in files()} == set(SEARCHED)
