@@ -28,6 +28,7 @@ UPDATER = (
         "workflows/task_updater.py",
         "except DatabaseUnavailable:",
         "except QueueUnavailable:",
+        APPLY_TEST,
     ),
     Mutant(
         "the end of a task that is still due is not enqueued",
