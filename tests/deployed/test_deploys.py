@@ -8,33 +8,28 @@ named by the default of `ReleaseSha` in a copy of the built template. It does no
 
 from __future__ import annotations
 
-import base64
-import re
 import shutil
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
 
 from local import build, stack
 from local.chaos.system_under_test import temporary_state
 from local.settings import from_environment
-from local.system import System, running
+from local.system import running
 from tests.conftest import SUBMITS_PER_10S, environment
+from tests.support.updated_stack import NAMES, Order, UpdatedStack, our_task_id
 
 pytestmark = pytest.mark.xdist_group("deploys")  # one worker deploys this stack, once
 
-NAMES = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
-# Every task ends at PoYo before its first poll, so that one poll finds its result however slow the machine is.
-# A poll of a running task would double the wait for the next one, which is minutes after a few polls.
+# A task without a callback ends at PoYo before its first poll, so that one poll finds its result however slow
+# the machine is. A poll of a running task doubles the wait for the next one: minutes after a few polls.
 PROCESSING_S, FIRST_POLL_S = ("3", "15"), 20
 SIMULATOR_OPTIONS = (
     "--seconds", *PROCESSING_S,
@@ -58,17 +53,6 @@ KINDS = {
 OPEN = {"submitting", "pending", "unknown", "running"}
 
 
-@dataclass
-class Order:
-    """One order: its key, its prompt, its expected end, and the statuses of the responses to it."""
-
-    prompt: str
-    ends: str
-    key: str = field(default_factory=lambda: f"deploy-{uuid.uuid4()}")
-    responses: list[int] = field(default_factory=list)
-    task_id: str = ""
-
-
 def orders() -> list[Order]:
     """All kinds evenly mixed, always in the same order."""
     positioned = [
@@ -79,139 +63,8 @@ def orders() -> list[Order]:
     return [order for _, order in sorted(positioned, key=lambda each: each[0])]
 
 
-@dataclass
-class Deployed:
-    """A separate stack, updated from a copy of the artefact that the test changes."""
-
-    system: System
-    built: Path
-
-    def deploy(self, layer: str, release: str = "") -> None:
-        """Update the stack to another layer, which prints its name when a function starts with it."""
-        package = self.built / "DependenciesLayer" / "python" / "aws_lambda_powertools"
-        with package.joinpath("__init__.py").open("a") as module:
-            module.write(f"\nprint('layer {layer}')\n")
-        # Python does not check the layer's bytecode against its source and would ignore the change.
-        shutil.rmtree(package / "__pycache__", ignore_errors=True)
-        template = self.built / "template.yaml"
-        text, found = re.subn(
-            r"(  ReleaseSha:\n    Type: String\n    Default: ).*",
-            rf"\g<1>'{release}'",
-            template.read_text(),
-        )
-        assert found == 1
-        template.write_text(text)
-        system = self.system
-        stack.deploy(system.processes, system.cloud, system.settings, template)
-        stack.restore_concurrency(system.cloud)
-
-    def versions(self) -> dict[str, str]:
-        """The version that the alias of each function points to."""
-        functions = self.system.client("lambda")
-        return {
-            name: functions.get_alias(FunctionName=self._physical(name), Name="live")[
-                "FunctionVersion"
-            ]
-            for name in NAMES
-        }
-
-    def layers(self, qualifier: str) -> set[str]:
-        """The layers of all functions under that alias or version."""
-        functions = self.system.client("lambda")
-        configured = [
-            functions.get_function_configuration(
-                FunctionName=self._physical(name), Qualifier=qualifier
-            )
-            for name in NAMES
-        ]
-        return {layer["Arn"] for each in configured for layer in each["Layers"]}
-
-    def sweep(self) -> str | None:
-        """Invoke the sweep as the schedule does; returns its log, or None if it failed."""
-        response = self.system.client("lambda").invoke(
-            FunctionName=self._physical("SweepFunction"), Qualifier="live", LogType="Tail"
-        )
-        if "FunctionError" in response:
-            return None
-        return base64.b64decode(response["LogResult"]).decode()
-
-    def log(self, name: str, version: str) -> str:
-        """Everything that one version of a function has logged."""
-        group = self._physical(name.replace("Function", "Logs"))
-        paginator = self.system.client("logs").get_paginator("filter_log_events")
-        events = [
-            each for page in paginator.paginate(logGroupName=group) for each in page["events"]
-        ]
-        return "\n".join(
-            each["message"] for each in events if f"[{version}]" in each["logStreamName"]
-        )
-
-    def states(self) -> Counter[str]:
-        """The number of tasks in each state."""
-        table = self.system.outputs["TasksTableName"]
-        pages = self.system.client("dynamodb").get_paginator("scan").paginate(TableName=table)
-        items = [item for page in pages for item in page["Items"]]
-        return Counter(item["state"]["S"] for item in items if "state" in item)
-
-    def messages(self, output: str) -> int:
-        """The number of messages in the queue whose URL is that output."""
-        url = self.system.outputs[output]
-        found = self.system.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-        counts = found["Attributes"].items()
-        return sum(int(n) for name, n in counts if name.startswith("ApproximateNumber"))
-
-    def order(self, order: Order) -> None:
-        """Place the order, and repeat it with the same key until it is accepted."""
-        for _ in range(8):
-            response = self._call("POST", "/v1/tasks", order)
-            order.responses.append(response.status_code)
-            if response.ok:
-                order.task_id = str(response.json()["task_id"])
-                return
-            time.sleep(0.5)
-
-    def task(self, order: Order) -> dict[str, Any]:
-        found: dict[str, Any] = self._call("GET", f"/v1/tasks/{order.task_id}", order).json()
-        return found
-
-    def call_api_and_webhook(self, order: Order) -> None:
-        """Invoke the API with a read and the webhook with a forged callback."""
-        assert self.task(order)["task_id"] == order.task_id
-        callback = f"{self.system.url}/callbacks/poyo/k1/{order.task_id}/forged"
-        assert requests.post(callback, timeout=60).status_code == 404
-
-    def poyo(self, path: str) -> Any:
-        return requests.get(f"{self.system.poyo_url}/control/{path}", timeout=30).json()
-
-    def finish_at_poyo(self, task_ids: set[str]) -> None:
-        """Have PoYo finish these tasks of ours; it then sends their callbacks."""
-        tasks = f"{self.system.poyo_url}/control/tasks"
-        for task in self.poyo("tasks")["tasks"]:
-            if _our_task_id(task["callback_url"]) in task_ids:
-                requests.post(f"{tasks}/{task['task_id']}/finish", timeout=30).raise_for_status()
-
-    def _call(self, method: str, path: str, order: Order) -> requests.Response:
-        requested = {"prompt": order.prompt, "quality": "low", "size": "1:1"}
-        return requests.request(
-            method,
-            f"{self.system.url}{path}",
-            headers={
-                "Authorization": f"Bearer {self.system.api_key}",
-                "Idempotency-Key": order.key,
-            },
-            json={"model": "gpt-image-2", "input": requested} if method == "POST" else None,
-            timeout=60,
-        )
-
-    def _physical(self, logical_id: str) -> str:
-        found = self.system.client("cloudformation").describe_stack_resource(
-            StackName=stack.NAME, LogicalResourceId=logical_id
-        )
-        return str(found["StackResourceDetail"]["PhysicalResourceId"])
-
-
 @pytest.fixture(scope="module")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdatedStack]:
     """A new stack whose submits never wait for PoYo's limit; its PoYo takes seconds for a task."""
     folder = tmp_path_factory.mktemp("deploys")
     settings = from_environment(environment(FIRST_POLL_SECONDS=str(FIRST_POLL_S)))
@@ -222,10 +75,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     ):
         with build.read_lock():
             shutil.copytree(build.ARTEFACT, state / "built")
-        yield Deployed(system, state / "built")
+        deployed = UpdatedStack(system, state / "built")
+        deployed.shorten_visibility_timeout()
+        yield deployed
 
 
-def test_first_deployment_publishes_version_1_of_every_function(deployed: Deployed) -> None:
+def test_first_deployment_publishes_version_1_of_every_function(deployed: UpdatedStack) -> None:
     formation = deployed.system.client("cloudformation")
     [found] = formation.describe_stacks(StackName=stack.NAME)["Stacks"]
     gateway = deployed.system.client("apigatewayv2")
@@ -238,7 +93,10 @@ def test_first_deployment_publishes_version_1_of_every_function(deployed: Deploy
 
 @dataclass
 class History:
-    """The orders, and the stack as observed before, between and after its two updates."""
+    """The orders, and the stack as observed before, between and after its two updates.
+
+    `logs` holds the whole log of the sweep's version behind the alias.
+    """
 
     orders: list[Order]
     layers: dict[str, set[str]] = field(default_factory=dict)
@@ -246,14 +104,15 @@ class History:
     logs: dict[str, str] = field(default_factory=dict)
     during_update: Counter[str] = field(default_factory=Counter)
 
-    def observe(self, deployed: Deployed, when: str) -> None:
-        """Record layers, versions and the log of one sweep."""
+    def observe(self, deployed: UpdatedStack, when: str) -> None:
+        """Record layers, versions and the sweep's log after a successful invocation."""
         self.layers[when], self.versions[when] = deployed.layers("live"), deployed.versions()
-        self.logs[when] = next(filter(None, (deployed.sweep() for _ in range(5))))
+        assert any(deployed.sweep() for _ in range(5))
+        self.logs[when] = deployed.log("SweepFunction", self.versions[when]["SweepFunction"])
 
 
 @pytest.fixture(scope="module")
-def history(deployed: Deployed) -> History:
+def history(deployed: UpdatedStack) -> History:
     """Another layer without a release; then one with a release, while a hundred tasks are open."""
     history = History(orders())
     history.observe(deployed, "before")
@@ -280,7 +139,7 @@ def history(deployed: Deployed) -> History:
     return history
 
 
-def wait_until_some_ended(deployed: Deployed) -> None:
+def wait_until_some_ended(deployed: UpdatedStack) -> None:
     """Return once tasks have finished and failed; most tasks are open then."""
     deadline = time.monotonic() + TIMEOUT_S
     while not {"finished", "failed"} <= set(deployed.states()):
@@ -288,7 +147,7 @@ def wait_until_some_ended(deployed: Deployed) -> None:
         time.sleep(0.5)
 
 
-def wait_until_all_ended(deployed: Deployed) -> None:
+def wait_until_all_ended(deployed: UpdatedStack) -> None:
     """Invoke the sweep until every task has ended; the tests name those that have not."""
     deadline = time.monotonic() + TIMEOUT_S
     while OPEN & set(deployed.states()) and time.monotonic() < deadline:
@@ -305,7 +164,7 @@ def test_another_layer_without_a_release_does_not_run(history: History) -> None:
 
 
 def test_another_layer_with_a_release_runs_behind_every_alias(
-    deployed: Deployed, history: History
+    deployed: UpdatedStack, history: History
 ) -> None:
     assert history.versions["released"] == dict.fromkeys(NAMES, "2")
     assert history.layers["released"] not in (history.layers["before"], history.layers["latest"])
@@ -326,13 +185,13 @@ def test_no_caller_notices_the_update(history: History) -> None:
 
 
 @pytest.fixture(scope="module")
-def tasks(deployed: Deployed, history: History) -> dict[str, dict[str, Any]]:
+def tasks(deployed: UpdatedStack, history: History) -> dict[str, dict[str, Any]]:
     """Every task as the API returns it in the end, by its id."""
     return {order.task_id: deployed.task(order) for order in history.orders}
 
 
 def test_no_task_is_lost_and_every_task_ends_as_expected(
-    deployed: Deployed, history: History, tasks: dict[str, dict[str, Any]]
+    deployed: UpdatedStack, history: History, tasks: dict[str, dict[str, Any]]
 ) -> None:
     ended = {task_id: task["status"] for task_id, task in tasks.items()}
 
@@ -341,20 +200,20 @@ def test_no_task_is_lost_and_every_task_ends_as_expected(
     assert deployed.messages("TaskDeadLetterQueueUrl") == 0
 
 
-def test_no_task_is_paid_twice(deployed: Deployed, history: History) -> None:
+def test_no_task_is_paid_twice(deployed: UpdatedStack, history: History) -> None:
     """PoYo has one task for each of ours, and received one submit that created it."""
-    tasks = Counter(_our_task_id(each["callback_url"]) for each in deployed.poyo("tasks")["tasks"])
+    tasks = Counter(our_task_id(each["callback_url"]) for each in deployed.poyo("tasks")["tasks"])
     submits = deployed.poyo("log?kind=submit")["events"]
-    created = Counter(_our_task_id(each["callback_url"]) for each in submits if each["created"])
+    created = Counter(our_task_id(each["callback_url"]) for each in submits if each["created"])
 
     assert tasks == created == Counter({order.task_id: 1 for order in history.orders})
 
 
 def test_every_image_is_stored_with_the_bytes_of_poyo(
-    deployed: Deployed, history: History, tasks: dict[str, dict[str, Any]]
+    deployed: UpdatedStack, history: History, tasks: dict[str, dict[str, Any]]
 ) -> None:
     at_poyo = {
-        _our_task_id(each["callback_url"]): each["sha256"]
+        our_task_id(each["callback_url"]): each["sha256"]
         for each in deployed.poyo("tasks")["tasks"]
     }
     finished = [order.task_id for order in history.orders if order.ends == "finished"]
@@ -364,7 +223,7 @@ def test_every_image_is_stored_with_the_bytes_of_poyo(
 
 
 def test_the_new_version_finishes_tasks_that_the_old_version_accepted(
-    deployed: Deployed, history: History
+    deployed: UpdatedStack, history: History
 ) -> None:
     before = deployed.log("ApiFunction", "1")
     after = deployed.log("WorkerFunction", "2")
@@ -375,7 +234,3 @@ def test_the_new_version_finishes_tasks_that_the_old_version_accepted(
     ]
 
     assert len(taken_over) >= 10
-
-
-def _our_task_id(callback_url: str) -> str:
-    return callback_url.rsplit("/", 2)[1]
