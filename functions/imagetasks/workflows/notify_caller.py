@@ -36,9 +36,8 @@ class CallerNotifier:
         DatabaseUnavailable or SecretUnavailable.
         """
         attempts, waits_s = task.notification_attempts or 0, self.clock.limits.notification_waits_s
-        if attempts > len(
-            waits_s
-        ):  # the worker that made the last attempt crashed before recording it
+        # The worker that made the last attempt crashed before it recorded that.
+        if attempts > len(waits_s):
             self._mark_done(task)
             return
         wait_s = waits_s[min(attempts, len(waits_s) - 1)]
