@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import json
 import os
-import subprocess
+import subprocess  # nosec B404  # starts our own interpreter only
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -114,7 +114,7 @@ def imported_modules(handler: str) -> set[str]:
     )
     with aws() as cloud:
         variables = cloud.environment()
-    run = subprocess.run(  # noqa: S603
+    run = subprocess.run(  # noqa: S603  # nosec B603  # our own interpreter and program
         [sys.executable, "-c", program],
         env={
             **os.environ,
