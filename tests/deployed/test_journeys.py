@@ -99,11 +99,11 @@ class Journey:
         return sum(task_id in (event["callback_url"] or "") for event in events)
 
     def messages(self, output: str) -> int:
-        """The number of messages in a queue, including those in flight."""
-        sqs, names = self.system.client("sqs"), ["All"]
-        url = self.system.outputs[output]
+        """The number of messages in a queue, including those in flight, but not the delayed retries."""
+        sqs, url = self.system.client("sqs"), self.system.outputs[output]
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
-        return sum(int(n) for name, n in counts.items() if name.startswith("ApproximateNumber"))
+        return sum(int(counts[name]) for name in names)
 
     def assert_stored_once(self, task_id: str) -> None:
         """Assert that the task is finished and paid once, and that we store and serve PoYo's bytes."""
