@@ -1,7 +1,6 @@
 """The words of the glossary are used everywhere: none of the words that they replaced is left."""
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -21,15 +20,21 @@ SEARCHED = (
 TEXT = {".md", ".py", ".yaml", ".yml", ".json", ".toml", ".sh", ".mjs", ".ts", ".tsx", ""}
 
 
+GENERATED = {"__pycache__", "node_modules", ".next"}
+
+
 def files() -> list[str]:
     """Text files below SEARCHED, except lock files, which name other people's packages."""
-    run = subprocess.run(
-        ["git", "ls-files", "--", *SEARCHED], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    found = [
+        path
+        for name in SEARCHED
+        for path in ([ROOT / name] if (ROOT / name).is_file() else sorted((ROOT / name).rglob("*")))
+        if path.is_file() and path.suffix in TEXT and not GENERATED & set(path.parts)
+    ]
     return [
-        name
-        for name in run.stdout.splitlines()
-        if Path(name).suffix in TEXT and not name.endswith("package-lock.json")
+        str(path.relative_to(ROOT))
+        for path in found
+        if path.name not in ("package-lock.json", "requirements.txt", "env.json")
     ]
 
 
