@@ -61,7 +61,7 @@ sync() {
     rm -f "$env/lock.txt"
     "$env/bin/python" -c '' 2>/dev/null ||
         "$uv" venv --quiet --clear --no-project --python "$python" "$env"
-    "$uv" pip sync --quiet --require-hashes --python "$env/bin/python" "$lock" ||
+    "$uv" pip sync --quiet --compile-bytecode --require-hashes --python "$env/bin/python" "$lock" ||
         fail "$env could not be created from $lock (see above)"
     cp "$lock" "$env/lock.txt"
 }

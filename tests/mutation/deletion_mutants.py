@@ -121,7 +121,7 @@ DELETION = (
         "aws/task_repository.py",
         "ListPosition(int(keys[-1]",
         "ListPosition(-1 + int(keys[-1]",
-        "integration/aws/test_simulated_table.py",  # only tasks created at one instant are left out
+        "engine/test_simulated_table.py",  # only tasks created at one instant are left out
     ),
     Mutant(
         "the list by status contains another owner's tasks",

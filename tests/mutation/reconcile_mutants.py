@@ -6,7 +6,7 @@ from tests.mutation.mutant import Mutant
 
 NEXT_STEP_TEST = "unit/workflows/test_next_step.py"
 REPOSITORY_TEST = "integration/aws/test_task_repository.py"
-SIMULATED_TABLE_TEST = "integration/aws/test_simulated_table.py"
+SIMULATED_TABLE_TEST = "engine/test_simulated_table.py"
 
 RECONCILE = (
     Mutant(

@@ -1,6 +1,6 @@
 """The part of DynamoDB that Table uses: the same PutItem and UpdateItem objects, in memory.
 
-`tests/integration/aws/test_simulated_table.py` compares it with real engines.
+`tests/engine/test_simulated_table.py` compares it with real engines.
 """
 
 from __future__ import annotations

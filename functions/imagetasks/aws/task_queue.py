@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
@@ -34,13 +35,13 @@ class TaskQueue:
         return cls(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["QUEUE_URL"])
 
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
-        """Send a message that is delivered after `delay_s` seconds (15 minutes at most). Raises
-        QueueUnavailable."""
+        """Send a message that is delivered `delay_s` seconds later (15 minutes at most), never earlier:
+        a task that is not due yet would ignore it. Raises QueueUnavailable."""
         try:
             self.client.send_message(
                 QueueUrl=self.queue_url,
                 MessageBody=json.dumps(asdict(message)),
-                DelaySeconds=min(MAX_DELAY_S, max(0, round(delay_s))),
+                DelaySeconds=min(MAX_DELAY_S, max(0, math.ceil(delay_s))),
             )
         except (ClientError, BotoCoreError) as error:
             raise QueueUnavailable(type(error).__name__) from error
