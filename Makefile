@@ -32,7 +32,7 @@ check: setup ## the gate: all steps in order, stopping at the first failure
 	$(call step,pytest,$(DEV)/pytest -n 2 --dist loadgroup --cov --cov-report=term tests)
 
 test: setup ## run the unit and integration tests; TESTS=tests/deployed for another part
-	@$(DEV)/pytest -n 2 --dist loadgroup $(or $(TESTS),tests/unit tests/integration)
+	@$(DEV)/pytest $(if $(TESTS),-n 2 --dist loadgroup $(TESTS),-n 3 --dist worksteal tests/unit tests/integration)
 
 format: setup ## format the code and apply the automatic fixes of ruff
 	@$(DEV)/ruff format $(CODE)

@@ -1,5 +1,6 @@
 """The deployed stack that tests share, and what its tests need on this machine."""
 
+import gc
 import socket
 import threading
 from collections.abc import Iterator
@@ -43,6 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "run_last: it waits for something that happens while other tests run"
     )
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of every later garbage collection: it stays alive,
+    and looking through it again and again took a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

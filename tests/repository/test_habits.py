@@ -129,4 +129,4 @@ def test_make_test_runs_the_unit_and_integration_tests_or_the_given_ones(
         cwd=ROOT, env=environ, capture_output=True, text=True, check=True,
     )  # fmt: skip
 
-    assert done.stdout.splitlines()[-1].endswith(f" loadgroup {tests}")
+    assert done.stdout.splitlines()[-1].endswith(f" {tests}")
