@@ -1,7 +1,6 @@
 """The deployed stack that tests share, and what its tests need on this machine."""
 
 import gc
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from local.chaos.system_under_test import temporary_state
+from local.ports import free_ports
 from local.settings import from_environment
 from local.system import System, running
 from tests.support.notification_receiver import NotificationReceiver, notification_receiver
@@ -19,18 +19,6 @@ FIRST_POLL_SECONDS = 5  # 90 by default, which no test waits for
 SUBMITS_PER_10S = (
     1000  # no order waits for PoYo's limit, which integration tests and the chaos run cover
 )
-
-
-def free_ports(count: int) -> list[int]:
-    """Different ports of 127.0.0.1 that are free now."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def environment(**further: str) -> dict[str, str]:

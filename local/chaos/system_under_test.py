@@ -2,7 +2,6 @@
 
 import secrets
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from local.chaos.run import Options
+from local.ports import free_ports
 from local.settings import from_environment
 from local.system import System, running
 
@@ -46,7 +46,7 @@ def temporary_state(logs: Path) -> Iterator[Path]:
 def running_system(options: Options, state: Path) -> Iterator[System]:
     """Run a whole system with keys that are used nowhere else."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
-    ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
+    ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     further = {"FIRST_POLL_SECONDS": str(options.first_poll_s), "DEMO": "0"}
     api_key = f"server-{secrets.token_hex(16)}"
     settings = from_environment({**ports, **further, "API_KEY": api_key})
@@ -54,17 +54,6 @@ def running_system(options: Options, state: Path) -> Iterator[System]:
     simulator = (*SIMULATOR_OPTIONS, "--seed", str(options.seed))
     with running(settings, state, simulator=simulator) as started:
         yield started
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
 
 
 def fault_rules(callbacks: str) -> list[dict[str, Any]]:

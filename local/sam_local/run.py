@@ -2,13 +2,13 @@
 
 import json
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from local import build, invoke
+from local.ports import free_ports
 from local.processes import ROOT
 from local.progress import say, step
 from local.sam_local import compare, event_sequence
@@ -38,7 +38,7 @@ class Pair:
 def system() -> Iterator[System]:
     """Run a whole system on free ports."""
     names = ("PORT", "CLOUD_PORT", "POYO_PORT")
-    ports = dict(zip(names, map(str, _free_ports(len(names))), strict=True))
+    ports = dict(zip(names, map(str, free_ports(len(names))), strict=True))
     settings = from_environment(
         {**ports, "FIRST_POLL_SECONDS": str(event_sequence.FIRST_POLL_SECONDS)}
     )
@@ -93,12 +93,3 @@ def _summary(body: Any) -> str:
     if isinstance(body, dict) and "statusCode" in body:
         return str(body["statusCode"])
     return json.dumps(body)[:24]
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()

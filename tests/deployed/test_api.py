@@ -14,7 +14,8 @@ import pytest
 import requests
 
 from local.system import System
-from tests.deployed.test_journeys import Journey, until
+from tests.deployed.test_journeys import Journey
+from tests.support.waiting import until
 
 CALLERS, KEYS = 200, 20
 AT_ONCE = 8  # the emulated cloud runs one process for each invocation, on this machine

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,23 +25,14 @@ from tests.support.notification_receiver import (
     NotificationReceiver,
     ReceivedNotification,
 )
+from tests.support.waiting import TIMEOUT_S, until
 
-TIMEOUT_S = 120
 RETRY_S = (
     59,
     150,
 )  # between the first two attempts: a minute, and the time that this machine takes
 SERVER_KEY_NAME = "default"
 APIS = {"ours": "/v1/tasks", "poyo": "/api/generate/submit"}
-
-
-def until[T](read: Callable[[], T], wanted: Callable[[T], bool], timeout_s: float = TIMEOUT_S) -> T:
-    """Return what `read` returns as soon as `wanted` accepts it."""
-    deadline = time.monotonic() + timeout_s
-    while not wanted(value := read()):
-        assert time.monotonic() < deadline, value
-        time.sleep(0.1)
-    return value
 
 
 @dataclass(frozen=True)

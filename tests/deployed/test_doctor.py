@@ -14,9 +14,9 @@ from cli import doctor, findings
 from cli.findings import Finding
 from cli.stack import CommandError, Stack
 from imagetasks.poyo.transport import HttpResponse
+from local.ports import free_ports
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
-from tests.conftest import free_ports
 
 CANARY = "canary-key-that-must-not-be-printed"
 HASHED = "0" * 64

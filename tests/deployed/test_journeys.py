@@ -5,9 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,22 +15,14 @@ import pytest
 import requests
 
 from local.chaos.system_under_test import temporary_state
+from local.ports import free_ports
 from local.processes import ROOT
 from local.settings import from_environment
 from local.system import System, running
-from tests.conftest import environment, free_ports
+from tests.conftest import environment
+from tests.support.waiting import until
 
-TIMEOUT_S = 120
 ENDED = ("finished", "failed")
-
-
-def until[T](read: Callable[[], T], wanted: Callable[[T], bool], timeout_s: float = TIMEOUT_S) -> T:
-    """Return what `read` returns as soon as `wanted` accepts it."""
-    deadline = time.monotonic() + timeout_s
-    while not wanted(value := read()):
-        assert time.monotonic() < deadline, value
-        time.sleep(0.1)
-    return value
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,11 @@ import requests
 
 from local.stack import CALLBACK_KEYS
 from local.system import System
-from tests.deployed.test_journeys import ENDED, until
+from tests.deployed.test_journeys import ENDED
 from tests.fixtures.images import png
 from tests.support.notification_receiver import NotificationReceiver
 from tests.support.template import template
+from tests.support.waiting import until
 
 CANARY = f"canary{uuid.uuid4().hex}"  # in all data of the caller
 MIN_SECRET_CHARS = 12  # shorter strings occur by chance

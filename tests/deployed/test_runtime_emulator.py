@@ -15,9 +15,9 @@ import pytest
 import requests
 
 from local import build
+from local.ports import free_ports
 from local.processes import ROOT, Processes, wait_for
 from local.system import System
-from tests.conftest import free_ports
 from tests.fixtures.lambda_events import EXPECTED_STATUS
 
 EVENTS = ROOT / "events"

@@ -58,6 +58,9 @@ def poyo_response(body: object, status: int = 200) -> HttpResponse:
     return HttpResponse(status, json.dumps(body).encode())
 
 
+NOT_FOUND = poyo_response({"code": 404, "error": {"message": "task not found"}}, 404)
+
+
 def submit_response(poyo_id: str = POYO_ID) -> HttpResponse:
     """PoYo's response to a submit that it accepts."""
     return poyo_response({"code": 200, "data": {"task_id": poyo_id, "status": "not_started"}})

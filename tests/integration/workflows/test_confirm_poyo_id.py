@@ -13,17 +13,15 @@ from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import poyo_pk
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
+    NOT_FOUND,
     POYO_ID,
     START,
     finished_response,
-    poyo_response,
     status_response,
     task,
 )
 from tests.support.lambdas import captured_logs
 from tests.support.stored_tasks import LIMITS, put_failed, put_running
-
-NOT_FOUND = poyo_response({"code": 404, "error": {"message": "task not found"}}, 404)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from imagetasks.tasks.message import TaskMessage
 from tests.fixtures.images import png
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
+    NOT_FOUND,
     POYO_ID,
     POYO_KEY,
     PROMPT,
@@ -32,8 +33,6 @@ from tests.support.fakes import (
 from tests.support.lambdas import captured_logs, recorded_aws_calls
 from tests.support.stored_tasks import LIMITS, put_failed, put_running
 from tests.support.unavailable import UnavailableQueue
-
-NOT_FOUND = poyo_response({"code": 404, "error": {"message": "task not found"}}, 404)
 
 
 @pytest.fixture

@@ -14,15 +14,13 @@ from imagetasks.errors import (
 from imagetasks.poyo.transport import HttpResponse
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
+    NOT_FOUND,
     START,
     finished_response,
-    poyo_response,
     status_response,
 )
 from tests.support.lambdas import captured_logs
 from tests.support.stored_tasks import DAY_S, LIMITS, put_running, seconds_until_due
-
-NOT_FOUND = poyo_response({"code": 404, "error": {"message": "task not found"}}, 404)
 
 
 @pytest.fixture
