@@ -32,11 +32,13 @@ class PoyoRejected(ImageTasksError):
 
 
 class SubmitOutcomeUnknown(ImageTasksError):
-    """PoYo may have accepted and charged the submit: never send it again, wait for a sign of it."""
+    """PoYo may have accepted and charged the submit: never send it again. `poyo_id` is an id that the
+    doubtful answer named, which PoYo's status must confirm; None: wait for another sign of it."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, *, poyo_id: str | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
+        self.poyo_id = poyo_id
 
 
 class PoyoTaskNotFound(ImageTasksError):
