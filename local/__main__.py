@@ -11,18 +11,30 @@ from botocore.exceptions import BotoCoreError, ClientError
 from requests import RequestException
 
 from local import invoke, sample
+from local.cors import LOCALHOST
 from local.env_file import read_env_file
 from local.processes import ROOT
-from local.progress import StepFailed, say
+from local.progress import StepFailed, say, step
 from local.setting_parsers import BadSetting
 from local.settings import Settings, from_environment
 from local.system import System, running
+from local.warm_up import warm_up
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NO_CALLBACKS = """
   {upstream} cannot send callbacks to this machine. The sweep polls it for the results instead, first
   after {seconds} s, then repeatedly. To receive callbacks, point a tunnel at {url} and set PUBLIC_URL
   to the tunnel's URL. {upstream} charges for every task, also for the sample (DEMO=0 skips it)."""
+
+SUMMARY = """\
+  key      {key}
+  pages    {pages}
+  PoYo     {poyo}
+  stop     Ctrl-C"""
+SIMULATED = """\
+simulated on {url}: costs nothing, and its images are placeholders.
+           A mark in a prompt injects a fault: [[fault:status-500=3]], [[fault:callback-none]], …
+           docs/simulated-poyo.md lists them."""
 
 
 class Stopped(BaseException):
@@ -58,6 +70,8 @@ def main() -> int:
 def _show(system: System, began: float) -> None:
     settings = system.settings
     invoke.write_environment(system, ROOT / "events" / "env.json")
+    with step("functions started"):
+        warm_up(system)
     say(f"  {'everything is up':<52} {time.monotonic() - began:5.1f} s")
     if not _can_receive_callbacks(settings):
         upstream, seconds = settings.poyo_base_url, settings.first_poll_seconds
@@ -68,8 +82,22 @@ def _show(system: System, began: float) -> None:
         except StepFailed as error:  # the system itself runs and can be inspected
             say(f"    the sample FAILED: {error}")
     say(sample.next_commands(system))
-    say(f"  API_KEY is {system.api_key}; Ctrl-C stops everything")
     say(f"ready: {system.url}")
+    say(SUMMARY.format(key=system.api_key, pages=_pages(settings), poyo=_poyo(settings)))
+
+
+def _pages(settings: Settings) -> str:
+    """Which pages may call the API from a browser."""
+    if settings.cors_origins == LOCALHOST:
+        return "any page of this machine: http(s)://localhost, 127.0.0.1 or [::1], any port"
+    return settings.cors_origins or "none (CORS_ORIGINS=none)"
+
+
+def _poyo(settings: Settings) -> str:
+    """Which PoYo makes the images, and what it costs."""
+    if not settings.simulated:
+        return f"{settings.poyo_base_url}: every order costs credits of its account"
+    return SIMULATED.format(url=settings.poyo_base_url)
 
 
 def _can_receive_callbacks(settings: Settings) -> bool:

@@ -1,6 +1,7 @@
-"""Creates the HTTP API's routes and CORS, which the emulator does not create from CloudFormation.
+"""Creates the HTTP API's routes, which the emulator does not create from CloudFormation, and reads its
+CORS, which the gateway applies.
 
-AWS creates them from the OpenAPI body that SAM writes into the processed template. This module creates
+AWS creates both from the OpenAPI body that SAM writes into the processed template. This module creates
 the routes from the same body, so that they are defined once. CORS depends on a parameter, and the
 emulator passes only the parameters' defaults to SAM; therefore CORS is read from the original template
 and the deployed parameters. The emulator does create the bucket's CORS from the template.
@@ -14,6 +15,7 @@ import yaml
 
 from local.cfn_intrinsics import Template, resolve
 from local.cloud import Cloud
+from local.cors import to_json
 from local.stack import NAME, Stack
 
 METHODS = (
@@ -29,13 +31,8 @@ METHODS = (
 CATCH_ALL = ("$default", "ANY /{proxy+}")
 
 
-def configure(cloud: Cloud, stack: Stack) -> str | None:
-    """Create the routes and CORS of the template; returns the URL that handles OPTIONS requests.
-
-    None means the API itself: with CORS, API Gateway responds to preflight requests without a function.
-    Without CORS, OPTIONS is an ordinary method, but the emulated API Gateway rejects it; so the URL is
-    that of the function behind the route that matches it.
-    """
+def configure(cloud: Cloud, stack: Stack) -> None:
+    """Create the routes of the processed template."""
     gateway = cloud.client("apigatewayv2")
     body = _api(read_template(cloud, "Processed"))["Body"]
     for route in gateway.get_routes(ApiId=stack.api_id)["Items"]:
@@ -46,11 +43,22 @@ def configure(cloud: Cloud, stack: Stack) -> str | None:
             integrations[function] = _integration(cloud, stack, function)
         target = f"integrations/{integrations[function]}"
         gateway.create_route(ApiId=stack.api_id, RouteKey=key, Target=target)
-    if allowed := cors(read_template(cloud, "Original")):
-        gateway.update_api(ApiId=stack.api_id, CorsConfiguration=allowed)
-        return None
+
+
+def gateway_arguments(cloud: Cloud, cors_origins: str) -> tuple[str, ...]:
+    """The gateway's arguments for the throttle, CORS and OPTIONS.
+
+    With CORS, API Gateway responds to OPTIONS requests without a function, and so does the gateway.
+    Without CORS, OPTIONS is an ordinary method, but the emulated API Gateway rejects it; so they go to
+    the URL of the function behind the route that matches them.
+    """
+    template = read_template(cloud, "Original")
+    throttle = ("--rate", str(resolve(template, {"Ref": "RequestsPerSecond"})))
+    if rules := cors(template):
+        return (*throttle, "--cors", to_json(rules, cors_origins))
+    body = _api(read_template(cloud, "Processed"))["Body"]
     catch_all = [function for key, function in routes(body) if key in CATCH_ALL]
-    return function_url(cloud, catch_all[0]) if catch_all else None
+    return (*throttle, "--options", function_url(cloud, catch_all[0])) if catch_all else throttle
 
 
 def routes(body: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,9 @@
 import re
 from urllib.parse import urlsplit
 
+from local.cors import LOCALHOST
+
+NO_ORIGINS = "none"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")  # as in the template's CorsOrigins
 _NAME = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
@@ -20,6 +23,10 @@ def parse_port(name: str, text: str) -> int:
 
 def parse_seconds(name: str, text: str) -> int:
     return _integer(name, text, 5, 3600)
+
+
+def parse_optional_rate(name: str, text: str) -> int | None:
+    return _integer(name, text, 1, 10_000) if text else None
 
 
 def _integer(name: str, text: str, minimum: int, maximum: int) -> int:
@@ -58,10 +65,15 @@ def parse_notification_hosts(name: str, text: str) -> str:
 
 
 def parse_cors_origins(name: str, text: str) -> str:
+    if text in (LOCALHOST, NO_ORIGINS):
+        return text.removeprefix(NO_ORIGINS)
     origins = _split_list(text)
     for origin in origins:
         if not _ORIGIN.fullmatch(origin):
-            allowed = "http(s)://host or host:port in lower case, without a final /; no *"
+            allowed = (
+                f"{LOCALHOST} (pages of any port of this machine), {NO_ORIGINS}, or http(s)://host or "
+                "host:port in lower case, without a final /; no *"
+            )
             raise BadSetting(name, f"{origin!r} is not an origin as browsers send it", allowed)
     return ",".join(origins)
 

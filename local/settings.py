@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from local import setting_parsers
+from local.cors import LOCALHOST
 from local.setting_parsers import BadSetting
 
 HOST = "127.0.0.1"
@@ -17,7 +18,8 @@ class Settings:
     """The ports, the keys, the PoYo in use, and the allowed hosts and origins.
 
     `download_hosts` None, and `notification_hosts` empty, mean the template's own default.
-    `poyo_submits_per_10s` None means it too; tests that do not test the limit raise it.
+    `poyo_submits_per_10s` and `requests_per_second` None mean it too; tests that do not test the limits
+    raise them. `cors_origins` is `localhost` for pages of any port of this machine, empty for none.
     `simulated` is true if the simulator is started, false if another PoYo is used.
     """
 
@@ -35,6 +37,7 @@ class Settings:
     demo: bool
     simulated: bool
     poyo_submits_per_10s: int | None = None
+    requests_per_second: int | None = None
 
     @property
     def url(self) -> str:
@@ -84,10 +87,11 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         )
         or None,
         notification_hosts=read("NOTIFICATION_HOSTS", "", setting_parsers.parse_notification_hosts),
-        cors_origins=read("CORS_ORIGINS", "", setting_parsers.parse_cors_origins),
+        cors_origins=read("CORS_ORIGINS", LOCALHOST, setting_parsers.parse_cors_origins),
         first_poll_seconds=read("FIRST_POLL_SECONDS", "90", setting_parsers.parse_seconds),
         demo=read("DEMO", "1", setting_parsers.parse_switch),
         simulated=not base_url,
+        requests_per_second=read("REQUESTS_PER_SECOND", "", setting_parsers.parse_optional_rate),
     )
     _require_different_ports(settings)
     return settings

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from local import build
 from local.cloud import REGION, Cloud
+from local.cors import LOCALHOST, LOCALHOST_ORIGINS
 from local.processes import Processes
 from local.settings import Settings
 
@@ -60,9 +61,12 @@ def parameters(settings: Settings) -> dict[str, str]:
     if settings.notification_hosts:
         values["NotificationHosts"] = settings.notification_hosts
     if settings.cors_origins:
-        values["CorsOrigins"] = settings.cors_origins
+        any_port = settings.cors_origins == LOCALHOST  # see allow_localhost_pages
+        values["CorsOrigins"] = "http://localhost" if any_port else settings.cors_origins
     if settings.download_hosts is not None:
         values["DownloadHosts"] = settings.download_hosts
+    if settings.requests_per_second is not None:
+        values["RequestsPerSecond"] = str(settings.requests_per_second)
     if settings.poyo_submits_per_10s is not None:
         values["PoyoSubmitsPer10s"] = str(settings.poyo_submits_per_10s)
     return values
@@ -89,6 +93,17 @@ def restore_concurrency(cloud: Cloud) -> None:
         if maximum is not None:
             scaling = {"MaximumConcurrency": int(maximum)}
             functions.update_event_source_mapping(UUID=mapping["UUID"], ScalingConfig=scaling)
+
+
+def allow_localhost_pages(cloud: Cloud, stack: Stack) -> None:
+    """Let pages of any port of this machine read and upload images. The template allows one of them,
+    because its parameter takes whole origins; the rules are the template's own."""
+    s3, bucket = cloud.client("s3"), stack.outputs["ImagesBucketName"]
+    rules = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+    for rule in rules:
+        if rule["AllowedOrigins"] != ["null"]:
+            rule["AllowedOrigins"] = list(LOCALHOST_ORIGINS)
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
 
 
 def put_keys(cloud: Cloud, stack: Stack, settings: Settings) -> None:

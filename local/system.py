@@ -9,6 +9,7 @@ from typing import Any
 
 from local import build, cloud, progress, routes, stack
 from local.cloud import Cloud, responds
+from local.cors import LOCALHOST
 from local.processes import Process, Processes, wait_for
 from local.settings import Settings, check_ports_free
 from local.stack import Stack
@@ -103,13 +104,15 @@ def _start(
     with progress.step("sam deploy", say), build.read_lock():
         deployed = stack.deploy(processes, emulated, settings)
     with progress.step("routes, CORS and keys", say):
-        options_url = routes.configure(emulated, deployed)
+        routes.configure(emulated, deployed)
+        if settings.cors_origins == LOCALHOST:
+            stack.allow_localhost_pages(emulated, deployed)
         stack.restore_concurrency(emulated)
         stack.put_keys(emulated, deployed, settings)
     with progress.step(f"gateway on {settings.url}", say):
         arguments = ("--port", f"{settings.port}", "--api", deployed.api_url)
-        options = ("--options", options_url) if options_url else ()
-        gateway = _start_module(processes, "gateway", environ, *arguments, *options)
+        further = routes.gateway_arguments(emulated, settings.cors_origins)
+        gateway = _start_module(processes, "gateway", environ, *arguments, *further)
         _wait_until_ready(f"{settings.url}/health", gateway)
     return System(settings, emulated, deployed, processes)
 

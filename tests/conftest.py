@@ -19,6 +19,7 @@ FIRST_POLL_SECONDS = 5  # 90 by default, which no test waits for
 SUBMITS_PER_10S = (
     1000  # no order waits for PoYo's limit, which integration tests and the chaos run cover
 )
+REQUESTS_PER_SECOND = 10_000  # no test waits for the throttle, which the gateway's own tests cover
 
 
 def environment(**further: str) -> dict[str, str]:
@@ -106,7 +107,11 @@ def stack(
         CORS_ORIGINS=f"https://pages.example, {allowed_page}",
         NOTIFICATION_HOSTS=f"*,{receiver.url}",
     )
-    settings = replace(from_environment(environ), poyo_submits_per_10s=SUBMITS_PER_10S)
+    settings = replace(
+        from_environment(environ),
+        poyo_submits_per_10s=SUBMITS_PER_10S,
+        requests_per_second=REQUESTS_PER_SECOND,
+    )
     options = ("--seconds", "0.2", "0.5", "--rate", "0", "--callback-first-wait", "1")
     logs = tmp_path_factory.mktemp("stack") / "logs"
     with temporary_state(logs) as state, running(settings, state, simulator=options) as system:

@@ -10,11 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
 import pytest
+import requests
 
 from local.processes import ROOT
 from tests.conftest import environment
@@ -140,6 +142,49 @@ def test_it_finishes_the_sample_task_and_ctrl_c_leaves_no_process() -> None:
     assert image
     assert Path(image[1]).read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert len(family) >= 4  # the emulator, a function in it, the simulator, the gateway
+
+
+TASKS = 10
+PAGE = {"Origin": "http://localhost:3000"}
+
+
+def test_ten_tasks_polled_each_second_right_after_the_start_get_no_error() -> None:
+    with run() as process:
+        printed = read_until(process, "stop +Ctrl-C")
+        url, key = [re.search(rf"{name} +(\S+)", printed) for name in ("ready:", "  key")]
+        assert url
+        assert key
+        with ThreadPoolExecutor(TASKS) as pool:
+            orders = [pool.submit(order_and_wait, url[1], key[1], n) for n in range(TASKS)]
+            images = [order.result() for order in orders]
+        process.send_signal(signal.SIGINT)
+        process.wait(END_TIMEOUT_S)
+
+    # A page on any port may read the image, too: the redirect and the bucket say so.
+    for image in images:
+        for response in (*image.history, image):
+            assert response.headers["Access-Control-Allow-Origin"] == PAGE["Origin"]
+
+
+def order_and_wait(url: str, key: str, number: int) -> requests.Response:
+    """Order as a page does, poll each second, and return the image's response."""
+    with requests.Session() as session:
+        session.trust_env = False
+        session.headers.update({"Authorization": f"Bearer {key}", "Idempotency-Key": f"{number}"})
+        session.headers.update(PAGE)
+        order = {"model": "gpt-image-2", "input": {"prompt": f"Boat {number}"}}
+        task = expect_ok(session.post(f"{url}/v1/tasks", json=order, timeout=60)).json()
+        while task["status"] != "finished":
+            assert task["status"] != "failed"
+            time.sleep(1)
+            task = expect_ok(session.get(f"{url}/v1/tasks/{task['task_id']}", timeout=60)).json()
+        del session.headers["Authorization"]
+        return expect_ok(session.get(task["files"][0]["file_url"], timeout=60))
+
+
+def expect_ok(response: requests.Response) -> requests.Response:
+    assert response.status_code in (200, 202), response.text
+    return response
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

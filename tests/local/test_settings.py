@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from local.cors import LOCALHOST
 from local.env_file import read_env_file
 from local.setting_parsers import BadSetting
 from local.settings import from_environment
@@ -69,6 +70,8 @@ def test_download_hosts_may_be_names_and_origins(hosts: str) -> None:
         ({"NOTIFICATION_HOSTS": "*,127.0.0.1:9000"}, "NOTIFICATION_HOSTS"),
         ({"NOTIFICATION_HOSTS": "http://127.0.0.1:9000/hook"}, "NOTIFICATION_HOSTS"),
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
+        ({"CORS_ORIGINS": "localhost,https://a.example"}, "CORS_ORIGINS"),
+        ({"REQUESTS_PER_SECOND": "0"}, "REQUESTS_PER_SECOND"),
         ({"API_KEY": "ключ"}, "API_KEY"),
     ],
 )
@@ -83,7 +86,21 @@ def test_cors_origins_set_the_templates_parameter() -> None:
     given_parameters = parameters(from_environment(given))
 
     assert given_parameters["CorsOrigins"] == "http://localhost:3000,https://app.example.com"
-    assert "CorsOrigins" not in parameters(from_environment({}))
+    assert "CorsOrigins" not in parameters(from_environment({"CORS_ORIGINS": "none"}))
+
+
+def test_pages_of_any_port_of_this_machine_are_allowed_by_default() -> None:
+    settings = from_environment({})
+
+    assert settings.cors_origins == LOCALHOST
+    assert parameters(settings)["CorsOrigins"] == "http://localhost"
+
+
+def test_the_throttle_sets_the_templates_parameter() -> None:
+    given = parameters(from_environment({"REQUESTS_PER_SECOND": "7"}))
+
+    assert given["RequestsPerSecond"] == "7"
+    assert "RequestsPerSecond" not in parameters(from_environment({}))
 
 
 @pytest.mark.parametrize(
@@ -153,7 +170,10 @@ def test_the_lines_of_the_example_env_file_are_the_defaults() -> None:
     assert upstream == {"https://api.poyo.ai", "sk-…"}
     assert settings.download_hosts == "http://127.0.0.1:8790"
     assert values["NOTIFICATION_HOSTS"] == template()["Parameters"]["NotificationHosts"]["Default"]
+    rate = str(template()["Parameters"]["RequestsPerSecond"]["Default"])
+    assert values["REQUESTS_PER_SECOND"] == rate
     same = {
+        "REQUESTS_PER_SECOND": rate,
         "DOWNLOAD_HOSTS": "http://127.0.0.1:8790",
         "NOTIFICATION_HOSTS": values["NOTIFICATION_HOSTS"],
     }

@@ -1,0 +1,48 @@
+"""Starts the functions before the first user's request, as the emulator starts them at their first."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+from local.gateway import MAX_CONCURRENT
+from local.system import System
+
+TIMEOUT_S = 60
+PROCESSES = 2  # of the webhook and of the worker
+
+
+def warm_up(system: System) -> None:
+    """Have as many processes of the API as the gateway forwards requests at once, and two of the
+    webhook and of the worker. Requests that fail are not repeated: they are the user's to see."""
+    jobs = [
+        *[_list_tasks] * MAX_CONCURRENT["request"],
+        *[_call_back] * PROCESSES,
+        *[_invoke_worker] * PROCESSES,
+    ]
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        for done in [pool.submit(job, system) for job in jobs]:
+            done.result()
+
+
+def _list_tasks(system: System) -> None:
+    headers = {"Authorization": f"Bearer {system.api_key}"}
+    with _session() as session:
+        session.get(f"{system.url}/v1/tasks?limit=1", headers=headers, timeout=TIMEOUT_S)
+
+
+def _call_back(system: System) -> None:
+    """A callback whose URL is not signed; the webhook refuses it."""
+    with _session() as session:
+        session.post(f"{system.url}/callbacks/poyo/k1/none/none", timeout=TIMEOUT_S)
+
+
+def _invoke_worker(system: System) -> None:
+    """A batch without messages."""
+    name = f"{system.outputs['WorkerFunctionName']}:live"
+    system.client("lambda").invoke(FunctionName=name, Payload=b'{"Records": []}')
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # both programs run on this machine: use no proxy
+    return session
