@@ -25,7 +25,12 @@ class Stack:
 
 
 def deploy(
-    processes: Processes, cloud: Cloud, settings: Settings, template: Path = build.TEMPLATE
+    processes: Processes,
+    cloud: Cloud,
+    settings: Settings,
+    template: Path = build.TEMPLATE,
+    *,
+    name: str = NAME,
 ) -> Stack:
     """Run `sam deploy` for a built template; raises StepFailed with its last lines.
 
@@ -35,7 +40,7 @@ def deploy(
     command = [
         "sam", "deploy",
         "--template-file", str(template),
-        "--stack-name", NAME,
+        "--stack-name", name,
         "--region", REGION,
         "--resolve-s3",
         "--capabilities", "CAPABILITY_IAM",
@@ -45,7 +50,7 @@ def deploy(
         "--parameter-overrides", *overrides,
     ]  # fmt: skip
     processes.run("sam-deploy", command, build.sam_environment(cloud.environment()))
-    return read(cloud)
+    return read(cloud, name)
 
 
 def parameters(settings: Settings) -> dict[str, str]:
@@ -72,12 +77,12 @@ def parameters(settings: Settings) -> dict[str, str]:
     return values
 
 
-def read(cloud: Cloud) -> Stack:
+def read(cloud: Cloud, name: str = NAME) -> Stack:
     """Read the deployed stack from CloudFormation."""
     formation = cloud.client("cloudformation")
-    described = formation.describe_stacks(StackName=NAME)["Stacks"][0]
+    described = formation.describe_stacks(StackName=name)["Stacks"][0]
     outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    api = formation.describe_stack_resource(StackName=NAME, LogicalResourceId="HttpApi")
+    api = formation.describe_stack_resource(StackName=name, LogicalResourceId="HttpApi")
     api_id = api["StackResourceDetail"]["PhysicalResourceId"]
     return Stack(outputs, api_id, f"{cloud.url}/_aws/execute-api/{api_id}/$default")
 

@@ -25,6 +25,7 @@ from local.settings import from_environment
 from local.system import running
 from tests.conftest import SUBMITS_PER_10S, environment
 from tests.support.updated_stack import NAMES, Order, UpdatedStack, our_task_id
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.xdist_group("deploys")  # one worker deploys this stack, once
 
@@ -78,6 +79,19 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[UpdatedStack]
         deployed = UpdatedStack(system, state / "built")
         deployed.shorten_visibility_timeout()
         yield deployed
+
+
+SECOND = f"{stack.NAME}-second"
+
+
+def test_second_stack_can_be_deployed_into_the_same_account(deployed: UpdatedStack) -> None:
+    """The last test of this module looks whether the schedules have started both sweeps."""
+    system = deployed.system
+    with build.read_lock():
+        second = stack.deploy(system.processes, system.cloud, system.settings, name=SECOND)
+    stack.restore_concurrency(system.cloud)
+
+    assert not set(second.outputs.values()) & set(system.outputs.values())
 
 
 def test_first_deployment_publishes_version_1_of_every_function(deployed: UpdatedStack) -> None:
@@ -234,3 +248,25 @@ def test_the_new_version_finishes_tasks_that_the_old_version_accepted(
     ]
 
     assert len(taken_over) >= 10
+
+
+@pytest.mark.parametrize("name", [stack.NAME, SECOND])
+def test_each_stack_in_one_account_is_swept_by_a_schedule_of_its_own(
+    deployed: UpdatedStack, name: str
+) -> None:
+    formation = deployed.system.client("cloudformation")
+
+    def physical(logical_id: str) -> str:
+        found = formation.describe_stack_resource(StackName=name, LogicalResourceId=logical_id)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+    schedule = deployed.system.client("scheduler").get_schedule(
+        Name=physical("SweepFunctionEveryMinute")
+    )
+    assert schedule["Target"]["Arn"] == physical("SweepFunctionAliaslive")
+
+    logs, group = deployed.system.client("logs"), physical("SweepLogs")
+    until(
+        lambda: logs.filter_log_events(logGroupName=group, filterPattern='"sweep_completed"'),
+        lambda found: bool(found["events"]),
+    )

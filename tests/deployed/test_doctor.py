@@ -123,7 +123,7 @@ def callback_secret(text: str) -> Callable[[System], AbstractContextManager[None
 
 @contextmanager
 def schedule_disabled(system: System) -> Iterator[None]:
-    client, name = system.client("scheduler"), "SweepFunctionEveryMinute"
+    client, name = system.client("scheduler"), physical_id(system, "SweepFunctionEveryMinute")
     found = client.get_schedule(Name=name)
     unchanged = ("ScheduleExpression", "Target", "FlexibleTimeWindow")
     same = {"Name": name, **{each: found[each] for each in unchanged}}
@@ -158,7 +158,7 @@ def queue_not_read(system: System) -> Iterator[None]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
 
 
-def alarm(system: System, name: str) -> str:
+def physical_id(system: System, name: str) -> str:
     resource = system.client("cloudformation").describe_stack_resource(
         StackName=NAME, LogicalResourceId=name
     )
@@ -167,7 +167,7 @@ def alarm(system: System, name: str) -> str:
 
 @contextmanager
 def alarm_disabled(system: System) -> Iterator[None]:
-    watch, names = system.client("cloudwatch"), [alarm(system, "TasksOverdueAlarm")]
+    watch, names = system.client("cloudwatch"), [physical_id(system, "TasksOverdueAlarm")]
     watch.disable_alarm_actions(AlarmNames=names)
     try:
         yield
@@ -177,7 +177,7 @@ def alarm_disabled(system: System) -> Iterator[None]:
 
 @contextmanager
 def alarm_active(system: System) -> Iterator[None]:
-    watch, name = system.client("cloudwatch"), alarm(system, "ResultExpiredAlarm")
+    watch, name = system.client("cloudwatch"), physical_id(system, "ResultExpiredAlarm")
     watch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test")
     try:
         yield

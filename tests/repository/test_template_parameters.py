@@ -56,6 +56,7 @@ def test_every_output_is_described() -> None:
         ("HasRetention", "ImageRetentionDays", "0", "30"),
         ("HasSavedQueries", "SavedQueries", "false", "true"),
         ("HasCors", "CorsOrigins", "", "https://app.example"),
+        ("HasGradualDeploys", "GradualDeploys", "false", "true"),
     ],
 )
 def test_condition_depends_on_its_parameter(

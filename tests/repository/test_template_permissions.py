@@ -23,15 +23,8 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# AWS managed policies that SAM attaches: to write logs and to receive from a queue.
-LOGS, QUEUE = "AWSLambdaBasicExecutionRole", "AWSLambdaSQSQueueExecutionRole"
-MANAGED = {
-    "ApiFunctionRole": [LOGS],
-    "WebhookFunctionRole": [LOGS],
-    "WorkerFunctionRole": [LOGS, QUEUE],
-    "SweepFunctionRole": [LOGS],
-    "SweepFunctionEveryMinuteRole": [],
-}
+OWN_LOG = "logs: CreateLogStream PutLogEvents"
+SHIFT = "lambda: GetAlias GetProvisionedConcurrencyConfig UpdateAlias"
 # The template gives the reason of each statement beside it.
 PERMISSIONS = {
     "ApiFunctionRole": {
@@ -41,10 +34,12 @@ PERMISSIONS = {
         "ImagesBucket/images/*": "s3: GetObject",
         "ImagesBucket/uploads/*": "s3: GetObject PutObject",
         "TaskQueue": "sqs: SendMessage",
+        "ApiLogs": OWN_LOG,
         "ApiSecret": "secretsmanager: GetSecretValue",
         "CallbackSecret": "secretsmanager: GetSecretValue",
     },
     "WebhookFunctionRole": {
+        "WebhookLogs": OWN_LOG,
         "TaskQueue": "sqs: SendMessage",
         "CallbackSecret": "secretsmanager: GetSecretValue",
     },
@@ -52,7 +47,8 @@ PERMISSIONS = {
         "TasksTable": "dynamodb: GetItem PutItem UpdateItem",
         "ImagesBucket/images/*": "s3: DeleteObject GetObject PutObject",
         "ImagesBucket/uploads/*": "s3: GetObject",
-        "TaskQueue": "sqs: SendMessage",
+        "TaskQueue": "sqs: DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
+        "WorkerLogs": OWN_LOG,
         "ApiSecret": "secretsmanager: GetSecretValue",
         "CallbackSecret": "secretsmanager: GetSecretValue",
     },
@@ -60,13 +56,22 @@ PERMISSIONS = {
         "TasksTable/index/due": "dynamodb: Query",
         "TasksTable": "dynamodb: UpdateItem",
         "TaskQueue": "sqs: SendMessage",
+        "SweepLogs": OWN_LOG,
         "FailedInvocationQueue": "sqs: SendMessage",
     },
     "SweepFunctionEveryMinuteRole": {
         "SweepFunctionAliaslive": "lambda: InvokeFunction",
         "FailedInvocationQueue": "sqs: SendMessage",
     },
+    "DeploymentRole": {
+        **dict.fromkeys([*FUNCTIONS, *(f"{name}:live" for name in FUNCTIONS)], SHIFT),
+        "alarms of the stack": "cloudwatch: DescribeAlarms",
+    },
 }
+SERVICES = {"SweepFunctionEveryMinuteRole": "scheduler", "DeploymentRole": "codedeploy"}
+ALARMS_OF_THE_STACK = (
+    "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-*"
+)
 
 
 def resource_name(resource: Any) -> str:
@@ -76,6 +81,8 @@ def resource_name(resource: Any) -> str:
             return str(name)
         case {"Fn::GetAtt": [name, "Arn" | "Id"]}:
             return str(name)
+        case {"Fn::Sub": text} if text == ALARMS_OF_THE_STACK:
+            return "alarms of the stack"
         case {"Fn::Sub": text}:
             return re.sub(r"^\$\{(\w+)\.Arn\}", r"\1", text)
     raise AssertionError(f"not a resource of this stack: {resource}")
@@ -96,23 +103,24 @@ def permissions(role: JsonObject) -> dict[str, str]:
     }
 
 
-def test_roles_have_only_the_managed_policies_that_sam_attaches() -> None:
-    assert {
-        name: managed_policies(role["Properties"]) for name, role in _roles().items()
-    } == MANAGED
+def test_no_role_has_a_managed_policy_and_each_has_its_row_here() -> None:
+    """SAM would attach policies that cover every queue and every log group of the account."""
+    managed = {name: managed_policies(role["Properties"]) for name, role in _roles().items()}
+
+    assert managed == {name: [] for name in PERMISSIONS}
 
 
 @pytest.mark.parametrize("name", PERMISSIONS)
 def test_role_has_exactly_the_permissions_its_function_needs(name: str) -> None:
-    role = properties(name)
-    service = "scheduler" if name == "SweepFunctionEveryMinuteRole" else "lambda"
+    role = properties(name, "gradual")
 
     assert permissions(role) == PERMISSIONS[name]
-    assert trusted_services(role) == [f"{service}.amazonaws.com"]
+    assert trusted_services(role) == [f"{SERVICES.get(name, 'lambda')}.amazonaws.com"]
 
 
 def _roles() -> dict[str, JsonObject]:
-    return resources("AWS::IAM::Role")
+    """Every role that a stack can have: those of gradual deployments, too."""
+    return resources("AWS::IAM::Role", "gradual")
 
 
 def test_no_role_policy_contains_a_wildcard() -> None:

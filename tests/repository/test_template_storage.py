@@ -7,8 +7,8 @@ import pytest
 from tests.support.translated_template import FUNCTIONS, JsonObject, properties, resolved, resources
 
 
-@pytest.mark.parametrize("name", ["TasksTable", "ImagesBucket"])
-def test_table_and_bucket_are_retained_when_the_stack_is_deleted(name: str) -> None:
+@pytest.mark.parametrize("name", ["TasksTable", "ImagesBucket", "ApiSecret", "CallbackSecret"])
+def test_table_bucket_and_secrets_are_retained_when_the_stack_is_deleted(name: str) -> None:
     found = resources()[name]
 
     assert (found["DeletionPolicy"], found["UpdateReplacePolicy"]) == ("Retain", "Retain")
@@ -96,11 +96,13 @@ def test_dead_letters_and_failed_invocations_are_kept_for_two_weeks() -> None:
     redrive = properties("TaskQueue")["RedrivePolicy"]
     schedule = properties("SweepFunctionEveryMinute")["Target"]
     failing = properties("SweepFunctionEventInvokeConfig")["DestinationConfig"]["OnFailure"]
+    kept_s = properties("SweepFunctionEventInvokeConfig")["MaximumEventAgeInSeconds"]
     failed = {"Fn::GetAtt": ["FailedInvocationQueue", "Arn"]}
 
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["TaskDeadLetterQueue", "Arn"]}
     assert schedule["DeadLetterConfig"] == {"Arn": failed}
     assert failing == {"Destination": failed}
+    assert kept_s == schedule["RetryPolicy"]["MaximumEventAgeInSeconds"] == 60
     for name, queue in resources("AWS::SQS::Queue").items():
         assert queue["Properties"]["SqsManagedSseEnabled"] is True
         if name != "TaskQueue":

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.translated_template import (
-    FUNCTIONS,
-    managed_policies,
-    properties,
-    resources,
-    trusted_services,
-)
+from tests.support.translated_template import FUNCTIONS, properties, resources
 
 
 def versions(variant: str) -> dict[str, str]:
@@ -102,10 +96,12 @@ def test_gradual_deploy_is_a_canary_of_each_function_that_alarms_roll_back() -> 
         ]
 
 
-def test_deployment_role_is_assumed_by_codedeploy_only_and_may_only_shift_traffic() -> None:
-    [name] = set(resources("AWS::IAM::Role", "gradual")) - set(resources("AWS::IAM::Role"))
-    role = properties(name, "gradual")
+def test_deployment_role_exists_only_with_gradual_deploys_and_every_group_uses_it() -> None:
+    groups = resources("AWS::CodeDeploy::DeploymentGroup", "gradual").values()
+    roles = [each["Properties"]["ServiceRoleArn"] for each in groups]
+    arn = {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
 
-    assert trusted_services(role) == ["codedeploy.amazonaws.com"]
-    assert managed_policies(role) == ["AWSCodeDeployRoleForLambda"]
-    assert "Policies" not in role
+    assert resources()["DeploymentRole"]["Condition"] == "HasGradualDeploys"
+    assert roles == [{"Fn::If": ["HasGradualDeploys", arn, {"Ref": "AWS::NoValue"}]}] * len(
+        FUNCTIONS
+    )
