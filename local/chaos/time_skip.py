@@ -11,7 +11,15 @@ from botocore.exceptions import ClientError
 from local.chaos.run import PlacedOrder, Run
 from local.chaos.scenarios import HOUR_S, LONGEST_BACKOFF_S
 
-INSTANTS = ("created_at", "attempted_at", "confirmed_at", "not_before", "result_seen_at", "due_at")
+INSTANTS = (
+    "created_at",
+    "attempted_at",
+    "confirmed_at",
+    "not_before",
+    "result_seen_at",
+    "due_at",
+    "due_since",
+)
 
 
 def skip_time(run: Run, placed: PlacedOrder) -> None:

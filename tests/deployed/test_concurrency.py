@@ -104,7 +104,7 @@ def test_one_of_fifty_retries_a_pending_task(repository: TaskRepository) -> None
 def test_one_of_fifty_claims_a_due_task(repository: TaskRepository) -> None:
     made = task()
     repository.create(made)
-    due = DueTask(made.task_id, int(made.due_at or 0))
+    due = DueTask(made.task_id, int(made.due_at or 0), int(made.due_since or 0))
 
     claimed = concurrently(lambda n: repository.claim(due, until=START + 10_000 + n))
 

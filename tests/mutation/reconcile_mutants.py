@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Mutant
 
+DEAD_WORKER_TEST = "integration/workflows/test_dead_worker.py"
 NEXT_STEP_TEST = "unit/workflows/test_next_step.py"
 REPOSITORY_TEST = "integration/aws/test_task_repository.py"
 SIMULATED_TABLE_TEST = "engine/test_simulated_table.py"
@@ -56,6 +57,27 @@ RECONCILE = (
         "tasks/transitions.py",
         'unchanged=("state", "attempt", "poyo_id", "candidate_poyo_ids"),',
         'unchanged=("state", "attempt", "poyo_id"),',
+    ),
+    Mutant(
+        "lateness counts from the last claim",
+        "workflows/sweep.py",
+        "now - due.due_since",
+        "now - due.due_at",
+        DEAD_WORKER_TEST,
+    ),
+    Mutant(
+        "a message of a step that was already taken polls PoYo again",
+        "workflows/reconcile.py",
+        "if message.due_since not in (None, task.due_since):",
+        "if False:",
+        DEAD_WORKER_TEST,
+    ),
+    Mutant(
+        "a message is stale once a claim has moved its task",
+        "workflows/reconcile.py",
+        "if message.due_since not in (None, task.due_since):",
+        "if message.due_since not in (None, task.due_at):",
+        DEAD_WORKER_TEST,
     ),
     Mutant(
         "a claim does not move due_at",

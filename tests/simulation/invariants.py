@@ -68,6 +68,8 @@ class Invariants:
         require(kept, "a confirmed PoYo id never changes", shown)
         if self._simulator.process.operation == "sweep":
             require(new["due_at"] > old["due_at"], "a claim moves due_at forward", shown)
+            kept = new["due_since"] == old["due_since"]
+            require(kept, "a claim leaves the instant that lateness counts from", shown)
         retried = before == "pending" and after == "submitting"
         attempt = int(old.get("attempt", 1)) + retried
         require(int(new["attempt"]) == attempt, "attempt counts the submissions", shown)

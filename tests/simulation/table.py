@@ -12,6 +12,7 @@ from imagetasks.tasks.conditional_write import ConditionFailed, Item, PutItem, U
 from imagetasks.tasks.transitions import TRANSITIONS
 from tests.simulation.scheduler import Simulator
 from tests.simulation.table_state import (
+    DUE_ENTRY,
     InMemoryTable,
     OnWrite,
     due_entry,
@@ -21,7 +22,7 @@ from tests.simulation.table_state import (
 )
 
 EVENTS = {transition.event: name for name, transition in TRANSITIONS.items() if transition.event}
-INDEXED = ("pk", "due_at", "due_shard", "created_at", "owner_key", "owner_status_key")
+INDEXED = (*DUE_ENTRY, "created_at", "owner_key", "owner_status_key")
 
 
 class SimulatedTable:

@@ -13,6 +13,7 @@ from imagetasks.aws.table import OWNER_INDEXES
 from imagetasks.errors import DatabaseUnavailable
 from imagetasks.tasks.conditional_write import ConditionFailed, Item, PutItem, UpdateItem
 
+DUE_ENTRY = ("pk", "due_at", "due_shard", "due_since")
 OnWrite = Callable[[Item, Item, PutItem | UpdateItem], None]
 
 
@@ -83,7 +84,7 @@ def due_entry(item: Item) -> dict[str, Any] | None:
     """The entry of an item in the index of due tasks, None when it has none."""
     if "due_at" not in item or "due_shard" not in item:
         return None
-    return {name: item[name] for name in ("pk", "due_at", "due_shard")}
+    return {name: item[name] for name in DUE_ENTRY if name in item}
 
 
 def select_due(entries: Any, shard: str, now: int, limit: int) -> list[dict[str, Any]]:

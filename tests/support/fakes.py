@@ -228,4 +228,5 @@ def task(key: str = "key", **changed: Any) -> Task:
         "owner_status_key": "not_started#owner",
         "history": ({"at": START, "event": "accepted"},),
     }
-    return Task(**values | changed)
+    values |= changed
+    return Task(**{"due_since": values["due_at"]} | values)

@@ -2,7 +2,7 @@
 
 Items: `task#<task_id>` is a task, `poyo#<poyo_id>` says which task owns a PoYo id, `account` counts
 submits. Index `due`: partition `due_shard`, sort key `due_at`; only tasks with a next step are in
-it. Indexes `by_owner` and `by_owner_status`: sort key `created_at`. All three hold keys only.
+it; it also holds `due_since`. Indexes `by_owner` and `by_owner_status`: sort key `created_at`, keys only.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Table:
                 return
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
-        """Keys (`pk`, `due_at`) of up to `limit` items due at `now` ms, longest overdue first.
+        """Keys (`pk`, `due_at`) and `due_since` of up to `limit` items due at `now` ms, longest overdue first.
 
         The index lags behind the table, so the caller's conditional write must check `due_at`.
         """

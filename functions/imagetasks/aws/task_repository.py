@@ -39,10 +39,11 @@ class WriteResult:
 
 @dataclass(frozen=True, slots=True)
 class DueTask:
-    """An entry of the due index: a task and its `due_at` (milliseconds) as it was read."""
+    """An entry of the due index: a task with its `due_at` and `due_since` (milliseconds) as read."""
 
     task_id: str
     due_at: int
+    due_since: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,9 @@ class TaskRepository:
     def find_due(self, shard: str, *, now: int, limit: int) -> Sequence[DueTask]:
         """Up to `limit` tasks of `shard` that are due at `now`, longest overdue first."""
         keys = self.table.query_due(shard, now=now, limit=limit)
-        return [DueTask(_task_id(key["pk"]), int(key["due_at"])) for key in keys]
+        return [
+            DueTask(_task_id(key["pk"]), int(key["due_at"]), int(key["due_since"])) for key in keys
+        ]
 
     def claim(self, due: DueTask, *, until: int) -> bool:
         """Move `due_at` to `until` unless a concurrent write moved it; whether we moved it."""

@@ -11,11 +11,13 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMessage:
     """Reconcile `task_id`. `poyo_id` is a candidate that PoYo must confirm; `source` is the sender:
-    callback, sweep, retry, submit, delete or operator."""
+    callback, sweep, retry, submit, delete or operator. A message with `due_since` is about the task as
+    it was scheduled then: it is stale once a transition has scheduled the task anew."""
 
     task_id: str
     source: str
     poyo_id: str | None = None
+    due_since: int | None = None
 
     @classmethod
     def from_json(cls, body: str) -> TaskMessage:
@@ -25,4 +27,5 @@ class TaskMessage:
             task_id=str(values["task_id"]),
             source=str(values["source"]),
             poyo_id=values.get("poyo_id"),
+            due_since=values.get("due_since"),
         )

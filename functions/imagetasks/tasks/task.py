@@ -75,7 +75,8 @@ class Task:
     updated_at: int
     attempted_at: int  # when the last submit attempt began
     write_token: str  # of the last transition: tells our own write from a concurrent one
-    due_at: int | None = None
+    due_at: int | None = None  # when the sweep acts; a claim moves it
+    due_since: int | None = None  # `due_at` as the last transition set it; no claim moves it
     due_shard: str | None = None
     not_before: int | None = None
     poyo_id: str | None = None

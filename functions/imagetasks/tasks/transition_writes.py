@@ -192,16 +192,26 @@ def _write(
     as_read = tuple(unchanged(attribute, value) for attribute, value in read.items())
     stamped = {"updated_at": stamp.now, "write_token": stamp.write_token}
     event = {"at": stamp.now, "event": transition.event} | dict(entry or {})
+    since, forgotten = _due_since(values, removed)
     update = UpdateItem(
         pk=task_pk(task.task_id),
         condition=Condition((exists, *as_read, *tests), _from_states(transition)),
-        values=to_attributes(_redacted(task, values) | _target(task, transition) | stamped),
-        removed=removed,
+        values=to_attributes(_redacted(task, values) | since | _target(task, transition) | stamped),
+        removed=(*removed, *forgotten),
         history_entry=event if transition.event else None,
     )
     return TransitionWrite(
         name=name, task_id=task.task_id, write_token=stamp.write_token, update=update
     )
+
+
+def _due_since(
+    values: Mapping[str, Any], removed: tuple[str, ...]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """What becomes of `due_since`: every transition that writes `due_at` writes it too, and a claim,
+    which is no transition, leaves it."""
+    since = {"due_since": values["due_at"]} if "due_at" in values else {}
+    return since, ("due_since",) if "due_at" in removed else ()
 
 
 def _redacted(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,8 @@ def next_step(task: Task, message: TaskMessage, *, now_ms: int) -> Step:
 
     A callback never notifies: it says that PoYo has news, which a poll must see first.
     """
+    if message.due_since not in (None, task.due_since):
+        return Step.NOTHING  # another message has taken the step that this one was sent for
     if task.is_final and task.deleted_at is not None:
         return Step.ERASE_IMAGES
     from_poyo = message.source == "callback" or message.poyo_id is not None

@@ -145,6 +145,7 @@ class Submitter:
     def _new_task(self, order: Order) -> Task:
         stamp = self.clock.stamp()
         task_id = derive_task_id(order.owner, order.idempotency_key)
+        due_at = self.clock.after(self.clock.limits.submit_lease_s)
         body = {"model": order.model, "input": order.input, "metadata": order.metadata}
         if order.notification_url:
             body["notification_url"] = order.notification_url
@@ -163,7 +164,8 @@ class Submitter:
             updated_at=stamp.now,
             attempted_at=stamp.now,
             write_token=stamp.write_token,
-            due_at=self.clock.after(self.clock.limits.submit_lease_s),
+            due_at=due_at,
+            due_since=due_at,
             due_shard=shard_of(task_id),
             file_url_key=f"{self.clock.rng.getrandbits(160):040x}",
             owner_key=order.owner,

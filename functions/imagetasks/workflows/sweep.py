@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """What one run did: tasks claimed and enqueued, and how late (ms) the latest of them was."""
+    """What one run did: tasks claimed and enqueued, and how long (ms) one of them has been due at most."""
 
     enqueued: int
     max_lag_ms: int
@@ -32,7 +32,8 @@ def sweep(
 
     A task is claimed before its message is sent: if the run dies between the two, the claim expires
     and a later run sends it. Of two concurrent sweeps only one can move a `due_at`, so each task
-    gets one message. Raises DatabaseUnavailable or QueueUnavailable; the next minute continues.
+    gets one message. The lag counts from `due_since`, which claims leave: it grows while no worker
+    takes the messages. Raises DatabaseUnavailable or QueueUnavailable; the next minute continues.
     """
     now = clock.now_ms()
     enqueued, max_lag_ms = 0, 0
@@ -40,10 +41,15 @@ def sweep(
         if enqueued >= clock.limits.claims_per_run or time_left_s() <= 0:
             break
         if repository.claim(due, until=clock.after(clock.limits.claim_s)):
-            queue.send(TaskMessage(task_id=due.task_id, source="sweep"))
+            queue.send(_message(due))
             enqueued += 1
-            max_lag_ms = max(max_lag_ms, now - due.due_at)
+            max_lag_ms = max(max_lag_ms, now - due.due_since)
     return SweepResult(enqueued, max_lag_ms)
+
+
+def _message(due: DueTask) -> TaskMessage:
+    """The message of one claim. However many claims enqueue the same step, it is taken once."""
+    return TaskMessage(task_id=due.task_id, source="sweep", due_since=due.due_since)
 
 
 def _due_tasks(repository: TaskRepository, now: int, limit: int) -> list[DueTask]:

@@ -49,7 +49,7 @@ class TaskUpdater:
         result = self.repository.apply(write)
         log_transition(write.name, result)
         if result.applied and write.name in END_METRICS and result.task.due_at is not None:
-            self.enqueue(TaskMessage(task_id=write.task_id, source="retry"))
+            self.enqueue(_retry_message(result.task))
         return result
 
     def confirm_submission(self, task: Task, *, poyo_id: str, source: str) -> WriteResult:
@@ -128,8 +128,7 @@ class TaskUpdater:
 
     def _enqueue_in(self, result: WriteResult, delay_s: float) -> WriteResult:
         if result.applied and self._is_short(delay_s):
-            message = TaskMessage(task_id=result.task.task_id, source="retry")
-            self.enqueue(message, delay_s=delay_s)
+            self.enqueue(_retry_message(result.task), delay_s=delay_s)
         return result
 
     def _is_short(self, delay_s: float) -> bool:
@@ -138,6 +137,11 @@ class TaskUpdater:
     @property
     def _fallback_s(self) -> int:
         return self.clock.limits.sweep_fallback_s
+
+
+def _retry_message(task: Task) -> TaskMessage:
+    """The message for the step that is scheduled now; stale when the sweep's was faster."""
+    return TaskMessage(task_id=task.task_id, source="retry", due_since=task.due_since)
 
 
 def log_transition(name: str, result: WriteResult) -> None:

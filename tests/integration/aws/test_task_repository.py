@@ -67,12 +67,12 @@ def test_missing_task_is_not_found_and_not_claimed(env: TestEnvironment) -> None
             ),
             "N2",
         )
-    assert not env.repository.claim(DueTask(missing.task_id, START), until=LATER)
+    assert not env.repository.claim(DueTask(missing.task_id, START, START), until=LATER)
 
 
 def test_only_one_sweep_claims_a_task(env: TestEnvironment) -> None:
     created = env.put(task("claimed"))
-    due = DueTask(created.task_id, START + 60_000)
+    due = DueTask(created.task_id, START + 60_000, START + 60_000)
 
     assert env.repository.claim(due, until=LATER)
     assert not env.repository.claim(due, until=LATER + 1)
@@ -176,7 +176,7 @@ def test_unavailable_table_raises_database_unavailable(env: TestEnvironment) -> 
         lambda: unavailable.get("t"),
         lambda: unavailable.create(task()),
         lambda: unavailable.find_due("0", now=NOW, limit=1),
-        lambda: unavailable.claim(DueTask("t", 1), until=2),
+        lambda: unavailable.claim(DueTask("t", 1, 1), until=2),
         lambda: unavailable.confirm_submission(write, "NEW"),
     ):
         with pytest.raises(DatabaseUnavailable):

@@ -62,7 +62,9 @@ def test_valid_url_gets_200_and_enqueues_one_message_for_any_body(
     response = invoke(webhook, http_event("POST", PATH, body=body, in_base64=in_base64))
 
     assert (response.status, response.json) == (200, {"ok": True})
-    assert cloud.messages() == [{"task_id": TASK_ID, "source": "callback", "poyo_id": poyo_id}]
+    assert cloud.messages() == [
+        {"task_id": TASK_ID, "source": "callback", "poyo_id": poyo_id, "due_since": None}
+    ]
 
 
 @pytest.mark.parametrize("body", ["not base64!", "é", "====", "A"])

@@ -112,7 +112,7 @@ def test_task_can_be_deleted_in_every_state(
 
     owner_tasks(env).delete("owner", before.task_id)
     assert env.cloud.messages() == [
-        {"task_id": before.task_id, "source": "delete", "poyo_id": None}
+        {"task_id": before.task_id, "source": "delete", "poyo_id": None, "due_since": None}
     ]
     after = reconcile_until_at_rest(env, before)
 

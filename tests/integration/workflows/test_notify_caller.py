@@ -69,9 +69,10 @@ def test_task_has_ended_in_the_table_before_its_caller_is_notified(env: TestEnvi
 def test_end_of_a_task_enqueues_its_notification(env: TestEnvironment) -> None:
     before = put_running(env, notification_url=CALLER_URL)
 
-    env.reconcile(before, source="sweep")
+    after = env.reconcile(before, source="sweep")
 
-    assert env.cloud.messages() == [{"task_id": before.task_id, "source": "retry", "poyo_id": None}]
+    expected = {"task_id": before.task_id, "source": "retry", "poyo_id": None}
+    assert env.cloud.messages() == [expected | {"due_since": after.due_at}]
 
 
 def test_attempt_is_claimed_before_it_is_sent(env: TestEnvironment) -> None:

@@ -38,7 +38,7 @@ def test_poyo_id_that_could_not_be_written_is_enqueued(env: TestEnvironment) -> 
 
     assert created.state == "submitting"
     assert env.cloud.messages() == [
-        {"task_id": created.task_id, "source": "submit", "poyo_id": POYO_ID}
+        {"task_id": created.task_id, "source": "submit", "poyo_id": POYO_ID, "due_since": None}
     ]
 
 

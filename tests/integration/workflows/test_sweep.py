@@ -48,6 +48,7 @@ def test_due_tasks_are_enqueued_once_and_claimed_for_the_worker(env: TestEnviron
     assert len(messages) == 20
     assert {message["source"] for message in messages} == {"sweep"}
     assert all(env.read(each).due_at == START + LIMITS.claim_s * 1000 for each in tasks)
+    assert all(env.read(each).due_since == each.due_at for each in tasks)
 
 
 def test_claimed_task_is_enqueued_again_when_its_claim_has_expired(

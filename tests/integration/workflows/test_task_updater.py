@@ -32,8 +32,10 @@ def log_lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def retry_message(before: Task) -> dict[str, Any]:
-    return {"task_id": before.task_id, "source": "retry", "poyo_id": None}
+def retry_message(after: Task) -> dict[str, Any]:
+    """The message for the step that is scheduled now."""
+    message = {"task_id": after.task_id, "source": "retry", "poyo_id": None}
+    return message | {"due_since": after.due_at}
 
 
 def finish(before: Task, stamp: WriteStamp) -> TransitionWrite:
@@ -74,7 +76,7 @@ def test_end_of_a_task_that_is_still_due_is_enqueued_at_once(
     assert result.applied
     assert result.task == env.read(before)
     assert result.task.due_at == START
-    assert env.cloud.messages() == [retry_message(before)]
+    assert env.cloud.messages() == [retry_message(result.task)]
 
 
 def test_end_of_a_deleted_task_is_enqueued_so_that_its_images_are_erased(
@@ -82,9 +84,9 @@ def test_end_of_a_deleted_task_is_enqueued_so_that_its_images_are_erased(
 ) -> None:
     before = put_running(env, deleted_at=START, owner_key=None, owner_status_key=None)
 
-    env.updater.apply(finish(before, env.clock.stamp()))
+    after = env.updater.apply(finish(before, env.clock.stamp())).task
 
-    assert env.cloud.messages() == [retry_message(before)]
+    assert env.cloud.messages() == [retry_message(after)]
 
 
 @pytest.mark.parametrize("end", ENDS)

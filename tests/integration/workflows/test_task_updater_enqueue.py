@@ -138,7 +138,9 @@ def test_enqueue_sends_the_message_and_logs_nothing(
     with captured_logs() as log:
         env.updater.enqueue(MESSAGE, on_failure=policy)
 
-    assert env.cloud.messages() == [{"task_id": "t", "source": "submit", "poyo_id": POYO_ID}]
+    assert env.cloud.messages() == [
+        {"task_id": "t", "source": "submit", "poyo_id": POYO_ID, "due_since": None}
+    ]
     assert log.getvalue() == ""
 
 

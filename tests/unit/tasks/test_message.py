@@ -9,8 +9,9 @@ from imagetasks.tasks.message import TaskMessage
 
 
 @pytest.mark.parametrize("poyo_id", [None, "BFJI1885TB0ROHQM"])
-def test_message_is_read_from_its_json(poyo_id: str | None) -> None:
-    message = TaskMessage(task_id="t", source="callback", poyo_id=poyo_id)
+@pytest.mark.parametrize("due_since", [None, 1_790_000_000_000])
+def test_message_is_read_from_its_json(poyo_id: str | None, due_since: int | None) -> None:
+    message = TaskMessage(task_id="t", source="callback", poyo_id=poyo_id, due_since=due_since)
 
     assert TaskMessage.from_json(json.dumps(asdict(message))) == message
 

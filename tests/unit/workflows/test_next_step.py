@@ -236,3 +236,13 @@ def test_notification_of_an_open_task_is_never_due(state: str) -> None:
     reopened = task(state=state, notification_attempts=2, next_notification_at=START)
 
     assert not notification_is_due(reopened, now_ms=START)
+
+
+@pytest.mark.parametrize("source", ["sweep", "retry"])
+def test_message_about_an_earlier_schedule_needs_nothing(source: str) -> None:
+    running = task(state="running", poyo_id=POYO_ID, due_at=START + 300_000, due_since=START)
+    message = TaskMessage(task_id="t", source=source, due_since=START)
+    stale = TaskMessage(task_id="t", source=source, due_since=START - 1)
+
+    assert next_step(running, message, now_ms=START) == Step.POLL
+    assert next_step(running, stale, now_ms=START) == Step.NOTHING
