@@ -29,7 +29,7 @@ reconciler = TaskReconciler(
     repository=clients.repository,
     poyo=clients.poyo,
     images=clients.images,
-    downloader=ImageDownloader.from_env(),
+    downloader=ImageDownloader.from_env(base_url=clients.poyo.base_url),
     submitter=build_submitter(clients),
     notifier=notifier,
     updater=clients.updater,

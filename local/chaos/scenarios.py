@@ -69,6 +69,8 @@ TASK = (
     _scenario("fail-moderation", "moderated"),
     _scenario("credits-drift=1.5"),
     _scenario("file-new-host"),
+    _scenario("file-relative"),
+    _scenario("file-raw-url"),
     _scenario("callback-says-finished-early=3"),
 )
 CALLBACK = (
@@ -111,6 +113,7 @@ FILE = (
     _scenario("file-truncated n=1"),
     _scenario("file-truncated honest=true n=1"),
     _scenario("file-longer n=1"),
+    _scenario("file-trailer"),
     _scenario("file-redirect-private n=1"),
     _scenario("file-gzip-bomb n=1 mebibytes=8"),
     _scenario("file-pixel-bomb n=1"),

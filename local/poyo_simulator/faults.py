@@ -81,6 +81,12 @@ TASK = _faults(
         "has a `file_url` on `origin`; if that is empty, on the host name localhost",
         {"origin": ""},
     ),
+    ("file-relative", "has a `file_url` without scheme and host", {}),
+    (
+        "file-raw-url",
+        "has a `file_url` with `query` as it is, not percent-encoded",
+        {"query": "title=Zwei Bären"},
+    ),
     (
         "callback-says-finished-early",
         "sends its only callback `seconds` before its status becomes finished",
@@ -149,6 +155,7 @@ FILE = _faults(
         "stops half-way; if `honest`, its Content-Length is that of the half",
         {"n": 0, "honest": False},
     ),
+    ("file-trailer", "is followed by `bytes` bytes of something else", {"n": 0, "bytes": 100_000}),
     ("file-longer", "is twice as long as its Content-Length", ALWAYS),
     (
         "file-redirect-private",

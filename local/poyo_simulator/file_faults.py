@@ -76,6 +76,11 @@ async def _truncated(request: web.Request, png: bytes, fault: InjectedFault) -> 
     return _raw(request, len(png), half)
 
 
+async def _trailer(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+    trailer = b"\x00\x00\x00\x18ftypmp42" + bytes(int(fault.number("bytes")))
+    return web.Response(body=png + trailer, content_type="image/png")
+
+
 async def _longer(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
     return _raw(request, len(png) // 2, png)
 
@@ -136,6 +141,7 @@ FILE_FAULTS: dict[str, Effect] = {
     "file-endless": _endless,
     "file-trickle": _trickle,
     "file-truncated": _truncated,
+    "file-trailer": _trailer,
     "file-longer": _longer,
     "file-redirect-private": _redirect_private,
     "file-gzip-bomb": _gzip_bomb,

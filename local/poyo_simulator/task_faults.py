@@ -50,6 +50,14 @@ def _file_new_host(task: Task, fault: InjectedFault, store: TaskStore) -> None:
     task.origin = fault.text("origin") or task.origin.replace("127.0.0.1", "localhost")
 
 
+def _file_relative(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.origin = ""
+
+
+def _file_raw_url(task: Task, fault: InjectedFault, store: TaskStore) -> None:
+    task.file_query = f"?{fault.text('query')}"
+
+
 def _callback_says_finished_early(task: Task, fault: InjectedFault, store: TaskStore) -> None:
     task.callback_early_s = fault.number("seconds")
 
@@ -62,5 +70,7 @@ TASK_FAULTS: dict[str, Callable[[Task, InjectedFault, TaskStore], None]] = {
     "credits-drift": _credits_drift,
     "same-id-twice": _same_id_twice,
     "file-new-host": _file_new_host,
+    "file-relative": _file_relative,
+    "file-raw-url": _file_raw_url,
     "callback-says-finished-early": _callback_says_finished_early,
 }

@@ -35,6 +35,7 @@ class Task:
     error_message: str | None = None
     fails_with: str | None = None
     callback_early_s: float = 0.0
+    file_query: str = ""
     submits: int = 1
     status_reads: int = 0
     file_reads: int = 0
@@ -46,7 +47,7 @@ class Task:
 
     @property
     def file_url(self) -> str:
-        return f"{self.origin}/files/{self.id}/{self.id}.png"
+        return f"{self.origin}/files/{self.id}/{self.id}.png{self.file_query}"
 
     def progress(self, now: float) -> float:
         if self.state != RUNNING:

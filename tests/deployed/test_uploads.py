@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import boto3
 import boto3.session
@@ -22,10 +22,8 @@ from botocore.exceptions import ClientError
 
 from imagetasks.aws.image_bucket import CONFIG, ImageBucket
 from imagetasks.aws.upload_bucket import (
-    CHUNK_BYTES,
     FORM_TTL_S,
     MAX_BYTES,
-    MAX_CHUNKS,
     PRESIGNED_S,
     TYPES,
     PresignedUpload,
@@ -40,6 +38,7 @@ from tests.fixtures.images import (
     HEIGHT,
     HTML,
     INVALID_IMAGES,
+    TRAILERS,
     VALID_IMAGES,
     WIDTH,
     jpeg,
@@ -95,15 +94,6 @@ def rejection(uploads: UploadBucket, upload: str, owner: str = "owner") -> str:
     assert raised.value.upload_id == upload
     assert str(raised.value) == raised.value.detail
     return raised.value.detail
-
-
-def record_reads(client: Any) -> list[dict[str, Any]]:
-    """The parameters of every GetObject from now on."""
-    recorded: list[dict[str, Any]] = []
-    client.meta.events.register(
-        "provide-client-params.s3.GetObject", lambda params, **_: recorded.append(dict(params))
-    )
-    return recorded
 
 
 def jpeg_with_comments(comment_lengths: list[int]) -> bytes:
@@ -266,104 +256,67 @@ def test_unavailable_bucket_does_not_reject_the_upload(code: str, status: int) -
         UploadBucket(cast(Any, RejectingBucket(code, status)), "bucket").validate("owner", ID)
 
 
-# The number of bytes read
+# Reading
 
 
-def test_two_chunks_of_the_largest_image_are_read(uploads: UploadBucket) -> None:
-    upload = put(uploads, large_png(MAX_BYTES))
-    ranges = record_reads(uploads.client)
-
-    assert uploads.validate("owner", upload) == ImageInfo("image/png", WIDTH, HEIGHT)
-    assert [each["Range"] for each in ranges] == ["bytes=0-131071", "bytes=10354688-10485759"]
-
-
-def test_too_large_file_is_rejected_with_one_request(uploads: UploadBucket) -> None:
-    upload = put(uploads, large_png(MAX_BYTES + 1))
-    made = recorded_aws_calls(uploads.client)
-
-    rejection(uploads, upload)
-
-    assert made == ["S3.GetObject"]
-
-
-@pytest.mark.parametrize(
-    "size", [CHUNK_BYTES + by for by in (-1, 0, 1, 5, 12, 13)] + [2 * CHUNK_BYTES]
-)
-def test_end_across_two_chunks_is_found(uploads: UploadBucket, size: int) -> None:
-    content = large_png(size)
-
-    assert uploads.validate("owner", put(uploads, content)).width == WIDTH
-    assert rejection(uploads, put(uploads, content[:-1])).startswith("the PNG is truncated")
-
-
-@pytest.mark.parametrize("short", range(12))
-def test_dimensions_across_two_chunks_are_found(uploads: UploadBucket, short: int) -> None:
-    frame = jpeg().index(b"\xff\xc0") - 2
-    first = CHUNK_BYTES - 2 - frame - short - 2 * 60_004 - 4
-    content = jpeg_with_comments([60_000, 60_000, first])
-    assert content.index(b"\xff\xc0") == CHUNK_BYTES - short
-
-    found = uploads.validate("owner", put(uploads, content, "image/jpeg"))
-
-    assert found == ImageInfo("image/jpeg", WIDTH, HEIGHT)
-
-
-def test_nothing_is_read_after_the_last_byte(uploads: UploadBucket) -> None:
-    comment = jpeg_with_comments([60_000])[2:60_006]
-    last = jpeg_with_comments([CHUNK_BYTES - 2 * 60_004 - 8])[2 : 2 + CHUNK_BYTES - 2 * 60_004 - 4]
-    content = b"\xff\xd8" + comment * 2 + last + b"\xff\xd9"
-    assert len(content) == CHUNK_BYTES
-
-    assert rejection(uploads, put(uploads, content)).startswith("the JPEG has no dimensions; ")
-
-
-def test_jpeg_with_long_metadata_is_read_up_to_a_limit(
-    uploads: UploadBucket,
+@pytest.mark.parametrize("trailer", TRAILERS.values(), ids=TRAILERS)
+@pytest.mark.parametrize("kind", ["png", "progressive jpeg", "lossy webp"])
+def test_image_with_anything_behind_its_end_is_accepted_as_it_was_uploaded(
+    uploads: UploadBucket, kind: str, trailer: bytes
 ) -> None:
-    longest = jpeg_with_comments(
-        [65_000] * 13 + [2_000]
-    )  # dimensions in the seventh chunk, then the last one
-    padded = longest[:-2] + bytes(CHUNK_BYTES) + longest[-2:]
-    upload = put(uploads, padded, "image/jpeg")
-    ranges = record_reads(uploads.client)
+    content_type, content = VALID_IMAGES[kind]
+    upload = put(uploads, content + trailer, content_type)
 
-    assert uploads.validate("owner", upload) == ImageInfo("image/jpeg", WIDTH, HEIGHT)
-    assert len(ranges) == MAX_CHUNKS
-    assert len({each["Range"] for each in ranges}) == MAX_CHUNKS
+    assert uploads.validate("owner", upload) == ImageInfo(content_type, WIDTH, HEIGHT)
+    url = uploads.presigned_url("owner", upload)
+    assert requests.get(url, timeout=5).content == content + trailer
 
 
 @pytest.mark.parametrize("comments", [[65_000] * 20, [65_000] * 150, [2] * 900 + [65_000] * 99])
-def test_at_most_a_mebibyte_is_read_in_eight_requests(
+def test_jpeg_with_long_metadata_is_accepted_with_one_request(
     uploads: UploadBucket, comments: list[int]
 ) -> None:
     upload = put(uploads, jpeg_with_comments(comments), "image/jpeg")
-    ranges = record_reads(uploads.client)
+    made = recorded_aws_calls(uploads.client)
 
-    detail = rejection(uploads, upload)
-
-    assert detail.startswith("its dimensions are not in the first MiB: save it without metadata; ")
-    assert len(ranges) == 8
-    spans = [tuple(map(int, each["Range"][6:].split("-"))) for each in ranges]
-    assert sum(last + 1 - first for first, last in spans) == 1024 * 1024
+    assert uploads.validate("owner", upload) == ImageInfo("image/jpeg", WIDTH, HEIGHT)
+    assert made == ["S3.GetObject"]
 
 
-def test_chunks_of_two_files_are_not_combined(uploads: UploadBucket, cloud: Cloud) -> None:
-    upload = put(uploads, large_png(3 * CHUNK_BYTES))
-    key = uploads.presign_post("owner", "image/png").fields["key"].rpartition("/")[0] + f"/{upload}"
-    reads: list[str] = []
+def test_largest_image_is_accepted_unless_a_byte_is_missing(uploads: UploadBucket) -> None:
+    content = large_png(MAX_BYTES)
 
-    def replace_before_the_second_read(**_: Any) -> None:
-        reads.append("GetObject")
-        if len(reads) == 2:
-            other = HTML + large_png(3 * CHUNK_BYTES)[len(HTML) :]
-            cloud.client("s3").put_object(Bucket=uploads.bucket, Key=key, Body=other)
+    assert uploads.validate("owner", put(uploads, content)) == ImageInfo("image/png", WIDTH, HEIGHT)
+    assert rejection(uploads, put(uploads, content[:-1])).startswith("the PNG is truncated; ")
 
+
+def test_too_large_file_is_rejected_without_reading_it(uploads: UploadBucket) -> None:
+    upload = put(uploads, large_png(MAX_BYTES + 1))
+    reads: list[int] = []
     uploads.client.meta.events.register(
-        "provide-client-params.s3.GetObject", replace_before_the_second_read
+        "after-call.s3.GetObject", lambda parsed, **_: parsed.update(Body=UnreadBody(reads))
     )
 
-    assert rejection(uploads, upload).startswith("the upload was replaced while it was checked; ")
-    assert len(reads) == 2
+    rejection(uploads, upload)
+
+    assert reads == []
+
+
+class UnreadBody:
+    """The body of an S3 object that records whether it is read."""
+
+    def __init__(self, reads: list[int]) -> None:
+        self._reads = reads
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close nothing."""
+
+    def read(self) -> bytes:
+        self._reads.append(1)
+        return b""
 
 
 # URLs
@@ -579,12 +532,6 @@ def test_presigned_url_expires_and_is_valid_for_one_upload(
     assert requests.get(url.split("?")[0], timeout=30).status_code == 403
 
 
-def test_s3_serves_chunks_of_the_same_file_only(deployed: UploadBucket) -> None:
-    upload = put(deployed, large_png(3 * CHUNK_BYTES))
-    ranges = record_reads(deployed.client)
-
-    assert deployed.validate("owner", upload).width == WIDTH
-    assert [each["Range"] for each in ranges] == ["bytes=0-131071", "bytes=262144-393215"]
-    assert "IfMatch" in ranges[1]
+def test_s3_serves_an_empty_file_and_a_page(deployed: UploadBucket) -> None:
     assert rejection(deployed, put(deployed, b"")).startswith("the upload is empty")
     assert rejection(deployed, put(deployed, HTML)).startswith("neither PNG nor JPEG nor WebP")

@@ -188,6 +188,17 @@ def test_same_id_twice_gives_two_tasks_the_same_id(poyo: SimulatorClient) -> Non
     assert poyo.balance() == 9_996
 
 
+def test_file_urls_may_be_relative_or_not_percent_encoded(poyo: SimulatorClient) -> None:
+    def file_url(fault: str) -> str:
+        return str(poyo.task_status(poyo.finished_task(fault))["files"][0]["file_url"])
+
+    assert file_url("file-relative").startswith("/files/")
+    assert file_url("file-raw-url").startswith(f"{poyo.origin}/files/")
+    assert file_url("file-raw-url").endswith("?title=Zwei Bären")
+    for url in (poyo.origin + file_url("file-relative"), file_url("file-raw-url")):
+        assert requests.get(url, timeout=5).content.startswith(PNG)
+
+
 def test_file_new_host_has_a_file_url_on_another_host(poyo: SimulatorClient) -> None:
     default = poyo.task_status(poyo.finished_task("file-new-host"))["files"][0]["file_url"]
     chosen = poyo.task_status(poyo.finished_task("file-new-host=https://cdn.example"))["files"][0][

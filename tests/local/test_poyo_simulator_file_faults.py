@@ -44,6 +44,13 @@ def test_file_octet_stream_has_the_bytes_of_the_image(poyo: SimulatorClient) -> 
     assert response.content.endswith(END)
 
 
+def test_file_trailer_follows_the_whole_image(poyo: SimulatorClient) -> None:
+    image, _, trailer = poyo.file(poyo.finished_task("file-trailer bytes=7")).content.partition(END)
+
+    assert image.startswith(PNG)
+    assert trailer.endswith(b"ftypmp42" + bytes(7))
+
+
 @pytest.mark.parametrize(
     ("fault", "content_type", "start"),
     [

@@ -31,6 +31,20 @@ ACCESS = (
         "integration/outbound/test_download_targets.py",
     ),
     Mutant(
+        "the address of a result is not normalised",
+        "outbound/download.py",
+        "        url = normalise_url(url, base=self.base_url)\n",
+        "",
+        "integration/outbound/test_download_targets.py",
+    ),
+    Mutant(
+        "a name that Unicode maps to an allowed one is allowed",
+        "outbound/url_policy.py",
+        "    if not letters:\n",
+        '    host = unicodedata.normalize("NFKC", host)\n    if False:\n',
+        "integration/outbound/test_download_targets.py",
+    ),
+    Mutant(
         "every owner finds an upload of every owner",
         "aws/upload_bucket.py",
         "hashlib.sha256(owner.encode())",

@@ -24,8 +24,29 @@ RECONCILE = (
     Mutant(
         "an image without its last bytes is accepted",
         "tasks/image_format.py",
-        "if tail != PNG_TAIL:",
-        "if False:",
+        "if len(chunk) < 12 or position > blocks.size:",
+        "if len(chunk) < 12:",
+        "unit/tasks/test_image_format.py",
+    ),
+    Mutant(
+        "what follows an image is stored with it",
+        "outbound/download.py",
+        "        file.truncate(size)\n",
+        "",
+        "integration/outbound/test_download.py",
+    ),
+    Mutant(
+        "the end of a thumbnail ends its JPEG",
+        "tasks/image_format.py",
+        "        position += length\n",
+        "        position += min(length, 2)\n",
+        "unit/tasks/test_image_format.py",
+    ),
+    Mutant(
+        "a WebP whose header names less than its image is accepted",
+        "tasks/image_format.py",
+        "        if content_end > end:\n",
+        "        if content_end > blocks.size:\n",
         "unit/tasks/test_image_format.py",
     ),
     Mutant(

@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
 from imagetasks.outbound.download import DownloadedImage
-from imagetasks.tasks.image_format import identify
 from tests.simulation import upstream_responses
 from tests.simulation.scheduler import Simulator
 
@@ -128,14 +127,12 @@ class SimulatedDownloads:
             latency_factor=20,
             describe=lambda body: f"{len(body)} bytes",
         )
-        file = io.BytesIO(body)
         try:
-            image = identify(file)
-        except ValueError as error:
+            image = DownloadedImage.from_file(io.BytesIO(body))
+        except NotAnImage:
             self._on_invalid(url)
-            raise NotAnImage("not_an_image", str(error)) from error
-        file.seek(0)
-        yield DownloadedImage(file, len(body), hashlib.sha256(body).hexdigest(), image)
+            raise
+        yield image
 
     def _fetch(self, url: str) -> bytes:
         fault = self._simulator.fault("file.fetch")

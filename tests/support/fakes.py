@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import random
@@ -11,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +19,6 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.download import DownloadedImage
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.poyo.transport import HttpResponse
-from imagetasks.tasks.image_format import identify
 from imagetasks.tasks.task import Task, derive_task_id, shard_of
 from tests.fixtures.images import png
 
@@ -197,10 +195,7 @@ class FakeNotificationSender:
 
 def downloaded_image(content: bytes) -> DownloadedImage:
     """`content` as the downloader returns it."""
-    file = cast(BinaryIO, io.BytesIO(content))
-    image = identify(file)
-    file.seek(0)
-    return DownloadedImage(file, len(content), hashlib.sha256(content).hexdigest(), image)
+    return DownloadedImage.from_file(io.BytesIO(content))
 
 
 def task(key: str = "key", **changed: Any) -> Task:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -18,25 +18,18 @@ from imagetasks.tasks.image_reference import ID, ID_LENGTH, SCHEME, is_upload, u
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 PREFIX = "uploads/"
 TYPES = tuple(EXTENSIONS)
 MAX_BYTES = 10 * 1024 * 1024
 FORM_TTL_S = 600
 PRESIGNED_S = 3600  # PoYo downloads references when it starts, some time after the submit
-CHUNK_BYTES = 128 * 1024
-MAX_CHUNKS = 8  # read of one upload: 1 MiB in which a JPEG's dimensions must be found
 ALLOWED = (
     f"allowed is a complete PNG, JPEG or WebP of at most {MAX_BYTES // 1024**2} MiB "
     f"and {MAX_PIXELS // 10**6} million pixels"
 )
 NOT_FOUND = "upload not found: upload the file first"
-ERROR_BY_STATUS = {
-    403: NOT_FOUND,  # without ListBucket S3 does not say that an object is missing
-    404: NOT_FOUND,
-    412: "the upload was replaced while it was checked",
-    416: "the upload is empty",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +83,16 @@ class UploadBucket:
         Raises InvalidUpload if it is missing, incomplete, or not of its declared type.
         """
         try:
-            return _identified(_RangedReader(self.client, self.bucket, _key(owner, upload_id)))
+            upload = self.client.get_object(Bucket=self.bucket, Key=_key(owner, upload_id))
         except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if status not in ERROR_BY_STATUS:
-                raise
-            problem = ERROR_BY_STATUS[status]
+            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
+                # 403: without ListBucket S3 does not say that an object is missing
+                raise InvalidUpload(upload_id, f"{NOT_FOUND}; {ALLOWED}") from None
+            raise
+        try:
+            return _identified(upload)
         except ValueError as error:
-            problem = str(error)
-        raise InvalidUpload(upload_id, f"{problem}; {ALLOWED}")
+            raise InvalidUpload(upload_id, f"{error}; {ALLOWED}") from None
 
     def presigned_url(self, owner: str, upload_id: str, *, seconds: int = PRESIGNED_S) -> str:
         """A URL with which anyone can read the upload for `seconds`."""
@@ -122,52 +116,14 @@ def _key(owner: str, upload_id: str) -> str:
     return f"{PREFIX}{hashlib.sha256(owner.encode()).hexdigest()[:32]}/{upload_id}"
 
 
-def _identified(file: _RangedReader) -> ImageInfo:
-    if file.size > MAX_BYTES:
-        raise ValueError(f"{file.size} bytes")
-    info = identify(cast(BinaryIO, file))
-    if info.content_type != file.content_type:
-        raise ValueError(f"the file is {info.content_type} but was declared {file.content_type}")
+def _identified(upload: GetObjectOutputTypeDef) -> ImageInfo:
+    """The image in `upload`, which is read whole: only its last byte tells whether it is complete."""
+    with upload["Body"] as body:
+        size = upload["ContentLength"]
+        if not 0 < size <= MAX_BYTES:
+            raise ValueError(f"{size} bytes" if size else "the upload is empty")
+        info = identify(io.BytesIO(body.read()))
+    if info.content_type != upload["ContentType"]:
+        declared = upload["ContentType"]
+        raise ValueError(f"the file is {info.content_type} but was declared {declared}")
     return info
-
-
-class _RangedReader:
-    """An S3 object as a file: each chunk is fetched when something in it is read, and only once.
-
-    Reading raises ValueError beyond `MAX_CHUNKS`, and ClientError (412) if the object was replaced
-    since it was opened: chunks of two files must not pass for one.
-    """
-
-    def __init__(self, client: S3Client, bucket: str, key: str) -> None:
-        self._get = partial(client.get_object, Bucket=bucket, Key=key)
-        first = self._get(Range=_range(0))
-        self._etag = first["ETag"]
-        self._chunks = {0: first["Body"].read()}
-        self._position = 0
-        self.size = int(first["ContentRange"].rpartition("/")[2])
-        self.content_type = first["ContentType"]
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + (self.size if whence == os.SEEK_END else 0)
-        return self._position
-
-    def read(self, length: int) -> bytes:
-        first, start = divmod(self._position, CHUNK_BYTES)
-        end = min(self._position + length, self.size)
-        chunks = b"".join(map(self._chunk, range(first, -(-end // CHUNK_BYTES))))
-        content = chunks[start : start + length]
-        self._position += len(content)
-        return content
-
-    def _chunk(self, n: int) -> bytes:
-        if n not in self._chunks:
-            if len(self._chunks) == MAX_CHUNKS:
-                raise ValueError(
-                    "its dimensions are not in the first MiB: save it without metadata"
-                )
-            self._chunks[n] = self._get(Range=_range(n), IfMatch=self._etag)["Body"].read()
-        return self._chunks[n]
-
-
-def _range(n: int) -> str:
-    return f"bytes={n * CHUNK_BYTES}-{(n + 1) * CHUNK_BYTES - 1}"

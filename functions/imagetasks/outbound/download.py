@@ -19,11 +19,12 @@ from imagetasks.outbound.connection import exchange, map_errors, resolve
 from imagetasks.outbound.url_policy import (
     Resolver,
     Target,
+    normalise_url,
     parse_allow_list,
     resolve_redirect,
     resolve_target,
 )
-from imagetasks.tasks.image_format import ImageInfo, identify
+from imagetasks.tasks.image_format import ImageInfo, measure
 
 GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -57,20 +58,37 @@ class DownloadedImage:
     sha256: str
     info: ImageInfo
 
+    @classmethod
+    def from_file(cls, file: BinaryIO) -> DownloadedImage:
+        """The image at the beginning of `file`, from which everything behind the image is removed.
+
+        Raises NotAnImage if there is no complete image.
+        """
+        try:
+            info, size = measure(file)
+        except ValueError as error:
+            raise NotAnImage("not_an_image", str(error)) from error
+        file.truncate(size)
+        file.seek(0)
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        file.seek(0)
+        return cls(file, size, sha256, info)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ImageDownloader:
     """Downloads images from `hosts`: names (https, 443, public addresses) or whole origins."""
 
     hosts: tuple[str, ...]
+    base_url: str = ""  # of addresses that are relative: PoYo's own
     limits: DownloadLimits = DownloadLimits()
     resolve: Resolver = resolve
     clock: Callable[[], float] = time.monotonic
 
     @classmethod
-    def from_env(cls) -> ImageDownloader:
+    def from_env(cls, *, base_url: str = "") -> ImageDownloader:
         """The hosts in DOWNLOAD_HOSTS, separated by commas."""
-        return cls(hosts=parse_allow_list(os.environ["DOWNLOAD_HOSTS"]))
+        return cls(hosts=parse_allow_list(os.environ["DOWNLOAD_HOSTS"]), base_url=base_url)
 
     def resolve_target(self, url: str) -> Target:
         """The target of `url` with its addresses.
@@ -91,17 +109,13 @@ class ImageDownloader:
         with tempfile.SpooledTemporaryFile(max_size=self.limits.spool_bytes) as spool:
             file = cast(BinaryIO, spool)
             with _map_errors():
-                size, sha256 = self._follow(url, file, deadline)
-            try:
-                info = identify(file)
-            except ValueError as error:
-                raise NotAnImage("not_an_image", str(error)) from error
-            file.seek(0)
-            yield DownloadedImage(file, size, sha256, info)
+                self._follow(url, file, deadline)
+            yield DownloadedImage.from_file(file)
 
-    def _follow(self, url: str, file: BinaryIO, deadline: float) -> tuple[int, str]:
-        """Length and hash of the bytes behind `url` and at most three redirects, each of which is
-        checked like the first URL."""
+    def _follow(self, url: str, file: BinaryIO, deadline: float) -> None:
+        """Write to `file` the bytes behind `url` and at most three redirects, each of which is
+        normalised and checked like the first URL."""
+        url = normalise_url(url, base=self.base_url)
         for _ in range(MAX_REDIRECTS + 1):
             with exchange(
                 "GET",
@@ -127,21 +141,17 @@ class ImageDownloader:
         if announced.isdecimal() and int(announced) > self.limits.max_bytes:
             raise NotAnImage("too_large", f"{announced} bytes announced")
 
-    def _read(
-        self, response: urllib3.BaseHTTPResponse, file: BinaryIO, deadline: float
-    ) -> tuple[int, str]:
-        size, sha256, began = 0, hashlib.sha256(), self.clock()
+    def _read(self, response: urllib3.BaseHTTPResponse, file: BinaryIO, deadline: float) -> None:
+        size, began = 0, self.clock()
         try:
             while chunk := response.read1(self.limits.chunk_bytes, decode_content=False):
                 size += len(chunk)
                 self._check_bounds(size, self.clock() - began, deadline)
-                sha256.update(chunk)
                 file.write(chunk)
         except urllib3.exceptions.HTTPError as error:
             raise DownloadFailed("broken_off", type(error).__name__) from error
         if str(size) != response.headers.get("content-length", str(size)):
             raise DownloadFailed("broken_off", f"{size} bytes")
-        return size, sha256.hexdigest()
 
     def _check_bounds(self, size: int, elapsed_s: float, deadline: float) -> None:
         """Raise if the file is too large, too late or too slow by now."""

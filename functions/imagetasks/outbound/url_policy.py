@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from imagetasks.errors import AddressForbidden
 
@@ -16,6 +17,12 @@ HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-
 # Address parsers take `127.1` and `0x7f.0.0.1` for numbers, whatever precedes the last dot.
 NUMBER = re.compile(r".*\.(?:[0-9]+|0x[0-9a-f]*)")
 PRINTABLE = re.compile(r"[!-~]{1,4096}")
+# Characters that parsers remove or read differently: controls, and white space at either end.
+AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|\A\s|\s\Z")
+# What browsers leave as it is in a path and in a query; they percent-encode the rest as UTF-8
+# (https://url.spec.whatwg.org/#percent-encoded-bytes).
+PATH_SAFE = "!$%&'()*+,/:;=@[]|~"
+QUERY_SAFE = "!$%&()*+,/:;=?@[]^`{|}~"
 PORTS: Mapping[str, int] = {"https": 443, "http": 80}
 # The whole IPv6 internet. Addresses that wrap an IPv4 address lie outside (mapped, compatible,
 # translated, NAT64), or inside and are known to Python (6to4, Teredo): none of them serves files.
@@ -85,12 +92,50 @@ def is_public_address(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
-def resolve_redirect(url: str, location: str) -> str:
-    """The URL that the Location header `location` of a response from `url` refers to."""
+def normalise_url(url: str, *, base: str = "") -> str:
+    """`url` as a browser would request it from a page at `base`: absolute and percent-encoded, a
+    name with other letters as `xn--…`. It is not checked. Raises AddressForbidden if parsers would
+    read `url` differently."""
+    if not url or AMBIGUOUS.search(url):
+        raise AddressForbidden("malformed_address")
     try:
-        return urljoin(url, _unambiguous(location))
+        parts = urlsplit(urljoin(base, url))
+        return urlunsplit(
+            (
+                parts.scheme,
+                _ascii_netloc(parts.netloc),
+                quote(parts.path, PATH_SAFE, errors="surrogateescape"),
+                quote(parts.query, QUERY_SAFE, errors="surrogateescape"),
+                "",
+            )
+        )
     except ValueError as error:
         raise AddressForbidden("malformed_address") from error
+
+
+def resolve_redirect(url: str, location: str) -> str:
+    """The normalised URL that the Location header `location` of a response from `url` refers to."""
+    # A header's bytes arrive as ISO 8859-1. Those that are no UTF-8 are percent-encoded as they are.
+    raw = location.encode("latin-1", "replace")
+    return normalise_url(raw.decode(errors="surrogateescape"), base=url)
+
+
+def _ascii_netloc(netloc: str) -> str:
+    """`netloc` with each label of its host in ASCII. Raises ValueError if Unicode maps the name to
+    another one, which not every resolver does alike."""
+    if netloc.isascii():
+        return netloc
+    host, colon, port = netloc.lower().partition(":")
+    letters = unicodedata.normalize("NFKC", host.casefold()) == host and all(
+        each in "-." or unicodedata.category(each)[0] in "LMN" for each in host
+    )
+    if not letters:
+        raise ValueError("the name has other characters than letters")
+    labels = (
+        each if each.isascii() else f"xn--{each.encode('punycode').decode()}"
+        for each in host.split(".")
+    )
+    return ".".join(labels) + colon + port
 
 
 def _unambiguous(url: str) -> str:

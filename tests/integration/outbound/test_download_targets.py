@@ -1,16 +1,30 @@
 """Which URLs and addresses a download may connect to, redirects included."""
 
 import contextlib
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import certifi
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from imagetasks.errors import DownloadFailed, DownloadForbidden
+from imagetasks.errors import AddressForbidden, DownloadFailed, DownloadForbidden
 from imagetasks.outbound.download import ImageDownloader
-from imagetasks.outbound.url_policy import Target, is_public_address
+from imagetasks.outbound.url_policy import (
+    Target,
+    is_public_address,
+    normalise_url,
+    parse_target,
+)
 from tests.fixtures.images import png
-from tests.fixtures.urls import FORBIDDEN_URLS, NON_PUBLIC_ADDRESSES, PUBLIC_ADDRESSES
+from tests.fixtures.urls import (
+    FORBIDDEN_URLS,
+    NON_PUBLIC_ADDRESSES,
+    PUBLIC_ADDRESSES,
+    UNENCODED_URLS,
+)
 from tests.support.certificates import server_context
 from tests.support.connection_audit import audited_connections
 from tests.support.downloads import ALLOWED_HOSTS, SHORT_LIMITS, downloader_for, fetch
@@ -46,6 +60,113 @@ def test_redirect_to_a_forbidden_url_is_not_connected_to(url: str) -> None:
             fetch(downloader_for(server), f"{server.url}/x.png")
 
     assert set(audit.connects) <= {allowed}
+
+
+# The same with a raw space and raw Unicode, and as percent-encoded bytes of the host.
+ENCODED_VARIANTS = [
+    url.replace("/x.png", path, 1)
+    for url in FORBIDDEN_URLS
+    if "/x.png" in url
+    for path in ("/a b.png", "/é.png?ü=鹭", "/x.png?a b#é")
+]
+
+
+@pytest.mark.parametrize("base", ["", "https://api.poyo.ai"])
+@pytest.mark.parametrize("url", [*ENCODED_VARIANTS, *FORBIDDEN_URLS])
+def test_normalising_leads_to_no_host_that_is_not_allowed(url: str, base: str) -> None:
+    resolver = FakeResolver(["8.8.8.8"])
+    downloader = ImageDownloader(hosts=ALLOWED_HOSTS, base_url=base, resolve=resolver)
+    with audited_connections() as audit, pytest.raises(DownloadFailed) as failed:
+        fetch(downloader, url)
+
+    names_a_host = re.match("[a-z]+://[^/]", url)
+    assert isinstance(failed.value, DownloadForbidden) or (base and not names_a_host)
+    assert {host for host, _ in resolver.lookups} <= {"api.poyo.ai", "cdn.doculator.org"}
+    assert {address for address, _ in audit.connects} <= {"8.8.8.8"}
+
+
+@pytest.mark.parametrize(("url", "path"), UNENCODED_URLS)
+def test_raw_address_is_encoded_as_browsers_do_before_it_is_checked(url: str, path: str) -> None:
+    normalised = normalise_url(url)
+    resolver = FakeResolver(["93.184.216.34"])
+    with audited_connections() as audit, pytest.raises(DownloadFailed) as failed:
+        fetch(ImageDownloader(hosts=ALLOWED_HOSTS, resolve=resolver), url)
+
+    assert parse_target(normalised, hosts=ALLOWED_HOSTS).path == path
+    assert normalise_url(normalised) == normalised
+    assert not isinstance(failed.value, DownloadForbidden)
+    assert audit.connects == [("93.184.216.34", 443)]
+
+
+@pytest.mark.parametrize(("url", "path"), UNENCODED_URLS)
+def test_raw_address_is_requested_in_its_encoded_form(url: str, path: str) -> None:
+    relative = url.removeprefix("https://cdn.doculator.org")
+    with scripted_server(responding("200 OK", PNG)) as server:
+        assert fetch(downloader_for(server), server.url + relative) == PNG
+
+    [request] = server.requests
+    assert request.startswith(f"GET {path} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize("address", ["/files/x y.png", "files/x y.png", "{}/files/x y.png"])
+def test_relative_address_belongs_to_poyo(address: str) -> None:
+    with scripted_server(responding("200 OK", PNG)) as server:
+        network_path = server.url.removeprefix("http:")
+        downloader = replace(downloader_for(server), base_url=server.url)
+        assert fetch(downloader, address.format(network_path)) == PNG
+
+    assert server.requests[0].startswith(b"GET /files/x%20y.png ")
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        (b"/a b.png", "/a%20b.png"),
+        ("/é.png?ü".encode(), "/%C3%A9.png?%C3%BC"),
+        ("/é.png".encode("latin-1"), "/%E9.png"),
+        (b"b c.png", "/dir/b%20c.png"),
+    ],
+)
+def test_redirect_to_a_raw_address_is_followed_in_its_encoded_form(
+    location: bytes, path: str
+) -> None:
+    redirect = b"HTTP/1.1 302 Found\r\nLocation: " + location + b"\r\nContent-Length: 0\r\n\r\n"
+    with scripted_server(sending_raw(redirect), responding("200 OK", PNG)) as server:
+        assert fetch(downloader_for(server), f"{server.url}/dir/x.png") == PNG
+
+    assert server.requests[1].startswith(f"GET {path} HTTP/1.1\r\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [
+        ("https://bücher.poyo.ai/x", "xn--bcher-kva.poyo.ai"),
+        ("https://BÜCHER.poyo.ai/x", "xn--bcher-kva.poyo.ai"),
+        ("https://例え.poyo.ai:443/x", "xn--r8jz45g.poyo.ai"),
+    ],
+)
+def test_name_in_other_letters_is_resolved_in_ascii(url: str, host: str) -> None:
+    resolver = FakeResolver(["8.8.8.8"])
+    with audited_connections(), pytest.raises(DownloadFailed):
+        fetch(ImageDownloader(hosts=ALLOWED_HOSTS, resolve=resolver), url)
+
+    assert resolver.lookups == [(host, 443)]
+
+
+# Names that one parser maps to an allowed name and another does not.
+@pytest.mark.parametrize(
+    "host", ["ｃdn.doculator.org", "cdn。doculator.org", "straße.poyo.ai", "a\u200db.poyo.ai"]
+)
+def test_name_that_unicode_maps_to_another_is_forbidden(host: str) -> None:
+    with pytest.raises(DownloadForbidden):
+        fetch(ImageDownloader(hosts=ALLOWED_HOSTS, resolve=FakeResolver([])), f"https://{host}/é")
+
+
+@given(st.text(), st.sampled_from(["", "https://api.poyo.ai", "http://127.0.0.1:8790"]))
+def test_any_address_is_normalised_to_printable_ascii_or_forbidden(url: str, base: str) -> None:
+    with contextlib.suppress(AddressForbidden):
+        target = parse_target(normalise_url(url, base=base), hosts=("*",))
+        assert re.fullmatch("[!-~]+", target.path)
 
 
 @pytest.mark.parametrize("address", NON_PUBLIC_ADDRESSES)
