@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import urllib3
 
@@ -70,7 +70,7 @@ class DownloadedImage:
             raise NotAnImage("not_an_image", str(error)) from error
         file.truncate(size)
         file.seek(0)
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        sha256 = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
         file.seek(0)
         return cls(file, size, sha256, info)
 

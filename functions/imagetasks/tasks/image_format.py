@@ -101,9 +101,9 @@ def _png(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
         chunk = blocks.at(position, len(PNG_TAIL))
         if chunk == PNG_TAIL:
             return ImageInfo("image/png", width, height), position + len(PNG_TAIL)
-        position += 12 + int.from_bytes(chunk[:4])
-        if len(chunk) < 12 or position > blocks.size:
+        if len(chunk) < len(PNG_TAIL):
             break
+        position += 12 + int.from_bytes(chunk[:4])
         if not PNG_TYPE.fullmatch(chunk, 4, 8) or chunk[4:8] == b"IEND":
             raise ValueError("the PNG is damaged")
     raise ValueError("the PNG is truncated")
@@ -164,8 +164,6 @@ def _jpeg(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
             continue
         length = int.from_bytes(segment[2:4])
         position += length
-        if len(segment) < 4 or position > blocks.size:
-            break
         if marker == JPEG_START or length < 2:  # decoders refuse a second start, too
             raise ValueError("the JPEG is damaged")
         has_scan = has_scan or marker == JPEG_SCAN
