@@ -75,5 +75,6 @@ def _respond(problem: Problem) -> Response[str]:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's HTTP API, payload format 2.0."""
+    clients.clock.begin(context.get_remaining_time_in_millis)
     telemetry.bind_request(event)
     return app.resolve(event, context)

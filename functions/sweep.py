@@ -12,7 +12,7 @@ from imagetasks.clock import system_clock
 from imagetasks.limits import Limits
 from imagetasks.workflows.sweep import sweep
 
-SHUTDOWN_MARGIN_S = 10
+SHUTDOWN_MARGIN_S = 15  # for a claim and its message, or for a query of the index
 
 repository = TaskRepository(Table.from_env())
 queue = TaskQueue.from_env()

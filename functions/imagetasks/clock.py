@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imagetasks.limits import Limits
 
@@ -18,6 +19,13 @@ class WriteStamp:
     write_token: str
 
 
+@dataclass(slots=True, eq=False, repr=False)
+class Invocation:
+    """The invocation that runs now: Lambda runs one at a time. Without one, time is unlimited."""
+
+    left_ms: Callable[[], float] = field(default=lambda: math.inf)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Clock:
     """`now_ms` returns milliseconds since 1970; `rng` must not repeat after a snapshot is restored,
@@ -26,6 +34,15 @@ class Clock:
     now_ms: Callable[[], int]
     rng: random.Random
     limits: Limits
+    invocation: Invocation = field(default_factory=Invocation)
+
+    def begin(self, left_ms: Callable[[], float]) -> None:
+        """An invocation begins; `left_ms` says how long (ms) it may still run. Called by handlers."""
+        self.invocation.left_ms = left_ms
+
+    def time_left_s(self) -> float:
+        """Seconds until the platform ends the running invocation."""
+        return self.invocation.left_ms() / 1000
 
     def stamp(self) -> WriteStamp:
         """The current time with a new write token."""

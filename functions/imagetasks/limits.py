@@ -11,7 +11,7 @@ class Limits:
     """Delays and bounds; seconds unless the name says otherwise."""
 
     first_poll_s: int = 90  # the callback normally arrives first; typical tasks take 30 to 140 s
-    submit_lease_s: int = 60  # Lambda ends the api at 25 s, so the sender is gone by then
+    submit_lease_s: int = 60  # no function lives for longer, so the sender is gone by then
     unconfirmed_after_s: int = 60 * 60  # no sign of the task after a submit with unknown outcome
     unavailable_after_s: int = 30 * 60  # PoYo accepted no submit
     timed_out_after_s: int = 24 * 60 * 60  # slowest task seen: 7 minutes; outages last hours
@@ -32,6 +32,9 @@ class Limits:
     candidate_checks: int = 6  # PoYo may not know a new id yet: 404s before candidates are dropped
     notification_waits_s: tuple[int, ...] = (60, 120, 240, 480, 600)  # between attempts, as PoYo's
     erase_again_s: int = 15 * 60  # a worker lives a minute; clocks may differ by some minutes
+    aws_call_s: float = 7  # a call to AWS that hangs ends by then
+    submit_needs_s: float = 23  # to send a paid request and to record its outcome once
+    store_needs_s: float = 21  # to store a downloaded image and to record that
     shard_rows: int = 200  # due tasks read from each shard in one sweep
     claims_per_run: int = 2000
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.mutation.mutant import Mutant
 
+TIME_LEFT_TEST = "integration/workflows/test_time_left.py"
+
 SUBMISSION = (
     Mutant(
         "POST before the item is written",
@@ -87,8 +89,8 @@ SUBMISSION = (
     Mutant(
         "a PoYo id that could not be written is not enqueued",
         "workflows/submit.py",
-        'self.updater.enqueue(message, on_failure="alarm")',
-        "pass",
+        "if not hurried:",
+        "if False:",
     ),
     Mutant(
         "a submission whose sender crashed never expires",
@@ -114,5 +116,26 @@ SUBMISSION = (
         "aws/secrets.py",
         "self.secret.force_refresh()",
         "self.secret.get(max_age_s=REFRESH_AFTER_S)",
+    ),
+    Mutant(
+        "a paid request begins however little time is left",
+        "workflows/submit.py",
+        "if self.clock.time_left_s() < self.clock.limits.submit_needs_s:",
+        "if False:",
+        TIME_LEFT_TEST,
+    ),
+    Mutant(
+        "the id of a paid task waits for a write that may take the rest of the time",
+        "workflows/submit.py",
+        "hurried = self.clock.time_left_s() < 2 * self.clock.limits.aws_call_s",
+        "hurried = False",
+        TIME_LEFT_TEST,
+    ),
+    Mutant(
+        "a download may take the time to store its image",
+        "workflows/copy_images.py",
+        "within_s = self.clock.time_left_s() - self.clock.limits.store_needs_s",
+        "within_s = self.clock.time_left_s()",
+        TIME_LEFT_TEST,
     ),
 )

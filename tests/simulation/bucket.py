@@ -119,8 +119,11 @@ class SimulatedDownloads:
         self._on_invalid = on_invalid
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[DownloadedImage]:
+    def fetch(self, url: str, *, within_s: float) -> Iterator[DownloadedImage]:
         """The image at `url`. Raises DownloadFailed, DownloadForbidden or NotAnImage."""
+        if within_s <= 0:
+            self._simulator.counts["event", "no_time_for_download"] += 1
+            raise DownloadFailed("too_late")
         body = self._simulator.effect(
             "file.fetch",
             lambda: self._fetch(url),

@@ -37,7 +37,7 @@ CLIENT_ERRORS: Errors = (IdempotencyKeyReused, TaskNotFound)  # responses that n
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
 WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, *SECRETS, ClientError)  # ClientError: S3
 SWEEP: Errors = (DatabaseUnavailable, QueueUnavailable)
-TIMEOUTS_S = {"api": 25, "webhook": 10, "worker": 60, "sweep": 50}  # as in template.yaml
+TIMEOUTS_S = {"api": 29, "webhook": 25, "worker": 60, "sweep": 50}  # as in template.yaml
 
 
 class Functions:
@@ -123,7 +123,7 @@ class Functions:
                 repository=sandbox.repository,
                 queue=sandbox.queue,
                 clock=sandbox.clock,
-                time_left_s=lambda: 40 - (self._simulator.now - begin) / 1000,
+                time_left_s=lambda: 35 - (self._simulator.now - begin) / 1000,
             )
             return f"enqueued {swept.enqueued}"
 

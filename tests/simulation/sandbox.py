@@ -13,7 +13,7 @@ from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
 from imagetasks.aws.upload_bucket import UploadBucket
-from imagetasks.clock import Clock
+from imagetasks.clock import Clock, Invocation
 from imagetasks.limits import Limits
 from imagetasks.outbound.download import ImageDownloader
 from imagetasks.outbound.notifications import NotificationSender
@@ -91,7 +91,12 @@ class Sandbox:
         self._set_clock()
         rng = random.Random(simulator.rng.getrandbits(64))  # noqa: S311 - seeded, not secret
         self.name = name
-        self.clock = Clock(now_ms=lambda: simulator.now + self._skew_ms, rng=rng, limits=Limits())
+        self.clock = Clock(
+            now_ms=lambda: simulator.now + self._skew_ms,
+            rng=rng,
+            limits=Limits(),
+            invocation=Invocation(lambda: simulator.process.deadline - simulator.now),
+        )
         self.repository = CountingRepository(cast(Table, services.table), simulator)
         self.queue = TaskQueue(cast(Any, services.queue), "queue")
         seconds: Callable[[], float] = lambda: simulator.now / 1000  # noqa: E731

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
@@ -163,12 +164,14 @@ class FakeFileHost:
 
     outcomes: deque[bytes | Exception] = field(default_factory=lambda: deque([png()]))
     fetched: list[str] = field(default_factory=list)
+    within_s: list[float] = field(default_factory=list)
 
     def respond_with(self, *outcomes: bytes | Exception) -> None:
         self.outcomes = deque(outcomes)
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[DownloadedImage]:
+    def fetch(self, url: str, *, within_s: float = math.inf) -> Iterator[DownloadedImage]:
+        self.within_s.append(within_s)
         self.fetched.append(url)
         outcome = self.outcomes.popleft() if len(self.outcomes) > 1 else self.outcomes[0]
         if isinstance(outcome, Exception):

@@ -14,7 +14,7 @@ from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import PUBLIC_STATUS, Status, is_task_id
 
 STATUSES = tuple(dict.fromkeys(PUBLIC_STATUS.values()))
-MAX_WAIT_S = 20  # the function has 25 s, API Gateway 30
+MAX_WAIT_S = 20  # the function has 29 s, API Gateway 30
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 20
 MAX_CURSOR_CHARS = 200

@@ -25,7 +25,7 @@ PRESIGNED_S = 300  # a new URL is signed at each visit; it only has to survive t
 # URLs name the bucket's own region: the global address redirects new buckets, which neither a
 # signature nor a browser's form survives.
 CONFIG = CLIENT_CONFIG.merge(
-    Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, read_timeout=20)
+    Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, read_timeout=5)
 )
 
 

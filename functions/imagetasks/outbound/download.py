@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import tempfile
 import time
@@ -99,13 +100,16 @@ class ImageDownloader:
             return resolve_target(url, hosts=self.hosts, resolve=self.resolve)
 
     @contextmanager
-    def fetch(self, url: str) -> Iterator[DownloadedImage]:
-        """The image at `url`, removed from this machine at the end of the block.
+    def fetch(self, url: str, *, within_s: float = math.inf) -> Iterator[DownloadedImage]:
+        """The image at `url`, removed from this machine at the end of the block. It takes `within_s`
+        seconds at most, and never more than `limits.total_s`.
 
         Raises DownloadForbidden, NotAnImage or DownloadFailed. Memory stays below the spool size
         plus one chunk, whatever the host sends.
         """
-        deadline = self.clock() + self.limits.total_s
+        if within_s <= 0:
+            raise DownloadFailed("too_late", "no time was left")
+        deadline = self.clock() + min(self.limits.total_s, within_s)
         with tempfile.SpooledTemporaryFile(max_size=self.limits.spool_bytes) as spool:
             file = cast(BinaryIO, spool)
             with _map_errors():

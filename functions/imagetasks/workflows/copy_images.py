@@ -71,7 +71,8 @@ class ImageCopier:
         stored = self.images.find(task.task_id, n)
         if stored:
             return stored
-        with self.downloader.fetch(url) as download:
+        within_s = self.clock.time_left_s() - self.clock.limits.store_needs_s
+        with self.downloader.fetch(url, within_s=within_s) as download:
             return self.images.put(task.task_id, n, download)
 
     def _retry_later(self, task: Task, error: DownloadFailed) -> None:

@@ -110,6 +110,8 @@ class Submitter:
         Only the process whose write created the task or applied `retry` may call it: `submit` and
         `SubmissionRetrier`. After the POST nothing raises for DynamoDB or SQS.
         """
+        if self.clock.time_left_s() < self.clock.limits.submit_needs_s:
+            return self._defer(task, 0, "too little time was left for the request")
         kid, key = self.callback_keys.current()
         try:
             poyo_id = self.poyo.submit(
@@ -175,8 +177,13 @@ class Submitter:
         )
 
     def _confirm(self, task: Task, poyo_id: str) -> Task:
-        """Store PoYo's task id. If DynamoDB is unavailable, send the id in a task message; if SQS is
-        unavailable too, log it as an error for the operator."""
+        """Store PoYo's task id. If DynamoDB is unavailable, or may take all of the remaining time, send
+        the id in a task message; if SQS is unavailable too, log it as an error for the operator."""
+        telemetry.info("poyo_id_received", task_id=task.task_id, poyo_id=poyo_id)
+        message = TaskMessage(task_id=task.task_id, source="submit", poyo_id=poyo_id)
+        hurried = self.clock.time_left_s() < 2 * self.clock.limits.aws_call_s
+        if hurried:
+            self.updater.enqueue(message, on_failure="alarm")
         try:
             result = self.updater.confirm_submission(task, poyo_id=poyo_id, source="answer")
         except PoyoIdConflict:
@@ -184,8 +191,8 @@ class Submitter:
             return self._mark_unknown(task, "PoYo gave the id of another task")
         except DatabaseUnavailable:
             telemetry.warning("poyo_id_enqueued", task_id=task.task_id, poyo_id=poyo_id)
-            message = TaskMessage(task_id=task.task_id, source="submit", poyo_id=poyo_id)
-            self.updater.enqueue(message, on_failure="alarm")
+            if not hurried:
+                self.updater.enqueue(message, on_failure="alarm")
             return task
         if not result.applied and result.task.poyo_id != poyo_id:
             telemetry.alarm("duplicate_poyo_task", task_id=task.task_id, poyo_id=poyo_id)
@@ -208,8 +215,7 @@ class Submitter:
                 current, stamp, not_before=not_before, due_at=due_at, detail=detail
             ),
         )
-        message = TaskMessage(task_id=task.task_id, source="retry")
-        self.updater.enqueue(message, delay_s=delay_s + 1)
+        self.updater.enqueue(TaskMessage(task_id=task.task_id, source="retry"), delay_s=delay_s + 1)
         return deferred
 
     def _mark_unknown(self, task: Task, detail: str) -> Task:

@@ -37,7 +37,7 @@ def sweep(
     """
     now = clock.now_ms()
     enqueued, max_lag_ms = 0, 0
-    for due in _due_tasks(repository, now, clock.limits.shard_rows):
+    for due in _due_tasks(repository, now, clock.limits.shard_rows, time_left_s):
         if enqueued >= clock.limits.claims_per_run or time_left_s() <= 0:
             break
         if repository.claim(due, until=clock.after(clock.limits.claim_s)):
@@ -52,11 +52,12 @@ def _message(due: DueTask) -> TaskMessage:
     return TaskMessage(task_id=due.task_id, source="sweep", due_since=due.due_since)
 
 
-def _due_tasks(repository: TaskRepository, now: int, limit: int) -> list[DueTask]:
-    """The due tasks of all shards, longest overdue first."""
-    found = [
-        due
-        for shard in range(SHARDS)
-        for due in repository.find_due(str(shard), now=now, limit=limit)
-    ]
+def _due_tasks(
+    repository: TaskRepository, now: int, limit: int, time_left_s: Callable[[], float]
+) -> list[DueTask]:
+    """The due tasks of the shards that can be read in time, longest overdue first."""
+    found: list[DueTask] = []
+    for shard in range(SHARDS):
+        if time_left_s() > 0:
+            found += repository.find_due(str(shard), now=now, limit=limit)
     return sorted(found, key=lambda due: due.due_at)
