@@ -141,7 +141,7 @@ def callback(response: HttpResponse | str) -> Finding:
     body = {} if isinstance(response, str) else _json_object(response)
     if not isinstance(response, str) and (response.status, body.get("code")) == (404, "not_found"):
         return Finding("callbacks", "the callback route is reachable and rejects a forged callback")
-    if body.get("code") in ("unavailable", "internal"):
+    if body.get("code") in ("service_unavailable", "internal"):
         todo = (
             "read the error of `callback_not_enqueued` in the log of WebhookFunction;"
             " check that it can read its secret"

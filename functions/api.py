@@ -10,7 +10,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from bootstrap import Clients, build_submitter
 from imagetasks import telemetry
-from imagetasks.api import error_mapping, problems
+from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
@@ -70,11 +70,18 @@ def handle_not_found(_: NotFoundError) -> Response[str]:
 
 
 def _respond(problem: Problem) -> Response[str]:
-    return problem_response(problem, app.current_event.path)
+    event = app.current_event
+    return problem_response(
+        problem,
+        event.path,
+        request_id=request.request_id(event),
+        keyless_order=event.http_method == "POST" and not request.has_idempotency_key(event),
+    )
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """API Gateway's HTTP API, payload format 2.0."""
     clients.clock.begin(context.get_remaining_time_in_millis)
     telemetry.bind_request(event)
-    return app.resolve(event, context)
+    response = app.resolve(request.without_trailing_slash(event), context)
+    return {**response, "body": ""} if request.is_head(app.current_event) else response

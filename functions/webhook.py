@@ -8,8 +8,9 @@ from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
 from imagetasks import telemetry
-from imagetasks.api.problems import CALLBACK_NOT_FOUND, INTERNAL_ERROR, UNAVAILABLE
-from imagetasks.api.request import raw_body
+from imagetasks.api.problem_details import Problem
+from imagetasks.api.problems import CALLBACK_NOT_FOUND, INTERNAL_ERROR, SERVICE_UNAVAILABLE
+from imagetasks.api.request import raw_body, request_id
 from imagetasks.aws.secrets import CallbackKeys
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.errors import ImageTasksError
@@ -29,7 +30,7 @@ def receive_callback(kid: str, task_id: str, mac: str) -> Response[str]:
         kid=kid, task_id=task_id, token=mac, headers=event.headers, body=raw_body(event)
     )
     if not receive(request, keys=keys, queue=queue):
-        return CALLBACK_NOT_FOUND.response()
+        return _respond(CALLBACK_NOT_FOUND)
     telemetry.info("callback_received", task_id=task_id)
     return Response(200, "application/json", '{"ok":true}')
 
@@ -38,7 +39,7 @@ def receive_callback(kid: str, task_id: str, mac: str) -> Response[str]:
 def handle_known_error(error: ImageTasksError) -> Response[str]:
     """The callback could not be enqueued: with 503 PoYo repeats it."""
     telemetry.alarm("callback_not_enqueued", error=type(error).__name__)
-    return UNAVAILABLE.response()
+    return _respond(SERVICE_UNAVAILABLE)
 
 
 @app.exception_handler(Exception)
@@ -46,12 +47,16 @@ def handle_unexpected_error(error: Exception) -> Response[str]:
     """A defect in our code: with 500 PoYo repeats the callback, and the operator gets the same
     alarm."""
     telemetry.alarm("callback_not_enqueued", error=type(error).__name__)
-    return INTERNAL_ERROR.response()
+    return _respond(INTERNAL_ERROR)
 
 
 @app.not_found
 def handle_not_found(_: NotFoundError) -> Response[str]:
-    return CALLBACK_NOT_FOUND.response()
+    return _respond(CALLBACK_NOT_FOUND)
+
+
+def _respond(problem: Problem) -> Response[str]:
+    return problem.response(request_id(app.current_event))
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -52,9 +52,9 @@ def task_links(task_id: str) -> Mapping[str, Mapping[str, str]]:
     return dict.fromkeys(operations, by_id) | {"readFile": {**by_id, "n": "0"}}
 
 
-SERVER_ERRORS = (p.INTERNAL_ERROR, p.UNAVAILABLE)
+SERVER_ERRORS = (p.INTERNAL_ERROR, p.SERVICE_UNAVAILABLE)
 AUTHENTICATED = (p.UNAUTHORIZED, p.INVALID_OWNER, p.NOT_CONFIGURED, *SERVER_ERRORS)
-BODY = (p.BODY_TOO_LARGE, p.INVALID_ORDER)
+BODY = (p.BODY_TOO_LARGE, p.INVALID_ORDER, p.INVALID_PARAMETER)
 ORDER = (
     *BODY,
     p.INVALID_IDEMPOTENCY_KEY,

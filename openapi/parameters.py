@@ -11,9 +11,9 @@ from imagetasks.tasks.signed_urls import PART
 from imagetasks.tasks.task import TASK_ID
 
 Schema = dict[str, Any]
-IDEMPOTENCY_KEY = "^[!-~](?:[ -~]{0,253}[!-~])?$"
+IDEMPOTENCY_KEY = r"^[!-+\--~](?:[ -+\--~]{0,253}[!-+\--~])?$"
 KEY_DESCRIPTION = (
-    "1 to 255 printable ASCII characters of your choice. The same key with the same body returns the same task;"
+    "1 to 255 printable ASCII characters of your choice, without a comma. The same key with the same body returns the same task;"
     " with another body it is an error (`idempotency_key_reused`)."
 )
 INTEGER_TEXT = {"type": "string", "pattern": f"^{catalog.INTEGER.pattern}$"}

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from imagetasks.api.problem_details import ProblemBody
+from aws_lambda_powertools.event_handler import Response
+
+from imagetasks.api.problem_details import Problem, ProblemBody
 from imagetasks.api.routes import problem_response
 from imagetasks.poyo import compat
 from openapi import samples
@@ -27,8 +30,25 @@ def paths() -> Schema:
     """All operations by path and method."""
     found: Schema = {}
     for operation in OPERATIONS:
-        found.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        methods = found.setdefault(operation.path, {})
+        methods[operation.method.lower()] = _operation(operation)
+        if operation.method == "GET":
+            methods["head"] = _head(operation)
     return found
+
+
+def _head(operation: Operation) -> Schema:
+    """HEAD of an operation: its status and headers, without a body and without waiting."""
+    read = _operation(
+        replace(operation, parameters=tuple(p for p in operation.parameters if p != "wait"))
+    )
+    responses = {
+        status: {k: v for k, v in response.items() if k in ("description", "headers")}
+        for status, response in read["responses"].items()
+    }
+    summary = f"The headers of: {operation.summary[0].lower()}{operation.summary[1:]}"
+    name = f"head{operation.id[0].upper()}{operation.id[1:]}"
+    return {**read, "operationId": name, "summary": summary, "responses": responses}
 
 
 def _operation(operation: Operation) -> Schema:
@@ -46,7 +66,9 @@ def _operation(operation: Operation) -> Schema:
         content = _body(operation.request_model, samples.request_bodies(operation))
         spec["requestBody"] = {"required": True, "content": {"application/json": content}}
     responses = {str(each.status): _success(operation, each) for each in operation.successes}
-    spec["responses"] = dict(sorted((responses | _problems(operation)).items()))
+    responses |= _problems(operation)
+    _add_throttled(responses.setdefault("429", {}))
+    spec["responses"] = dict(sorted(responses.items()))
     fields = getattr(operation.request_model, "model_fields", ())
     if "callback_url" in fields and operation.id != "quote":
         # Written out in both operations: openapi-generator does not resolve a reference here.
@@ -83,11 +105,29 @@ def _success(operation: Operation, success: Success) -> Schema:
     return spec
 
 
+def _add_throttled(response: Schema) -> None:
+    """Add API Gateway's own 429, which any request may get, to the operation's own 429 or to none."""
+    shape = {
+        "type": "object",
+        "required": ["message"],
+        "properties": {"message": {"type": "string"}},
+    }
+    example = {"throttled": {"value": {"message": "Too Many Requests"}}}
+    own = response.get("description")
+    response["description"] = (
+        f"{own}, or API Gateway's throttling" if own else "Throttled by API Gateway"
+    )
+    content = response.setdefault("content", {})
+    content["application/json"] = {"schema": shape, "examples": example}
+    for header in response.get("headers", {}).values():
+        header.pop("required", None)
+
+
 def _problems(operation: Operation) -> Schema:
     """The operation's problems by status, each with the body that this very path returns."""
     by_status: dict[str, list[tuple[str, Any]]] = {}
     for problem in operation.problems:
-        response = problem_response(samples.with_example(problem, operation), operation.path)
+        response = _problem_response(problem, operation)
         by_status.setdefault(str(response.status_code), []).append((problem.code, response))
     return {status: _problem(dict(found)) for status, found in by_status.items()}
 
@@ -117,13 +157,19 @@ def _example(code: str, content_type: str, body: str) -> Schema:
     return {"$ref": f"#/components/examples/{name}"} if same else own
 
 
+def _problem_response(problem: Problem, operation: Operation) -> Response[str]:
+    """The problem's response as the operation's path gives it."""
+    example = samples.with_example(problem, operation)
+    return problem_response(example, operation.path, request_id=samples.REQUEST_ID)
+
+
 @cache
 def shared_examples() -> Mapping[str, Schema]:
     """Each problem's example in both shapes, taken from the first operation that has it."""
     found: dict[str, Schema] = {}
     for operation in OPERATIONS:
         for problem in operation.problems:
-            response = problem_response(samples.with_example(problem, operation), operation.path)
+            response = _problem_response(problem, operation)
             name = _example_name(problem.code, str(response.headers["Content-Type"]))
             found.setdefault(name, {"value": json.loads(str(response.body))})
     return found

@@ -15,11 +15,13 @@ from imagetasks.api.problem_details import Problem
 from imagetasks.errors import InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
+from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
 from openapi.operations import NO_SUCH_MODEL, Operation
 
 ORIGIN = "https://img.example"
+REQUEST_ID = "WKYkBhbFjoEEPJg="
 START = 1_790_000_000_000
 PROMPT = "A paper boat on a calm lake"
 EDIT = {
@@ -83,6 +85,8 @@ UPLOAD: schemas.UploadBody = {
         "fields": {"Content-Type": "image/png", "key": f"uploads/…/{UPLOAD_ID}", "policy": "…"},
     },
     "max_bytes": 10 * 1024 * 1024,
+    "max_pixels": MAX_PIXELS,
+    "content_types": list(EXTENSIONS),
     "expires_at": schemas.rfc3339(START + 600_000),
 }
 PAGE: schemas.TaskListBody = {

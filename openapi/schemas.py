@@ -37,7 +37,10 @@ NAMES: Mapping[str, str] = {
 FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "TaskRequest": {
         "model": {"enum": list(models.MODELS)},
-        "metadata": {"description": "Your own data; returned with the task."},
+        "metadata": {
+            "type": ["object", "null"],
+            "description": "Your own data; returned with the task.",
+        },
         "max_credits": {
             "description": "Set `max_credits` to reject the order if its estimate is higher."
         },

@@ -214,26 +214,27 @@ def _table(header: str) -> Iterator[list[str]]:
 def test_table_of_codes_matches_the_problems_in_the_code() -> None:
     constants = [each for each in vars(problems).values() if isinstance(each, Problem)]
     expected = {
-        (each.code, each.status, each.retryable)
+        (each.code, each.status, each.retry)
         for each in (*constants, *error_mapping.SUBMISSION_PROBLEMS)
     }
 
-    lines = list(_table("| `code` | status | `retryable` | |"))
+    lines = list(_table("| `code` | status | `retry` | |"))
 
-    shown = [(code, int(status), retryable == "yes") for code, status, retryable, _ in lines]
+    shown = [(code, int(status), retry) for code, status, retry, _ in lines]
     assert sorted(shown) == sorted(expected)
     assert all(text for *_, text in lines)
 
 
 def test_table_of_failure_reasons_matches_the_code() -> None:
     words = {True: "yes", False: "no", None: "unknown"}
+    retries = {True: "new_key", False: "never"}
     known = {
-        name: (words[reason.retryable], words[reason.charged]) for name, reason in REASONS.items()
+        name: (retries[reason.retryable], words[reason.charged]) for name, reason in REASONS.items()
     }
 
-    lines = list(_table("| `error.code` | `retryable` | `charged` | |"))
+    lines = list(_table("| `error.code` | `retry` | `charged` | |"))
 
-    assert {code: (retryable, charged) for code, retryable, charged, _ in lines} == known
+    assert {code: (retry, charged) for code, retry, charged, _ in lines} == known
     recoverable = {name for name, reason in REASONS.items() if reason.recoverable}
     assert {code for code, *_ in lines[-3:]} == recoverable
 

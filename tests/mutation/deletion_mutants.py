@@ -99,7 +99,7 @@ DELETION = (
     Mutant(
         "a replay of a deleted order returns its task",
         "workflows/place_order.py",
-        "        if placement.task.deleted_at is not None:\n",
+        "        if task.deleted_at is not None:\n",
         "        if False:\n",
         "integration/handlers/test_api_tasks.py",
     ),

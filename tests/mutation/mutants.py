@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutation.access_mutants import ACCESS
+from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.deletion_mutants import DELETION
 from tests.mutation.mutant import Mutant
 from tests.mutation.notification_mutants import NOTIFICATION
@@ -17,4 +18,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *ACCESS,
     *DELETION,
     *NOTIFICATION,
+    *CALLERS,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from imagetasks.errors import IdempotencyKeyReused, TaskNotFound
-from imagetasks.tasks.task import derive_task_id
+from imagetasks.tasks.task import derive_task_id, fingerprint
 from imagetasks.workflows.submit import Order
 from tests.simulation.functions import Functions
 from tests.simulation.invariants import Invariants
@@ -68,6 +68,7 @@ class Client:
         return Order(
             owner=self.owner,
             idempotency_key=self.key,
+            fingerprint=fingerprint({"variant": variant}),
             model="gpt-image-2",
             input={"prompt": f"CANARY-prompt {self.name}", "quality": "low", "size": "auto"},
             metadata={"variant": variant},

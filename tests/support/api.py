@@ -112,6 +112,7 @@ def assert_problem(
     assert (body["status"], body["code"], body["charged"]) == (status, code, charged)
     assert body["title"]
     assert body["detail"]
-    assert isinstance(body["retryable"], bool)
-    assert ("retry-after" in response.headers) is body["retryable"]
+    assert body["retry"] in ("same_key", "new_key", "never")
+    assert ("retry-after" in response.headers) is (body["retry"] == "same_key")
+    assert body["request_id"] == "request"
     return body

@@ -18,7 +18,7 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import Task, task_pk, to_item
+from imagetasks.tasks.task import Task, fingerprint, task_pk, to_item
 from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Order, Submitter
@@ -155,4 +155,7 @@ def order(key: str = "key", **changed: Any) -> Order:
         "estimated_credits": Decimal(2),
         "public_base_url": "https://img.example",
     }
-    return Order(**values | changed)
+    values |= changed
+    named = ("model", "input", "metadata", "notification_url")
+    ordered = {name: values[name] for name in named if name in values}
+    return Order(**{"fingerprint": fingerprint(ordered)} | values)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from imagetasks.api.problem_details import Problem
+from imagetasks.api.problem_details import Problem, ProblemError, Retry
 from imagetasks.api.problems import (
     IDEMPOTENCY_KEY_REUSED,
     INVALID_ORDER,
@@ -14,9 +14,9 @@ from imagetasks.api.problems import (
     METHOD_NOT_ALLOWED,
     NOT_CONFIGURED,
     ROUTE_NOT_FOUND,
+    SERVICE_UNAVAILABLE,
     TASK_DELETED,
     TASK_NOT_FOUND,
-    UNAVAILABLE,
 )
 from imagetasks.errors import (
     DatabaseUnavailable,
@@ -24,7 +24,6 @@ from imagetasks.errors import (
     ImageTasksError,
     InvalidOrder,
     InvalidParameter,
-    InvalidUpload,
     SecretInvalid,
     TaskDeleted,
     TaskNotFound,
@@ -43,7 +42,7 @@ SUBMIT_FAILURE_STATUS = {
 def submission_problem(task: Task) -> Problem | None:
     """The problem to answer an order with if PoYo refused it at once; the task says the same.
 
-    It is not retryable, because this Idempotency-Key stands for the failed task from now on.
+    A retry needs a new Idempotency-Key, because this one stands for the failed task from now on.
     """
     if task.state != State.FAILED or task.poyo_id or task.reason not in SUBMIT_FAILURE_STATUS:
         return None
@@ -53,7 +52,8 @@ def submission_problem(task: Task) -> Problem | None:
 def _submission_problem(code: str) -> Problem:
     reason = REASONS[code]
     advice = " Order again with a new Idempotency-Key." if reason.retryable else ""
-    return Problem(SUBMIT_FAILURE_STATUS[code], code, reason.message + advice)
+    retry: Retry = "new_key" if reason.retryable else "never"
+    return Problem(SUBMIT_FAILURE_STATUS[code], code, reason.message + advice, retry)
 
 
 SUBMISSION_PROBLEMS = tuple(map(_submission_problem, SUBMIT_FAILURE_STATUS))
@@ -77,18 +77,16 @@ PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
     TaskDeleted: TASK_DELETED,
     TaskNotFound: TASK_NOT_FOUND,
     SecretInvalid: NOT_CONFIGURED,
-    DatabaseUnavailable: UNAVAILABLE,
+    DatabaseUnavailable: SERVICE_UNAVAILABLE,
 }
 
 
-def problem_for(error: ImageTasksError) -> Problem:
+def problem_for(error: ImageTasksError | ProblemError) -> Problem:
     """The problem to answer with after `error`."""
+    if isinstance(error, ProblemError):
+        return error.problem
     if isinstance(error, InvalidOrder):
         return replace(INVALID_ORDER, errors=error.problems)
     if isinstance(error, InvalidParameter):
         return replace(INVALID_PARAMETER, errors=error.problems)
-    if isinstance(error, InvalidUpload):
-        return replace(
-            INVALID_ORDER, errors=[{"pointer": "/input/image_urls", "detail": error.detail}]
-        )
-    return PROBLEM_BY_ERROR.get(type(error), UNAVAILABLE)
+    return PROBLEM_BY_ERROR.get(type(error), SERVICE_UNAVAILABLE)

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import difflib
-import json
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from imagetasks.api import json_body
+from imagetasks.api.field_errors import (
+    ALLOWED,
+    MAX_ERRORS,
+    MAX_IMAGES,
+    MAX_METADATA,
+    MAX_NAME_CHARS,
+    MAX_PROMPT_CHARS,
+    MAX_URL_CHARS,
+    MAX_VALUE_CHARS,
+    field_error,
+    from_validation,
+)
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo import models
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.image_reference import is_fetchable_url, is_upload
+from imagetasks.tasks.task import fingerprint
 from imagetasks.workflows.submit import Order
 
-MAX_PROMPT_CHARS = max(spec.prompt_max for spec in models.MODELS.values())
-MAX_ERRORS = 20  # named in one response
-MAX_NAME_CHARS = 64  # of an unknown field's name when it is repeated
-Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Value = Annotated[str, StringConstraints(max_length=256)]
-Url = Annotated[str, StringConstraints(max_length=2048)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
+Value = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARS)]
+NOT_IN_A_URI = re.compile(r"[^!-~]")
+# Unicode categories: control, format and surrogate characters, combining marks, separators.
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
+FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and a symbol drawn as nothing
 
 
 class ImageInput(BaseModel):
@@ -33,7 +47,7 @@ class ImageInput(BaseModel):
     quality: str = "low"
     size: str = "auto"
     resolution: str = "1K"
-    image_urls: Annotated[list[Url], Field(max_length=16)] = []
+    image_urls: Annotated[list[str], Field(max_length=MAX_IMAGES)] = []
 
 
 class CreateTaskRequest(BaseModel):
@@ -43,9 +57,9 @@ class CreateTaskRequest(BaseModel):
 
     model: str
     input: ImageInput
-    metadata: Annotated[dict[Name, Value], Field(max_length=16)] = {}
+    metadata: Annotated[dict[Name, Value], Field(max_length=MAX_METADATA)] = {}
     max_credits: Annotated[float, Field(gt=0)] | None = None
-    callback_url: Url | None = None
+    callback_url: Annotated[str, StringConstraints(max_length=MAX_URL_CHARS)] | None = None
 
 
 class CreateUploadRequest(BaseModel):
@@ -57,36 +71,59 @@ class CreateUploadRequest(BaseModel):
 
 
 def parse(body: bytes) -> CreateTaskRequest:
+    """The order in `body`. Raises InvalidOrder as `json_body.parse_object` and `validate` do."""
+    return validate(json_body.parse_object(body))
+
+
+def validate(body: Mapping[str, Any]) -> CreateTaskRequest:
     """The order in `body`. Raises InvalidOrder, which names every wrong field and what is allowed."""
-    request = _validated(CreateTaskRequest, body)
+    request = _validated(CreateTaskRequest, without_nulls(body))
     if problems := list(_model_errors(request)) or list(_budget_errors(request)):
-        raise InvalidOrder(problems)
+        raise InvalidOrder(problems[:MAX_ERRORS])
     return request
 
 
 def parse_upload(body: bytes) -> CreateUploadRequest:
     """The description of an upload in `body`. Raises InvalidOrder."""
-    request = _validated(CreateUploadRequest, body)
+    request = _validated(CreateUploadRequest, without_nulls(json_body.parse_object(body)))
     if request.content_type not in EXTENSIONS:
-        raise InvalidOrder(
-            [_field_error("/content_type", f"must be one of {', '.join(EXTENSIONS)}")]
-        )
+        raise InvalidOrder([field_error("/content_type", f"must be {ALLOWED['content_type']}")])
     return request
+
+
+def order_fingerprint(body: Mapping[str, Any]) -> str:
+    """SHA-256 in hex of the order as the caller wrote it. `max_credits` is a limit and no part of it;
+    no default, price or rule of this version has a part in it, so that it is the same after each."""
+    return fingerprint({k: v for k, v in without_nulls(body).items() if k != "max_credits"})
+
+
+def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` without its fields, and those of its `input`, that are null: null means absent."""
+    present = {k: v for k, v in body.items() if v is not None}
+    if isinstance(image := present.get("input"), dict):
+        present["input"] = {k: v for k, v in image.items() if v is not None}
+    return present
 
 
 def poyo_input(request: CreateTaskRequest) -> dict[str, Any]:
     """The input as PoYo accepts it: known fields only, empty ones left out."""
-    return {k: v for k, v in request.input.model_dump().items() if v not in (None, [])}
+    return {k: v for k, v in request.input.model_dump().items() if v != []}
 
 
 def to_order(
-    request: CreateTaskRequest, *, owner: str, idempotency_key: str, public_base_url: str
+    request: CreateTaskRequest,
+    *,
+    owner: str,
+    idempotency_key: str,
+    fingerprint: str,
+    public_base_url: str,
 ) -> Order:
     """The order that `owner` places with `request`; `public_base_url` is where PoYo calls back."""
     image = poyo_input(request)
     return Order(
         owner=owner,
         idempotency_key=idempotency_key,
+        fingerprint=fingerprint,
         model=request.model,
         input=image,
         metadata=request.metadata,
@@ -96,38 +133,44 @@ def to_order(
     )
 
 
-def _validated[T: BaseModel](kind: type[T], body: bytes) -> T:
+def _validated[T: BaseModel](kind: type[T], body: Mapping[str, Any]) -> T:
     try:
-        return kind.model_validate(json.loads(body))
+        return kind.model_validate(body)
     except ValidationError as error:
-        wrong = error.errors()[:MAX_ERRORS]
-        raise InvalidOrder([_problem(kind, each) for each in wrong]) from None
-    except (ValueError, RecursionError):
-        raise InvalidOrder([_field_error("", "must be a JSON object in UTF-8")]) from None
+        problems = [
+            from_validation(each, _fields_beside(kind, each["loc"]))
+            for each in error.errors(include_url=False)[:MAX_ERRORS]
+        ]
+        raise InvalidOrder(problems) from None
+
+
+def _fields_beside(kind: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
+    """The fields of the object that `loc` is in."""
+    return list((ImageInput if len(loc) > 1 else kind).model_fields)
 
 
 def _model_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
     """What the chosen model does not allow."""
     spec = models.MODELS.get(request.model)
     if spec is None:
-        yield _field_error("/model", f"must be one of {', '.join(models.MODELS)}")
+        yield field_error("/model", f"must be {ALLOWED['model']}")
         return
     image = request.input
-    if not image.prompt.strip():
-        yield _field_error("/input/prompt", "must not be blank")
+    if _is_blank(image.prompt):
+        yield field_error("/input/prompt", "must not be blank: it has no visible character")
     if image.quality not in spec.qualities:
-        yield _field_error("/input/quality", f"must be one of {', '.join(spec.qualities)}")
+        yield field_error("/input/quality", f"must be one of {', '.join(spec.qualities)}")
     if image.resolution not in spec.resolutions:
-        yield _field_error("/input/resolution", f"must be one of {', '.join(spec.resolutions)}")
+        yield field_error("/input/resolution", f"must be one of {', '.join(spec.resolutions)}")
     elif problem := models.size_error(image.size, image.resolution, spec):
-        yield _field_error("/input/size", problem)
+        yield field_error("/input/size", problem)
     if len(image.image_urls) < spec.images_min:
-        yield _field_error("/input/image_urls", f"{request.model} needs at least one image address")
+        yield field_error("/input/image_urls", f"{request.model} needs at least one image address")
     for n, url in enumerate(image.image_urls):
-        if not is_upload(url) and not is_fetchable_url(url):
-            yield _field_error(
-                f"/input/image_urls/{n}", "must be a public https address or upload://{id}"
-            )
+        if problem := _image_url_error(url):
+            yield field_error(f"/input/image_urls/{n}", problem)
+    if problem := _encoding_error(request.callback_url or ""):
+        yield field_error("/callback_url", problem)
 
 
 def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
@@ -135,37 +178,27 @@ def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
         return
     estimated_credits = models.estimate_credits(request.input.model_dump())
     if estimated_credits > Decimal(str(request.max_credits)):
-        yield _field_error(
-            "/max_credits", f"this order is estimated at {estimated_credits} credits"
-        )
+        yield field_error("/max_credits", f"this order is estimated at {estimated_credits} credits")
 
 
-def _problem(kind: type[BaseModel], error: Any) -> Mapping[str, str]:
-    """One pydantic error as a pointer and a sentence; the caller's value is never repeated."""
-    names = [str(part)[:MAX_NAME_CHARS] for part in error["loc"]]
-    path = "".join(f"/{name.replace('~', '~0').replace('/', '~1')}" for name in names)
-    if error["type"] == "extra_forbidden":
-        return _field_error(path, _unknown_field(ImageInput if len(names) > 1 else kind, names[-1]))
-    return _field_error(path, str(error["msg"])[:200])
+def _is_blank(text: str) -> bool:
+    """Whether `text` has no visible character."""
+    return all(each in FILLERS or unicodedata.category(each) in INVISIBLE for each in text)
 
 
-FIELD_ALIASES = {  # names of the same field in similar APIs
-    **dict.fromkeys(("aspect_ratio", "aspectRatio", "ratio", "image_size"), "size"),
-    **dict.fromkeys(("images", "image"), "image_urls"),
-}
+def _image_url_error(url: str) -> str | None:
+    """Why `url` cannot be one of an order's `image_urls`, or None if it can."""
+    if url[:5].lower() == "data:":
+        return "is a data: URL; send the file with POST /v1/uploads and use the `file_url` you get"
+    if len(url) > MAX_URL_CHARS:
+        return f"has {len(url):,} characters; an address may have {MAX_URL_CHARS:,}"
+    if is_upload(url) or is_fetchable_url(url):
+        return None
+    return _encoding_error(url) or "must be a public https address or upload://{id}"
 
 
-def _unknown_field(kind: type[BaseModel], name: str) -> str:
-    """The message for an unknown field, with the known field that was probably meant."""
-    known = list(kind.model_fields)
-    similar = (
-        [FIELD_ALIASES[name]]
-        if name in FIELD_ALIASES
-        else difflib.get_close_matches(name, known, 1)
-    )
-    suggestion = f"; did you mean {similar[0]}?" if similar and similar[0] in known else ""
-    return f"unknown field, allowed are {', '.join(known)}{suggestion}"
-
-
-def _field_error(pointer: str, detail: str) -> Mapping[str, str]:
-    return {"pointer": pointer, "detail": detail}
+def _encoding_error(url: str) -> str | None:
+    """Why `url` is not written as URLs are (RFC 3986, section 2.1), or None if it is."""
+    if NOT_IN_A_URI.search(url):
+        return "must be percent-encoded: a space is %20, and é is %C3%A9"
+    return None

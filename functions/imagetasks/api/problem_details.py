@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict, cast
+from typing import Literal, NotRequired, TypedDict, cast
 
 from aws_lambda_powertools.event_handler import Response
+
+Retry = Literal["same_key", "new_key", "never"]
+RETRY_AFTER_S = "5"
 
 
 class FieldError(TypedDict):
@@ -19,42 +22,45 @@ class FieldError(TypedDict):
 
 
 class ProblemBody(TypedDict):
-    """RFC 9457. `retryable`: may the same request succeed later? `charged` is null if it is unknown."""
+    """RFC 9457. `retry`: send the same request again, under its own key or under a new one, or never.
+    `charged`: was this order paid for? Null if it is unknown."""
 
     type: str
     title: str
     status: int
     code: str
     detail: str
-    retryable: bool
+    retry: Retry
     charged: bool | None
+    request_id: str
     task_id: NotRequired[str]
     errors: NotRequired[Sequence[FieldError]]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem with a stable `code`; nothing was charged unless `charged` says so."""
+    """A problem with a stable `code`; the order was not paid for unless `charged` says so."""
 
     status: int
     code: str
     detail: str
-    retryable: bool = False
+    retry: Retry = "never"
     errors: Sequence[Mapping[str, str]] = ()
     task_id: str | None = None
     charged: bool | None = False  # None: unknown
     allow: str = ""  # the methods of the route, if another method was used
 
-    def response(self) -> Response[str]:
-        """The problem as `application/problem+json`."""
+    def response(self, request_id: str) -> Response[str]:
+        """The problem as `application/problem+json`; `request_id` is API Gateway's."""
         body: ProblemBody = {
             "type": "about:blank",
             "title": self.code.replace("_", " "),
             "status": self.status,
             "code": self.code,
             "detail": self.detail,
-            "retryable": self.retryable,
+            "retry": self.retry,
             "charged": self.charged,
+            "request_id": request_id,
         }
         if self.task_id:
             body["task_id"] = self.task_id
@@ -68,8 +74,8 @@ class Problem:
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         if self.allow:
             headers["Allow"] = self.allow
-        if self.retryable:
-            headers["Retry-After"] = "5"
+        if self.retry == "same_key":
+            headers["Retry-After"] = RETRY_AFTER_S
         return headers
 
 

@@ -17,7 +17,7 @@ CALLBACK_NOT_FOUND = Problem(404, "not_found", "No such route.")
 IDEMPOTENCY_KEY_REQUIRED = Problem(
     400,
     "idempotency_key_required",
-    "Send an `Idempotency-Key` header of 1 to 255 printable characters. A task costs money, and only "
+    "Send an `Idempotency-Key` header of 1 to 255 printable ASCII characters without a comma. A task costs money, and only "
     "the key tells a repeated request from a second order.",
 )
 INVALID_ORDER = Problem(422, "invalid_order", "The order is not valid.")
@@ -25,12 +25,13 @@ INVALID_PARAMETER = Problem(400, "invalid_parameter", "A query parameter is not 
 INVALID_IDEMPOTENCY_KEY = Problem(
     400,
     "invalid_idempotency_key",
-    "An `Idempotency-Key` has 1 to 255 printable ASCII characters.",
+    "An `Idempotency-Key` has 1 to 255 printable ASCII characters and no comma: with a comma it cannot be "
+    "told from two keys.",
 )
 INVALID_OWNER = Problem(
     400,
     "invalid_owner",
-    "`X-Owner` names one of your users: 1 to 128 letters, digits and any of . _ ~ @ : + -",
+    "`X-Owner` names one of your users: 1 to 128 letters, digits and any of . _ ~ @ : | + -",
 )
 BODY_TOO_LARGE = Problem(413, "body_too_large", "The request body is larger than 256 KiB.")
 TASK_DELETED = Problem(
@@ -43,16 +44,26 @@ IDEMPOTENCY_KEY_REUSED = Problem(
     "idempotency_key_reused",
     "This Idempotency-Key was used with another body. Use a new key.",
 )
+# `charged` is null where an earlier request with the same key may have been paid for.
 NOT_CONFIGURED = Problem(
-    503, "not_configured", "The keys of this deployment are not in place yet.", retryable=True
+    503,
+    "not_configured",
+    "The keys of this deployment are not in place yet.",
+    retry="same_key",
+    charged=None,
 )
 INTERNAL_ERROR = Problem(
     500,
     "internal",
-    "An unexpected error occurred. It is safe to send the same request again with the same key.",
-    retryable=True,
+    "An unexpected error occurred. Send the same request again; an order is not paid twice under one "
+    "Idempotency-Key.",
+    retry="same_key",
     charged=None,
 )
-UNAVAILABLE = Problem(
-    503, "unavailable", "Try again in a moment with the same key.", retryable=True
+SERVICE_UNAVAILABLE = Problem(
+    503,
+    "service_unavailable",
+    "Send the same request again in a moment; an order is not paid twice under one Idempotency-Key.",
+    retry="same_key",
+    charged=None,
 )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
@@ -16,7 +18,9 @@ from imagetasks.api.problems import (
     INVALID_OWNER,
 )
 
-USER = re.compile(r"[A-Za-z0-9._~@:+-]{1,128}")
+# API Gateway joins the values of a repeated header by commas, so that no value may contain one.
+KEY = re.compile(r"[ -+\--~]{1,255}")
+USER = re.compile(r"[A-Za-z0-9._~@:|+-]{1,128}")
 MAX_BODY_BYTES = (
     256 * 1024
 )  # 16 URLs of 2 KiB + a 20,000-character prompt (4 bytes each) + headroom
@@ -50,12 +54,17 @@ def idempotency_key(event: APIGatewayProxyEventV2) -> str:
 def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
     """The Idempotency-Key, None if there is none. Raises ProblemError if it is invalid."""
     # Optional whitespace is SP and HTAB only (RFC 9110 §5.6.3).
-    key = event.headers.get("idempotency-key", "").strip(" \t")
-    if not key:
+    if not has_idempotency_key(event):
         return None
-    if not (len(key) <= 255 and key.isascii() and key.isprintable()):
+    key = event.headers["idempotency-key"].strip(" \t")
+    if not KEY.fullmatch(key):
         raise ProblemError(INVALID_IDEMPOTENCY_KEY)
     return key
+
+
+def has_idempotency_key(event: APIGatewayProxyEventV2) -> bool:
+    """Whether the request names an Idempotency-Key, valid or not."""
+    return bool(event.headers.get("idempotency-key", "").strip(" \t"))
 
 
 def if_none_match(event: APIGatewayProxyEventV2) -> list[str]:
@@ -81,6 +90,23 @@ def limited_body(event: APIGatewayProxyEventV2) -> bytes:
     if len(body) > MAX_BODY_BYTES:
         raise ProblemError(BODY_TOO_LARGE)
     return body
+
+
+def request_id(event: APIGatewayProxyEventV2) -> str:
+    """API Gateway's id of the request: its access log and the header `apigw-requestid` have the same."""
+    return str(event.raw_event.get("requestContext", {}).get("requestId", ""))
+
+
+def is_head(event: APIGatewayProxyEventV2) -> bool:
+    """Whether the response has no body (RFC 9110 §9.3.2)."""
+    return event.http_method == "HEAD"
+
+
+def without_trailing_slash(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The event of the same request without one slash at the end of its path: both mean the same."""
+    path = str(event.get("rawPath", ""))
+    shorter = path[:-1] if path.endswith("/") and not path.endswith("//") else path
+    return {**event, "rawPath": shorter or path}
 
 
 def public_base_url(event: APIGatewayProxyEventV2) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from imagetasks.json_schema import Count, Instant, JsonSchema, Number, Uri
 from imagetasks.poyo import models
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.failure_reasons import REASONS
+from imagetasks.tasks.failure_reasons import REASONS, charged_credits
 from imagetasks.tasks.image_format import ContentType
 from imagetasks.tasks.image_reference import ID, SCHEME
 from imagetasks.tasks.task import Status, StoredImage, Task, TaskId
@@ -21,7 +21,7 @@ UploadAddress = Annotated[str, JsonSchema(pattern=f"^{SCHEME}{ID.pattern}$")]
 
 
 class Credits(TypedDict):
-    """Money in PoYo's credits; `charged` is null until PoYo reports it."""
+    """Money in PoYo's credits; `charged` is null until it is known."""
 
     estimated: Number
     charged: Number | None
@@ -40,11 +40,12 @@ class FileBody(TypedDict):
 
 
 class ErrorBody(TypedDict):
-    """Why the task failed; `charged` is null if it is unknown."""
+    """Why the task failed. `retry`: may the same order succeed under a new key? `charged` is null if it
+    is unknown."""
 
     code: Reason
     message: str
-    retryable: bool
+    retry: Literal["new_key", "never"]
     charged: bool | None
 
 
@@ -116,11 +117,14 @@ class UploadForm(TypedDict):
 
 
 class UploadBody(TypedDict):
-    """Presigned form for one file, valid until `expires_at`; `file_url` stands for it in an order."""
+    """Presigned form for one file, valid until `expires_at`; `file_url` stands for it in an order. The
+    file may have `max_bytes`, `max_pixels`, and any of `content_types` whatever its name says."""
 
     file_url: UploadAddress
     upload: UploadForm
     max_bytes: Count
+    max_pixels: Count
+    content_types: Sequence[ContentType]
     expires_at: Instant
 
 
@@ -135,7 +139,7 @@ def task_body(task: Task, *, public_base_url: str) -> TaskBody:
         "metadata": dict(task.metadata),
         "credits": {
             "estimated": json_number(task.estimated_credits) or 0,
-            "charged": json_number(task.charged_credits),
+            "charged": json_number(charged_credits(task)),
         },
         "files": [_file(task, n, image, public_base_url) for n, image in enumerate(task.files)],
         "error": _error(task),
@@ -201,6 +205,6 @@ def _error(task: Task) -> ErrorBody | None:
     return {
         "code": str(task.reason),
         "message": reason.message,
-        "retryable": reason.retryable,
+        "retry": "new_key" if reason.retryable else "never",
         "charged": reason.charged,
     }

@@ -21,7 +21,11 @@ USD_PER_CREDIT = 0.005
 DEFAULT_PAGE_SIZE = 50
 QUERY = ("limit", "cursor", "category", "service_type", "q", "tags")
 
-NOT_BLANK = r"[^\s\x1c-\x1f\x85]"  # a character that str.strip() keeps, in any regex dialect
+# A visible character in any regex dialect, except that rare combining marks count as visible.
+NOT_BLANK = (
+    r"[^\s\x00-\x20\x7f-\xa0\xad\u0300-\u036f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e"
+    r"\u2060-\u206f\u20d0-\u20f0\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
+)
 IMAGE = f"^(?:{HTTPS.pattern}|{SCHEME}{ID.pattern})$"
 INTEGER = re.compile(r"[0-9]{1,5}")  # the form of `limit` and `cursor`
 
@@ -139,34 +143,53 @@ def _matches(entry: Mapping[str, Any], query: Mapping[str, str]) -> bool:
 
 def input_schema(spec: ModelSpec) -> dict[str, Any]:
     """JSON Schema of an order's `input`: as strict as the validation, except for the arithmetic of a
-    custom size (see models.size_error), which JSON Schema cannot express."""
+    custom size (see models.size_error) and invisible characters, which JSON Schema cannot express. Null
+    means that a field is absent."""
+    required = ["prompt", "image_urls"] if spec.images_min else ["prompt"]
     return {
         "type": "object",
-        "required": ["prompt", "image_urls"] if spec.images_min else ["prompt"],
+        "required": required,
         "additionalProperties": False,
         "properties": {
-            "prompt": {
-                "type": "string",
-                "minLength": 1,
-                "maxLength": spec.prompt_max,
-                "pattern": NOT_BLANK,
-            },
-            "quality": {"type": "string", "enum": list(spec.qualities), "default": "low"},
-            "size": _sizes(spec),
-            "resolution": {"type": "string", "enum": list(spec.resolutions), "default": "1K"},
-            "image_urls": {
-                "type": "array",
-                "items": {"type": "string", "maxLength": 2048, "pattern": IMAGE},
-                "minItems": spec.images_min,
-                "maxItems": spec.images_max,
-            },
+            name: field if name in required else _nullable(field)
+            for name, field in _fields(spec).items()
         },
-        "if": {"required": ["size"], "properties": {"size": {"pattern": "x"}}},
+        "if": {
+            "required": ["size"],
+            "properties": {"size": {"type": "string", "pattern": "x"}},
+        },
         "then": {
             "required": ["resolution"],
             "properties": {
                 "resolution": {"enum": [each for each in spec.resolutions if each != "1K"]}
             },
+        },
+    }
+
+
+def _nullable(field: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a field that may be null."""
+    allowed = {"enum": [*field["enum"], None]} if "enum" in field else {}
+    return {**field, **allowed, "type": [field["type"], "null"]}
+
+
+def _fields(spec: ModelSpec) -> dict[str, dict[str, Any]]:
+    """The schemas of the fields of an order's `input`."""
+    return {
+        "prompt": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": spec.prompt_max,
+            "pattern": NOT_BLANK,
+        },
+        "quality": {"type": "string", "enum": list(spec.qualities), "default": "low"},
+        "size": _sizes(spec),
+        "resolution": {"type": "string", "enum": list(spec.resolutions), "default": "1K"},
+        "image_urls": {
+            "type": "array",
+            "items": {"type": "string", "maxLength": 2048, "pattern": IMAGE},
+            "minItems": spec.images_min,
+            "maxItems": spec.images_max,
         },
     }
 

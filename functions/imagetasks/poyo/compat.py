@@ -12,7 +12,7 @@ from typing import Annotated, Literal, NotRequired, TypedDict
 
 from imagetasks.json_schema import Count, JsonSchema, Number, Uri
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.failure_reasons import REASONS
+from imagetasks.tasks.failure_reasons import REASONS, charged_credits
 from imagetasks.tasks.image_format import EXTENSIONS, ContentType
 from imagetasks.tasks.task import Status, StoredImage, Task, TaskId
 
@@ -121,13 +121,14 @@ def submit_body(task: Task) -> Envelope[SubmitBody]:
 
 def task_body(task: Task, *, public_base_url: str) -> PoyoTask:
     """The task object: `data` of a status response, or the whole body of a notification."""
+    charged = charged_credits(task)
     body: PoyoTask = {
         "task_id": task.task_id,
         "status": task.status,
         "progress": float(task.progress or 0),
         "files": [_file(task, n, image, public_base_url) for n, image in enumerate(task.files)],
         "created_time": created_time(task.created_at),
-        "credits_amount": _credits(task),
+        "credits_amount": None if charged is None else float(charged),
     }
     if task.status == "failed":
         reason = REASONS.get(task.reason or "")
@@ -155,14 +156,6 @@ def envelope[T](data: T) -> Envelope[T]:
 def created_time(ms: int) -> str:
     """UTC to the second without a zone designator, as in PoYo's API."""
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _credits(task: Task) -> float | None:
-    """Credits charged: 0 for most failures, None while unknown."""
-    if task.charged_credits is not None:
-        return float(task.charged_credits)
-    reason = REASONS.get(task.reason or "") if task.status == "failed" else None
-    return 0.0 if reason and reason.charged is False else None
 
 
 def _file(task: Task, n: int, image: StoredImage, public_base_url: str) -> PoyoFile:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from imagetasks.tasks.task import State, Task
 
@@ -74,6 +75,15 @@ REASONS: Mapping[str, FailureReason] = {
     ),
 }
 RECOVERABLE = tuple(sorted(name for name, reason in REASONS.items() if reason.recoverable))
+
+
+def charged_credits(task: Task) -> Decimal | None:
+    """Credits that PoYo kept for the task: 0 for a failure that PoYo does not charge, None while they are
+    unknown."""
+    reason = REASONS.get(task.reason or "") if task.state == State.FAILED else None
+    if task.charged_credits is None and reason and reason.charged is False:
+        return Decimal(0)
+    return task.charged_credits
 
 
 def is_recoverable(task: Task) -> bool:

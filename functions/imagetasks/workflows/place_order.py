@@ -1,19 +1,29 @@
-"""Placing an order: what only this deployment can check of it, then the submit."""
+"""Placing an order: the task that its key already stands for, what only this deployment can check, then
+the submit."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagetasks.errors import InvalidOrder, TaskDeleted, TaskNotFound
+from imagetasks.errors import (
+    IdempotencyKeyReused,
+    InvalidOrder,
+    InvalidUpload,
+    TaskDeleted,
+    TaskNotFound,
+)
 from imagetasks.tasks.image_reference import is_upload, upload_id
 from imagetasks.tasks.task import derive_task_id
+from imagetasks.workflows.submit import Placement
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_repository import TaskRepository
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.outbound.notifications import NotificationSender
-    from imagetasks.workflows.submit import Order, Placement, Submitter
+    from imagetasks.tasks.task import Task
+    from imagetasks.workflows.submit import Order, Submitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -25,34 +35,60 @@ class OrderPlacement:
     uploads: UploadBucket
     notifications: NotificationSender
 
+    def earlier_task(self, owner: str, idempotency_key: str) -> Task | None:
+        """The task that the key stands for, deleted or not; None if it is still free. No state
+        changes. Called by the routes of orders before anything that may refuse the order."""
+        try:
+            return self.repository.get(derive_task_id(owner, idempotency_key))
+        except TaskNotFound:
+            return None
+
+    def replay(self, task: Task, fingerprint: str) -> Placement:
+        """The answer to the order with this fingerprint under the key of `task`. No rule of today is
+        asked, because the order was accepted by the rules of its day and may be paid. No state
+        changes.
+
+        Raises IdempotencyKeyReused for another order, TaskDeleted.
+        """
+        if task.fingerprint != fingerprint:
+            raise IdempotencyKeyReused(task.task_id)
+        if task.deleted_at is not None:
+            raise TaskDeleted(task.task_id)
+        return Placement(task, replayed=True)
+
     def place(self, order: Order) -> Placement:
         """Check `order`, create its task and submit it. Called by `POST /v1/tasks` and
         `POST /api/generate/submit`; states as in `Submitter.submit`.
 
-        Raises InvalidOrder or InvalidUpload before anything is written, TaskDeleted when the key
-        stands for a deleted task, and what `Submitter.submit` raises.
+        Raises InvalidOrder before anything is written, TaskDeleted when the key stands for a deleted
+        task, and what `Submitter.submit` raises.
         """
-        self.validate_notification_url(order.notification_url)
-        self._validate_uploads(order)
+        self.check(
+            order.owner,
+            image_urls=order.input.get("image_urls", ()),
+            notification_url=order.notification_url,
+        )
         placement = self.submitter.submit(order)
-        if placement.task.deleted_at is not None:
-            raise TaskDeleted(placement.task.task_id)
-        return placement
+        return self.replay(placement.task, order.fingerprint) if placement.replayed else placement
 
-    def validate_notification_url(self, url: str | None) -> None:
-        """Raise InvalidOrder if this deployment may not send notifications to `url`. Called by
+    def check(self, owner: str, *, image_urls: Sequence[str], notification_url: str | None) -> None:
+        """Raise InvalidOrder for everything in an order that this deployment cannot use. Called by
         `place` and `POST /v1/quotes`."""
-        if url is not None and not self.notifications.allows(url):
+        problems = list(self._upload_errors(owner, image_urls))
+        if notification_url is not None and not self.notifications.allows(notification_url):
             detail = "must be a public https address that this service may call"
-            raise InvalidOrder([{"pointer": "/callback_url", "detail": detail}])
+            problems.append({"pointer": "/callback_url", "detail": detail})
+        if problems:
+            raise InvalidOrder(problems)
 
-    def _validate_uploads(self, order: Order) -> None:
-        """Every upload exists and is an image. A replay skips this: its uploads may have expired."""
-        uploads = [upload_id(url) for url in order.input.get("image_urls", []) if is_upload(url)]
-        if not uploads:
-            return
-        try:
-            self.repository.get(derive_task_id(order.owner, order.idempotency_key))
-        except TaskNotFound:
-            for each in uploads:
-                self.uploads.validate(order.owner, each)
+    def _upload_errors(self, owner: str, urls: Sequence[str]) -> Iterable[Mapping[str, str]]:
+        """What is wrong with each upload that is missing or is no image."""
+        details: dict[str, str] = {}
+        for url in filter(is_upload, dict.fromkeys(urls)):
+            try:
+                self.uploads.validate(owner, upload_id(url))
+            except InvalidUpload as error:
+                details[url] = error.detail
+        for n, url in enumerate(urls):
+            if url in details:
+                yield {"pointer": f"/input/image_urls/{n}", "detail": details[url]}

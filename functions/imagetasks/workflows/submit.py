@@ -25,7 +25,6 @@ from imagetasks.tasks.task import (
     State,
     Task,
     derive_task_id,
-    fingerprint,
     owner_status_key,
     shard_of,
 )
@@ -44,10 +43,12 @@ ACCOUNT_REASONS = frozenset({"unavailable", "insufficient_credits"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A validated order. `input` is as PoYo accepts it, except that uploads are still `upload://…`;
-    `public_base_url` is the origin of PoYo's callback, `notification_url` the caller's own."""
+    `fingerprint` tells a replay from another order under the same key, `public_base_url` is the
+    origin of PoYo's callback, `notification_url` the caller's own."""
 
     owner: str
     idempotency_key: str
+    fingerprint: str
     model: str
     input: Mapping[str, Any]
     metadata: Mapping[str, str]
@@ -148,13 +149,10 @@ class Submitter:
         stamp = self.clock.stamp()
         task_id = derive_task_id(order.owner, order.idempotency_key)
         due_at = self.clock.after(self.clock.limits.submit_lease_s)
-        body = {"model": order.model, "input": order.input, "metadata": order.metadata}
-        if order.notification_url:
-            body["notification_url"] = order.notification_url
         return Task(
             task_id=task_id,
             owner=order.owner,
-            fingerprint=fingerprint(body),
+            fingerprint=order.fingerprint,
             model=order.model,
             input=order.input,
             metadata=order.metadata,

@@ -16,7 +16,6 @@ from imagetasks.errors import (
     ImageTasksError,
     InvalidOrder,
     InvalidParameter,
-    InvalidUpload,
     PoyoRejected,
     PoyoUnavailable,
     QueueUnavailable,
@@ -26,6 +25,7 @@ from imagetasks.errors import (
     TaskNotFound,
 )
 from imagetasks.poyo import compat
+from imagetasks.tasks.failure_reasons import REASONS
 
 FIELD_ERRORS = [{"pointer": "/input/size", "detail": "must be auto"}]
 
@@ -43,7 +43,7 @@ PROBLEMS = all_problems()
 
 def body_and_headers(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
     """Body and headers of the response."""
-    response = problem.response()
+    response = problem.response("request")
     assert response.status_code == (json.loads(str(response.body)).get("status", problem.status))
     return json.loads(str(response.body)), dict(response.headers)
 
@@ -58,15 +58,26 @@ def test_every_problem_has_the_members_of_rfc_9457(name: str) -> None:
     assert 400 <= body["status"] < 600
     assert body["code"] == code
     assert body["detail"].endswith((".", "-", "+"))
-    assert ("Retry-After" in headers) is body["retryable"]
+    assert ("Retry-After" in headers) is (body["retry"] == "same_key")
+    assert body["request_id"] == "request"
     assert ("WWW-Authenticate" in headers) is (body["status"] == 401)
     assert not {"task_id", "errors"} & set(body)
 
 
-def test_only_temporary_problems_are_retryable() -> None:
-    retryable = {name for name, problem in PROBLEMS.items() if problem.retryable}
+def test_retry_says_under_which_key() -> None:
+    by_retry: dict[str, set[str]] = {}
+    for name, problem in PROBLEMS.items():
+        by_retry.setdefault(problem.retry, set()).add(name)
 
-    assert retryable == {"internal", "unavailable", "not_configured"}
+    assert by_retry["same_key"] == {"internal", "service_unavailable", "not_configured"}
+    assert by_retry["new_key"] == {"poyo insufficient_credits", "poyo unavailable"}
+    assert by_retry["never"] == set(PROBLEMS) - by_retry["same_key"] - by_retry["new_key"]
+
+
+def test_no_code_is_both_a_problem_of_ours_and_a_reason_of_a_failed_task() -> None:
+    ours = {each.code for each in vars(problems).values() if isinstance(each, Problem)}
+
+    assert ours & set(REASONS) == set()
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -97,18 +108,12 @@ def test_field_errors_are_a_list_in_our_shape_and_a_sentence_in_poyos() -> None:
     [
         (InvalidOrder(FIELD_ERRORS), "invalid_order", FIELD_ERRORS),
         (
-            InvalidUpload("id", "no such upload"),
-            "invalid_order",
-            [{"pointer": "/input/image_urls", "detail": "no such upload"}],
-        ),
-        (
             InvalidParameter("limit", "must be 1 to 100"),
             "invalid_parameter",
             [{"parameter": "limit", "detail": "must be 1 to 100"}],
         ),
         (IdempotencyKeyReused("task"), "idempotency_key_reused", []),
         (TaskNotFound("task"), "no_such_task", []),
-        (SecretInvalid("missing"), "not_configured", []),
     ],
 )
 def test_each_error_has_its_problem(
@@ -136,7 +141,8 @@ def test_each_error_has_its_problem(
 )
 def test_every_error_that_is_not_the_callers_gets_a_retryable_503(error: ImageTasksError) -> None:
     assert error_mapping.problem_for(error).status == 503
-    assert error_mapping.problem_for(error).retryable
+    assert error_mapping.problem_for(error).retry == "same_key"
+    assert error_mapping.problem_for(error).charged is None  # an earlier request may be paid for
 
 
 def test_problem_does_not_contain_the_text_of_its_error() -> None:

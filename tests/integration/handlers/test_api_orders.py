@@ -71,9 +71,10 @@ def test_replay_of_a_finished_task_has_no_retry_after(api: Api) -> None:
 
 def test_replay_may_format_its_body_differently(api: Api) -> None:
     api.create()
-    same = '{"input": {"size": "auto", "prompt": "%s"},\n "model": "gpt-image-2"}' % PROMPT  # noqa: UP031
+    same = '{"input": {"size": null, "prompt": "%s"},\n "model": "gpt-image-2"}' % PROMPT  # noqa: UP031
 
     assert api.create(same).status == 200
+    assert api.create({**ORDER, "metadata": None, "max_credits": 7}).status == 200
     assert api.create(json.dumps(ORDER).encode()).status == 200
 
 
@@ -82,6 +83,7 @@ def test_replay_may_format_its_body_differently(api: Api) -> None:
     [
         {"input": {"prompt": "x"}},
         {"input": {"prompt": PROMPT, "quality": "high"}},
+        {"input": {"prompt": PROMPT, "quality": "low"}},  # a default of today, not of every day
         {"metadata": {"a": "b"}},
         {"callback_url": "https://shop.example/done"},
     ],
@@ -102,7 +104,9 @@ def test_order_without_an_idempotency_key_is_rejected(api: Api, key: str) -> Non
     assert api.has_no_side_effects()
 
 
-@pytest.mark.parametrize("key", ["é", "x" * 256, "a\tb", "a\nb", "a\x7f", "\ud83d"])
+@pytest.mark.parametrize(
+    "key", ["é", "x" * 256, "a\tb", "a\nb", "a\x7f", "\ud83d", "a,b", "key, key", ","]
+)
 def test_invalid_idempotency_key_is_rejected(api: Api, key: str) -> None:
     assert_problem(api.create(idempotency_key=key), 400, "invalid_idempotency_key")
 

@@ -215,6 +215,44 @@ def test_balance_gets_503_with_retry_after_while_poyo_is_unavailable(
         assert response.headers["retry-after"] == "5"
 
 
+FAULTS: dict[str, dict[str, str]] = {
+    "table": {"TABLE_NAME": "elsewhere"},
+    "secret": {"API_SECRET_ARN": "elsewhere"},
+    "callback key": {"CALLBACK_SECRET_ARN": "elsewhere"},
+}
+
+
+@pytest.mark.parametrize("environment", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize(
+    "headers", [{}, {"idempotency_key": ""}, {"idempotency_key": " "}], ids=str
+)
+def test_keyless_submit_is_never_invited_to_a_repetition(
+    environment: dict[str, str], headers: dict[str, str]
+) -> None:
+    with loaded_api(None, **environment) as api:
+        keyless = api.request("POST", SUBMIT, ORDER, **headers)
+        keyed = api.request("POST", SUBMIT, ORDER, idempotency_key="key")
+
+    message = assert_error(keyless, 503, "server_error")
+    assert "retry-after" not in keyless.headers
+    assert "again" not in message
+    assert "Without an Idempotency-Key each request is an order of its own" in message
+    assert keyed.headers["retry-after"] == "5"
+
+
+def test_keyless_submit_is_not_invited_to_a_repetition_after_a_defect_of_ours(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placement = api.handler_module.dependencies.placement
+    monkeypatch.setattr(type(placement), "place", lambda *_: 1 / 0)
+
+    keyless = api.request("POST", SUBMIT, ORDER)
+
+    message = assert_error(keyless, 500, "server_error")
+    assert "retry-after" not in keyless.headers
+    assert "not known whether the order was accepted" in message
+
+
 # The public catalog
 
 

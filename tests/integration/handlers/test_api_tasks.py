@@ -16,7 +16,7 @@ from imagetasks.tasks.task import derive_task_id
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
 from tests.support.emulated_aws import OTHER_SERVER_KEY
 from tests.support.fakes import PROMPT, START
-from tests.support.lambdas import recorded_aws_calls
+from tests.support.lambdas import Context, http_event, recorded_aws_calls, request_headers
 
 KEY_REUSED = (422, "idempotency_key_reused")
 STATUS_BY_STATE = {
@@ -321,3 +321,21 @@ def test_task_can_be_deleted_in_every_state(api: Api, state: str) -> None:
 
     assert delete(api, task.task_id) == 204
     assert_problem(api.get(f"/v1/tasks/{task.task_id}"), 404, "no_such_task")
+
+
+@pytest.mark.parametrize("character", ['"', "灯"], ids=ascii)
+def test_page_of_the_longest_prompts_fits_into_a_response_of_lambda(
+    api: Api, character: str
+) -> None:
+    count = 90
+    for n in range(count):
+        image_input = {"prompt": character * 20_000, "quality": "low"}
+        api.put(key=str(n), state="running", input=image_input, created_at=n, owner_key="owner")
+
+    event = http_event("GET", "/v1/tasks?limit=100", headers=request_headers())
+    raw = api.handler_module.handler(event, Context())
+
+    page = json.loads(raw["body"])
+    size = len(json.dumps(raw, ensure_ascii=False).encode())  # as Lambda's runtime writes it
+    assert 3_900_000 < size < 4_500_000
+    assert page["next_cursor"]

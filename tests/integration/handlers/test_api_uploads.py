@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from imagetasks.aws.upload_bucket import MAX_BYTES
-from tests.fixtures.images import HTML, png
+from tests.fixtures.images import HTML, jpeg, png
 from tests.support.api import Api, assert_problem, loaded_api
 from tests.support.emulated_aws import OTHER_SERVER_KEY
 
@@ -31,9 +31,9 @@ def create_upload(api: Api, content_type: str = "image/png", **headers: Any) -> 
     return response.json
 
 
-def upload(api: Api, content: bytes = PNG, **headers: Any) -> str:
+def upload(api: Api, content: bytes = PNG, content_type: str = "image/png", **headers: Any) -> str:
     """The URL of an upload whose file was sent with its form."""
-    created = create_upload(api, **headers)
+    created = create_upload(api, content_type, **headers)
     api.cloud.client("s3").put_object(
         Bucket=api.cloud.bucket,
         Key=created["upload"]["fields"]["key"],
@@ -58,7 +58,8 @@ def test_upload_has_a_form_a_size_limit_and_an_expiry(api: Api, content_type: st
     assert form["url"].startswith("http")
     assert form["fields"]["key"].endswith(f"/{upload_id}")
     assert form["fields"]["Content-Type"] == content_type
-    assert body["max_bytes"] == MAX_BYTES
+    assert (body["max_bytes"], body["max_pixels"]) == (MAX_BYTES, 40_000_000)
+    assert body["content_types"] == ["image/png", "image/jpeg", "image/webp"]
     left = datetime.fromisoformat(body["expires_at"]).timestamp() - time.time()
     assert 590 < left <= 600
 
@@ -125,7 +126,7 @@ def test_order_with_an_upload_that_was_never_sent_is_rejected(api: Api) -> None:
     )
 
     [error] = problem["errors"]
-    assert error["pointer"] == "/input/image_urls"
+    assert error["pointer"] == "/input/image_urls/0"
     assert error["detail"].startswith("upload not found")
     assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
@@ -157,7 +158,38 @@ def test_replay_needs_no_upload(api: Api) -> None:
     assert_problem(api.create(order(url), idempotency_key="other"), 422, "invalid_order")
 
 
-def test_quote_does_not_read_the_upload(api: Api) -> None:
-    response = api.request("POST", "/v1/quotes", order(f"upload://{'a' * 26}"))
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/quotes"])
+def test_every_bad_upload_of_an_order_or_a_quote_is_named(api: Api, path: str) -> None:
+    good, html, missing = upload(api), upload(api, HTML), f"upload://{'a' * 26}"
+    body = order(html, good, missing, "https://example.com/a.png", html)
+    body["callback_url"] = "https://127.0.0.1/done"
+
+    problem = assert_problem(
+        api.request("POST", path, body, idempotency_key="key"), 422, "invalid_order"
+    )
+
+    pointers = [each["pointer"] for each in problem["errors"]]
+    images = [f"/input/image_urls/{n}" for n in (0, 2, 4)]
+    assert pointers == [*images, "/callback_url"]
+    assert (api.poyo.requests, api.cloud.items()) == ([], [])
+
+
+def test_quote_of_a_good_upload_has_its_price(api: Api) -> None:
+    response = api.request("POST", "/v1/quotes", order(upload(api)))
 
     assert (response.status, response.json["credits"]) == (200, 2)
+
+
+def test_bad_upload_has_poyos_error_type_for_images(api: Api) -> None:
+    response = api.request("POST", "/api/generate/submit", order(upload(api, HTML)))
+
+    assert (response.status, response.json["error"]["type"]) == (400, "file_format_error")
+
+
+@pytest.mark.parametrize("declared", ["image/png", "image/jpeg", "image/webp"])
+def test_upload_is_judged_by_its_bytes_and_not_by_its_declared_type(
+    api: Api, declared: str
+) -> None:
+    for content in (png(), jpeg()):
+        url = upload(api, content, content_type=declared)
+        assert api.create(order(url), idempotency_key=url).status == 202

@@ -67,6 +67,7 @@ def test_handler_and_table_of_operations_have_the_same_routes() -> None:
         routes = {
             (method, rule.replace("<", "{").replace(">", "}"))
             for method, rule, _ in handler_module.ROUTES
+            if method != "HEAD"
         }
 
     assert {(each.method, each.path) for each in OPERATIONS} == routes

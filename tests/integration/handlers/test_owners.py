@@ -15,7 +15,8 @@ from tests.support.emulated_aws import OTHER_SERVER_KEY, SERVER_KEY
 CALLERS: list[dict[str, str]] = [
     {"key": key, **({"x_owner": user} if user else {})}
     for key, user in product(
-        (SERVER_KEY, OTHER_SERVER_KEY), ("", "ada", "Ada", "owner", "other", "ada@example.com")
+        (SERVER_KEY, OTHER_SERVER_KEY),
+        ("", "ada", "Ada", "owner", "other", "ada@example.com", "auth0|abc", "auth0"),
     )
 ]
 

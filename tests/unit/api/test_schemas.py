@@ -93,9 +93,11 @@ def test_failed_task_has_the_reason_in_our_words(reason: str) -> None:
     assert body["error"] == {
         "code": reason,
         "message": REASONS[reason].message,
-        "retryable": REASONS[reason].retryable,
+        "retry": "new_key" if REASONS[reason].retryable else "never",
         "charged": REASONS[reason].charged,
     }
+    free = REASONS[reason].charged is False
+    assert body["credits"]["charged"] == (0 if free else None)
 
 
 @pytest.mark.parametrize(

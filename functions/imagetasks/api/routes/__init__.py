@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
 from imagetasks.api.routes.files import FileRoutes
-from imagetasks.api.routes.poyo_compat import PATHS, PoyoCompatRoutes, error_response
+from imagetasks.api.routes.poyo_compat import (
+    PATHS,
+    PoyoCompatRoutes,
+    error_response,
+    without_key,
+)
 from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.api.routes.uploads import UploadRoutes
 
@@ -32,10 +37,11 @@ def openapi(_: object) -> Response[str]:
 
 
 def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
-    """Every route: method, path and the function that responds."""
+    """Every route: method, path and the function that responds. HEAD is served wherever GET is; the
+    handler drops its body."""
     tasks, files = TaskRoutes(dependencies), FileRoutes(dependencies)
     uploads, poyo = UploadRoutes(dependencies), PoyoCompatRoutes(dependencies)
-    return (
+    found: tuple[Route, ...] = (
         ("POST", "/v1/tasks", tasks.create),
         ("GET", "/v1/tasks", tasks.list),
         ("GET", "/v1/tasks/<task_id>", tasks.get),
@@ -52,6 +58,7 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
         ("GET", "/openapi.json", openapi),
         ("GET", "/health", health),
     )
+    return found + tuple(("HEAD", rule, get) for method, rule, get in found if method == "GET")
 
 
 def register(app: APIGatewayHttpResolver, route: Route) -> None:
@@ -63,6 +70,10 @@ def register(app: APIGatewayHttpResolver, route: Route) -> None:
         return respond(app.current_event, **parts)
 
 
-def problem_response(problem: Problem, path: str) -> Response[str]:
+def problem_response(
+    problem: Problem, path: str, *, request_id: str, keyless_order: bool = False
+) -> Response[str]:
     """The response to a request for `path`: in PoYo's shape on PoYo's own paths, else RFC 9457."""
-    return error_response(problem) if path.startswith(PATHS) else problem.response()
+    if not path.startswith(PATHS):
+        return problem.response(request_id)
+    return error_response(without_key(problem) if keyless_order else problem)

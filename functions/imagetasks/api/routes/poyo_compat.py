@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import error_mapping, order_request, pagination, problems, request
+from imagetasks.api import pagination, problems, request
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
-from imagetasks.errors import InvalidOrder, InvalidParameter
+from imagetasks.api.routes.orders import place_order
+from imagetasks.errors import InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import MODELS
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
-    from imagetasks.api.order_request import CreateTaskRequest
     from imagetasks.api.problem_details import Problem
 
 PATHS = ("/api/", "/v1/catalog/")
+KEYLESS = {
+    False: "The order was not accepted.",
+    None: "It is not known whether the order was accepted.",
+}
+ADVICE = "Without an Idempotency-Key each request is an order of its own."
 POYO_STATUS = {410: 404, 413: 400, 422: 400}  # PoYo answers these problems with other statuses
 
 
@@ -36,16 +40,7 @@ class PoyoCompatRoutes:
         """Create a task. Without an Idempotency-Key every request is a new order, as at PoYo."""
         owner = authenticate(event, self.dependencies.api_keys)
         key = request.optional_idempotency_key(event)
-        body = _parse(request.limited_body(event))
-        order = order_request.to_order(
-            body,
-            owner=owner,
-            idempotency_key=key or uuid4().hex,
-            public_base_url=request.public_base_url(event),
-        )
-        placement = self.dependencies.placement.place(order)
-        if problem := error_mapping.submission_problem(placement.task):
-            raise ProblemError(problem)
+        placement = place_order(event, self.dependencies, owner, key)
         headers = {"Idempotent-Replayed": "true"} if placement.replayed else {}
         return json_response(compat.submit_body(placement.task), 200, headers)
 
@@ -83,18 +78,17 @@ def error_response(problem: Problem) -> Response[str]:
         f"{each.get('pointer') or each.get('parameter')}: {each['detail']}"
         for each in problem.errors
     ]
-    unknown_model = [each.get("pointer") for each in problem.errors] == ["/model"]
-    status = 404 if unknown_model else POYO_STATUS.get(problem.status, problem.status)
-    body = compat.error_body(status, problem.code, " ".join([problem.detail, *details]))
+    pointers = [each.get("pointer", "") for each in problem.errors]
+    images = pointers and all(each.startswith("/input/image_urls/") for each in pointers)
+    code = compat.INVALID_IMAGE if images else problem.code
+    status = 404 if pointers == ["/model"] else POYO_STATUS.get(problem.status, problem.status)
+    body = compat.error_body(status, code, " ".join([problem.detail, *details]))
     return json_response(body, status, problem.headers())
 
 
-def _parse(body: bytes) -> CreateTaskRequest:
-    """The order in `body`, or InvalidOrder. PoYo has an error type of its own for invalid images."""
-    try:
-        return order_request.parse(body)
-    except InvalidOrder as error:
-        if not all(each["pointer"].startswith("/input/image_urls/") for each in error.problems):
-            raise
-        problem = replace(problems.INVALID_ORDER, code=compat.INVALID_IMAGE, errors=error.problems)
-        raise ProblemError(problem) from None
+def without_key(problem: Problem) -> Problem:
+    """`problem` for an order without an Idempotency-Key: a repetition is a second order, so that nothing
+    invites the client to it."""
+    if problem.retry != "same_key":
+        return problem
+    return replace(problem, retry="never", detail=f"{KEYLESS[problem.charged]} {ADVICE}")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import error_mapping, order_request, pagination, request, schemas
+from imagetasks.api import order_request, pagination, request, schemas
 from imagetasks.api.authentication import authenticate
-from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
+from imagetasks.api.routes.orders import place_order
 from imagetasks.tasks.list_position import ListPosition
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from imagetasks.tasks.task import Task
 
 POLL_INTERVAL_S = "5"
-MAX_PAGE_BYTES = 4 * 1024 * 1024  # a Lambda response may have 6 MB
+MAX_PAGE_BYTES = 4 * 1024 * 1024  # as Lambda counts; its response may have 6 MB
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -34,18 +34,8 @@ class TaskRoutes:
     def create(self, event: Event) -> Response[str]:
         """Create one task for each Idempotency-Key."""
         owner = authenticate(event, self.dependencies.api_keys)
-        key = request.idempotency_key(event)
-        body = order_request.parse(request.limited_body(event))
-        order = order_request.to_order(
-            body,
-            owner=owner,
-            idempotency_key=key,
-            public_base_url=request.public_base_url(event),
-        )
-        placement = self.dependencies.placement.place(order)
+        placement = place_order(event, self.dependencies, owner, request.idempotency_key(event))
         task = placement.task
-        if problem := error_mapping.submission_problem(task):
-            raise ProblemError(problem)
         headers = {"Location": f"/v1/tasks/{task.task_id}"} | _retry_after(task)
         if placement.replayed:
             replayed = headers | {"Idempotent-Replayed": "true"}
@@ -56,6 +46,7 @@ class TaskRoutes:
         """The task as it is, or as soon as its status changes within `wait` seconds."""
         owner = authenticate(event, self.dependencies.api_keys)
         wait_s = pagination.wait_s(pagination.query_parameters(event, "wait"))
+        wait_s = 0 if request.is_head(event) else wait_s
         task = self.dependencies.tasks.wait_for_change(owner, task_id, wait_s=wait_s)
         return conditional_response(event, _task_body(task, event), _retry_after(task))
 
@@ -79,10 +70,13 @@ class TaskRoutes:
         return Response(204, None, "")
 
     def quote(self, event: Event) -> Response[str]:
-        """What an order would cost; nothing is submitted."""
-        authenticate(event, self.dependencies.api_keys)
+        """What an order would cost, after the checks of an order; nothing is submitted."""
+        owner = authenticate(event, self.dependencies.api_keys)
+        pagination.query_parameters(event)
         body = order_request.parse(request.limited_body(event))
-        self.dependencies.placement.validate_notification_url(body.callback_url)
+        self.dependencies.placement.check(
+            owner, image_urls=body.input.image_urls, notification_url=body.callback_url
+        )
         return json_response(schemas.quote(body.model, order_request.poyo_input(body)))
 
 
@@ -97,7 +91,7 @@ def _retry_after(task: Task) -> dict[str, str]:
 def _page_body(page: TaskPage, event: Event) -> schemas.TaskListBody:
     """As many of the page's tasks as one response can carry, and a cursor of the next one."""
     bodies, last = [_task_body(task, event) for task in page.tasks], page.last
-    sizes = accumulate(len(json.dumps(each, ensure_ascii=False).encode()) for each in bodies)
+    sizes = accumulate(map(_bytes_in_response, bodies))
     fitting = max(1, sum(size <= MAX_PAGE_BYTES for size in sizes))
     if fitting < len(bodies):
         final = page.tasks[fitting - 1]
@@ -106,3 +100,10 @@ def _page_body(page: TaskPage, event: Event) -> schemas.TaskListBody:
         "tasks": bodies[:fitting],
         "next_cursor": pagination.encode_cursor(last) if last else None,
     }
+
+
+def _bytes_in_response(body: schemas.TaskBody) -> int:
+    """Bytes of the task in Lambda's response, which is JSON that contains the body's JSON as a string: a
+    quotation mark in a prompt takes four. The runtime of Python 3.13 escapes no other characters."""
+    text = json.dumps(body, ensure_ascii=False)
+    return len(json.dumps(text, ensure_ascii=False).encode())

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import order_request, request, schemas
+from imagetasks.api import order_request, pagination, request, schemas
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import json_response
+from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
@@ -25,6 +26,7 @@ class UploadRoutes:
     def create(self, event: Event) -> Response[str]:
         """A form for one image, and the `upload://` address that stands for it in an order."""
         owner = authenticate(event, self.dependencies.api_keys)
+        pagination.query_parameters(event)
         body = order_request.parse_upload(request.limited_body(event))
         upload = self.dependencies.uploads.presign_post(owner, body.content_type)
         expires_at = self.dependencies.clock.after(upload.expires_s)
@@ -32,6 +34,8 @@ class UploadRoutes:
             "file_url": upload.file_url,
             "upload": {"method": "POST", "url": upload.url, "fields": upload.fields},
             "max_bytes": upload.max_bytes,
+            "max_pixels": MAX_PIXELS,
+            "content_types": list(EXTENSIONS),
             "expires_at": schemas.rfc3339(expires_at),
         }
         return json_response(response, 201)

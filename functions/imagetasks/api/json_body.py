@@ -1,0 +1,73 @@
+"""JSON bodies, read so that no two parsers could read different orders from them."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from imagetasks.api.field_errors import MAX_ERRORS, field_error, json_type, pointer_below
+from imagetasks.errors import InvalidOrder
+
+NOT_TEXT = re.compile("[\ud800-\udfff]")
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object in `body` (RFC 8259). Raises InvalidOrder, which points to every name that an
+    object has twice and to every number that JSON does not have."""
+    if not body:
+        raise InvalidOrder([field_error("", "the body is empty; send a JSON object")])
+    try:
+        value = json.loads(body, object_pairs_hook=_object)
+        problems = list(islice(_ambiguities(value, ""), MAX_ERRORS))
+    except (ValueError, RecursionError):
+        raise InvalidOrder([field_error("", "must be a JSON object in UTF-8")]) from None
+    if not isinstance(value, dict):
+        detail = f"must be a JSON object, not {json_type(value)}"
+        raise InvalidOrder([field_error("", detail)])
+    if problems:
+        raise InvalidOrder(problems)
+    return value
+
+
+class _RepeatedNames(dict[str, Any]):
+    """An object with names that occur more than once."""
+
+    repeated: Sequence[str]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    ambiguous = _RepeatedNames(found)
+    ambiguous.repeated = [n for n, times in Counter(n for n, _ in pairs).items() if times > 1]
+    return ambiguous
+
+
+def _ambiguities(value: Any, pointer: str) -> Iterator[Mapping[str, str]]:
+    """What parsers read differently: repeated names, NaN, numbers beyond a double, halves of surrogate
+    pairs."""
+    if any(map(NOT_TEXT.search, value if isinstance(value, dict) else [])):
+        yield field_error(pointer, "has a name that is not Unicode text: half of a surrogate pair")
+        return  # a pointer cannot name what is below it
+    if isinstance(value, _RepeatedNames):
+        for name in value.repeated:
+            yield field_error(pointer_below(pointer, name), "this name occurs more than once")
+    if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
+        yield field_error(pointer, "is not a finite number")
+    if isinstance(value, str) and NOT_TEXT.search(value):
+        yield field_error(pointer, "is not Unicode text: it contains half of a surrogate pair")
+    for name, each in _entries(value):
+        yield from _ambiguities(each, pointer_below(pointer, name))
+
+
+def _entries(value: Any) -> Iterable[tuple[str | int, Any]]:
+    """Members of an object or elements of an array, with their names or numbers."""
+    if isinstance(value, dict):
+        return value.items()
+    return enumerate(value) if isinstance(value, list) else ()

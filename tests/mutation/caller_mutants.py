@@ -1,0 +1,125 @@
+"""Defects in what callers send and are told."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Mutant
+
+REPLAYS = "integration/handlers/test_api_replays.py"
+UNKNOWN_INPUT = "integration/handlers/test_api_unknown_input.py"
+FIELD_ERRORS = "unit/api/test_field_errors.py"
+UPLOADS = "integration/handlers/test_api_uploads.py"
+
+CALLERS = (
+    Mutant(
+        "a replay is checked by the rules of today",
+        "api/routes/orders.py",
+        "    if earlier:\n        return",
+        "    if earlier and order_request.validate(body):\n        return",
+        REPLAYS,
+    ),
+    Mutant(
+        "a limit is part of the order",
+        "api/order_request.py",
+        'if k != "max_credits"}',
+        "}",
+        REPLAYS,
+    ),
+    Mutant(
+        "another order under a used key is taken for a replay",
+        "workflows/place_order.py",
+        "if task.fingerprint != fingerprint:",
+        "if False:",
+        REPLAYS,
+    ),
+    Mutant(
+        "an unreadable replay denies the charge",
+        "api/routes/orders.py",
+        "charged=None, task_id=",
+        "task_id=",
+        REPLAYS,
+    ),
+    Mutant(
+        "a query parameter of an order is ignored",
+        "api/routes/orders.py",
+        "        pagination.query_parameters(event)\n",
+        "",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
+        "a query parameter of a quote is ignored",
+        "api/routes/tasks.py",
+        "        pagination.query_parameters(event)\n        body = order_request.parse",
+        "        body = order_request.parse",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
+        "two joined idempotency keys are a third one",
+        "api/request.py",
+        "[ -+\\--~]{1,255}",
+        "[ -~]{1,255}",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
+        "the last of two equal names wins",
+        "api/json_body.py",
+        "    if len(found) == len(pairs):\n",
+        "    if True:\n",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
+        "NaN is a number",
+        "api/json_body.py",
+        "not abs(value) <= sys.float_info.max",
+        "abs(value) > sys.float_info.max",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
+        "a prompt of combining marks is visible",
+        "api/order_request.py",
+        '"Mc", "Me", "Mn", ',
+        "",
+        FIELD_ERRORS,
+    ),
+    Mutant(
+        "a long data: URL is told its length",
+        "api/order_request.py",
+        'if url[:5].lower() == "data:":',
+        'if url[:5].lower() == "data:" and len(url) < MAX_URL_CHARS:',
+        FIELD_ERRORS,
+    ),
+    Mutant(
+        "only the first bad upload is named",
+        "workflows/place_order.py",
+        "                details[url] = error.detail\n",
+        "                details[url] = error.detail\n                break\n",
+        UPLOADS,
+    ),
+    Mutant(
+        "a keyless order is invited to a repetition",
+        "api/routes/__init__.py",
+        "error_response(without_key(problem) if keyless_order else problem)",
+        "error_response(problem)",
+        "integration/handlers/test_api_poyo_compat.py",
+    ),
+    Mutant(
+        "a free failure has an unknown charge",
+        "tasks/failure_reasons.py",
+        "        return Decimal(0)\n",
+        "        return None\n",
+        "unit/api/test_schemas.py",
+    ),
+    Mutant(
+        "a page is measured before Lambda escapes it",
+        "api/routes/tasks.py",
+        "    return len(json.dumps(text, ensure_ascii=False).encode())",
+        "    return len(text.encode())",
+        "integration/handlers/test_api_tasks.py",
+    ),
+    Mutant(
+        "HEAD waits",
+        "api/routes/tasks.py",
+        "        wait_s = 0 if request.is_head(event) else wait_s\n",
+        "",
+        "integration/handlers/test_api.py",
+    ),
+)
