@@ -48,11 +48,10 @@ class Attackers:
         if kind == "id_of_another_task" and not others:
             return
         other_id = self._simulator.rng.choice(others).poyo_id if others else ""
-        callback, readable = leaked_url_callback(kind, task.callback_url, other_id)
+        callback = leaked_url_callback(kind, task.callback_url, other_id)
         self._simulator.counts["event", f"leaked_url {kind}"] += 1
         self._simulator.record("attacker", "uses a leaked URL", kind)
-        unsigned = readable and self._simulator.scenario.signed_callbacks
-        self._functions.webhook(callback, _expect_rejected if unsigned else _ignore)
+        self._functions.webhook(callback, _ignore)
 
 
 def _expect_rejected(process: Process, result: ProcessResult) -> None:

@@ -115,11 +115,8 @@ def invalid_callback(kind: str, url: str, other: str, retired: str) -> CallbackR
     return CallbackRequest(headers={}, body=body, **parts)
 
 
-def leaked_url_callback(kind: str, url: str, other_id: str) -> tuple[CallbackRequest, bool]:
-    """A callback by a caller who knows the URL, and whether its body holds an id.
-
-    Under signed callbacks only a body with an id needs a signature.
-    """
+def leaked_url_callback(kind: str, url: str, other_id: str) -> CallbackRequest:
+    """A callback by a caller who knows the URL and has no key to sign an id with."""
     bodies = {
         "unknown_id": json.dumps({"task_id": "UNKNOWNPOYOTASK0"}).encode(),
         "id_of_another_task": json.dumps({"data": {"task_id": other_id}}).encode(),
@@ -127,4 +124,4 @@ def leaked_url_callback(kind: str, url: str, other_id: str) -> tuple[CallbackReq
         "nested_body": b"[" * 10_000 + b"]" * 10_000,
         "not_utf8": "größe".encode("latin-1"),
     }
-    return callback_request(url, {}, bodies[kind]), kind.startswith("id_")
+    return callback_request(url, {}, bodies[kind])

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imagetasks import telemetry
 from imagetasks.poyo import signature
 from imagetasks.poyo.responses import parse_callback_id
 from imagetasks.tasks import signed_urls
@@ -30,8 +31,9 @@ class CallbackRequest:
 def receive_callback(request: CallbackRequest, *, keys: CallbackKeys, queue: TaskQueue) -> bool:
     """Enqueue the task of a valid callback and return True; return False for any other request.
 
-    The URL is verified first, without calling another service. The task's state stays; called by
-    the webhook. Raises QueueUnavailable, SecretInvalid or SecretUnavailable: PoYo repeats the
+    The URL is verified first, without calling another service. An id without PoYo's signature raises
+    an alarm if the key for it is configured, and the task is enqueued without it: the key may be
+    wrong, and a poll does no harm. The task's state stays; called by the webhook. Raises QueueUnavailable, SecretInvalid or SecretUnavailable: PoYo repeats the
     callback.
     """
     known = keys.keys_for(request.kid)
@@ -40,6 +42,7 @@ def receive_callback(request: CallbackRequest, *, keys: CallbackKeys, queue: Tas
     poyo_id = parse_callback_id(request.body)
     signing_key = keys.poyo_callback_signing_key()
     if signing_key and poyo_id and not signature.verify(signing_key, poyo_id, request.headers):
-        return False
+        telemetry.alarm("callback_signature_rejected", task_id=request.task_id)
+        poyo_id = None
     queue.send(TaskMessage(task_id=request.task_id, source="callback", poyo_id=poyo_id))
     return True

@@ -17,6 +17,7 @@ from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from tests.fixtures import poyo_callbacks
 from tests.support.fakes import FakeSecretsClient, ManualClock
+from tests.support.lambdas import captured_logs
 
 TASK_ID = derive_task_id("owner", "key")
 TOKEN = signed_urls.callback_token("one", TASK_ID)
@@ -113,7 +114,7 @@ BODY = b'{"task_id":"TESTTASK00000001","status":"finished"}'
 
 
 @pytest.mark.parametrize(
-    ("headers", "valid"),
+    ("headers", "signed"),
     [
         (signature_headers(SIGNING_KEY, "TESTTASK00000001", "1783680000"), True),
         (signature_headers(SIGNING_KEY, "TESTTASK00000001", "1"), True),
@@ -124,19 +125,27 @@ BODY = b'{"task_id":"TESTTASK00000001","status":"finished"}'
         ({}, False),
     ],
 )
-def test_signature_is_verified_if_its_key_is_configured_and_its_age_is_ignored(
-    headers: dict[str, str], valid: bool
+def test_id_without_its_signature_raises_an_alarm_and_only_the_task_is_enqueued(
+    headers: dict[str, str], signed: bool
 ) -> None:
+    queue, keys = FakeQueue(), callback_keys(poyo_callback_signing_key=SIGNING_KEY)
+
+    with captured_logs() as log:
+        assert receive(queue, keys, headers=headers, body=BODY)
+
+    poyo_id = "TESTTASK00000001" if signed else None
+    assert queue.messages == [TaskMessage(task_id=TASK_ID, source="callback", poyo_id=poyo_id)]
+    assert ("callback_signature_rejected" in log.getvalue()) is not signed
+
+
+def test_signature_is_not_verified_without_its_key() -> None:
     queue = FakeQueue()
 
-    assert (
-        receive(
-            queue, callback_keys(poyo_callback_signing_key=SIGNING_KEY), headers=headers, body=BODY
-        )
-        is valid
-    )
-    assert len(queue.messages) == valid
-    assert receive(FakeQueue(), callback_keys(), headers=headers, body=BODY)
+    with captured_logs() as log:
+        assert receive(queue, callback_keys(), headers={}, body=BODY)
+
+    assert queue.messages[0].poyo_id == "TESTTASK00000001"
+    assert log.getvalue() == ""
 
 
 def test_callback_with_poyos_published_signature_is_valid() -> None:
