@@ -137,7 +137,8 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
         return _invalid_order(operation)
     if problem.code == problems.INVALID_PARAMETER.code:
         return _invalid_parameter()
-    has_task = problem in error_mapping.SUBMISSION_PROBLEMS
+    of_a_task = (*error_mapping.SUBMISSION_PROBLEMS, problems.IDEMPOTENCY_KEY_REUSED)
+    has_task = problem in of_a_task
     return replace(problem, task_id=RUNNING.task_id) if has_task else problem
 
 

@@ -71,7 +71,7 @@ CALLERS = (
         "api/json_body.py",
         "not abs(value) <= sys.float_info.max",
         "abs(value) > sys.float_info.max",
-        UNKNOWN_INPUT,
+        "unit/api/test_json_body.py",
     ),
     Mutant(
         "a prompt of combining marks is visible",

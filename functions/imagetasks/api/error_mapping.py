@@ -73,7 +73,6 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 
 PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
-    IdempotencyKeyReused: IDEMPOTENCY_KEY_REUSED,
     TaskDeleted: TASK_DELETED,
     TaskNotFound: TASK_NOT_FOUND,
     SecretInvalid: NOT_CONFIGURED,
@@ -89,4 +88,6 @@ def problem_for(error: ImageTasksError | ProblemError) -> Problem:
         return replace(INVALID_ORDER, errors=error.problems)
     if isinstance(error, InvalidParameter):
         return replace(INVALID_PARAMETER, errors=error.problems)
+    if isinstance(error, IdempotencyKeyReused):
+        return replace(IDEMPOTENCY_KEY_REUSED, task_id=str(error))
     return PROBLEM_BY_ERROR.get(type(error), SERVICE_UNAVAILABLE)

@@ -90,9 +90,10 @@ def test_replay_may_format_its_body_differently(api: Api) -> None:
     ids=str,
 )
 def test_other_body_with_the_same_key_is_rejected(api: Api, changed: dict[str, object]) -> None:
-    api.create()
+    task_id = api.create().json["task_id"]
 
-    assert_problem(api.create(ORDER | changed), 422, "idempotency_key_reused")
+    problem = assert_problem(api.create(ORDER | changed), 422, "idempotency_key_reused")
+    assert problem["task_id"] == task_id
     assert api.submit_count() == 1
 
 
