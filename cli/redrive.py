@@ -20,7 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.stack import CommandError, Stack, argument_parser
 
-RECOVERABLE = ("unconfirmed", "timed_out", "result_expired")
+RECOVERABLE = (
+    "unconfirmed",
+    "timed_out",
+    "upstream",
+    "moderated",
+    "bad_result",
+    "result_expired",
+)
 
 
 def redrive_dead_letters(stack: Stack) -> str:
@@ -61,16 +68,14 @@ def _receive(sqs: Any, queue_url: str) -> list[dict[str, str]]:
 
 
 def _recoverable_failures(dynamodb: Any, table: str) -> Iterator[str]:
-    reasons = dict(zip((":a", ":b", ":c"), RECOVERABLE, strict=True))
+    reasons = {f":reason{n}": {"S": reason} for n, reason in enumerate(RECOVERABLE)}
     pages = dynamodb.get_paginator("scan").paginate(
         TableName=table,
-        FilterExpression="#state = :failed AND reason IN (:a, :b, :c) AND attribute_exists(poyo_id)",
+        FilterExpression=f"#state = :failed AND reason IN ({', '.join(reasons)})"
+        " AND attribute_exists(poyo_id)",
         ProjectionExpression="task_id",
         ExpressionAttributeNames={"#state": "state"},
-        ExpressionAttributeValues={
-            ":failed": {"S": "failed"},
-            **{name: {"S": reason} for name, reason in reasons.items()},
-        },
+        ExpressionAttributeValues={":failed": {"S": "failed"}, **reasons},
     )
     for page in pages:
         yield from (item["task_id"]["S"] for item in page["Items"])

@@ -15,6 +15,8 @@ class Limits:
     unconfirmed_after_s: int = 60 * 60  # no sign of the task after a submit with unknown outcome
     unavailable_after_s: int = 30 * 60  # PoYo accepted no submit
     timed_out_after_s: int = 24 * 60 * 60  # slowest task seen: 7 minutes; outages last hours
+    callback_extends_s: int = 48 * 60 * 60  # no callback keeps a task running longer than this
+    failure_confirm_s: int = 5  # between the two polls that must both say `failed`
     poll_backoff_s: tuple[int, int] = (60, 30 * 60)
     submit_backoff_s: tuple[int, int] = (5, 5 * 60)
     window_s: int = 10  # PoYo accepts 20 submits in 10 s for one account
@@ -24,11 +26,10 @@ class Limits:
     sweep_fallback_s: int = 60  # the sweep acts this long after a delayed message was due
     claim_s: int = 5 * 60  # how long the sweep leaves a claimed task to the worker
     file_gone_after_s: int = 24 * 60 * 60  # PoYo keeps files 24 h (one of its pages says 3 days)
+    account_alarm_s: int = 6 * 60 * 60  # one task alarms no more often of a rejected account
     file_lost_after_s: int = 72 * 60 * 60  # the host is unreachable but never said "gone"
     reopen_within_s: int = 7 * 24 * 60 * 60  # polling of a recoverable failure ends here
     callback_trust_s: int = 30 * 60  # PoYo's status may lag behind its callback: keep polling
-    empty_results: int = 5  # `finished` without files before it counts as a bad result
-    bad_results: int = 8  # downloads that are no image before it counts as a bad result: ~1 hour
     candidate_checks: int = 6  # PoYo may not know a new id yet: 404s before candidates are dropped
     notification_waits_s: tuple[int, ...] = (60, 120, 240, 480, 600)  # between attempts, as PoYo's
     erase_again_s: int = 15 * 60  # a worker lives a minute; clocks may differ by some minutes

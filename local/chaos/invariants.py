@@ -9,7 +9,14 @@ from local.chaos.scenarios import DOUBLE, FAULTY, FINISHED, PLAIN
 MAX_EXTRA_POLLS = 1.1
 MIN_DOUBLED = 10  # with fewer, the average depends on when the sweep runs, not on the callbacks
 FAILED_UPSTREAM = ("upstream", "moderated")
-RECOVERABLE = ("unconfirmed", "timed_out", "result_expired")  # may still become finished
+RECOVERABLE = (  # may still become finished
+    "unconfirmed",
+    "timed_out",
+    "upstream",
+    "moderated",
+    "bad_result",
+    "result_expired",
+)
 UNAVAILABLE = {scenario.name for scenario in FAULTY if scenario.end == "unavailable"}
 SERVING = ("api", "webhook", "gateway")  # a caller notices when one of these is killed
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagetasks.errors import DownloadFailed, DownloadForbidden, NotAnImage
+from imagetasks.errors import DownloadFailed, DownloadForbidden
 from imagetasks.outbound.download import DownloadedImage
 from tests.simulation import upstream_responses
 from tests.simulation.scheduler import Simulator
@@ -102,21 +102,15 @@ class SimulatedBucket:
 
 
 class SimulatedDownloads:
-    """Replaces ImageDownloader.
-
-    `file_at` gives the bytes at a URL, None when they expired; `on_invalid` is called for a file
-    that is not an image.
-    """
+    """Replaces ImageDownloader. `file_at` gives the bytes at a URL, None when they expired."""
 
     def __init__(
         self,
         simulator: Simulator,
         file_at: Callable[[str], bytes | None],
-        on_invalid: Callable[[str], None],
     ) -> None:
         self._simulator = simulator
         self._file_at = file_at
-        self._on_invalid = on_invalid
 
     @contextmanager
     def fetch(self, url: str, *, within_s: float) -> Iterator[DownloadedImage]:
@@ -130,12 +124,7 @@ class SimulatedDownloads:
             latency_factor=20,
             describe=lambda body: f"{len(body)} bytes",
         )
-        try:
-            image = DownloadedImage.from_file(io.BytesIO(body))
-        except NotAnImage:
-            self._on_invalid(url)
-            raise
-        yield image
+        yield DownloadedImage.from_file(io.BytesIO(body))
 
     def _fetch(self, url: str) -> bytes:
         fault = self._simulator.fault("file.fetch")

@@ -67,6 +67,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "error_500_in_200",
         "stale",
         "no_files",
+        "false_failure",
     ),
     "poyo.work": ("instant", "slow", "about_a_day", "stuck", "exception", "moderated", "two_files"),
     "poyo.callback": (
@@ -82,7 +83,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
 """The kinds of fault by family: which client's call, or which behaviour of PoYo."""
 
 DENIED_CREATIONS = ("busy_429_created", "invalid_400_created", "moderated_400_created")
-"""PoYo denies a task that it created: no client can avoid paying twice then."""
+"""PoYo denies a task that it created: only its callback, if it comes in time, tells us."""
 
 INVALID_CALLBACKS = ("wrong_mac", "unknown_kid", "mac_of_another_task", "malformed", "retired_kid")
 LEAKED_URL_BODIES = ("unknown_id", "id_of_another_task", "no_body", "nested_body", "not_utf8")

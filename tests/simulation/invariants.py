@@ -37,6 +37,7 @@ class Invariants:
         self.deletions = DeletionInvariants(simulator, bucket)
         self.results = ResultInvariants(simulator, ledger, bucket)
         self._orders: dict[str, str] = {}
+        self._called_back: set[str] = set()  # ids of the tasks of which a worker heard a callback
         self._messages: Counter[tuple[str, int]] = Counter()
         self._simulator = simulator
         self._ledger = ledger
@@ -71,6 +72,9 @@ class Invariants:
             kept = new["due_since"] == old["due_since"]
             require(kept, "a claim leaves the instant that lateness counts from", shown)
         retried = before == "pending" and after == "submitting"
+        heard = new["task_id"] in self._called_back or "callback_at" in old
+        heard = heard or "candidate_poyo_ids" in old
+        require(not (retried and heard), "no submit begins after a callback was heard", shown)
         attempt = int(old.get("attempt", 1)) + retried
         require(int(new["attempt"]) == attempt, "attempt counts the submissions", shown)
         past = list(old.get("history", []))
@@ -101,6 +105,10 @@ class Invariants:
             raise InvariantViolated(f"paid once: {order} was submitted again after {earlier}")
         if len(earlier) > MAX_SUBMITS:
             raise InvariantViolated(f"submits are bounded: {len(earlier)} of {order}")
+
+    def on_callback_heard(self, task_id: str) -> None:
+        """A worker has processed a callback, or another message with a PoYo id, of the task."""
+        self._called_back.add(task_id)
 
     def on_message(self, task_id: str) -> None:
         """Count a task message that is received for the first time."""

@@ -14,7 +14,6 @@ from tests.simulation.upstream_ledger import FAILURES, FILE_LIFE_MS, Ledger, Poy
 
 RECOVERY_MS = 3 * HOUR_MS  # the longest backoff (30 min) twice, a claim, the clock skew, a margin
 DAY_MS = 24 * HOUR_MS
-INVALID_RESULT_LIMIT = 5  # after so many results without an image the task may fail as bad_result
 NOT_FOUND_LIMIT = 6  # after so many 404s a candidate PoYo id may be dropped
 
 
@@ -62,22 +61,31 @@ class ResultInvariants:
         """Whether a correct product must have this image."""
         if task.result in FAILURES or task.ends_at is None:
             return False  # there is no image
-        denied = any(
-            each.creation_denied for each in self._ledger.tasks if each.task_id == task.task_id
-        )
-        if denied or task.duplicate_id:
-            return False  # PoYo denied the creation, or gave one id to two tasks: not decidable
+        if task.duplicate_id:
+            return False  # PoYo gave one id to two tasks: not decidable
+        if self._is_excused(task, item):
+            return False
         failed = item["state"] == "failed" and item["reason"] in RECOVERABLE
         if "deleted_at" in item and failed:
             return False  # a deleted task is not reopened after a recoverable failure
         confirmed = item.get("poyo_id") == task.poyo_id
         if not (confirmed or task.callback_accepted_at or _id_was_enqueued(task)):
             return False  # the response was lost and no callback named the id: it is unknown to us
-        if task.invalid_results >= INVALID_RESULT_LIMIT:
-            return False  # PoYo's result was not an image several times
+        if task.false_failures > 1:
+            return False  # PoYo said twice that the task has failed
         if not confirmed and task.not_found_count >= NOT_FOUND_LIMIT:
             return False  # PoYo denied its own id several times
         return self._had_time(task, item, confirmed=confirmed)
+
+    def _is_excused(self, task: PoyoTask, item: Item) -> bool:
+        """Whether PoYo denied that it created the task, and nothing told us before it was too late: it
+        was submitted again (`Invariants.check_submit` checks that rightly so), or it ended."""
+        if item.get("poyo_id") == task.poyo_id:
+            return False
+        others = [each for each in self._ledger.tasks if each.task_id == task.task_id]
+        submitted_again = any(each.creation_denied for each in others) and len(others) > 1
+        ended = item["state"] == "failed" and item["reason"] not in RECOVERABLE
+        return submitted_again or (task.creation_denied and ended)
 
     def _had_time(self, task: PoyoTask, item: Item, *, confirmed: bool) -> bool:
         """Whether the file lived for long enough after the last fault, and we still polled."""

@@ -91,9 +91,7 @@ class _Simulation:
         self.poyo = SimulatedPoyo(
             simulator, self.ledger, self.secrets, self.invariants.check_submit
         )
-        downloads = SimulatedDownloads(
-            simulator, self.ledger.file_at, self.ledger.count_invalid_result
-        )
+        downloads = SimulatedDownloads(simulator, self.ledger.file_at)
         notifications = self.invariants.notifications
         services = ExternalServices(
             table=self.table,
@@ -184,9 +182,16 @@ class _Simulation:
         self.functions.webhook(callback, lambda _, result: on_response(result.value is True))
 
     def _deliver(self, message: Message, done: Callable[[bool], None]) -> None:
+        content = json.loads(message.body)
         if message.receives == 1 and not message.redriven:
-            self.invariants.on_message(str(json.loads(message.body)["task_id"]))
-        self.functions.worker(message, done)
+            self.invariants.on_message(str(content["task_id"]))
+
+        def on_end(ok: bool) -> None:
+            if ok and (content["source"] == "callback" or content["poyo_id"]):
+                self.invariants.on_callback_heard(str(content["task_id"]))
+            done(ok)
+
+        self.functions.worker(message, on_end)
 
     def check_log_line(self, text: str) -> None:
         """Check that a log line holds no prompt, key, MAC or URL."""

@@ -63,7 +63,7 @@ def random_scenario(
         signed_callbacks=rng.random() < 0.5,
         wrapped_bodies=rng.random() < 0.3,
         duplicate_poyo_ids=rng.random() < 0.04,
-        upstream_denies=upstream_denies,
+        upstream_denies=upstream_denies or rng.random() < 0.15,
         rotations=rng.choice((0, 0, 1, 4)),
         attacks=rng.choice((0, 2, 10)),
         orders_at_once=rng.random() < 0.5,

@@ -68,6 +68,24 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
             "poyo.callback": ("at_deadline",),
         },
     },
+    "denied_creations": {
+        "chaos_ms": 1_800_000,
+        "latency_ms": (50, 3000),
+        "orders_at_once": True,
+        "upstream_denies": True,
+        "fault_rates": {"poyo.work": 0.9, "poyo.status": 0.5, "poyo.callback": 0.3},
+        "fault_kinds": {
+            "poyo.work": ("instant",),
+            "poyo.status": ("response_lost", "error_500", "not_found_404"),
+            "poyo.callback": ("duplicated", "truncated", "delayed"),
+        },
+    },
+    "file_host_answers_html": {
+        "chaos_ms": 40 * 3_600_000,
+        "orders_at_once": True,
+        "outages": (Outage("file.fetch", "html", 0, 40 * 3_600_000),),
+        "fault_rates": {"poyo.submit": 0.1, "poyo.work": 0.0, "poyo.status": 0.1},
+    },
     "file_host_unreachable": {
         "chaos_ms": 30 * 3_600_000,
         "orders_at_once": True,

@@ -152,7 +152,7 @@ class SimulatedPoyo:
             return upstream_responses.error_response("not_found_404", {})
         if fault == "garbage_200":
             return upstream_responses.unusable_response(fault)
-        if fault and fault not in ("stale", "no_files"):
+        if fault and fault not in ("stale", "no_files", "false_failure"):
             return upstream_responses.error_response(fault, {"key": key, "url": task.callback_url})
         data = self._data(task, fault)
         return HttpResponse(
@@ -167,14 +167,15 @@ class SimulatedPoyo:
         return self.simulator.now - self.rejected_at < 6000
 
     def _data(self, task: PoyoTask, fault: str | None) -> dict[str, Any]:
-        """The task object as of now, or an outdated one."""
+        """The task object as of now, an outdated one, or one that is wrong."""
         rng = self.simulator.rng
+        if fault == "false_failure":
+            task.false_failures += 1
+            return upstream_responses.failed_task(task.poyo_id, FAILURES["exception"], rng)
         if fault == "stale" or not task.ended(self.simulator.now):
             return upstream_responses.running_task(task.poyo_id, rng.randint(0, 9900) / 100, rng)
         if task.result in FAILURES:
             return upstream_responses.failed_task(task.poyo_id, FAILURES[task.result], rng)
-        if fault == "no_files":
-            task.invalid_results += 1
         data = upstream_responses.finished_task(
             task.poyo_id, () if fault == "no_files" else task.urls, rng
         )

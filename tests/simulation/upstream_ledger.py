@@ -38,7 +38,7 @@ class PoyoTask:
     submitter: Process | None = None  # the process that received the submit response with its id
     callback_accepted_at: int | None = None  # our first 200 to a callback with its id
     not_found_count: int = 0  # number of 404 status responses
-    invalid_results: int = 0  # number of results without an image
+    false_failures: int = 0  # number of status responses `failed` although it does not fail
     reported_credits: set[Decimal] = field(default_factory=set)  # in any status response
 
     def ended(self, now: int) -> bool:
@@ -79,11 +79,6 @@ class Ledger:
         if task is None or task.ends_at is None or self.simulator.now > task.ends_at + FILE_LIFE_MS:
             return None
         return upstream_responses.png(url)
-
-    def count_invalid_result(self, url: str) -> None:
-        """Count a response of the file host that was not the image."""
-        for task in self.tasks:
-            task.invalid_results += url in task.urls
 
     def create_task(
         self, order: str, task_id: str, url: str, *, creation_denied: bool = False

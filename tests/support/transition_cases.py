@@ -83,7 +83,10 @@ OPEN_WITHOUT_ID = {
 SUBMITTING = {"submitting", "submitting, with a candidate", "submitting again"}
 UNKNOWN = {"unknown", "unknown, with a candidate"}
 UNCONFIRMED = {"failed: unconfirmed", "failed: unconfirmed, due"}
-RECOVERABLE_ITEMS = UNCONFIRMED | {"failed: timed_out", "failed: result_expired"}
+RECOVERABLE_ITEMS = UNCONFIRMED | {
+    f"failed: {reason}"
+    for reason in ("timed_out", "upstream", "moderated", "bad_result", "result_expired")
+}
 
 Make = Callable[[Task, WriteStamp], TransitionWrite]
 
@@ -110,9 +113,9 @@ WRITES: dict[str, tuple[Make, set[str]]] = {
     ),
     "mark_unknown": (
         lambda task, stamp: transition_writes.mark_unknown(
-            task, stamp, due_at=LATER, detail="lost"
+            task, stamp, expires_at=LATER, detail="lost", poyo_id="DOUBTFUL"
         ),
-        SUBMITTING,
+        SUBMITTING | {"pending"},
     ),
     "retry": (lambda task, stamp: transition_writes.retry(task, stamp, due_at=LATER), {"pending"}),
     "finish": (

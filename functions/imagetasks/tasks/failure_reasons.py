@@ -11,7 +11,10 @@ from imagetasks.tasks.task import State, Task
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureReason:
-    """One reason: the states it may follow, and what it means for the caller."""
+    """One reason: the states it may follow, and what it means for the caller.
+
+    A reason with which PoYo may have charged or worked is recoverable: its later word counts.
+    """
 
     from_states: tuple[State, ...]
     message: str
@@ -30,6 +33,7 @@ REASONS: Mapping[str, FailureReason] = {
         from_states=(State.SUBMITTING, State.RUNNING),
         message="The prompt or an image was refused by the content policy.",
         retryable=False,
+        recoverable=True,
     ),
     "insufficient_credits": FailureReason(
         from_states=(State.SUBMITTING,),
@@ -59,12 +63,14 @@ REASONS: Mapping[str, FailureReason] = {
         from_states=(State.RUNNING,),
         message="PoYo could not make the image. Failed tasks are not charged.",
         retryable=True,
+        recoverable=True,
     ),
     "bad_result": FailureReason(
         from_states=(State.RUNNING,),
         message="PoYo finished the task, but what it delivered is not an image.",
         retryable=True,
         charged=True,
+        recoverable=True,
     ),
     "result_expired": FailureReason(
         from_states=(State.RUNNING,),

@@ -87,8 +87,9 @@ class Task:
     polls: int = 0
     not_found_count: int = 0  # times that PoYo knew none of the candidate ids
     copy_attempts: int = 0
-    invalid_results: int = 0
-    result_seen_at: int | None = None
+    result_seen_at: int | None = None  # PoYo's status was `finished` for the first time
+    failure_seen_at: int | None = None  # PoYo's status is `failed`; a second poll must confirm it
+    account_alarm_at: int | None = None  # the last alarm that PoYo rejected our account or key
     reason: str | None = None
     detail: str | None = None
     charged_credits: Decimal | None = None
@@ -123,8 +124,10 @@ class TaskFacts(TypedDict, total=False):
     progress: Decimal
     callback_at: int
     copy_attempts: int
-    invalid_results: int
     result_seen_at: int
+    failure_seen_at: int | None
+    account_alarm_at: int
+    charged_credits: Decimal
     detail: str
     not_before: int
     notification_attempts: int | None

@@ -45,9 +45,12 @@ class TransitionWrite:
 def confirm_submission(
     task: Task, stamp: WriteStamp, *, poyo_id: str, due_at: int, source: str
 ) -> TransitionWrite:
-    """PoYo's id is `poyo_id`, known from PoYo's `answer` or from a `callback` (`source`)."""
+    """PoYo's id is `poyo_id`, known from PoYo's `answer` or from a `callback` (`source`).
+
+    Candidate ids stay: one that differs is evidence of a second task at PoYo.
+    """
     values = _due(task, due_at) | {"poyo_id": poyo_id, "confirmed_at": stamp.now, "polls": 0}
-    removed = ("candidate_poyo_ids", "not_before", "reason", "detail", "finished_at")
+    removed = ("not_before", "reason", "detail", "finished_at", "failure_seen_at")
     return _write(
         "confirm_submission",
         task,
@@ -67,9 +70,16 @@ def defer(
     return _write("defer", task, stamp, values)
 
 
-def mark_unknown(task: Task, stamp: WriteStamp, *, due_at: int, detail: str) -> TransitionWrite:
-    """It is unknown whether PoYo created the task; it fails as unconfirmed at `due_at`."""
-    return _write("mark_unknown", task, stamp, {"due_at": due_at, "detail": detail, "polls": 0})
+def mark_unknown(
+    task: Task, stamp: WriteStamp, *, expires_at: int, detail: str, poyo_id: str | None = None
+) -> TransitionWrite:
+    """It is unknown whether PoYo created the task. It fails as unconfirmed at `expires_at`, unless it
+    has candidate ids (`poyo_id` becomes the first one), which are checked at once."""
+    candidates = tuple(dict.fromkeys(filter(None, (poyo_id, *task.candidate_poyo_ids))))
+    values: dict[str, Any] = {"due_at": expires_at, "detail": detail, "polls": 0}
+    if candidates:
+        values |= {"due_at": stamp.now, "candidate_poyo_ids": candidates}
+    return _write("mark_unknown", task, stamp, values, removed=("not_before",))
 
 
 def retry(task: Task, stamp: WriteStamp, *, due_at: int) -> TransitionWrite:
@@ -89,25 +99,34 @@ def finish(
         "progress": 100,
     }
     follow_up, removed = _follow_up(task, stamp, notify=True)
-    removed = (*removed, "reason", "detail")
+    removed = (*removed, "reason", "detail", "failure_seen_at")
     return _write("finish", task, stamp, values | follow_up, removed=removed)
 
 
 def fail(
-    task: Task, stamp: WriteStamp, *, reason: str, detail: str, notify: bool = True
+    task: Task,
+    stamp: WriteStamp,
+    *,
+    reason: str,
+    detail: str,
+    notify: bool = True,
+    charged_credits: Decimal | None = None,
 ) -> TransitionWrite:
-    """The task ends without an image. `detail` is for the operator and never shown to callers.
+    """The task ends without an image. `detail` is for the operator and never shown to callers;
+    `charged_credits` is what PoYo says that it charged.
 
     Without `notify` the caller gets no notification, because the response to the order says it.
     """
-    values = {"reason": reason, "detail": detail, "finished_at": stamp.now}
+    values: dict[str, Any] = {"reason": reason, "detail": detail, "finished_at": stamp.now}
+    if charged_credits is not None:
+        values["charged_credits"] = charged_credits
     follow_up, removed = _follow_up(task, stamp, notify=notify)
     return _write(
         "fail",
         task,
         stamp,
         values | follow_up,
-        removed=(*removed, "not_before", "candidate_poyo_ids"),
+        removed=(*removed, "not_before"),
         tests=(one_of("state", REASONS[reason].from_states),),
         entry={"reason": reason},
     )
@@ -131,8 +150,9 @@ def reopen(
     task: Task, stamp: WriteStamp, *, due_at: int, **facts: Unpack[TaskFacts]
 ) -> TransitionWrite:
     """PoYo has the image after all; from here on the task is an ordinary running one."""
-    values = _due(task, due_at) | dict(facts)
-    return _write("reopen", task, stamp, values, removed=("reason", "finished_at"))
+    values = _due(task, due_at) | {k: v for k, v in facts.items() if v is not None}
+    removed = tuple(name for name, value in facts.items() if value is None)
+    return _write("reopen", task, stamp, values, removed=(*removed, "reason", "finished_at"))
 
 
 def delete(task: Task, stamp: WriteStamp) -> TransitionWrite:

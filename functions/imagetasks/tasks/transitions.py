@@ -12,7 +12,7 @@ from imagetasks.tasks.task import State
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One transition: what it does, from which states, to which state, which public history event it
-    adds, and which attributes must still be as they were read.
+    adds, and which attributes must still be as they were read: all that the caller decided from.
 
     `deleted_at` must be unchanged for every transition. `from_recoverable` adds `failed` with a
     recoverable reason to the states it may leave.
@@ -40,21 +40,22 @@ TRANSITIONS: Mapping[str, Transition] = {
         from_states=(State.SUBMITTING,),
         target=State.PENDING,
         event="waiting",
-        unchanged=("attempt",),
+        unchanged=("attempt", "candidate_poyo_ids", "callback_at"),
     ),
     "mark_unknown": Transition(
         meaning="PoYo may have created and charged the task: never submit it again",
-        from_states=(State.SUBMITTING,),
+        # `pending` too: a callback contradicts the refusal, so the task is not submitted again.
+        from_states=(State.SUBMITTING, State.PENDING),
         target=State.UNKNOWN,
         event="unclear",
-        unchanged=("attempt",),
+        unchanged=("attempt", "candidate_poyo_ids", "callback_at"),
     ),
     "retry": Transition(
         meaning="the next submit attempt begins; the only way to a second POST",
         from_states=(State.PENDING,),
         target=State.SUBMITTING,
         event="retried",
-        unchanged=("attempt",),
+        unchanged=("attempt", "not_before", "poyo_id", "candidate_poyo_ids", "callback_at"),
     ),
     "finish": Transition(
         meaning="every image is in our bucket",
@@ -69,17 +70,32 @@ TRANSITIONS: Mapping[str, Transition] = {
         from_states=(State.SUBMITTING, State.PENDING, State.UNKNOWN, State.RUNNING),
         target=State.FAILED,
         event="failed",
-        unchanged=("state", "attempt", "poyo_id", "candidate_poyo_ids"),
+        unchanged=(
+            "state",
+            "attempt",
+            "poyo_id",
+            "candidate_poyo_ids",
+            "callback_at",
+            "result_seen_at",
+            "failure_seen_at",
+        ),
     ),
     "reschedule": Transition(
         meaning="the task is reconciled at another time",
-        unchanged=("state", "due_at"),
+        unchanged=(
+            "state",
+            "due_at",
+            "poyo_id",
+            "candidate_poyo_ids",
+            "callback_at",
+            "notification_attempts",
+        ),
     ),
     "reopen": Transition(
         meaning="PoYo has finished a failed task after all, and its image is still to be copied",
         target=State.RUNNING,
         event="revived",
-        unchanged=("poyo_id",),
+        unchanged=("poyo_id", "reason"),
         from_recoverable=True,
     ),
     "delete": Transition(

@@ -77,7 +77,7 @@ class PoyoIdConfirmer:
             polls=polls + 1,
             not_found_count=not_found + all_unknown,
         ).task
-        kept = current.poyo_id is not None or message.poyo_id in current.candidate_poyo_ids
+        kept = message.poyo_id in (current.poyo_id, *current.candidate_poyo_ids)
         if message.poyo_id and not kept:
             # A concurrent write kept the candidate id out of the item. Re-enqueue the message with
             # the id: it may be the only record of a paid task. If SQS fails, SQS delivers the

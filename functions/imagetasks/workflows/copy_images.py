@@ -41,7 +41,7 @@ class ImageCopier:
             raise NotAnImage("no_files")
         return tuple(self._copy(task, n, url) for n, url in enumerate(status.file_urls))
 
-    def on_failure(self, task: Task, error: DownloadFailed) -> None:
+    def on_failure(self, task: Task, status: TaskStatus, error: DownloadFailed) -> None:
         """Retry the copy later, or end the task when a retry cannot help: running → failed.
 
         A failed task that is recoverable is reopened for the retry: failed → running. Raises
@@ -58,13 +58,17 @@ class ImageCopier:
         reason = self._give_up_reason(task, error)
         if reason and task.state == State.RUNNING:
             write = transition_writes.fail(
-                task, self.clock.stamp(), reason=reason, detail=str(error)
+                task,
+                self.clock.stamp(),
+                reason=reason,
+                detail=str(error),
+                charged_credits=status.credits,
             )
             self.updater.apply(write)
         elif reason:
             self.updater.reschedule(task, due_at=None)
         else:
-            self._retry_later(task, error)
+            self._retry_later(task, status, error)
 
     def _copy(self, task: Task, n: int, url: str) -> StoredImage:
         """The `n`th image in our bucket; one that is already there is not downloaded again."""
@@ -75,15 +79,17 @@ class ImageCopier:
         with self.downloader.fetch(url, within_s=within_s) as download:
             return self.images.put(task.task_id, n, download)
 
-    def _retry_later(self, task: Task, error: DownloadFailed) -> None:
+    def _retry_later(self, task: Task, status: TaskStatus, error: DownloadFailed) -> None:
         seen_at = task.result_seen_at or self.clock.now_ms()
         telemetry.record_uncopied(self.clock.now_ms() - seen_at)
         facts: TaskFacts = {
             "copy_attempts": task.copy_attempts + 1,
-            "invalid_results": task.invalid_results + isinstance(error, NotAnImage),
             "detail": str(error),
             "result_seen_at": seen_at,
+            "failure_seen_at": None,
         }
+        if status.credits is not None:
+            facts["charged_credits"] = status.credits
         delay_s = self.clock.fast_retry_s(task.copy_attempts, self.clock.limits.poll_backoff_s)
         if is_recoverable(task):
             self.updater.reopen(task, delay_s, **facts)
@@ -91,12 +97,13 @@ class ImageCopier:
             self.updater.retry_in(task, delay_s, **facts)
 
     def _give_up_reason(self, task: Task, error: DownloadFailed) -> str | None:
-        """The reason to fail with because no retry can help, or None while one may."""
+        """The reason to fail with because no retry can help, or None while one may: PoYo charged for
+        the task, so it is retried for as long as PoYo may still have the file."""
         limits = self.clock.limits
-        if isinstance(error, NotAnImage):
-            most = limits.empty_results if error.code == "no_files" else limits.bad_results
-            return "bad_result" if task.invalid_results >= most else None
-        patience_s = limits.file_gone_after_s if error.gone else limits.file_lost_after_s
+        no_image = isinstance(error, NotAnImage)
+        known_lost = error.gone or no_image
+        patience_s = limits.file_gone_after_s if known_lost else limits.file_lost_after_s
         seen_at = task.result_seen_at
-        expired = seen_at is not None and self.clock.has_elapsed(seen_at, patience_s)
-        return "result_expired" if expired else None
+        if seen_at is None or not self.clock.has_elapsed(seen_at, patience_s):
+            return None
+        return "bad_result" if no_image else "result_expired"

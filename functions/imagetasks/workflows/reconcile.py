@@ -6,20 +6,20 @@ messages cost one status request. Trouble at PoYo becomes a later `due_at` and i
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING
 
 from imagetasks import telemetry
-from imagetasks.errors import DownloadFailed, PoyoTaskNotFound, PoyoUnavailable, TaskNotFound
-from imagetasks.tasks import transition_writes
+from imagetasks.errors import PoyoTaskNotFound, PoyoUnavailable, TaskNotFound
 from imagetasks.tasks.failure_reasons import is_recoverable
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import State, Task
 from imagetasks.workflows.confirm_poyo_id import PoyoIdConfirmer
 from imagetasks.workflows.copy_images import ImageCopier
 from imagetasks.workflows.erase_images import erase_images
+from imagetasks.workflows.poll_status import StatusPoller
 from imagetasks.workflows.retry_submission import SubmissionRetrier
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.outbound.download import ImageDownloader
     from imagetasks.poyo.client import PoyoClient
-    from imagetasks.poyo.responses import TaskStatus
-    from imagetasks.tasks.task import TaskFacts
     from imagetasks.workflows.notify_caller import CallerNotifier
     from imagetasks.workflows.submit import Submitter
     from imagetasks.workflows.task_updater import TaskUpdater
@@ -106,9 +104,8 @@ class TaskReconciler:
         self._clock = clock
         self._retrier = SubmissionRetrier(submitter=submitter, updater=updater, clock=clock)
         self._confirmer = PoyoIdConfirmer(poyo=poyo, updater=updater, clock=clock)
-        self._copier = ImageCopier(
-            images=images, downloader=downloader, updater=updater, clock=clock
-        )
+        copier = ImageCopier(images=images, downloader=downloader, updater=updater, clock=clock)
+        self._poller = StatusPoller(poyo=poyo, copier=copier, updater=updater, clock=clock)
 
     def reconcile(self, message: TaskMessage) -> None:
         """Take the next step of the message's task, or write down when to try again.
@@ -121,6 +118,9 @@ class TaskReconciler:
         except TaskNotFound:
             telemetry.warning("task_not_found", source=message.source)
             return
+        if message.source == "callback" or message.poyo_id:
+            task = self._retrier.record_callback(task, message)
+            self._report_second_id(task, message)
         step = next_step(task, message, now_ms=self._clock.now_ms())
         take: Mapping[Step, Callable[[], object]] = {
             Step.ERASE_IMAGES: lambda: erase_images(
@@ -131,100 +131,26 @@ class TaskReconciler:
             Step.EXPIRE_SUBMISSION: lambda: self._retrier.expire_submission(task),
             Step.RETRY_SUBMISSION: lambda: self._retrier.retry_if_due(task),
             Step.EXPIRE_UNKNOWN: lambda: self._retrier.expire_unknown(task),
-            Step.POLL: lambda: self._poll(task, message),
+            Step.POLL: lambda: self._poller.poll(task, message),
             Step.NOTHING: lambda: None,
         }
         take[step]()
+
+    def _report_second_id(self, task: Task, message: TaskMessage) -> None:
+        """Raise an alarm if the message names an id that the task can no longer take and that PoYo does
+        not deny: PoYo created a task for it twice, or after it had refused it."""
+        taken = task.poyo_id is not None or (task.is_final and not is_recoverable(task))
+        if message.poyo_id is None or message.poyo_id == task.poyo_id or not taken:
+            return
+        try:
+            with contextlib.suppress(PoyoUnavailable):
+                self._poyo.status(message.poyo_id)
+        except PoyoTaskNotFound:
+            return
+        telemetry.alarm("duplicate_poyo_task", task_id=task.task_id, poyo_id=message.poyo_id)
 
     def _confirm_and_poll(self, task: Task, message: TaskMessage) -> None:
         """Confirm a candidate PoYo id, then poll at once: the image is probably there."""
         confirmed = self._confirmer.confirm(task, message)
         if confirmed is not None:
-            self._poll(confirmed, TaskMessage(task_id=task.task_id, source="callback"))
-
-    def _poll(self, task: Task, message: TaskMessage) -> None:
-        """One GET status and what follows from it: running or failed (recoverable) → finished,
-        failed, running, or the same state with a later `due_at`."""
-        try:
-            status = self._poyo.status(str(task.poyo_id))
-        except PoyoTaskNotFound:
-            return self._on_running(task, message, None)
-        except PoyoUnavailable as error:
-            if error.ours:
-                telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason="status")
-            return self._poll_again(task, message, fast=False)
-        if status.status == "finished":
-            return self._on_finished(task, status)
-        if status.status == "failed":
-            return self._on_failed(task, status)
-        return self._on_running(task, message, status)
-
-    def _on_finished(self, task: Task, status: TaskStatus) -> None:
-        """→ finished once every image is in our bucket; until then the copy is retried."""
-        try:
-            files = self._copier.copy_all(task, status)
-        except DownloadFailed as error:
-            return self._copier.on_failure(task, error)
-        charged = task.estimated_credits if status.credits is None else status.credits
-        write = transition_writes.finish(
-            task, self._clock.stamp(), files=files, charged_credits=charged
-        )
-        self._updater.apply(write)
-        return None
-
-    def _on_failed(self, task: Task, status: TaskStatus) -> None:
-        """running → failed. PoYo does not charge for failed tasks."""
-        if task.state == State.RUNNING:
-            reason = "moderated" if status.moderated else "upstream"
-            write = transition_writes.fail(
-                task, self._clock.stamp(), reason=reason, detail=status.error
-            )
-            self._updater.apply(write)
-        elif task.due_at is not None:
-            self._updater.reschedule(task, due_at=None)
-
-    def _on_running(self, task: Task, message: TaskMessage, status: TaskStatus | None) -> None:
-        """PoYo is still working, does not know the id, or its status lags behind its callback."""
-        patience_s = self._clock.limits.timed_out_after_s
-        expected = self._result_expected(task, message)
-        started_at = task.confirmed_at or task.attempted_at
-        if task.is_final and not expected:
-            if task.due_at is not None:
-                self._updater.reschedule(task, due_at=None)
-        elif not expected and self._clock.has_elapsed(started_at, patience_s):
-            write = transition_writes.fail(task, self._clock.stamp(), reason="timed_out", detail="")
-            self._updater.apply(write)
-        else:
-            facts: TaskFacts = {}
-            if status and status.progress:
-                facts["progress"] = status.progress
-            fast = message.source in ("callback", "retry")
-            self._poll_again(task, message, fast=fast, **facts)
-
-    def _result_expected(self, task: Task, message: TaskMessage) -> bool:
-        """Whether PoYo announced a result: in a recent callback, or in its status within a day."""
-        limits = self._clock.limits
-        announcements = (
-            (task.callback_at, limits.callback_trust_s),
-            (task.result_seen_at, limits.timed_out_after_s),
-        )
-        return message.source == "callback" or any(
-            at is not None and not self._clock.has_elapsed(at, valid_s)
-            for at, valid_s in announcements
-        )
-
-    def _poll_again(
-        self, task: Task, message: TaskMessage, *, fast: bool, **facts: Unpack[TaskFacts]
-    ) -> None:
-        """Poll again later. A callback restarts the delays, because it says that there is news."""
-        limits = self._clock.limits
-        if message.source == "callback":
-            facts["callback_at"] = self._clock.now_ms()
-            task = replace(task, polls=0)
-        if task.is_final and self._clock.has_elapsed(task.created_at, limits.reopen_within_s):
-            self._updater.reschedule(task, due_at=None)
-            return
-        facts["polls"] = task.polls + 1
-        is_fast = fast and task.polls < len(limits.fast_retry_s)
-        delay = self._clock.fast_retry_s if is_fast else self._clock.backoff_s
-        self._updater.retry_in(task, delay(task.polls, limits.poll_backoff_s), **facts)
+            self._poller.poll(confirmed, TaskMessage(task_id=task.task_id, source="callback"))

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagetasks.tasks import transition_writes
+from imagetasks.tasks.task import State
 
 if TYPE_CHECKING:
     from imagetasks.clock import Clock
+    from imagetasks.tasks.message import TaskMessage
     from imagetasks.tasks.task import Task
     from imagetasks.workflows.submit import Submitter
     from imagetasks.workflows.task_updater import TaskUpdater
@@ -22,18 +24,34 @@ class SubmissionRetrier:
     updater: TaskUpdater
     clock: Clock
 
+    def record_callback(self, task: Task, message: TaskMessage) -> Task:
+        """A callback came although no submit has succeeded yet: PoYo has created the task, whatever it
+        answered, so no further submit may begin. pending → unknown; a submitting task keeps its state
+        until the outcome of its POST is written. Returns the task as it is now."""
+        while task.state in (State.SUBMITTING, State.PENDING):
+            stamp = self.clock.stamp()
+            if task.state == State.PENDING:
+                detail = "refused by PoYo, but a callback came"
+                write = self.updater.unknown(task, stamp, detail, poyo_id=message.poyo_id)
+            elif task.callback_at is None:
+                write = transition_writes.reschedule(
+                    task, stamp, due_at=task.due_at, callback_at=stamp.now
+                )
+            else:
+                return task
+            result = self.updater.apply(write)
+            task = result.task
+            if result.applied:
+                return task
+        return task
+
     def expire_submission(self, task: Task) -> None:
         """submitting → unknown when the submit lease has expired: the sender must be gone by now,
         and whether its POST reached PoYo is unknown."""
         if not self.clock.has_elapsed(task.attempted_at, self.clock.limits.submit_lease_s):
             return
-        write = transition_writes.mark_unknown(
-            task,
-            self.clock.stamp(),
-            due_at=self._unconfirmed_at(task),
-            detail="the sender stopped before it recorded an outcome",
-        )
-        self.updater.apply(write)
+        detail = "the sender stopped before it recorded an outcome"
+        self.updater.apply(self.updater.unknown(task, self.clock.stamp(), detail))
 
     def expire_unknown(self, task: Task) -> None:
         """unknown → failed (unconfirmed) when no callback came within an hour of the attempt."""

@@ -127,8 +127,9 @@ class Submitter:
         except PoyoRejected as error:
             return self._reject(task, error)
         except SubmitOutcomeUnknown as error:
+            unknown = self._mark_unknown(task, error.detail, poyo_id=error.poyo_id)
             self._record_breaker_outcome(succeeded=False)
-            return self._mark_unknown(task, error.detail)
+            return unknown
         if slot.after_failures:
             self._record_breaker_outcome(succeeded=True)
         return self._confirm(task, poyo_id)
@@ -207,7 +208,7 @@ class Submitter:
         message is lost."""
         not_before = self.clock.after(delay_s)
         due_at = not_before + self.clock.limits.sweep_fallback_s * 1000
-        deferred = self.updater.settle(
+        deferred = self.updater.settle_refused(
             task,
             lambda current, stamp: transition_writes.defer(
                 current, stamp, not_before=not_before, due_at=due_at, detail=detail
@@ -216,14 +217,15 @@ class Submitter:
         self.updater.enqueue(TaskMessage(task_id=task.task_id, source="retry"), delay_s=delay_s + 1)
         return deferred
 
-    def _mark_unknown(self, task: Task, detail: str) -> Task:
-        """Only a callback can clear the outcome now; without one the task fails after an hour."""
-        due_at = task.attempted_at + self.clock.limits.unconfirmed_after_s * 1000
+    def _mark_unknown(self, task: Task, detail: str, *, poyo_id: str | None = None) -> Task:
+        """Only an id that PoYo knows can clear the outcome now: `poyo_id`, which PoYo's answer named, or
+        a callback's. The message with it goes first: the write may fail or take too long."""
+        if poyo_id:
+            message = TaskMessage(task_id=task.task_id, source="submit", poyo_id=poyo_id)
+            self.updater.enqueue(message, on_failure="alarm")
         return self.updater.settle(
             task,
-            lambda current, stamp: transition_writes.mark_unknown(
-                current, stamp, due_at=due_at, detail=detail
-            ),
+            lambda current, stamp: self.updater.unknown(current, stamp, detail, poyo_id=poyo_id),
         )
 
     def _reject(self, task: Task, error: PoyoRejected) -> Task:
@@ -231,7 +233,7 @@ class Submitter:
         if error.reason in ACCOUNT_REASONS:
             self._record_breaker_outcome(succeeded=False)
             telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason=error.reason)
-        return self.updater.settle(
+        return self.updater.settle_refused(
             task,
             lambda current, stamp: transition_writes.fail(
                 current,

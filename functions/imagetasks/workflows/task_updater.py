@@ -10,6 +10,7 @@ from imagetasks import telemetry
 from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import State
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_queue import TaskQueue
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # What a failed enqueue means: the sweep finds the task (log a warning), the message was the last
 # record of a PoYo id (raise an alarm), or SQS must deliver the current message again (raise).
 EnqueuePolicy = Literal["log", "alarm", "raise"]
+MakeWrite = Callable[["Task", "WriteStamp"], "TransitionWrite"]
 END_METRICS = {"finish": "finished", "fail": "failed_{reason}"}
 
 
@@ -56,7 +58,8 @@ class TaskUpdater:
         """Write PoYo's id: submitting, pending, unknown or failed (recoverable) → running.
 
         Repeats the write if the task was deleted meanwhile, because PoYo charges for it all the
-        same. Raises PoyoIdConflict, TaskNotFound.
+        same. Enqueues every other candidate id: PoYo may have created a second task. Raises
+        PoyoIdConflict, TaskNotFound.
         """
         write = transition_writes.confirm_submission(
             task,
@@ -67,23 +70,52 @@ class TaskUpdater:
         )
         result = self.repository.confirm_submission(write, poyo_id)
         log_transition(write.name, result)
-        if result.task.deleted_at == task.deleted_at:
-            return result
-        return self.confirm_submission(result.task, poyo_id=poyo_id, source=source)
+        if not result.applied and result.task.deleted_at != task.deleted_at:
+            return self.confirm_submission(result.task, poyo_id=poyo_id, source=source)
+        if result.applied:
+            for other in result.task.candidate_poyo_ids:
+                if other != poyo_id:
+                    message = TaskMessage(task_id=task.task_id, source="submit", poyo_id=other)
+                    self.enqueue(message, on_failure="alarm")
+        return result
 
-    def settle(self, task: Task, make: Callable[[Task, WriteStamp], TransitionWrite]) -> Task:
+    def settle(self, task: Task, make: MakeWrite) -> Task:
         """Write what became of a POST and return the task as it is now; never raises for DynamoDB.
 
         An outcome that could not be written is logged; the sweep finds the task when its submit
-        lease has expired. If the task was deleted meanwhile, `make` is called again with it.
+        lease has expired. If the attempt is still open because a deletion or a callback won, `make` is
+        called again with the task as it is then.
         """
         write = make(task, self.clock.stamp())
         try:
-            current = self.apply(write).task
+            result = self.apply(write)
         except DatabaseUnavailable:
             telemetry.warning("transition_not_saved", task_id=task.task_id, transition=write.name)
             return task
-        return current if current.deleted_at == task.deleted_at else self.settle(current, make)
+        current = result.task
+        still_open = current.state == State.SUBMITTING and current.attempt == task.attempt
+        return self.settle(current, make) if still_open and not result.applied else current
+
+    def settle_refused(self, task: Task, make: MakeWrite) -> Task:
+        """`settle` the outcome of a POST of which PoYo says that it created nothing. A callback that
+        came meanwhile says the contrary: the outcome is unknown then."""
+
+        def make_unless_called_back(current: Task, stamp: WriteStamp) -> TransitionWrite:
+            if current.callback_at or current.candidate_poyo_ids:
+                return self.unknown(current, stamp, "refused by PoYo, but a callback came")
+            return make(current, stamp)
+
+        return self.settle(task, make_unless_called_back)
+
+    def unknown(
+        self, task: Task, stamp: WriteStamp, detail: str, *, poyo_id: str | None = None
+    ) -> TransitionWrite:
+        """The write submitting or pending → unknown: an hour after the attempt the task fails, unless an
+        id (`poyo_id` or another candidate) is confirmed."""
+        expires_at = task.attempted_at + self.clock.limits.unconfirmed_after_s * 1000
+        return transition_writes.mark_unknown(
+            task, stamp, expires_at=expires_at, detail=detail, poyo_id=poyo_id
+        )
 
     def reschedule(
         self, task: Task, *, due_at: int | None, **facts: Unpack[TaskFacts]

@@ -14,7 +14,6 @@ from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
 from imagetasks.clock import WriteStamp
 from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
 from imagetasks.tasks import transition_writes
-from imagetasks.tasks.failure_reasons import RECOVERABLE
 from imagetasks.tasks.task import StoredImage, Task, shard_of
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, START, task
@@ -58,7 +57,7 @@ def test_missing_task_is_not_found_and_not_claimed(env: TestEnvironment) -> None
         env.repository.get(missing.task_id)
     with pytest.raises(TaskNotFound):
         env.repository.apply(
-            transition_writes.mark_unknown(missing, STAMP, due_at=LATER, detail="")
+            transition_writes.mark_unknown(missing, STAMP, expires_at=LATER, detail="")
         )
     with pytest.raises(TaskNotFound):
         env.repository.confirm_submission(
@@ -113,14 +112,16 @@ def test_task_with_a_poyo_id_is_never_given_another(env: TestEnvironment) -> Non
     assert env.table.get("poyo#NEW") == {}
 
 
-def test_confirmation_removes_the_failure_and_the_candidates(env: TestEnvironment) -> None:
+def test_confirmation_removes_the_failure_and_keeps_the_candidates_as_evidence(
+    env: TestEnvironment,
+) -> None:
     release_poyo_id(env)
     before = env.put(
         task(
             state="failed",
             reason="unconfirmed",
             detail="answer lost",
-            candidate_poyo_ids=("NEW",),
+            candidate_poyo_ids=("NEW", "SECOND"),
             not_before=START,
             **ENDED,
         )
@@ -133,7 +134,7 @@ def test_confirmation_removes_the_failure_and_the_candidates(env: TestEnvironmen
 
     assert (after.state, after.poyo_id, after.confirmed_at) == ("running", "NEW", NOW)
     assert (after.reason, after.detail, after.finished_at) == (None, None, None)
-    assert (after.candidate_poyo_ids, after.not_before) == ((), None)
+    assert (after.candidate_poyo_ids, after.not_before) == (("NEW", "SECOND"), None)
     assert (after.due_at, after.due_shard) == (LATER, shard_of(before.task_id))
     assert after.history[-1] == {"at": NOW, "event": "submitted", "source": "callback"}
 
@@ -159,10 +160,6 @@ def test_delete_keeps_credits_owner_and_fingerprint(
     assert (after.fingerprint, after.owner) == (before.fingerprint, before.owner)
     assert (after.deleted_at, after.due_at, after.files) == (NOW, NOW, (STORED_IMAGE,))
     assert after.history[-1] == {"at": NOW, "event": "deleted"}
-
-
-def test_three_failure_reasons_are_recoverable() -> None:
-    assert set(RECOVERABLE) == {"unconfirmed", "timed_out", "result_expired"}
 
 
 def test_unavailable_table_raises_database_unavailable(env: TestEnvironment) -> None:

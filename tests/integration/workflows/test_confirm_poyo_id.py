@@ -67,17 +67,14 @@ def test_candidate_that_poyo_does_not_know_yet_is_kept_and_checked_again(
     before = env.put(task(**changed))
 
     after = env.reconcile(before, source="callback", poyo_id=POYO_ID)
-    assert (after.state, after.candidate_poyo_ids) == (before.state, (POYO_ID,))
+    state = "unknown" if before.state == "pending" else before.state
+    assert (after.state, after.candidate_poyo_ids) == (state, (POYO_ID,))
     assert env.is_due(after)
     assert env.fake_poyo.request_count("POST") == 0
     env.time.forward(10)
     confirmed = env.reconcile(before, source="retry")
 
-    assert (confirmed.state, confirmed.poyo_id, confirmed.candidate_poyo_ids) == (
-        "running",
-        POYO_ID,
-        (),
-    )
+    assert (confirmed.state, confirmed.poyo_id) == ("running", POYO_ID)
 
 
 def test_candidate_that_poyo_never_knows_is_dropped_after_the_last_check(
@@ -128,21 +125,31 @@ def test_candidate_that_another_task_owns_is_not_confirmed(env: TestEnvironment)
     assert env.read(other).poyo_id == POYO_ID
 
 
-@pytest.mark.parametrize("reason", sorted({"rejected", "moderated", "upstream", "unavailable"}))
-def test_final_failure_confirms_no_candidate_and_sends_no_request(
+@pytest.mark.parametrize("reason", ["rejected", "unavailable", "insufficient_credits"])
+def test_id_for_a_final_failure_changes_nothing_and_raises_an_alarm(
     env: TestEnvironment, reason: str
 ) -> None:
     before = put_failed(env, reason)
+    with captured_logs() as log:
+        assert env.reconcile(before, source="callback", poyo_id=POYO_ID) == before
 
-    assert env.reconcile(before, source="callback", poyo_id=POYO_ID) == before
-    assert env.fake_poyo.requests == []
+    assert "duplicate_poyo_task" in log.getvalue()
 
 
-def test_candidate_for_a_task_that_has_a_poyo_id_is_never_requested(env: TestEnvironment) -> None:
-    after = env.reconcile(put_running(env), source="callback", poyo_id="FORGED")
+@pytest.mark.parametrize(
+    ("response", "alarm"),
+    [(status_response("running"), True), (ResponseLost("x"), True), (NOT_FOUND, False)],
+)
+def test_second_id_of_a_task_raises_an_alarm_unless_poyo_denies_it(
+    env: TestEnvironment, response: HttpResponse | Exception, alarm: bool
+) -> None:
+    env.fake_poyo.respond_with("GET", response, status_response("running"))
+    with captured_logs() as log:
+        after = env.reconcile(put_running(env), source="callback", poyo_id="SECOND")
 
-    assert after.poyo_id == POYO_ID
-    assert [sent.url.rpartition("/")[2] for sent in env.fake_poyo.requests] == [POYO_ID]
+    assert (after.state, after.poyo_id) == ("running", POYO_ID)
+    assert ("duplicate_poyo_task" in log.getvalue()) is alarm
+    assert ('"poyo_id":"SECOND"' in log.getvalue()) is alarm
 
 
 def test_candidate_is_enqueued_again_when_a_concurrent_write_kept_it_out_of_the_item(

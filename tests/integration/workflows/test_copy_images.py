@@ -89,11 +89,7 @@ def test_failed_copy_is_retried_within_seconds(
 
     after = env.reconcile(put_running(env, copy_attempts=copy_attempts))
 
-    assert (after.state, after.copy_attempts, after.invalid_results) == (
-        "running",
-        copy_attempts + 1,
-        0,
-    )
+    assert (after.state, after.copy_attempts) == ("running", copy_attempts + 1)
     assert after.result_seen_at == env.time.now
     assert seconds_until_due(after, env) - LIMITS.sweep_fallback_s == pytest.approx(
         delay_s, rel=0.21
@@ -111,8 +107,9 @@ def test_task_finishes_when_the_second_copy_succeeds(env: TestEnvironment) -> No
 
 
 FAILED_COPIES: list[tuple[Exception, dict[str, Any], int, str, str | None]] = [
-    (NotAnImage("not_an_image"), {"invalid_results": 7}, 0, "running", None),
-    (NotAnImage("not_an_image"), {"invalid_results": 8}, 0, "failed", "bad_result"),
+    (NotAnImage("not_an_image"), {"copy_attempts": 50}, 0, "running", None),
+    (NotAnImage("not_an_image"), {"result_seen_at": START}, DAY_S - 1, "running", None),
+    (NotAnImage("not_an_image"), {"result_seen_at": START}, DAY_S, "failed", "bad_result"),
     (DownloadFailed("http_404", gone=True), {}, 0, "running", None),
     (DownloadFailed("http_404", gone=True), {"result_seen_at": START}, DAY_S - 1, "running", None),
     (
@@ -161,19 +158,35 @@ def test_copy_is_abandoned_only_when_a_retry_cannot_help(
     assert env.is_due(after) is (state == "running")
 
 
-@pytest.mark.parametrize(
-    ("invalid_results", "state"), [(0, "running"), (4, "running"), (5, "failed")]
-)
-def test_finished_status_without_files_is_polled_five_times_before_the_task_fails(
-    env: TestEnvironment, invalid_results: int, state: str
+@pytest.mark.parametrize(("elapsed_s", "state"), [(DAY_S - 1, "running"), (DAY_S, "failed")])
+def test_finished_status_without_files_is_polled_for_a_day_before_the_task_fails(
+    env: TestEnvironment, elapsed_s: int, state: str
 ) -> None:
-    env.fake_poyo.respond_with("GET", status_response("finished"))
+    env.fake_poyo.respond_with("GET", status_response("finished", credits_amount=3))
+    before = env.reconcile(put_running(env))
+    env.time.forward(elapsed_s)
 
-    after = env.reconcile(put_running(env, invalid_results=invalid_results))
+    after = env.reconcile(before)
 
-    assert after.state == state
+    assert (after.state, after.charged_credits) == (state, Decimal(3))
     assert after.reason == ("bad_result" if state == "failed" else None)
     assert env.file_host.fetched == []
+
+
+@pytest.mark.parametrize("source", ["callback", "operator"])
+def test_bad_result_that_became_an_image_is_stored_after_a_callback_or_a_redrive(
+    env: TestEnvironment, source: str
+) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.file_host.respond_with(NotAnImage("not_an_image"), NotAnImage("not_an_image"), png())
+    env.reconcile(put_running(env))
+    env.time.forward(DAY_S)
+    failed = env.reconcile(put_running(env, result_seen_at=START))
+    assert failed.reason == "bad_result"
+
+    after = env.reconcile(failed, source=source)
+
+    assert (after.state, after.reason, len(after.files)) == ("finished", None, 1)
 
 
 def test_download_host_that_is_not_allowed_raises_an_alarm_and_the_copy_is_retried(

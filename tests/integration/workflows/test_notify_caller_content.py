@@ -48,7 +48,7 @@ def sent_statuses(env: TestEnvironment) -> list[str]:
 
 def test_notification_of_a_failure_does_not_contain_poyos_message(env: TestEnvironment) -> None:
     env.fake_poyo.respond_with("GET", status_response("failed", error_message=f"no {PROMPT}"))
-    before = put_running(env, notification_url=CALLER_URL)
+    before = put_running(env, notification_url=CALLER_URL, failure_seen_at=START - DAY_S * 1000)
     env.reconcile(before)
     env.reconcile(before, source="retry")
 

@@ -15,7 +15,7 @@ from imagetasks.errors import (
     ResponseLost,
 )
 from imagetasks.poyo.transport import HttpResponse
-from imagetasks.tasks.failure_reasons import REASONS
+from imagetasks.tasks.failure_reasons import REASONS, RECOVERABLE
 from imagetasks.tasks.message import TaskMessage
 from tests.fixtures.images import png
 from tests.support.environment import TestEnvironment, new_environment
@@ -94,9 +94,7 @@ def test_recoverable_failure_is_polled_for_a_week_while_poyo_does_not_answer(
     assert not env.is_due(after)
 
 
-@pytest.mark.parametrize(
-    "reason", sorted(set(REASONS) - {"unconfirmed", "timed_out", "result_expired"})
-)
+@pytest.mark.parametrize("reason", sorted(set(REASONS) - set(RECOVERABLE)))
 def test_final_failure_is_unchanged_and_not_polled(env: TestEnvironment, reason: str) -> None:
     before = put_failed(env, reason, poyo_id=POYO_ID)
 

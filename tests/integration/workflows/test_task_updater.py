@@ -50,7 +50,7 @@ ENDS = {"finish": finish, "fail": fail}
 
 
 def mark_unknown(before: Task, stamp: WriteStamp) -> TransitionWrite:
-    return transition_writes.mark_unknown(before, stamp, due_at=START + 9, detail="lost")
+    return transition_writes.mark_unknown(before, stamp, expires_at=START + 9, detail="lost")
 
 
 def test_create_writes_a_new_task_once_and_returns_the_existing_one(env: TestEnvironment) -> None:

@@ -114,7 +114,7 @@ def test_reopened_task_runs_and_is_retried_like_any_other(
 
 
 def test_final_failure_is_not_reopened(env: TestEnvironment) -> None:
-    before = put_failed(env, "upstream", poyo_id=POYO_ID)
+    before = put_failed(env, "rejected", poyo_id=POYO_ID)
 
     assert not env.updater.reopen(before, 5).applied
     assert env.read(before) == before

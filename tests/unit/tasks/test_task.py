@@ -36,7 +36,8 @@ EVERY_ATTRIBUTE = task(
     finished_at=START,
     polls=3,
     copy_attempts=2,
-    invalid_results=1,
+    failure_seen_at=1,
+    account_alarm_at=1,
 )
 
 

@@ -15,8 +15,15 @@ from imagetasks.workflows.reconcile import Step, next_step, notification_is_due
 from tests.support.fakes import POYO_ID, START, task
 
 NEWER = "a state of a newer version"
-RECOVERABLE = ("unconfirmed", "timed_out", "result_expired")
-FINAL = ("rejected", "moderated", "insufficient_credits", "unavailable", "upstream", "bad_result")
+RECOVERABLE = (
+    "unconfirmed",
+    "timed_out",
+    "upstream",
+    "moderated",
+    "bad_result",
+    "result_expired",
+)
+FINAL = ("rejected", "insufficient_credits", "unavailable")
 SOURCES = ("callback", "sweep", "retry", "submit", "delete", "operator")
 NOTIFICATIONS: dict[str, dict[str, Any]] = {
     "none": {},

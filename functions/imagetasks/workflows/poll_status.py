@@ -1,0 +1,150 @@
+"""Polling: one GET of PoYo's status and what follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Unpack
+
+from imagetasks import telemetry
+from imagetasks.errors import DownloadFailed, PoyoTaskNotFound, PoyoUnavailable
+from imagetasks.tasks import transition_writes
+from imagetasks.tasks.task import Task
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from imagetasks.aws.task_repository import WriteResult
+    from imagetasks.clock import Clock
+    from imagetasks.poyo.client import PoyoClient
+    from imagetasks.poyo.responses import TaskStatus
+    from imagetasks.tasks.message import TaskMessage
+    from imagetasks.tasks.task import TaskFacts
+    from imagetasks.workflows.copy_images import ImageCopier
+    from imagetasks.workflows.task_updater import TaskUpdater
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class StatusPoller:
+    """Called by `TaskReconciler` for a task with PoYo's id that is running or failed."""
+
+    poyo: PoyoClient
+    copier: ImageCopier
+    updater: TaskUpdater
+    clock: Clock
+
+    def poll(self, task: Task, message: TaskMessage) -> None:
+        """One GET status and what follows from it: running or failed (recoverable) → finished,
+        failed, running, or the same state with a later `due_at`."""
+        try:
+            status = self.poyo.status(str(task.poyo_id))
+        except PoyoTaskNotFound:
+            return self._on_running(task, message, None)
+        except PoyoUnavailable as error:
+            return self._on_no_status(task, message, error)
+        if status.status == "finished":
+            return self._on_finished(task, status)
+        if status.status == "failed":
+            return self._on_failed(task, status)
+        return self._on_running(task, message, status)
+
+    def _on_finished(self, task: Task, status: TaskStatus) -> None:
+        """→ finished once every image is in our bucket; until then the copy is retried."""
+        try:
+            files = self.copier.copy_all(task, status)
+        except DownloadFailed as error:
+            return self.copier.on_failure(task, status, error)
+        charged = task.charged_credits or task.estimated_credits
+        if status.credits is not None:
+            charged = status.credits
+        write = transition_writes.finish(
+            task, self.clock.stamp(), files=files, charged_credits=charged
+        )
+        self.updater.apply(write)
+        return None
+
+    def _on_failed(self, task: Task, status: TaskStatus) -> None:
+        """running → failed when a second poll, seconds after the first, says the same."""
+        confirm_s = self.clock.limits.failure_confirm_s
+        if task.is_final:
+            if task.due_at is not None:
+                self.updater.reschedule(task, due_at=None)
+        elif task.failure_seen_at is None:
+            self.updater.retry_in(task, confirm_s, failure_seen_at=self.clock.now_ms())
+        elif self.clock.has_elapsed(task.failure_seen_at, confirm_s):
+            reason = "moderated" if status.moderated else "upstream"
+            self._fail(task, reason, detail=status.error, charged_credits=status.credits)
+
+    def _on_running(self, task: Task, message: TaskMessage, status: TaskStatus | None) -> None:
+        """PoYo is still working, does not know the id, or its status lags behind its callback."""
+        if task.is_final and not self._result_expected(task, message):
+            if task.due_at is not None:
+                self.updater.reschedule(task, due_at=None)
+        elif self._has_timed_out(task, message):
+            self._fail(task, "timed_out", charged_credits=status.credits if status else None)
+        else:
+            facts: TaskFacts = {"failure_seen_at": None}
+            if status and status.progress:
+                facts["progress"] = status.progress
+            fast = message.source in ("callback", "retry")
+            self._poll_again(task, message, fast=fast, **facts)
+
+    def _on_no_status(self, task: Task, message: TaskMessage, error: PoyoUnavailable) -> None:
+        """PoYo does not say how the task is. A task that times out for that is still polled: when PoYo
+        answers again, its image may be there."""
+        facts: TaskFacts = {}
+        limits = self.clock.limits
+        if error.ours and self.clock.has_elapsed(
+            task.account_alarm_at or 0, limits.account_alarm_s
+        ):
+            telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason="status")
+            facts["account_alarm_at"] = self.clock.now_ms()
+        if self._has_timed_out(task, message):
+            ended = self._fail(task, "timed_out")
+            if ended.applied and ended.task.due_at is None:
+                self._poll_again(ended.task, message, fast=False)
+        else:
+            self._poll_again(task, message, fast=False, **facts)
+
+    def _fail(
+        self, task: Task, reason: str, *, detail: str = "", charged_credits: Decimal | None = None
+    ) -> WriteResult:
+        write = transition_writes.fail(
+            task, self.clock.stamp(), reason=reason, detail=detail, charged_credits=charged_credits
+        )
+        return self.updater.apply(write)
+
+    def _has_timed_out(self, task: Task, message: TaskMessage) -> bool:
+        """Whether a running task ends now: a day after PoYo's id was confirmed, or another day later if
+        a result is expected."""
+        limits, started_at = self.clock.limits, task.confirmed_at or task.attempted_at
+        expected = self._result_expected(task, message)
+        patience_s = limits.callback_extends_s if expected else limits.timed_out_after_s
+        return not task.is_final and self.clock.has_elapsed(started_at, patience_s)
+
+    def _result_expected(self, task: Task, message: TaskMessage) -> bool:
+        """Whether PoYo announced a result: in a recent callback, or in its status within a day."""
+        limits = self.clock.limits
+        announcements = (
+            (task.callback_at, limits.callback_trust_s),
+            (task.result_seen_at, limits.timed_out_after_s),
+        )
+        return message.source == "callback" or any(
+            at is not None and not self.clock.has_elapsed(at, valid_s)
+            for at, valid_s in announcements
+        )
+
+    def _poll_again(
+        self, task: Task, message: TaskMessage, *, fast: bool, **facts: Unpack[TaskFacts]
+    ) -> None:
+        """Poll again later. A callback restarts the delays, because it says that there is news."""
+        limits = self.clock.limits
+        if message.source == "callback":
+            facts["callback_at"] = self.clock.now_ms()
+            task = replace(task, polls=0)
+        if task.is_final and self.clock.has_elapsed(task.created_at, limits.reopen_within_s):
+            self.updater.reschedule(task, due_at=None)
+            return
+        facts["polls"] = task.polls + 1
+        is_fast = fast and task.polls < len(limits.fast_retry_s)
+        delay = self.clock.fast_retry_s if is_fast else self.clock.backoff_s
+        self.updater.retry_in(task, delay(task.polls, limits.poll_backoff_s), **facts)
