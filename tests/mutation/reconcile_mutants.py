@@ -7,6 +7,12 @@ from tests.mutation.mutant import Mutant
 DEAD_WORKER_TEST = "integration/workflows/test_dead_worker.py"
 NEXT_STEP_TEST = "unit/workflows/test_next_step.py"
 REPOSITORY_TEST = "integration/aws/test_task_repository.py"
+TRANSITIONS_TEST = "integration/aws/test_transitions.py"
+REASONS_TEST = "unit/tasks/test_failure_reasons.py"
+POLLING_TEST = "integration/workflows/test_reconcile_polling.py"
+COPY_TEST = "integration/workflows/test_copy_images.py"
+CONFIRM_TEST = "integration/workflows/test_confirm_poyo_id.py"
+CALLBACK_TEST = "integration/workflows/test_callback_before_retry.py"
 SIMULATED_TABLE_TEST = "engine/test_simulated_table.py"
 
 RECONCILE = (
@@ -69,15 +75,121 @@ RECONCILE = (
     ),
     Mutant(
         "a status that lags ends the task in spite of its callback",
-        "workflows/reconcile.py",
+        "workflows/poll_status.py",
         'return message.source == "callback" or any(',
         "return False and any(",
     ),
     Mutant(
         "a candidate that was stored meanwhile does not prevent a failure",
         "tasks/transitions.py",
-        'unchanged=("state", "attempt", "poyo_id", "candidate_poyo_ids"),',
-        'unchanged=("state", "attempt", "poyo_id"),',
+        '            "candidate_poyo_ids",\n            "callback_at",\n            "result_seen_at",',
+        '            "callback_at",\n            "result_seen_at",',
+        TRANSITIONS_TEST,
+    ),
+    Mutant(
+        "a result that was seen meanwhile does not prevent a failure",
+        "tasks/transitions.py",
+        '            "result_seen_at",\n',
+        "",
+        TRANSITIONS_TEST,
+    ),
+    Mutant(
+        "a bad result is final",
+        "tasks/failure_reasons.py",
+        "        charged=True,\n        recoverable=True,\n    ),",
+        "        charged=True,\n    ),",
+        REASONS_TEST,
+    ),
+    Mutant(
+        "a failure that one poll reported is believed",
+        "workflows/poll_status.py",
+        "elif task.failure_seen_at is None:",
+        "elif False:",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "a duplicate message confirms a failure",
+        "workflows/poll_status.py",
+        "elif self.clock.has_elapsed(task.failure_seen_at, confirm_s):",
+        "else:",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "credits that PoYo named for a failed task are dropped",
+        "workflows/poll_status.py",
+        "detail=status.error, charged_credits=status.credits",
+        "detail=status.error",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "credits that PoYo named for a bad result are dropped",
+        "workflows/copy_images.py",
+        "                charged_credits=status.credits,\n",
+        "",
+        COPY_TEST,
+    ),
+    Mutant(
+        "a page instead of an image is given up after a few copies",
+        "workflows/copy_images.py",
+        "if seen_at is None or not",
+        "if seen_at is None or task.copy_attempts < 8 and not",
+        COPY_TEST,
+    ),
+    Mutant(
+        "a task that PoYo does not answer for never ends",
+        "workflows/poll_status.py",
+        "        if self._has_timed_out(task, message):\n            ended = ",
+        "        if False:\n            ended = ",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "a task that timed out without an answer is not polled again",
+        "workflows/poll_status.py",
+        "if ended.applied and ended.task.due_at is None:",
+        "if False:",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "every poll alarms of a rejected account",
+        "workflows/poll_status.py",
+        "task.account_alarm_at or 0, limits.account_alarm_s",
+        "0, limits.account_alarm_s",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "timed_out is counted from the creation",
+        "workflows/poll_status.py",
+        "task.confirmed_at or task.attempted_at",
+        "task.created_at",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "a callback an hour keeps a task running for ever",
+        "workflows/poll_status.py",
+        "patience_s = limits.callback_extends_s if expected",
+        "patience_s = 10**9 if expected",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "a result that PoYo had shown is forgotten",
+        "workflows/poll_status.py",
+        "            (task.result_seen_at, limits.timed_out_after_s),\n",
+        "",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "a second PoYo task of an order raises no alarm",
+        "workflows/reconcile.py",
+        "or not taken:",
+        "or taken:",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "the other candidates of a confirmed task are forgotten",
+        "workflows/task_updater.py",
+        "                if other != poyo_id:",
+        "                if False:",
+        CALLBACK_TEST,
     ),
     Mutant(
         "lateness counts from the last claim",
@@ -121,8 +233,9 @@ RECONCILE = (
     Mutant(
         "reschedule does not compare state and due_at",
         "tasks/transitions.py",
-        'unchanged=("state", "due_at"),',
-        "unchanged=(),",
+        '            "state",\n            "due_at",\n            "poyo_id",\n',
+        '            "poyo_id",\n',
+        TRANSITIONS_TEST,
     ),
     Mutant(
         "confirm_submission replaces the id of a task that has one",
@@ -141,7 +254,7 @@ RECONCILE = (
     Mutant(
         "a transition leaves any state",
         "tasks/transition_writes.py",
-        "condition=Condition((exists, *as_read, *tests), _from_states(transition)),",
+        "condition=Condition((exists, *as_read, *tests), leaves(transition)),",
         "condition=Condition((exists, *as_read, *tests)),",
     ),
     Mutant(

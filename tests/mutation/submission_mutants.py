@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.mutation.mutant import Mutant
 
 TIME_LEFT_TEST = "integration/workflows/test_time_left.py"
+TRANSITIONS_TEST = "integration/aws/test_transitions.py"
+CALLBACK_TEST = "integration/workflows/test_callback_before_retry.py"
+FAILURES_TEST = "integration/workflows/test_submit_failures.py"
 
 SUBMISSION = (
     Mutant(
@@ -16,8 +19,8 @@ SUBMISSION = (
     Mutant(
         "a submit with an unknown outcome is submitted again",
         "workflows/submit.py",
-        "            return self._mark_unknown(task, error.detail)\n",
-        "            return self._defer(task, 1, error.detail)\n",
+        "            unknown = self._mark_unknown(task, error.detail, poyo_id=error.poyo_id)\n",
+        "            unknown = self._defer(task, 1, error.detail)\n",
     ),
     Mutant(
         "a lost response counts as not created",
@@ -77,8 +80,56 @@ SUBMISSION = (
     Mutant(
         "retry does not compare the attempt",
         "tasks/transitions.py",
-        'event="retried",\n        unchanged=("attempt",),',
-        'event="retried",\n        unchanged=(),',
+        'unchanged=("attempt", "not_before",',
+        'unchanged=("not_before",',
+        TRANSITIONS_TEST,
+    ),
+    Mutant(
+        "retry does not compare the candidates",
+        "tasks/transitions.py",
+        '"not_before", "poyo_id", "candidate_poyo_ids", "callback_at"),',
+        '"not_before", "poyo_id", "callback_at"),',
+        TRANSITIONS_TEST,
+    ),
+    Mutant(
+        "an order that a callback reached is submitted again",
+        "workflows/reconcile.py",
+        "if task.state in (State.SUBMITTING, State.PENDING):",
+        "if False:",
+    ),
+    Mutant(
+        "a callback during the submit does not prevent the next one",
+        "workflows/task_updater.py",
+        "if current.callback_at or current.candidate_poyo_ids:",
+        "if False:",
+    ),
+    Mutant(
+        "an outcome that lost to a callback is not written again",
+        "workflows/task_updater.py",
+        "still_open = current.state == State.SUBMITTING and current.attempt == task.attempt",
+        "still_open = current.deleted_at != task.deleted_at",
+        CALLBACK_TEST,
+    ),
+    Mutant(
+        "an unknown outcome forgets its candidates' due time",
+        "tasks/transition_writes.py",
+        'values |= {"due_at": stamp.now, "candidate_poyo_ids": candidates}',
+        'values |= {"candidate_poyo_ids": candidates}',
+        CALLBACK_TEST,
+    ),
+    Mutant(
+        "the id that a doubtful answer named is dropped",
+        "workflows/submit.py",
+        "error.detail, poyo_id=error.poyo_id)",
+        "error.detail)",
+        FAILURES_TEST,
+    ),
+    Mutant(
+        "the id that a doubtful answer named is not enqueued",
+        "workflows/submit.py",
+        "        if poyo_id:\n",
+        "        if False:\n",
+        FAILURES_TEST,
     ),
     Mutant(
         "our own write is not recognised after a lost response",

@@ -11,7 +11,7 @@ UPDATER = (
     Mutant(
         "an outcome that lost to a deletion is not written again",
         "workflows/task_updater.py",
-        "return current if current.deleted_at == task.deleted_at else self.settle(current, make)",
+        "return self.settle(current, make) if still_open and not result.applied else current",
         "return current",
         # In the simulation the task ends all the same, only later.
         "integration/workflows/test_erase_images_concurrently.py",
@@ -19,8 +19,8 @@ UPDATER = (
     Mutant(
         "PoYo's id that lost to a deletion is not written again",
         "workflows/task_updater.py",
-        "if result.task.deleted_at == task.deleted_at:",
-        "if True:",
+        "if not result.applied and result.task.deleted_at != task.deleted_at:",
+        "if False:",
         "integration/workflows/test_erase_images_concurrently.py",
     ),
     Mutant(

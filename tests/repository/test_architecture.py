@@ -126,7 +126,7 @@ def test_a_workflow_names_only_the_clients_that_it_needs() -> None:
 
     assert users["ImageBucket"] == {"copy_images", "erase_images", "reconcile"}
     assert users["ImageDownloader"] == {"copy_images", "reconcile"}
-    assert users["PoyoClient"] == {"confirm_poyo_id", "reconcile", "submit"}
+    assert users["PoyoClient"] == {"confirm_poyo_id", "poll_status", "reconcile", "submit"}
     assert users["NotificationSender"] == {"notify_caller", "place_order"}
     assert "receive_callback" not in users["TaskRepository"]
 

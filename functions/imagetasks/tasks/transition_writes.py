@@ -17,10 +17,9 @@ from imagetasks.tasks.conditional_write import (
     one_of,
     unchanged,
 )
-from imagetasks.tasks.failure_reasons import REASONS, RECOVERABLE
+from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import (
     PUBLIC_STATUS,
-    State,
     StoredImage,
     Task,
     TaskFacts,
@@ -29,7 +28,7 @@ from imagetasks.tasks.task import (
     task_pk,
     to_attributes,
 )
-from imagetasks.tasks.transitions import TRANSITIONS, Transition
+from imagetasks.tasks.transitions import TRANSITIONS, Transition, leaves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,9 +149,9 @@ def reopen(
     task: Task, stamp: WriteStamp, *, due_at: int, **facts: Unpack[TaskFacts]
 ) -> TransitionWrite:
     """PoYo has the image after all; from here on the task is an ordinary running one."""
-    values = _due(task, due_at) | {k: v for k, v in facts.items() if v is not None}
-    removed = tuple(name for name, value in facts.items() if value is None)
-    return _write("reopen", task, stamp, values, removed=(*removed, "reason", "finished_at"))
+    values = _due(task, due_at) | dict(facts)
+    removed = ("reason", "finished_at", "failure_seen_at")
+    return _write("reopen", task, stamp, values, removed=removed)
 
 
 def delete(task: Task, stamp: WriteStamp) -> TransitionWrite:
@@ -215,7 +214,7 @@ def _write(
     since, forgotten = _due_since(values, removed)
     update = UpdateItem(
         pk=task_pk(task.task_id),
-        condition=Condition((exists, *as_read, *tests), _from_states(transition)),
+        condition=Condition((exists, *as_read, *tests), leaves(transition)),
         values=to_attributes(_redacted(task, values) | since | _target(task, transition) | stamped),
         removed=(*removed, *forgotten),
         history_entry=event if transition.event else None,
@@ -248,11 +247,3 @@ def _target(task: Task, transition: Transition) -> dict[str, Any]:
         return state
     status = PUBLIC_STATUS[transition.target]
     return state | {"owner_status_key": owner_status_key(status, task.owner)}
-
-
-def _from_states(transition: Transition) -> tuple[tuple[AttributeTest, ...], ...]:
-    """The alternatives of the condition: one of the states, or a recoverable failure."""
-    states = ((one_of("state", transition.from_states),),) if transition.from_states else ()
-    if not transition.from_recoverable:
-        return states
-    return (*states, (equals("state", str(State.FAILED)), one_of("reason", RECOVERABLE)))

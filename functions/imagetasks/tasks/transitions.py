@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from imagetasks.tasks.conditional_write import AttributeTest, equals, one_of
+from imagetasks.tasks.failure_reasons import RECOVERABLE
 from imagetasks.tasks.task import State
 
 
@@ -103,3 +105,11 @@ TRANSITIONS: Mapping[str, Transition] = {
         event="deleted",
     ),
 }
+
+
+def leaves(transition: Transition) -> tuple[tuple[AttributeTest, ...], ...]:
+    """The alternatives of which one must hold: one of the states, or a recoverable failure."""
+    states = ((one_of("state", transition.from_states),),) if transition.from_states else ()
+    if not transition.from_recoverable:
+        return states
+    return (*states, (equals("state", str(State.FAILED)), one_of("reason", RECOVERABLE)))

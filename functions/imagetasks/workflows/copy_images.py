@@ -86,7 +86,6 @@ class ImageCopier:
             "copy_attempts": task.copy_attempts + 1,
             "detail": str(error),
             "result_seen_at": seen_at,
-            "failure_seen_at": None,
         }
         if status.credits is not None:
             facts["charged_credits"] = status.credits
@@ -94,7 +93,7 @@ class ImageCopier:
         if is_recoverable(task):
             self.updater.reopen(task, delay_s, **facts)
         else:
-            self.updater.retry_in(task, delay_s, **facts)
+            self.updater.retry_in(task, delay_s, failure_seen_at=None, **facts)
 
     def _give_up_reason(self, task: Task, error: DownloadFailed) -> str | None:
         """The reason to fail with because no retry can help, or None while one may: PoYo charged for

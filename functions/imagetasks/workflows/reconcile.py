@@ -119,7 +119,8 @@ class TaskReconciler:
             telemetry.warning("task_not_found", source=message.source)
             return
         if message.source == "callback" or message.poyo_id:
-            task = self._retrier.record_callback(task, message)
+            if task.state in (State.SUBMITTING, State.PENDING):
+                task = self._retrier.record_callback(task, message)
             self._report_second_id(task, message)
         step = next_step(task, message, now_ms=self._clock.now_ms())
         take: Mapping[Step, Callable[[], object]] = {

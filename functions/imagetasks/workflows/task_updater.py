@@ -100,12 +100,12 @@ class TaskUpdater:
         """`settle` the outcome of a POST of which PoYo says that it created nothing. A callback that
         came meanwhile says the contrary: the outcome is unknown then."""
 
-        def make_unless_called_back(current: Task, stamp: WriteStamp) -> TransitionWrite:
+        def _make(current: Task, stamp: WriteStamp) -> TransitionWrite:
             if current.callback_at or current.candidate_poyo_ids:
                 return self.unknown(current, stamp, "refused by PoYo, but a callback came")
             return make(current, stamp)
 
-        return self.settle(task, make_unless_called_back)
+        return self.settle(task, _make)
 
     def unknown(
         self, task: Task, stamp: WriteStamp, detail: str, *, poyo_id: str | None = None

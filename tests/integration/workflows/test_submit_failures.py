@@ -6,10 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagetasks.errors import (
-    RequestNotSent,
-    ResponseLost,
-)
+from imagetasks.errors import RequestNotSent, ResponseLost, SubmitOutcomeUnknown
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id
@@ -19,6 +16,8 @@ from tests.support.fakes import (
     POYO_ID,
     POYO_KEY,
     PROMPT,
+    START,
+    finished_response,
     poyo_response,
     submit_response,
 )
@@ -57,6 +56,46 @@ def test_poyo_id_that_could_not_be_written_or_enqueued_is_logged_as_an_error(
     assert created.state == "submitting"
     assert POYO_ID in log.getvalue()
     assert '"level":"ERROR"' in log.getvalue().replace(" ", "")
+
+
+class DoubtfulPoyo:
+    """A client of PoYo whose answer to a submit is in doubt and names an id."""
+
+    def key(self) -> str:
+        return POYO_KEY
+
+    def submit(self, **order: object) -> str:
+        raise SubmitOutcomeUnknown("500", poyo_id=POYO_ID)
+
+
+def test_id_that_a_doubtful_answer_named_is_a_candidate_and_asked_for_at_once(
+    env: TestEnvironment,
+) -> None:
+    created = env.submitter_with(poyo=DoubtfulPoyo()).submit(order()).task
+
+    assert (created.state, created.candidate_poyo_ids) == ("unknown", (POYO_ID,))
+    assert created.due_at == START
+    [message] = env.cloud.messages()
+    assert (message["task_id"], message["poyo_id"]) == (created.task_id, POYO_ID)
+    env.fake_poyo.respond_with("GET", finished_response())
+    assert env.reconcile(created).state == "finished"
+
+
+def test_id_that_a_doubtful_answer_named_is_enqueued_or_logged_when_dynamodb_is_unavailable(
+    env: TestEnvironment,
+) -> None:
+    repository = UnavailableRepository(env.table)
+    created = env.submitter_with(repository=repository, poyo=DoubtfulPoyo()).submit(order()).task
+
+    [message] = env.cloud.messages()
+    assert (message["task_id"], message["poyo_id"]) == (created.task_id, POYO_ID)
+    with captured_logs() as log:
+        env.submitter_with(
+            repository=repository, poyo=DoubtfulPoyo(), queue=UnavailableQueue()
+        ).submit(order("second"))
+    line = next(each for each in log.getvalue().splitlines() if "enqueue_failed" in each)
+    assert '"level":"ERROR"' in line
+    assert POYO_ID in line
 
 
 @pytest.mark.parametrize(
