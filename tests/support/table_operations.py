@@ -126,7 +126,9 @@ class RandomOperations:
                 lambda: transition_writes.defer(
                     task, stamp, not_before=due_at, due_at=due_at, detail="d"
                 ),
-                lambda: transition_writes.mark_unknown(task, stamp, due_at=due_at, detail="d"),
+                lambda: transition_writes.mark_unknown(
+                    task, stamp, expires_at=due_at, detail="d", poyo_id=choose((None, "A"))
+                ),
                 lambda: transition_writes.retry(task, stamp, due_at=due_at),
                 lambda: transition_writes.finish(
                     task, stamp, files=[STORED_IMAGE], charged_credits=Decimal("2.50")

@@ -93,7 +93,8 @@ class ImageCopier:
         if is_recoverable(task):
             self.updater.reopen(task, delay_s, **facts)
         else:
-            self.updater.retry_in(task, delay_s, failure_seen_at=None, **facts)
+            facts["failure_seen_at"] = None
+            self.updater.retry_in(task, delay_s, **facts)
 
     def _give_up_reason(self, task: Task, error: DownloadFailed) -> str | None:
         """The reason to fail with because no retry can help, or None while one may: PoYo charged for

@@ -62,8 +62,9 @@ def put_failing(env: TestEnvironment) -> Task:
 def test_failed_task_keeps_the_credits_and_the_message_that_poyo_named(
     env: TestEnvironment, named: float | None
 ) -> None:
-    facts = {"error_message": "Server exception"}
-    facts |= {} if named is None else {"credits_amount": named}
+    facts: dict[str, object] = {"error_message": "Server exception"}
+    if named is not None:
+        facts["credits_amount"] = named
     env.fake_poyo.respond_with("GET", status_response("failed", **facts))
 
     after = env.reconcile(put_failing(env))
