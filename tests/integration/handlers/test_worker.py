@@ -149,7 +149,7 @@ def test_message_is_done_although_poyo_is_unavailable(cloud: Cloud) -> None:
     ):
         assert failed_messages(worker, message_body(running)) == []
 
-    assert TestEnvironment(cloud).read(running).polls == 1
+    assert TestEnvironment(cloud).read(running).reason == "timed_out"
 
 
 def test_logs_contain_no_secret(

@@ -52,10 +52,10 @@ class DeletingDownloader:
         self._env = env
         self._before = before
 
-    def fetch(self, url: str) -> AbstractContextManager[DownloadedImage]:
+    def fetch(self, url: str, *, within_s: float) -> AbstractContextManager[DownloadedImage]:
         @contextmanager
         def fetching() -> Iterator[DownloadedImage]:
-            with self._env.file_host.fetch(url) as download:
+            with self._env.file_host.fetch(url, within_s=within_s) as download:
                 owner_tasks(self._env).delete("owner", self._before.task_id)
                 self._env.reconcile(self._before, source="delete")
                 self._env.reconcile(self._before, source="retry")
