@@ -68,7 +68,7 @@ TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
 SUBMITTED = compat.Envelope[compat.SubmitBody]
 FILE = Success(
     302,
-    "A redirect to a presigned URL of the image, valid for five minutes.",
+    "A redirect to a presigned URL of the image, the same one for an hour.",
     None,
     ("Location", "Cache-Control"),
 )
@@ -94,9 +94,11 @@ OPERATIONS = (
         Success(204, "Deleted, now or earlier. Charged credits are not refunded."),
     ), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
     Operation("GET", "/v1/tasks/{task_id}/files/{n}", "readFile", "Files", "Read an image with a server key",
-              (FILE,), (*AUTHENTICATED, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "owner")),
+              (FILE,), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.FILE_EXPIRED, p.ROUTE_NOT_FOUND),
+              ("task_id", "n", "download", "owner")),
     Operation("GET", "/files/{task_id}/{n}/{mac}", "openLink", "Files", "Read an image by its `file_url`",
-              (FILE,), (*SERVER_ERRORS, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "n", "mac"), public=True),
+              (FILE,), (*SERVER_ERRORS, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.FILE_EXPIRED, p.ROUTE_NOT_FOUND),
+              ("task_id", "n", "mac", "download"), public=True),
     Operation("POST", "/v1/uploads", "createUpload", "Files", "Upload a reference image", (
         Success(201, "A presigned form for one file, and the URL for it in an order.", schemas.UploadBody),
     ), (*AUTHENTICATED, *BODY), ("owner",), order_request.CreateUploadRequest),

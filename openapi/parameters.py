@@ -76,6 +76,12 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
         integer(0, pagination.MAX_WAIT_S, 0),
         "Seconds to wait for a change of the status before responding.",
     ),
+    "download": (
+        "query",
+        "download",
+        integer(0, 1, 0),
+        "1: the browser saves the image instead of showing it.",
+    ),
     "status": (
         "query",
         "status",

@@ -64,6 +64,14 @@ class TaskNotFound(ImageTasksError):
     """There is no such task, or it belongs to another owner; callers cannot tell the two apart."""
 
 
+class FileNotFound(ImageTasksError):
+    """The task has no file of this number, or does not have it yet."""
+
+
+class FileExpired(ImageTasksError):
+    """The bucket has deleted the image, as this deployment wants it after some days."""
+
+
 class TaskDeleted(ImageTasksError):
     """This idempotency key stands for a task that its owner deleted."""
 

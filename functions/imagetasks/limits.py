@@ -36,13 +36,16 @@ class Limits:
     aws_call_s: float = 7  # a call to AWS that hangs ends by then
     submit_needs_s: float = 23  # to send a paid request and to record its outcome once
     store_needs_s: float = 21  # to store a downloaded image and to record that
+    image_retention_days: int = 0  # after which the bucket deletes images; 0: never
     shard_rows: int = 200  # due tasks read from each shard in one sweep
     claims_per_run: int = 2000
 
     @classmethod
     def from_env(cls) -> Limits:
-        """The defaults with FIRST_POLL_SECONDS and POYO_SUBMITS_PER_10S as deployed."""
+        """The defaults with FIRST_POLL_SECONDS, POYO_SUBMITS_PER_10S and IMAGE_RETENTION_DAYS as
+        deployed."""
         return cls(
             first_poll_s=int(os.environ["FIRST_POLL_SECONDS"]),
             window_submits=int(os.environ["POYO_SUBMITS_PER_10S"]),
+            image_retention_days=int(os.environ.get("IMAGE_RETENTION_DAYS", "0")),
         )

@@ -45,6 +45,27 @@ ACCESS = (
         "integration/outbound/test_download_targets.py",
     ),
     Mutant(
+        "a page that fetches an image gets the URL of a response without CORS headers",
+        "api/routes/files.py",
+        'cors = "origin" in event.headers',
+        "cors = False",
+        "integration/handlers/test_api_files.py",
+    ),
+    Mutant(
+        "an image has another presigned URL at each visit",
+        "aws/image_bucket.py",
+        'request.context["timestamp"] = f"{hour}0000Z"',
+        "del hour",
+        "integration/handlers/test_api_files.py",
+    ),
+    Mutant(
+        "an image that its retention removed leads to an error of S3",
+        "workflows/owner_tasks.py",
+        "if expires_at is not None and self.clock.now_ms() >= expires_at:",
+        "if expires_at is None and False:",
+        "integration/handlers/test_api_files.py",
+    ),
+    Mutant(
         "every owner finds an upload of every owner",
         "aws/upload_bucket.py",
         "hashlib.sha256(owner.encode())",

@@ -54,6 +54,7 @@ class Cloud:
             "NOTIFICATION_HOSTS": "*",
             "FIRST_POLL_SECONDS": "90",
             "POYO_SUBMITS_PER_10S": "20",
+            "IMAGE_RETENTION_DAYS": "0",
         } | further
 
     def messages(self) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 from imagetasks.api.problem_details import Problem, ProblemError, Retry
 from imagetasks.api.problems import (
+    FILE_EXPIRED,
+    FILE_NOT_FOUND,
     IDEMPOTENCY_KEY_REUSED,
     INVALID_ORDER,
     INVALID_PARAMETER,
@@ -20,6 +22,8 @@ from imagetasks.api.problems import (
 )
 from imagetasks.errors import (
     DatabaseUnavailable,
+    FileExpired,
+    FileNotFound,
     IdempotencyKeyReused,
     ImageTasksError,
     InvalidOrder,
@@ -75,6 +79,8 @@ def _pattern(rule: str) -> re.Pattern[str]:
 PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
     TaskDeleted: TASK_DELETED,
     TaskNotFound: TASK_NOT_FOUND,
+    FileNotFound: FILE_NOT_FOUND,
+    FileExpired: FILE_EXPIRED,
     SecretInvalid: NOT_CONFIGURED,
     DatabaseUnavailable: SERVICE_UNAVAILABLE,
 }

@@ -36,6 +36,11 @@ def wait_s(parameters: Mapping[str, str]) -> int:
     return _integer(parameters, "wait", default=0, least=0, most=MAX_WAIT_S)
 
 
+def is_download(parameters: Mapping[str, str]) -> bool:
+    """Whether the image is to be saved and not shown."""
+    return bool(_integer(parameters, "download", default=0, least=0, most=1))
+
+
 def page_limit(parameters: Mapping[str, str]) -> int:
     """How many tasks a page may have."""
     return _integer(parameters, "limit", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_PAGE_SIZE)

@@ -13,6 +13,9 @@ METHOD_NOT_ALLOWED = Problem(
 MODEL_NOT_FOUND = Problem(404, "no_such_model", "No such model.")
 TASK_NOT_FOUND = Problem(404, "no_such_task", "No such task.")
 FILE_NOT_FOUND = Problem(404, "no_such_file", "The task has no such file, or does not have it yet.")
+FILE_EXPIRED = Problem(
+    410, "file_expired", "This service keeps images for some days only, and deleted this one."
+)
 CALLBACK_NOT_FOUND = Problem(404, "not_found", "No such route.")
 IDEMPOTENCY_KEY_REQUIRED = Problem(
     400,

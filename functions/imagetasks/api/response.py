@@ -14,7 +14,7 @@ from imagetasks.api.request import if_none_match
 
 JSON = "application/json"
 NO_HEADERS: Mapping[str, str] = {}
-REDIRECT_CACHE = "private, max-age=60"  # the presigned URL works for five minutes
+REDIRECT_CACHE = "private, max-age=3600"  # the presigned URL works for one hour more
 
 
 def json_response(
@@ -38,5 +38,10 @@ def conditional_response(
 def redirect(url: str) -> Response[str]:
     """A redirect to a file's presigned URL. It varies by Origin: the response to an `<img>` has no
     CORS headers, so a page must not reuse it for `fetch`."""
-    headers = {"Location": url, "Cache-Control": REDIRECT_CACHE, "Vary": "Origin"}
-    return Response(302, "text/plain", "", headers=dict(headers))
+    headers: dict[str, str | list[str]] = {
+        "Location": url,
+        "Cache-Control": REDIRECT_CACHE,
+        "Vary": "Origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(302, "text/plain", "", headers=headers)

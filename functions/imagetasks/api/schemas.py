@@ -13,7 +13,7 @@ from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS, charged_credits
 from imagetasks.tasks.image_format import ContentType
 from imagetasks.tasks.image_reference import ID, SCHEME
-from imagetasks.tasks.task import Status, StoredImage, Task, TaskId
+from imagetasks.tasks.task import Status, StoredImage, Task, TaskId, files_expire_at
 
 Reason = Annotated[str, JsonSchema(enum=list(REASONS))]
 Sha256 = Annotated[str, JsonSchema(pattern="^[0-9a-f]{64}$")]
@@ -28,7 +28,8 @@ class Credits(TypedDict):
 
 
 class FileBody(TypedDict):
-    """An image in our bucket. `file_url` needs no key and works as long as the task exists."""
+    """An image in our bucket. `file_url` needs no key and works as long as the task exists, or until
+    `expires_at`, which is null if images are kept."""
 
     file_url: Uri
     file_type: Literal["image"]
@@ -37,6 +38,7 @@ class FileBody(TypedDict):
     width: Count
     height: Count
     sha256: Sha256
+    expires_at: Instant | None
 
 
 class ErrorBody(TypedDict):
@@ -128,8 +130,10 @@ class UploadBody(TypedDict):
     expires_at: Instant
 
 
-def task_body(task: Task, *, public_base_url: str) -> TaskBody:
-    """The task as JSON; its file URLs begin with `public_base_url`."""
+def task_body(task: Task, *, public_base_url: str, retention_days: int = 0) -> TaskBody:
+    """The task as JSON; its file URLs begin with `public_base_url`, its images are kept for
+    `retention_days` if they are not 0."""
+    expires_at = files_expire_at(task, retention_days)
     return {
         "task_id": task.task_id,
         "status": task.status,
@@ -141,7 +145,9 @@ def task_body(task: Task, *, public_base_url: str) -> TaskBody:
             "estimated": json_number(task.estimated_credits) or 0,
             "charged": json_number(charged_credits(task)),
         },
-        "files": [_file(task, n, image, public_base_url) for n, image in enumerate(task.files)],
+        "files": [
+            _file(task, n, image, public_base_url, expires_at) for n, image in enumerate(task.files)
+        ],
         "error": _error(task),
         "warnings": warnings(task.input),
         "history": [
@@ -149,7 +155,7 @@ def task_body(task: Task, *, public_base_url: str) -> TaskBody:
         ],
         "created_at": rfc3339(task.created_at),
         "updated_at": rfc3339(task.updated_at),
-        "finished_at": None if task.finished_at is None else rfc3339(task.finished_at),
+        "finished_at": _instant(task.finished_at),
     }
 
 
@@ -178,6 +184,10 @@ def rfc3339(ms: int) -> str:
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _instant(ms: int | None) -> str | None:
+    return None if ms is None else rfc3339(ms)
+
+
 def json_number(value: Decimal | None) -> int | float | None:
     """Credits and percentages as JSON numbers."""
     if value is None:
@@ -185,7 +195,9 @@ def json_number(value: Decimal | None) -> int | float | None:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _file(task: Task, n: int, image: StoredImage, public_base_url: str) -> FileBody:
+def _file(
+    task: Task, n: int, image: StoredImage, public_base_url: str, expires_at: int | None
+) -> FileBody:
     return {
         "file_url": public_base_url + signed_urls.file_path(task.file_url_key, task.task_id, n),
         "file_type": "image",
@@ -194,6 +206,7 @@ def _file(task: Task, n: int, image: StoredImage, public_base_url: str) -> FileB
         "width": image.width,
         "height": image.height,
         "sha256": image.sha256,
+        "expires_at": _instant(expires_at),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.auth import AUTH_TYPE_MAPS, S3SigV4QueryAuth
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -21,30 +22,55 @@ if TYPE_CHECKING:
     from imagetasks.outbound.download import DownloadedImage
 
 PREFIX = "images/"
-PRESIGNED_S = 300  # a new URL is signed at each visit; it only has to survive the redirect
+PRESIGNED_S = 2 * 60 * 60 + 600  # an hour of the same URL, an hour in a cache, and a download
+CACHE_CONTROL = "private, max-age=31536000, immutable"  # an image is never replaced
 # URLs name the bucket's own region: the global address redirects new buckets, which neither a
 # signature nor a browser's form survives.
 CONFIG = CLIENT_CONFIG.merge(
     Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, read_timeout=5)
 )
+HOURLY = "s3v4-hourly"
+
+
+class HourlyQueryAuth(S3SigV4QueryAuth):
+    """Presigns as of the beginning of the hour: an image has the same URL for an hour, so that a
+    browser finds it in its cache."""
+
+    def _modify_request_before_signing(self, request: Any) -> None:
+        """botocore calls it between reading its clock and signing."""
+        hour = request.context["timestamp"][: len("20261128T05")]
+        request.context["timestamp"] = f"{hour}0000Z"
+        super()._modify_request_before_signing(request)  # type: ignore[misc]  # not in the stubs
+
+
+AUTH_TYPE_MAPS[f"{HOURLY}-query"] = HourlyQueryAuth
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ImageBucket:
-    """Images in S3. Errors of S3 are not caught: SQS delivers the task message again."""
+    """Images in S3. Errors of S3 are not caught: SQS delivers the task message again.
+
+    `signer` makes the presigned URLs, `client` everything else.
+    """
 
     client: S3Client
     bucket: str
+    signer: S3Client | None = None
 
     @classmethod
     def from_env(cls) -> ImageBucket:
         """The bucket named by BUCKET_NAME."""
-        return cls(boto3.client("s3", config=CONFIG), os.environ["BUCKET_NAME"])
+        hourly = CONFIG.merge(Config(signature_version=HOURLY))
+        return cls(
+            boto3.client("s3", config=CONFIG),
+            os.environ["BUCKET_NAME"],
+            boto3.client("s3", config=hourly),
+        )
 
     def find(self, task_id: str, n: int) -> StoredImage | None:
         """The `n`th image of a task if it is already stored."""
         try:
-            return self._head(_key(task_id, n))
+            return self._head(image_key(task_id, n))
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
                 return None  # 403: without ListBucket S3 does not say that an object is missing
@@ -53,7 +79,7 @@ class ImageBucket:
     def put(self, task_id: str, n: int, download: DownloadedImage) -> StoredImage:
         """Store `download` as the `n`th image of a task; an image that is already stored wins."""
         image = StoredImage(
-            key=_key(task_id, n),
+            key=image_key(task_id, n),
             content_type=download.info.content_type,
             bytes=download.bytes,
             width=download.info.width,
@@ -61,29 +87,43 @@ class ImageBucket:
             sha256=download.sha256,
         )
         try:
-            self._write(image, download, f"{task_id}-{n}.{EXTENSIONS[image.content_type]}")
+            self._write(image, download)
         except ClientError as error:
             if error.response["Error"]["Code"] != "PreconditionFailed":
                 raise
             return self._head(image.key)
         return image
 
-    def presigned_url(self, image: StoredImage, *, seconds: int = PRESIGNED_S) -> str:
-        """A URL with which anyone can read the image for `seconds`."""
-        return self.client.generate_presigned_url(
-            "get_object", Params={"Bucket": self.bucket, "Key": image.key}, ExpiresIn=seconds
+    def presigned_url(
+        self, image: StoredImage, *, download: bool = False, cors: bool = False
+    ) -> str:
+        """A URL with which anyone can read the image for one to two hours: the same during an hour.
+
+        A browser shows the image; with `download` it saves it. A request with an Origin (`cors`)
+        needs another URL than one without: the response to the latter, which a browser may have in
+        its cache, has no CORS headers.
+        """
+        overrides = {}
+        if download:
+            overrides["ResponseContentDisposition"] = f"attachment; {_file_name(image)}"
+        if cors:
+            overrides["ResponseCacheControl"] = CACHE_CONTROL  # as stored, but part of the URL
+        return (self.signer or self.client).generate_presigned_url(
+            "get_object",
+            Params={"Bucket": self.bucket, "Key": image.key} | overrides,
+            ExpiresIn=PRESIGNED_S,
         )
 
     def delete_all(self, task_id: str) -> None:
         """Delete every image of a task. Raises ClientError, also if S3 reports that it kept one."""
-        keys: Any = [{"Key": _key(task_id, n)} for n in range(MAX_FILES)]
+        keys: Any = [{"Key": image_key(task_id, n)} for n in range(MAX_FILES)]
         response: Any = self.client.delete_objects(
             Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
         )
         if errors := response.pop("Errors", None):  # S3 answers 200 even if single keys failed
             raise ClientError(response | {"Error": errors[0]}, "DeleteObjects")
 
-    def _write(self, image: StoredImage, download: DownloadedImage, name: str) -> None:
+    def _write(self, image: StoredImage, download: DownloadedImage) -> None:
         metadata = {
             k: str(v) for k, v in asdict(image).items() if k in ("width", "height", "sha256")
         }
@@ -93,7 +133,8 @@ class ImageBucket:
             Body=download.file,
             ContentLength=image.bytes,
             ContentType=image.content_type,
-            ContentDisposition=f'attachment; filename="{name}"',
+            ContentDisposition=f"inline; {_file_name(image)}",
+            CacheControl=CACHE_CONTROL,
             ChecksumSHA256=base64.b64encode(bytes.fromhex(image.sha256)).decode(),
             Metadata=metadata,
             IfNoneMatch="*",
@@ -111,5 +152,12 @@ class ImageBucket:
         )
 
 
-def _key(task_id: str, n: int) -> str:
+def image_key(task_id: str, n: int) -> str:
+    """The S3 key of the `n`th image of a task."""
     return f"{PREFIX}{task_id}/{n}"
+
+
+def _file_name(image: StoredImage) -> str:
+    """The parameter of Content-Disposition with the name that a saved image gets."""
+    name = image.key.removeprefix(PREFIX).replace("/", "-")
+    return f'filename="{name}.{EXTENSIONS[image.content_type]}"'

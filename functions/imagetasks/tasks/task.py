@@ -146,6 +146,13 @@ def is_task_id(text: str) -> bool:
     return TASK_ID.fullmatch(text) is not None
 
 
+def files_expire_at(task: Task, retention_days: int) -> int | None:
+    """When the bucket may delete the task's images; None if it keeps them or there are none yet."""
+    if not retention_days or task.finished_at is None:
+        return None
+    return task.finished_at + retention_days * 24 * 60 * 60 * 1000
+
+
 def fingerprint(body: Mapping[str, Any]) -> str:
     """SHA-256 in hex of what the caller ordered, independent of the order of its fields."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)

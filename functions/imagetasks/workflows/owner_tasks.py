@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagetasks.errors import TaskNotFound
+from imagetasks.errors import FileExpired, FileNotFound, TaskNotFound
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import is_task_id
+from imagetasks.tasks.task import files_expire_at, is_task_id
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_repository import TaskPage, TaskRepository
@@ -53,12 +53,20 @@ class OwnerTasks:
         """A page of the owner's tasks, newest first."""
         return self.repository.list(owner, status=status, limit=limit, after=after)
 
+    def file(self, owner: str, task_id: str, n: str) -> StoredImage:
+        """The `n`th file of the task. Raises FileNotFound or FileExpired."""
+        task = self.get(owner, task_id)
+        images = {str(number): image for number, image in enumerate(task.files)}
+        if n not in images:
+            raise FileNotFound(n)
+        return self._kept(task, images[n])
+
     def shared_file(self, task_id: str, n: str, token: str) -> StoredImage:
-        """The `n`th file of a task for anyone who has its signed URL."""
+        """The `n`th file of a task for anyone who has its signed URL. Raises FileExpired."""
         task = self._get_any(task_id)
         for number, image in enumerate(task.files):
             if n == str(number) and signed_urls.verify_file(task.file_url_key, number, token):
-                return image
+                return self._kept(task, image)
         raise TaskNotFound(task_id)
 
     def delete(self, owner: str, task_id: str) -> None:
@@ -71,6 +79,12 @@ class OwnerTasks:
             return
         self.updater.apply(transition_writes.delete(task, self.clock.stamp()))
         self.updater.enqueue(TaskMessage(task_id=task_id, source="delete"))
+
+    def _kept(self, task: Task, image: StoredImage) -> StoredImage:
+        expires_at = files_expire_at(task, self.clock.limits.image_retention_days)
+        if expires_at is not None and self.clock.now_ms() >= expires_at:
+            raise FileExpired(task.task_id)
+        return image
 
     def _get_any(self, task_id: str) -> Task:
         if not is_task_id(task_id):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from typing import Any, cast
 
 import pytest
+import requests
 from botocore.exceptions import ClientError
 
 from imagetasks.aws.image_bucket import ImageBucket
@@ -48,7 +51,8 @@ def test_image_is_stored_byte_for_byte_with_its_content_type(
     stored = cloud.client("s3").get_object(Bucket=cloud.bucket, Key=image.key)
     assert stored["Body"].read() == content
     assert stored["ContentType"] == content_type
-    assert stored["ContentDisposition"].startswith('attachment; filename="task-0.')
+    assert stored["ContentDisposition"].startswith('inline; filename="task-0.')
+    assert stored["CacheControl"] == "private, max-age=31536000, immutable"
 
 
 def test_first_image_stays_and_a_second_write_returns_it(cloud: Cloud, images: ImageBucket) -> None:
@@ -120,15 +124,61 @@ def test_write_that_s3_rejects_for_another_reason_raises(code: str) -> None:
         )
 
 
-def test_presigned_url_is_for_one_image_and_five_minutes(images: ImageBucket) -> None:
+@pytest.fixture
+def signed_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Make the AWS library sign at this time."""
+
+    def set_clock(text: str) -> None:
+        at = datetime.fromisoformat(text)
+        for module in ("signers", "auth"):
+            monkeypatch.setattr(f"botocore.{module}.get_current_datetime", lambda *_, **__: at)
+
+    return set_clock
+
+
+def test_presigned_url_is_for_one_image(images: ImageBucket) -> None:
     image = images.put("task", 0, downloaded_image(png()))
 
     url = images.presigned_url(image)
 
     # The global address redirects requests for a new bucket, which invalidates the signature.
     assert url.startswith("https://images.s3.eu-west-1.amazonaws.com/images/task/0?")
-    assert "X-Amz-Expires=300&" in url
     assert "X-Amz-Algorithm=AWS4-HMAC-SHA256" in url
+    assert requests.get(url, timeout=5).content == png()
+
+
+def test_presigned_url_is_the_same_during_an_hour_and_works_in_the_next(
+    images: ImageBucket, signed_at: Callable[[str], None]
+) -> None:
+    def url_at(time: str) -> str:
+        signed_at(f"2026-11-28T{time}")
+        return ImageBucket.from_env().presigned_url(image)
+
+    image = images.put("task", 0, downloaded_image(png()))
+    first = url_at("05:00:00")
+
+    assert "X-Amz-Date=20261128T050000Z&" in first
+    assert url_at("05:00:01") == url_at("05:59:59") == first
+    assert url_at("06:00:00") != first
+    [expires_s] = re.findall(r"X-Amz-Expires=(\d+)&", first)
+    assert (
+        int(expires_s) > 2 * 60 * 60
+    )  # handed out at the end of the hour, then cached for another
+
+
+def test_url_to_save_an_image_and_one_for_cors_differ_from_the_usual_one(
+    images: ImageBucket,
+) -> None:
+    image = images.put("task", 0, downloaded_image(png()))
+    kinds = [(download, cors) for download in (False, True) for cors in (False, True)]
+
+    urls = [images.presigned_url(image, download=download, cors=cors) for download, cors in kinds]
+
+    assert len(set(urls)) == len(kinds)
+    headers = [requests.get(url, timeout=5).headers for url in urls]
+    shown, saved = 'inline; filename="task-0.png"', 'attachment; filename="task-0.png"'
+    assert [each["Content-Disposition"] for each in headers] == [shown, shown, saved, saved]
+    assert {each["Cache-Control"] for each in headers} == {"private, max-age=31536000, immutable"}
 
 
 def test_all_images_of_a_task_are_deleted_in_one_request(cloud: Cloud, images: ImageBucket) -> None:

@@ -1,9 +1,12 @@
-"""Files: a redirect to the image, with a server key or by a signed URL that works until the task is deleted."""
+"""Files: a redirect to the image, with a server key or by a signed URL that works until the task is deleted
+or the image has expired."""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import requests
@@ -15,6 +18,7 @@ from tests.support.api import Api, assert_problem, loaded_api
 from tests.support.emulated_aws import OTHER_SERVER_KEY
 from tests.support.lambdas import HandlerResponse, recorded_aws_calls
 
+DAY_S = 24 * 60 * 60
 INVALID_NUMBERS = [
     "2",
     "-1",
@@ -41,8 +45,9 @@ def api() -> Iterator[Api]:
 def assert_redirect(response: HandlerResponse, n: int) -> None:
     assert (response.status, response.body) == (302, "")
     assert f"/t/{n}?" in response.headers["location"]
-    assert "X-Amz-Expires=300" in response.headers["location"]
-    assert response.headers["cache-control"] == "private, max-age=60"
+    assert response.headers["cache-control"] == "private, max-age=3600"
+    assert response.headers["vary"] == "Origin"
+    assert response.headers["x-content-type-options"] == "nosniff"
 
 
 def test_file_with_a_server_key_redirects_to_a_new_presigned_url(api: Api) -> None:
@@ -69,6 +74,80 @@ def test_redirect_leads_to_the_image(api: Api) -> None:
     location = api.get(f"/v1/tasks/{finished.task_id}/files/0").headers["location"]
 
     assert requests.get(location, timeout=5).content == png()
+
+
+def locations(api: Api, *paths: str, **headers: str) -> set[str]:
+    return {api.get(path, **headers).headers["location"] for path in paths}
+
+
+def test_every_visit_in_an_hour_leads_to_the_same_presigned_url(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = api.put_finished()
+    paths = [
+        f"/v1/tasks/{finished.task_id}/files/0",
+        signed_urls.file_path(finished.file_url_key, finished.task_id, 0),
+    ]
+    found = set()
+    for minute in (0, 1, 59):
+        now = datetime(2026, 11, 28, 5, minute, 7, tzinfo=UTC)
+        for module in ("signers", "auth"):
+            monkeypatch.setattr(
+                f"botocore.{module}.get_current_datetime", lambda *_, now=now, **__: now
+            )
+        found |= locations(api, *paths)
+
+    assert len(found) == 1
+
+
+def test_request_with_an_origin_leads_to_another_url_than_one_without(api: Api) -> None:
+    finished = api.put_finished()
+    path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
+
+    plain, cors = locations(api, path), locations(api, path, origin="https://a.example")
+
+    assert plain.isdisjoint(cors)
+    assert cors == locations(api, path, origin="https://b.example")
+
+
+def test_image_is_shown_or_saved_under_its_name(api: Api) -> None:
+    finished = api.put_finished()
+    path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
+    for each in (path, f"/v1/tasks/{finished.task_id}/files/0"):
+        [saved] = locations(api, f"{each}?download=1")
+        assert "response-content-disposition=attachment%3B%20filename%3D%22t-0.png%22" in saved
+        assert "disposition" not in "".join(locations(api, each, f"{each}?download=0"))
+
+
+@pytest.mark.parametrize("query", ["download=2", "download=", "download=yes", "v=7", "width=9"])
+def test_other_query_parameters_are_rejected(api: Api, query: str) -> None:
+    finished = api.put_finished()
+    path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
+
+    for each in (path, f"/v1/tasks/{finished.task_id}/files/0"):
+        assert_problem(api.get(f"{each}?{query}"), 400, "invalid_parameter")
+
+
+@pytest.mark.parametrize(("age_s", "expired"), [(2 * DAY_S - 60, False), (2 * DAY_S, True)])
+def test_image_that_its_retention_removed_is_gone_and_its_task_says_when(
+    age_s: int, expired: bool
+) -> None:
+    finished_at = int(time.time() - age_s) * 1000
+    with loaded_api(IMAGE_RETENTION_DAYS="2") as api:
+        finished = api.put_finished(finished_at=finished_at)
+        task = api.get(f"/v1/tasks/{finished.task_id}").json
+        path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
+        for each in (path, f"/v1/tasks/{finished.task_id}/files/0"):
+            response = api.get(each)
+            if expired:
+                assert_problem(response, 410, "file_expired")
+            else:
+                assert_redirect(response, 0)
+        forged = signed_urls.file_path("b2" * 20, finished.task_id, 0)
+        assert_problem(api.get(forged), 404, "no_such_task")
+
+    expires_at = datetime.fromisoformat(task["files"][0]["expires_at"]).timestamp()
+    assert expires_at == finished_at / 1000 + 2 * DAY_S
 
 
 @pytest.mark.parametrize("n", INVALID_NUMBERS)

@@ -91,6 +91,7 @@ def deployment() -> Iterator[Deployment]:
             "no_table": {"TABLE_NAME": "elsewhere"},
             "no_secret": {"API_SECRET_ARN": "elsewhere"},
             "no_keys": {"API_SECRET_ARN": without_keys["ARN"]},
+            "retention": {"IMAGE_RETENTION_DAYS": "1"},
         }
         handler_modules = {
             name: stack.enter_context(
@@ -103,7 +104,12 @@ def deployment() -> Iterator[Deployment]:
 
 def valid_request(deployment: Deployment, operation: Operation) -> ValidRequest:
     finished = task(
-        state="finished", owner="owner", files=(STORED_IMAGE,), file_url_key="k", owner_key="owner"
+        state="finished",
+        owner="owner",
+        files=(STORED_IMAGE,),
+        file_url_key="k",
+        owner_key="owner",
+        finished_at=1,  # in 1970
     )
     TestEnvironment(deployment.cloud).put(finished)
     token = task_body(finished, public_base_url="")["files"][0]["file_url"].rpartition("/")[2]
@@ -218,6 +224,7 @@ CASES: Mapping[str, Case] = {
     "reused idempotency key": reuse_key,
     "key of a deleted task": delete_then_repeat,
     "unknown task": changed(path=path_with("task_id", "a" * 26)),
+    "expired file": changed(to="retention"),
     "unknown file": changed(path=path_with("n", "7")),
     "file number of 5000 digits": changed(path=path_with("n", "9" * 5000)),
     "forged signed URL": changed(path=path_with("mac", "A" * 43)),

@@ -13,6 +13,7 @@ from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import StoredImage
 from tests.support.fakes import POYO_ID, START, task
 
+DAY_MS = 24 * 60 * 60 * 1000
 BASE_URL = "https://img.example"
 STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
@@ -49,6 +50,18 @@ def test_finished_task_has_its_files_and_the_credits_charged() -> None:
     assert "key" not in body["files"][0]
     assert body["finished_at"] == rfc3339(START)
     json.dumps(body)
+
+
+@pytest.mark.parametrize(
+    ("days", "expires_at"),
+    [(0, None), (1, rfc3339(START + DAY_MS)), (30, rfc3339(START + 30 * DAY_MS))],
+)
+def test_file_says_when_the_bucket_deletes_it(days: int, expires_at: str | None) -> None:
+    finished = task(state="finished", files=(STORED_IMAGE,), finished_at=START)
+
+    [file] = task_body(finished, public_base_url=BASE_URL, retention_days=days)["files"]
+
+    assert file["expires_at"] == expires_at
 
 
 def test_file_url_key_and_callback_url_are_not_shown() -> None:

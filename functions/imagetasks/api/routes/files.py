@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import problems
+from imagetasks.api import pagination
 from imagetasks.api.authentication import authenticate
-from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import redirect
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
+    from imagetasks.tasks.task import StoredImage
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -26,13 +26,13 @@ class FileRoutes:
     def get(self, event: Event, task_id: str, n: str) -> Response[str]:
         """Redirect to an image of the caller's own task."""
         owner = authenticate(event, self.dependencies.api_keys)
-        task = self.dependencies.tasks.get(owner, task_id)
-        images = {str(number): image for number, image in enumerate(task.files)}
-        if n not in images:
-            raise ProblemError(problems.FILE_NOT_FOUND)
-        return redirect(self.dependencies.images.presigned_url(images[n]))
+        return self._redirect(event, self.dependencies.tasks.file(owner, task_id, n))
 
-    def get_by_signed_url(self, _: Event, task_id: str, n: str, mac: str) -> Response[str]:
+    def get_by_signed_url(self, event: Event, task_id: str, n: str, mac: str) -> Response[str]:
         """The same for anyone who has the signed URL: it works in `<img src>`."""
-        image = self.dependencies.tasks.shared_file(task_id, n, mac)
-        return redirect(self.dependencies.images.presigned_url(image))
+        return self._redirect(event, self.dependencies.tasks.shared_file(task_id, n, mac))
+
+    def _redirect(self, event: Event, image: StoredImage) -> Response[str]:
+        download = pagination.is_download(pagination.query_parameters(event, "download"))
+        cors = "origin" in event.headers
+        return redirect(self.dependencies.images.presigned_url(image, download=download, cors=cors))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -39,8 +40,8 @@ class TaskRoutes:
         headers = {"Location": f"/v1/tasks/{task.task_id}"} | _retry_after(task)
         if placement.replayed:
             replayed = headers | {"Idempotent-Replayed": "true"}
-            return json_response(_task_body(task, event), 200, replayed)
-        return json_response(_task_body(task, event), 202, headers)
+            return json_response(self._body(task, event), 200, replayed)
+        return json_response(self._body(task, event), 202, headers)
 
     def get(self, event: Event, task_id: str) -> Response[str]:
         """The task as it is, or as soon as its status changes within `wait` seconds."""
@@ -48,7 +49,7 @@ class TaskRoutes:
         wait_s = pagination.wait_s(pagination.query_parameters(event, "wait"))
         wait_s = 0 if request.is_head(event) else wait_s
         task = self.dependencies.tasks.wait_for_change(owner, task_id, wait_s=wait_s)
-        return conditional_response(event, _task_body(task, event), _retry_after(task))
+        return conditional_response(event, self._body(task, event), _retry_after(task))
 
     def list(self, event: Event) -> Response[str]:
         """A page of the owner's tasks, newest first."""
@@ -60,7 +61,7 @@ class TaskRoutes:
             limit=pagination.page_limit(parameters),
             after=pagination.list_position(parameters),
         )
-        return json_response(_page_body(page, event))
+        return json_response(_page_body(page, [self._body(task, event) for task in page.tasks]))
 
     def delete(self, event: Event, task_id: str) -> Response[str]:
         """Remove the prompt and the images; the Idempotency-Key and the charge stay recorded."""
@@ -79,18 +80,21 @@ class TaskRoutes:
         )
         return json_response(schemas.quote(body.model, order_request.poyo_input(body)))
 
-
-def _task_body(task: Task, event: Event) -> schemas.TaskBody:
-    return schemas.task_body(task, public_base_url=request.public_base_url(event))
+    def _body(self, task: Task, event: Event) -> schemas.TaskBody:
+        return schemas.task_body(
+            task,
+            public_base_url=request.public_base_url(event),
+            retention_days=self.dependencies.clock.limits.image_retention_days,
+        )
 
 
 def _retry_after(task: Task) -> dict[str, str]:
     return {} if task.is_final else {"Retry-After": POLL_INTERVAL_S}
 
 
-def _page_body(page: TaskPage, event: Event) -> schemas.TaskListBody:
+def _page_body(page: TaskPage, bodies: Sequence[schemas.TaskBody]) -> schemas.TaskListBody:
     """As many of the page's tasks as one response can carry, and a cursor of the next one."""
-    bodies, last = [_task_body(task, event) for task in page.tasks], page.last
+    last = page.last
     sizes = accumulate(map(_bytes_in_response, bodies))
     fitting = max(1, sum(size <= MAX_PAGE_BYTES for size in sizes))
     if fitting < len(bodies):
