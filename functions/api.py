@@ -21,6 +21,12 @@ from imagetasks.workflows.place_order import OrderPlacement
 
 app = APIGatewayHttpResolver()
 clients = Clients.from_env()
+tasks = OwnerTasks(
+    repository=clients.repository,
+    updater=clients.updater,
+    clock=clients.clock,
+    sleep=time.sleep,
+)
 dependencies = ApiDependencies(
     api_keys=clients.api_keys,
     placement=OrderPlacement(
@@ -28,13 +34,9 @@ dependencies = ApiDependencies(
         repository=clients.repository,
         uploads=clients.uploads,
         notifications=clients.notifications,
+        shared_file=tasks.shared_file,
     ),
-    tasks=OwnerTasks(
-        repository=clients.repository,
-        updater=clients.updater,
-        clock=clients.clock,
-        sleep=time.sleep,
-    ),
+    tasks=tasks,
     images=clients.images,
     uploads=clients.uploads,
     balance=CachedBalance(clients.poyo.balance),

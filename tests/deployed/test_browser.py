@@ -236,30 +236,6 @@ def test_page_shows_an_image_and_then_fetches_it(visitor: Visitor, readable: boo
     assert visitor.run(FETCH_IMAGE, url=url, headers={})["status"] == 200
 
 
-@pytest.mark.parametrize("readable", [False, True])
-def test_reloaded_page_takes_its_image_from_the_cache(visitor: Visitor, readable: bool) -> None:
-    url = visitor.a_finished_task()["files"][0]["file_url"]
-    session = visitor.page.context.new_cdp_session(visitor.page)
-    requested: list[str] = []
-    cached: set[str] = set()
-
-    def record(event: dict[str, Any]) -> None:
-        response = event["response"]
-        requested.append(response["url"])
-        if response["fromDiskCache"]:
-            cached.add(response["url"])
-
-    visitor.run(SHOW_IMAGE, url=url, readable=readable)
-    session.send("Network.enable")
-    session.on("Network.responseReceived", record)
-    visitor.page.reload()
-    assert visitor.run(SHOW_IMAGE, url=url, readable=readable) == PIXELS
-
-    images = {each for each in requested if "/images/" in each}
-    assert images
-    assert images <= cached
-
-
 def test_link_opened_in_a_tab_shows_the_image_and_saves_it_on_request(visitor: Visitor) -> None:
     task = visitor.a_finished_task()
     url = task["files"][0]["file_url"]

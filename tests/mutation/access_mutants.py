@@ -66,6 +66,21 @@ ACCESS = (
         "integration/handlers/test_api_files.py",
     ),
     Mutant(
+        "a forged address of an image is presigned for PoYo",
+        "workflows/place_order.py",
+        "            elif image := file_reference(url, public_base_url):\n"
+        "                self.shared_file(image.task_id, image.n, image.token)\n",
+        "",
+        "integration/handlers/test_api_references.py",
+    ),
+    Mutant(
+        "a reference may name a private network",
+        "tasks/image_reference.py",
+        "return bool(named and not PRIVATE.fullmatch(host))",
+        "return bool(named)",
+        "unit/tasks/test_image_reference.py",
+    ),
+    Mutant(
         "every owner finds an upload of every owner",
         "aws/upload_bucket.py",
         "hashlib.sha256(owner.encode())",

@@ -90,8 +90,9 @@ CALLERS = (
     Mutant(
         "only the first bad upload is named",
         "workflows/place_order.py",
-        "                details[url] = error.detail\n",
-        "                details[url] = error.detail\n                break\n",
+        '                yield {"pointer": f"/input/image_urls/{n}", "detail": detail}\n',
+        '                yield {"pointer": f"/input/image_urls/{n}", "detail": detail}\n'
+        "                break\n",
         UPLOADS,
     ),
     Mutant(

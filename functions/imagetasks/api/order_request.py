@@ -26,7 +26,7 @@ from imagetasks.api.field_errors import (
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo import models
 from imagetasks.tasks.image_format import EXTENSIONS
-from imagetasks.tasks.image_reference import is_fetchable_url, is_upload
+from imagetasks.tasks.image_reference import file_reference, is_fetchable_url, is_upload
 from imagetasks.tasks.task import fingerprint
 from imagetasks.workflows.submit import Order
 
@@ -70,15 +70,16 @@ class CreateUploadRequest(BaseModel):
     content_type: str
 
 
-def parse(body: bytes) -> CreateTaskRequest:
+def parse(body: bytes, public_base_url: str = "") -> CreateTaskRequest:
     """The order in `body`. Raises InvalidOrder as `json_body.parse_object` and `validate` do."""
-    return validate(json_body.parse_object(body))
+    return validate(json_body.parse_object(body), public_base_url)
 
 
-def validate(body: Mapping[str, Any]) -> CreateTaskRequest:
-    """The order in `body`. Raises InvalidOrder, which names every wrong field and what is allowed."""
+def validate(body: Mapping[str, Any], public_base_url: str = "") -> CreateTaskRequest:
+    """The order in `body`, in which a `file_url` of this service begins with `public_base_url`.
+    Raises InvalidOrder, which names every wrong field and what is allowed."""
     request = _validated(CreateTaskRequest, without_nulls(body))
-    if problems := list(_model_errors(request)) or list(_budget_errors(request)):
+    if problems := list(_model_errors(request, public_base_url)) or list(_budget_errors(request)):
         raise InvalidOrder(problems[:MAX_ERRORS])
     return request
 
@@ -149,7 +150,7 @@ def _fields_beside(kind: type[BaseModel], loc: tuple[str | int, ...]) -> list[st
     return list((ImageInput if len(loc) > 1 else kind).model_fields)
 
 
-def _model_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
+def _model_errors(request: CreateTaskRequest, public_base_url: str) -> Iterable[Mapping[str, str]]:
     """What the chosen model does not allow."""
     spec = models.MODELS.get(request.model)
     if spec is None:
@@ -167,7 +168,7 @@ def _model_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
     if len(image.image_urls) < spec.images_min:
         yield field_error("/input/image_urls", f"{request.model} needs at least one image address")
     for n, url in enumerate(image.image_urls):
-        if problem := _image_url_error(url):
+        if problem := _image_url_error(url, public_base_url):
             yield field_error(f"/input/image_urls/{n}", problem)
     if problem := _encoding_error(request.callback_url or ""):
         yield field_error("/callback_url", problem)
@@ -186,15 +187,21 @@ def _is_blank(text: str) -> bool:
     return all(each in FILLERS or unicodedata.category(each) in INVISIBLE for each in text)
 
 
-def _image_url_error(url: str) -> str | None:
+def _image_url_error(url: str, public_base_url: str) -> str | None:
     """Why `url` cannot be one of an order's `image_urls`, or None if it can."""
     if url[:5].lower() == "data:":
         return "is a data: URL; send the file with POST /v1/uploads and use the `file_url` you get"
     if len(url) > MAX_URL_CHARS:
         return f"has {len(url):,} characters; an address may have {MAX_URL_CHARS:,}"
-    if is_upload(url) or is_fetchable_url(url):
+    if is_upload(url) or file_reference(url, public_base_url):
         return None
-    return _encoding_error(url) or "must be a public https address or upload://{id}"
+    if public_base_url and url.startswith(f"{public_base_url}/"):
+        return "is an address of this service, but not the `file_url` of an image"
+    if is_fetchable_url(url):
+        return None
+    return _encoding_error(url) or (
+        "must be a public https address or upload://{id}, or the `file_url` of an image"
+    )
 
 
 def _encoding_error(url: str) -> str | None:

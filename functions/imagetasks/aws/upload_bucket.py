@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from imagetasks.aws.image_bucket import image_key
 from imagetasks.errors import InvalidUpload
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS, ImageInfo, identify
-from imagetasks.tasks.image_reference import ID, ID_LENGTH, SCHEME, is_upload, upload_id
+from imagetasks.tasks.image_reference import (
+    ID,
+    ID_LENGTH,
+    SCHEME,
+    file_reference,
+    is_upload,
+    upload_id,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -97,17 +105,24 @@ class UploadBucket:
 
     def presigned_url(self, owner: str, upload_id: str, *, seconds: int = PRESIGNED_S) -> str:
         """A URL with which anyone can read the upload for `seconds`."""
-        return self.client.generate_presigned_url(
-            "get_object",
-            Params={"Bucket": self.bucket, "Key": _key(owner, upload_id)},
-            ExpiresIn=seconds,
-        )
+        return self._presigned(_key(owner, upload_id), seconds)
 
-    def resolve_urls(self, owner: str, urls: Iterable[str]) -> list[str]:
-        """`urls` with a presigned URL in the place of each upload."""
-        return [
-            self.presigned_url(owner, upload_id(url)) if is_upload(url) else url for url in urls
-        ]
+    def resolve_urls(self, owner: str, urls: Iterable[str], public_base_url: str = "") -> list[str]:
+        """`urls` with a presigned URL in the place of each upload, and of each image of this service:
+        its `file_url` begins with `public_base_url`, and was verified when the order was placed."""
+        return [self._resolved(owner, url, public_base_url) for url in urls]
+
+    def _resolved(self, owner: str, url: str, public_base_url: str) -> str:
+        if is_upload(url):
+            return self.presigned_url(owner, upload_id(url))
+        if image := file_reference(url, public_base_url):
+            return self._presigned(image_key(image.task_id, int(image.n)), PRESIGNED_S)
+        return url
+
+    def _presigned(self, key: str, seconds: int) -> str:
+        return self.client.generate_presigned_url(
+            "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=seconds
+        )
 
 
 def _key(owner: str, upload_id: str) -> str:

@@ -12,11 +12,8 @@ from typing import cast
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 from imagetasks.errors import AddressForbidden
+from imagetasks.tasks.host_names import HOST, NUMBER, PRINTABLE
 
-HOST = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+")
-# Address parsers take `127.1` and `0x7f.0.0.1` for numbers, whatever precedes the last dot.
-NUMBER = re.compile(r".*\.(?:[0-9]+|0x[0-9a-f]*)")
-PRINTABLE = re.compile(r"[!-~]{1,4096}")
 # Characters that parsers remove or read differently: controls, and white space at either end.
 AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|\A\s|\s\Z")
 # What browsers leave as it is in a path and in a query; they percent-encode the rest as UTF-8

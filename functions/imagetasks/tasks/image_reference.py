@@ -1,14 +1,23 @@
-"""Reference images as an order names them: a public https URL, or one of the owner's uploads."""
+"""Reference images as an order names them: a public https URL, one of the owner's uploads, or an image
+of this service by its `file_url`."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from imagetasks.tasks.host_names import HOST, NUMBER, PRIVATE
+from imagetasks.tasks.signed_urls import PART
+from imagetasks.tasks.task import TASK_ID
 
 ID_LENGTH = 26  # base32 characters: 130 bits
 ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}")
 SCHEME = "upload://"
 HTTPS = re.compile(r"https://[!-~]+")  # as a URI is written: everything else is percent-encoded
+FILE_PATH = re.compile(
+    rf"/files/({TASK_ID.pattern})/(0|[1-9][0-9]?)/({PART.pattern})(?:\?download=[01])?"
+)
 
 
 def is_upload(url: str) -> bool:
@@ -23,12 +32,34 @@ def upload_id(url: str) -> str:
     return url.removeprefix(SCHEME)
 
 
+@dataclass(frozen=True, slots=True)
+class FileReference:
+    """What a `file_url` names: the `n`th file of a task, and the token that proves it."""
+
+    task_id: str
+    n: str
+    token: str
+
+
+def file_reference(url: str, public_base_url: str) -> FileReference | None:
+    """What `url` names if it is the `file_url` of an image of this service, whose URLs begin with
+    `public_base_url`. The token is not verified."""
+    origin, slash, path = url.partition("/files/")
+    match = FILE_PATH.fullmatch(slash + path) if origin and origin == public_base_url else None
+    return FileReference(match[1], match[2], match[3]) if match else None
+
+
 def is_fetchable_url(url: str) -> bool:
-    """Whether PoYo could fetch `url`. Nothing is resolved, because PoYo fetches it and not we."""
+    """Whether PoYo could fetch `url`: https, port 443, a public name. Nothing is resolved, because
+    PoYo fetches it and not we."""
+    if not HTTPS.fullmatch(url) or "\\" in url:
+        return False
     try:
         parts = urlsplit(url)
-        host = parts.hostname or ""
+        host, port = parts.hostname or "", parts.port
     except ValueError:
         return False
-    named = "." in host and not host.replace(".", "").isdigit() and not host.endswith(".local")
-    return HTTPS.fullmatch(url) is not None and "@" not in parts.netloc and named
+    if port not in (None, 443) or set(parts.netloc) & set("@["):
+        return False
+    named = HOST.fullmatch(host) and not NUMBER.fullmatch(host)
+    return bool(named and not PRIVATE.fullmatch(host))

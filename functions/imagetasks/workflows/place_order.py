@@ -3,18 +3,19 @@ the submit."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagetasks.errors import (
+    FileExpired,
     IdempotencyKeyReused,
     InvalidOrder,
     InvalidUpload,
     TaskDeleted,
     TaskNotFound,
 )
-from imagetasks.tasks.image_reference import is_upload, upload_id
+from imagetasks.tasks.image_reference import file_reference, is_upload, upload_id
 from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.submit import Placement
 
@@ -22,18 +23,20 @@ if TYPE_CHECKING:
     from imagetasks.aws.task_repository import TaskRepository
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.outbound.notifications import NotificationSender
-    from imagetasks.tasks.task import Task
+    from imagetasks.tasks.task import StoredImage, Task
     from imagetasks.workflows.submit import Order, Submitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class OrderPlacement:
-    """Checks orders against the world and hands them to the submitter."""
+    """Checks orders against the world and hands them to the submitter. `shared_file` is the file
+    that a signed URL names (`OwnerTasks.shared_file`)."""
 
     submitter: Submitter
     repository: TaskRepository
     uploads: UploadBucket
     notifications: NotificationSender
+    shared_file: Callable[[str, str, str], StoredImage]
 
     def earlier_task(self, owner: str, idempotency_key: str) -> Task | None:
         """The task that the key stands for, deleted or not; None if it is still free. No state
@@ -66,29 +69,48 @@ class OrderPlacement:
         self.check(
             order.owner,
             image_urls=order.input.get("image_urls", ()),
+            public_base_url=order.public_base_url,
             notification_url=order.notification_url,
         )
         placement = self.submitter.submit(order)
         return self.replay(placement.task, order.fingerprint) if placement.replayed else placement
 
-    def check(self, owner: str, *, image_urls: Sequence[str], notification_url: str | None) -> None:
+    def check(
+        self,
+        owner: str,
+        *,
+        image_urls: Sequence[str],
+        public_base_url: str,
+        notification_url: str | None,
+    ) -> None:
         """Raise InvalidOrder for everything in an order that this deployment cannot use. Called by
         `place` and `POST /v1/quotes`."""
-        problems = list(self._upload_errors(owner, image_urls))
+        problems = list(self._image_errors(owner, image_urls, public_base_url))
         if notification_url is not None and not self.notifications.allows(notification_url):
             detail = "must be a public https address that this service may call"
             problems.append({"pointer": "/callback_url", "detail": detail})
         if problems:
             raise InvalidOrder(problems)
 
-    def _upload_errors(self, owner: str, urls: Sequence[str]) -> Iterable[Mapping[str, str]]:
-        """What is wrong with each upload that is missing or is no image."""
-        details: dict[str, str] = {}
-        for url in filter(is_upload, dict.fromkeys(urls)):
-            try:
-                self.uploads.validate(owner, upload_id(url))
-            except InvalidUpload as error:
-                details[url] = error.detail
+    def _image_errors(
+        self, owner: str, urls: Sequence[str], public_base_url: str
+    ) -> Iterable[Mapping[str, str]]:
+        """What is wrong with each of `urls` that names an upload or an image of this service."""
+        details = {
+            url: self._image_error(owner, url, public_base_url) for url in dict.fromkeys(urls)
+        }
         for n, url in enumerate(urls):
-            if url in details:
-                yield {"pointer": f"/input/image_urls/{n}", "detail": details[url]}
+            if detail := details[url]:
+                yield {"pointer": f"/input/image_urls/{n}", "detail": detail}
+
+    def _image_error(self, owner: str, url: str, public_base_url: str) -> str | None:
+        try:
+            if is_upload(url):
+                self.uploads.validate(owner, upload_id(url))
+            elif image := file_reference(url, public_base_url):
+                self.shared_file(image.task_id, image.n, image.token)
+        except InvalidUpload as error:
+            return error.detail
+        except (TaskNotFound, FileExpired):
+            return "no such image: its task does not exist or was deleted, or the image has expired"
+        return None

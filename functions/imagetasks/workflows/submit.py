@@ -141,10 +141,10 @@ class Submitter:
         self.callback_keys.current()
 
     def _resolved_input(self, task: Task) -> Mapping[str, Any]:
-        """The input as PoYo accepts it: uploads become presigned URLs that work for an hour."""
+        """The input as PoYo accepts it: uploads and our images as presigned URLs, valid for an hour."""
         urls = task.input.get("image_urls")
-        resolved = {"image_urls": self.uploads.resolve_urls(task.owner, urls)} if urls else {}
-        return {**task.input, **resolved}
+        resolved = urls and self.uploads.resolve_urls(task.owner, urls, task.public_base_url)
+        return {**task.input, "image_urls": resolved} if urls else task.input
 
     def _new_task(self, order: Order) -> Task:
         stamp = self.clock.stamp()

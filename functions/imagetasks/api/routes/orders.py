@@ -40,7 +40,7 @@ def place_order(
     if earlier:
         return _accepted(placement.replay(earlier, fingerprint))
     order = order_request.to_order(
-        order_request.validate(body),
+        order_request.validate(body, request.public_base_url(event)),
         owner=owner,
         idempotency_key=key or uuid4().hex,
         fingerprint=fingerprint,

@@ -73,10 +73,14 @@ class TaskRoutes:
     def quote(self, event: Event) -> Response[str]:
         """What an order would cost, after the checks of an order; nothing is submitted."""
         owner = authenticate(event, self.dependencies.api_keys)
+        public_base_url = request.public_base_url(event)
         pagination.query_parameters(event)
-        body = order_request.parse(request.limited_body(event))
+        body = order_request.parse(request.limited_body(event), public_base_url)
         self.dependencies.placement.check(
-            owner, image_urls=body.input.image_urls, notification_url=body.callback_url
+            owner,
+            image_urls=body.input.image_urls,
+            public_base_url=public_base_url,
+            notification_url=body.callback_url,
         )
         return json_response(schemas.quote(body.model, order_request.poyo_input(body)))
 
