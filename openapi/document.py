@@ -26,7 +26,8 @@ Read the task until its `status` is `finished` or `failed`, or set a `callback_u
 
 **Keys.** `Authorization: Bearer <server key>`. With `X-Owner` a server key acts for one of your users.
 
-**Idempotency.** `Idempotency-Key`: {KEY_DESCRIPTION}
+**Idempotency.** `Idempotency-Key`: {KEY_DESCRIPTION} PoYo's own submit route takes orders without a key,
+too: each of them is a new task, as at PoYo, and repeating one pays again.
 
 **Errors** are RFC 9457 problems with a stable `code`, or PoYo's shape under `/api` and `/v1/catalog`.
 Branch on `code`; `detail` texts may change. An unknown route is a 404 (`no_such_route`), an unsupported

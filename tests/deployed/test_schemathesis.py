@@ -22,7 +22,7 @@ from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
 from imagetasks.api import pagination
-from imagetasks.poyo.catalog import IMAGE
+from imagetasks.poyo.catalog import IMAGE, NOT_BLANK
 from imagetasks.poyo.models import CUSTOM_SIZE
 from imagetasks.tasks.list_position import ListPosition
 from local.system import System
@@ -112,7 +112,9 @@ def _repair_order(body: dict[str, Any]) -> None:
         body["callback_url"] = RESERVED_URL
     if not isinstance(requested, dict):
         return
-    size = requested.get("size")
+    size, prompt = requested.get("size"), requested.get("prompt")
+    if isinstance(prompt, str) and re.search(NOT_BLANK, prompt):  # maybe by an invisible character
+        requested["prompt"] = f"A{prompt[1:]}"
     if isinstance(size, str) and CUSTOM_SIZE.fullmatch(size):
         requested["size"] = "2048x1152"  # JSON Schema cannot express the rules of a custom size
     if isinstance(requested.get("image_urls"), list):

@@ -157,7 +157,7 @@ def _model_errors(request: CreateTaskRequest, public_base_url: str) -> Iterable[
         yield field_error("/model", f"must be {ALLOWED['model']}")
         return
     image = request.input
-    if _is_blank(image.prompt):
+    if is_blank(image.prompt):
         yield field_error("/input/prompt", "must not be blank: it has no visible character")
     if image.quality not in spec.qualities:
         yield field_error("/input/quality", f"must be one of {', '.join(spec.qualities)}")
@@ -182,7 +182,7 @@ def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
         yield field_error("/max_credits", f"this order is estimated at {estimated_credits} credits")
 
 
-def _is_blank(text: str) -> bool:
+def is_blank(text: str) -> bool:
     """Whether `text` has no visible character."""
     return all(each in FILLERS or unicodedata.category(each) in INVISIBLE for each in text)
 

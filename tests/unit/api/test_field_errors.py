@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from imagetasks.api import order_request
+from imagetasks.api.field_errors import ALLOWED
 from imagetasks.tasks.task import fingerprint
 from tests.support.orders import (
     IMAGE_URL,
@@ -110,6 +111,16 @@ def test_error_names_the_field_and_what_is_allowed(body: object, pointer: str, t
     assert list(errors) == [pointer]
     assert told in errors[pointer]
     assert "Input should" not in errors[pointer]
+
+
+def test_every_field_of_a_body_has_a_sentence_that_says_what_is_allowed() -> None:
+    models = (
+        order_request.CreateTaskRequest,
+        order_request.ImageInput,
+        order_request.CreateUploadRequest,
+    )
+
+    assert {name for model in models for name in model.model_fields} == set(ALLOWED)
 
 
 @pytest.mark.parametrize("limit", [10**308, 1e308])
