@@ -14,7 +14,8 @@ from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 from imagetasks.errors import AddressForbidden
 from imagetasks.tasks.host_names import HOST, NUMBER, PRINTABLE
 
-# Characters that parsers remove or read differently: controls, and white space at either end.
+# Characters that parsers remove or read differently: controls, and white space at either end. At the
+# end of an address, where it changes nothing, white space of ASCII is removed before.
 AMBIGUOUS = re.compile(r"[\x00-\x1f\x7f\\]|\A\s|\s\Z")
 # What browsers leave as it is in a path and in a query; they percent-encode the rest as UTF-8
 # (https://url.spec.whatwg.org/#percent-encoded-bytes).
@@ -93,6 +94,7 @@ def normalise_url(url: str, *, base: str = "") -> str:
     """`url` as a browser would request it from a page at `base`: absolute and percent-encoded, a
     name with other letters as `xn--…`. It is not checked. Raises AddressForbidden if parsers would
     read `url` differently."""
+    url = url.rstrip(" \t\r\n")
     if not url or AMBIGUOUS.search(url):
         raise AddressForbidden("malformed_address")
     try:

@@ -108,6 +108,14 @@ def test_raw_address_is_requested_in_its_encoded_form(url: str, path: str) -> No
     assert request.startswith(f"GET {path} HTTP/1.1\r\n".encode())
 
 
+@pytest.mark.parametrize("end", [" ", "\n", "\r\n", "\t "])
+def test_white_space_behind_an_address_is_ignored(end: str) -> None:
+    with scripted_server(responding("200 OK", PNG)) as server:
+        assert fetch(downloader_for(server), f"{server.url}/x.png{end}") == PNG
+
+    assert server.requests[0].startswith(b"GET /x.png HTTP/1.1\r\n")
+
+
 @pytest.mark.parametrize("address", ["/files/x y.png", "files/x y.png", "{}/files/x y.png"])
 def test_relative_address_belongs_to_poyo(address: str) -> None:
     with scripted_server(responding("200 OK", PNG)) as server:
