@@ -14,7 +14,7 @@ from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
-from imagetasks.errors import ImageTasksError
+from imagetasks.errors import ImageTasksError, SecretInvalid
 from imagetasks.poyo.balance import CachedBalance
 from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.place_order import OrderPlacement
@@ -54,7 +54,9 @@ def handle_problem(error: ProblemError) -> Response[str]:
 
 @app.exception_handler(ImageTasksError)
 def handle_known_error(error: ImageTasksError) -> Response[str]:
-    telemetry.info("request_rejected", error=type(error).__name__)
+    if isinstance(error, SecretInvalid):  # other defects of the deployment have raised their alarm
+        telemetry.alarm("api_unexpected_error", **telemetry.described(error))
+    telemetry.info("request_rejected", **telemetry.described(error))
     return _respond(error_mapping.problem_for(error))
 
 

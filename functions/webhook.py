@@ -38,7 +38,7 @@ def receive_callback(kid: str, task_id: str, mac: str) -> Response[str]:
 @app.exception_handler(ImageTasksError)
 def handle_known_error(error: ImageTasksError) -> Response[str]:
     """The callback could not be enqueued: with 503 PoYo repeats it."""
-    telemetry.alarm("callback_not_enqueued", error=type(error).__name__)
+    telemetry.alarm("callback_not_enqueued", **telemetry.described(error))
     return _respond(SERVICE_UNAVAILABLE)
 
 
@@ -46,7 +46,7 @@ def handle_known_error(error: ImageTasksError) -> Response[str]:
 def handle_unexpected_error(error: Exception) -> Response[str]:
     """A defect in our code: with 500 PoYo repeats the callback, and the operator gets the same
     alarm."""
-    telemetry.alarm("callback_not_enqueued", error=type(error).__name__)
+    telemetry.alarm("callback_not_enqueued", **telemetry.described(error))
     return _respond(INTERNAL_ERROR)
 
 

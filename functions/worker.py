@@ -45,7 +45,7 @@ def process_message(record: SQSRecord) -> None:
     try:
         reconciler.reconcile(message)
     except Exception as error:
-        telemetry.alarm("reconcile_failed", error=type(error).__name__)
+        telemetry.alarm("reconcile_failed", **telemetry.described(error))
         raise
 
 

@@ -108,20 +108,34 @@ class InvalidUpload(ImageTasksError):
 # AWS
 
 
-class DatabaseUnavailable(ImageTasksError):
+class AwsError(ImageTasksError):
+    """An AWS service refused a call or did not answer; `code` is its name for the reason. If `passing`,
+    the same call may succeed in a moment; otherwise only the operator can help, and has an alarm."""
+
+    def __init__(self, code: str, *, passing: bool = True) -> None:
+        super().__init__(code)
+        self.code = code
+        self.passing = passing
+
+
+class DatabaseUnavailable(AwsError):
     """DynamoDB did not answer or answered with an error: the write may or may not have happened."""
 
 
-class QueueUnavailable(ImageTasksError):
+class QueueUnavailable(AwsError):
     """SQS did not take the message: the sweep finds the task later."""
+
+
+class StorageUnavailable(AwsError):
+    """S3 did not answer or answered with an error: the same call may be repeated."""
 
 
 class SecretInvalid(ImageTasksError):
     """The secret lacks something: the message says what, and how to put it there."""
 
 
-class SecretUnavailable(ImageTasksError):
-    """The secret could not be read and there is no earlier value: try again."""
+class SecretUnavailable(AwsError):
+    """The secret could not be read and the last value is too old to be used: try again."""
 
 
 # Other people's servers

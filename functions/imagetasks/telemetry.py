@@ -52,6 +52,12 @@ def alarm(message: str, **fields: Value) -> None:
     count_metric(message)
 
 
+def described(error: Exception) -> dict[str, Value]:
+    """The fields of an error: its type, and the code that another service gave. Its text may contain a
+    secret."""
+    return {"error": type(error).__name__, "code": getattr(error, "code", None)}
+
+
 def count_metric(name: str) -> None:
     """Add 1 to the metric `name`, written in CamelCase."""
     put_metric(name, 1, MetricUnit.Count)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from imagetasks.aws.task_repository import TaskPage
 from imagetasks.errors import (
     DatabaseUnavailable,
@@ -15,6 +13,7 @@ from imagetasks.errors import (
     QueueUnavailable,
     SecretInvalid,
     SecretUnavailable,
+    StorageUnavailable,
     TaskNotFound,
 )
 from imagetasks.tasks.list_position import ListPosition
@@ -35,7 +34,7 @@ API: Errors = (IdempotencyKeyReused, DatabaseUnavailable, *SECRETS)
 OWNER_REQUEST: Errors = (TaskNotFound, DatabaseUnavailable)
 CLIENT_ERRORS: Errors = (IdempotencyKeyReused, TaskNotFound)  # responses that need no fault
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
-WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, *SECRETS, ClientError)  # ClientError: S3
+WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, StorageUnavailable, *SECRETS)
 SWEEP: Errors = (DatabaseUnavailable, QueueUnavailable)
 TIMEOUTS_S = {"api": 29, "webhook": 25, "worker": 60, "sweep": 50}  # as in template.yaml
 

@@ -11,6 +11,7 @@ from imagetasks.api.problems import (
     FILE_EXPIRED,
     FILE_NOT_FOUND,
     IDEMPOTENCY_KEY_REUSED,
+    INTERNAL_ERROR,
     INVALID_ORDER,
     INVALID_PARAMETER,
     METHOD_NOT_ALLOWED,
@@ -21,6 +22,7 @@ from imagetasks.api.problems import (
     TASK_NOT_FOUND,
 )
 from imagetasks.errors import (
+    AwsError,
     DatabaseUnavailable,
     FileExpired,
     FileNotFound,
@@ -94,6 +96,8 @@ def problem_for(error: ImageTasksError | ProblemError) -> Problem:
         return replace(INVALID_ORDER, errors=error.problems)
     if isinstance(error, InvalidParameter):
         return replace(INVALID_PARAMETER, errors=error.problems)
+    if isinstance(error, AwsError) and not error.passing:
+        return INTERNAL_ERROR
     if isinstance(error, IdempotencyKeyReused):
         return replace(IDEMPOTENCY_KEY_REUSED, task_id=str(error))
     return PROBLEM_BY_ERROR.get(type(error), SERVICE_UNAVAILABLE)

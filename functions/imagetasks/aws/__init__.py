@@ -1,8 +1,82 @@
-"""AWS services: the only package that imports boto3."""
+"""AWS services: the only package that imports boto3. What every client of ours has in common."""
+
+from __future__ import annotations
 
 from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,  # noqa: A004  # botocore's own
+    HTTPClientError,
+    IncompleteReadError,
+)
+
+from imagetasks import telemetry
+from imagetasks.errors import AwsError
 
 # A call that hangs is given up after 7 s: two attempts of 3 s, and up to 1 s between them.
 CLIENT_CONFIG = Config(
     connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
 )
+
+# Error responses after which the same call may succeed, beside every 5xx: what botocore's standard mode
+# retries (botocore.retries.standard), conflicts with another call in DynamoDB and S3, and damaged bytes.
+PASSING_CODES = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "ThrottlingError",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceeded",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "InternalError",
+        "InternalServerError",
+        "InternalServiceError",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "TransactionConflict",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+        "ConditionalRequestConflict",
+        "PreconditionFailed",
+        "BadDigest",
+        "OperationAborted",
+    }
+)
+NETWORK = (ConnectionError, HTTPClientError, IncompleteReadError)
+
+
+def translated(error: ClientError | BotoCoreError, unavailable: type[AwsError]) -> AwsError:
+    """The error as `unavailable`. One that does not pass by itself (a missing permission or resource, an
+    invalid request) is a defect of the deployment or of our code and raises an alarm."""
+    codes = _codes(error)
+    status = (
+        error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        if isinstance(error, ClientError)
+        else 0
+    )
+    passing = isinstance(error, NETWORK) or status >= 500 or codes <= PASSING_CODES
+    code = min(codes - PASSING_CODES or codes)
+    if not passing:
+        operation = error.operation_name if isinstance(error, ClientError) else None
+        telemetry.alarm("aws_call_rejected", code=code, operation=operation)
+    return unavailable(code, passing=passing)
+
+
+def _codes(error: ClientError | BotoCoreError) -> frozenset[str]:
+    """The code of the error response, or of each write that cancelled a transaction; the error's type
+    if there was no response."""
+    if not isinstance(error, ClientError):
+        return frozenset({type(error).__name__})
+    reasons = {str(each.get("Code")) for each in error.response.get("CancellationReasons", ())}
+    return frozenset(reasons - {"None"} or {str(error.response["Error"]["Code"])})

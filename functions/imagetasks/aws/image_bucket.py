@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.auth import AUTH_TYPE_MAPS, S3SigV4QueryAuth
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG
+from imagetasks.aws import CLIENT_CONFIG, translated
+from imagetasks.errors import StorageUnavailable
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.task import MAX_FILES, StoredImage
 
@@ -48,7 +49,7 @@ AUTH_TYPE_MAPS[f"{HOURLY}-query"] = HourlyQueryAuth
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class ImageBucket:
-    """Images in S3. Errors of S3 are not caught: SQS delivers the task message again.
+    """Images in S3. Every method that calls S3 raises StorageUnavailable.
 
     `signer` makes the presigned URLs, `client` everything else.
     """
@@ -74,7 +75,9 @@ class ImageBucket:
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
                 return None  # 403: without ListBucket S3 does not say that an object is missing
-            raise
+            raise translated(error, StorageUnavailable) from error
+        except BotoCoreError as error:
+            raise translated(error, StorageUnavailable) from error
 
     def put(self, task_id: str, n: int, download: DownloadedImage) -> StoredImage:
         """Store `download` as the `n`th image of a task; an image that is already stored wins."""
@@ -88,10 +91,10 @@ class ImageBucket:
         )
         try:
             self._write(image, download)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "PreconditionFailed":
-                raise
-            return self._head(image.key)
+        except (ClientError, BotoCoreError) as error:
+            if _code(error) == "PreconditionFailed" and (stored := self.find(task_id, n)):
+                return stored
+            raise translated(error, StorageUnavailable) from error
         return image
 
     def presigned_url(
@@ -115,13 +118,17 @@ class ImageBucket:
         )
 
     def delete_all(self, task_id: str) -> None:
-        """Delete every image of a task. Raises ClientError, also if S3 reports that it kept one."""
+        """Delete every image of a task. Raises StorageUnavailable also if S3 reports that it kept one."""
         keys: Any = [{"Key": image_key(task_id, n)} for n in range(MAX_FILES)]
-        response: Any = self.client.delete_objects(
-            Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
-        )
+        try:
+            response: Any = self.client.delete_objects(
+                Bucket=self.bucket, Delete={"Objects": keys, "Quiet": True}
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise translated(error, StorageUnavailable) from error
         if errors := response.pop("Errors", None):  # S3 answers 200 even if single keys failed
-            raise ClientError(response | {"Error": errors[0]}, "DeleteObjects")
+            kept = ClientError(response | {"Error": errors[0]}, "DeleteObjects")
+            raise translated(kept, StorageUnavailable)
 
     def _write(self, image: StoredImage, download: DownloadedImage) -> None:
         metadata = {
@@ -150,6 +157,10 @@ class ImageBucket:
             height=int(head["Metadata"]["height"]),
             sha256=head["Metadata"]["sha256"],
         )
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    return str(error.response["Error"]["Code"]) if isinstance(error, ClientError) else ""
 
 
 def image_key(task_id: str, n: int) -> str:

@@ -15,28 +15,31 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG
+from imagetasks import telemetry
+from imagetasks.aws import CLIENT_CONFIG, translated
 from imagetasks.errors import SecretInvalid, SecretUnavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
-MAX_AGE_S = 300.0
+MAX_AGE_S = 30.0  # a removed key stops working so soon; each function reads a secret as often
+HARD_MAX_AGE_S = 900.0  # nobody knows what has changed since, so that an older value is not used
 OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
-RECHECK_AFTER_S = 60.0  # an unknown key or key id causes at most one read a minute
 REFRESH_AFTER_S = 5.0  # a series of 401 from PoYo causes at most one read in five seconds
 KEY = re.compile(r"[!-~]+")  # the characters that an Authorization header can carry
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class CachedSecret:
-    """A JSON secret, read once and again when it is older than five minutes."""
+    """A JSON secret, read again when it is older than 30 s. If that fails, the operator has an alarm and
+    the last value is used until it is 15 minutes old: an old key is better than none for a while."""
 
     client: SecretsManagerClient
     arn: str
     clock: Callable[[], float] = time.monotonic
     _values: Mapping[str, Any] = field(default_factory=dict)
     _read_at: float = float("-inf")
+    _tried_at: float = float("-inf")
     _refreshed_at: float = float("-inf")
 
     @classmethod
@@ -45,9 +48,18 @@ class CachedSecret:
         return cls(boto3.client("secretsmanager", config=CLIENT_CONFIG), os.environ[variable])
 
     def get(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, Any]:
-        """The secret, at most `max_age_s` seconds old. Raises SecretInvalid, SecretUnavailable."""
-        if self.clock() - self._read_at > max_age_s:
-            self._values, self._read_at = self._fetch(), self.clock()
+        """The secret, read again if the last try is more than `max_age_s` seconds ago. Raises
+        SecretInvalid or SecretUnavailable when it can be used no longer."""
+        now = self.clock()
+        expired = now - self._read_at > HARD_MAX_AGE_S
+        if expired or now - self._tried_at > max_age_s:
+            self._tried_at = now
+            try:
+                self._values, self._read_at = self._fetch(), now
+            except (SecretInvalid, SecretUnavailable) as error:
+                telemetry.alarm("secret_refresh_failed", **telemetry.described(error))
+                if expired:
+                    raise
         return self._values
 
     def force_refresh(self) -> None:
@@ -58,21 +70,16 @@ class CachedSecret:
             self.get(max_age_s=-1)
 
     def _fetch(self) -> Mapping[str, Any]:
-        """The current value, or the last one if reading fails: an old key is better than none."""
+        """The current value. Raises SecretInvalid if it is no JSON object, and SecretUnavailable."""
         try:
-            text = self.client.get_secret_value(SecretId=self.arn)["SecretString"]
-            values = json.loads(text)
+            values = json.loads(self.client.get_secret_value(SecretId=self.arn)["SecretString"])
         except (ClientError, BotoCoreError) as error:
-            if not self._values:
-                raise SecretUnavailable(type(error).__name__) from error
-            return self._values
+            raise translated(error, SecretUnavailable) from error
         except (ValueError, RecursionError):
             values = None
-        if isinstance(values, dict):
-            return values
-        if not self._values:
+        if not isinstance(values, dict):
             raise SecretInvalid(f"{self.arn} is not a JSON object")
-        return self._values
+        return values
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -111,15 +118,13 @@ class ApiKeys:
         return str(key or "")
 
     def owner_for_key(self, key: str) -> str | None:
-        """The name of the server key `key`, or None; every name is compared."""
-        return self._name_of(key, MAX_AGE_S) or self._name_of(key, RECHECK_AFTER_S)
-
-    def _name_of(self, key: str, max_age_s: float) -> str | None:
+        """The name of the server key `key`, or None; every name is compared. A name that contains the
+        separator is refused: it would act for a user of another name."""
         digest = hashlib.sha256(key.encode(errors="replace")).hexdigest().encode()
-        names = self.secret.get(max_age_s=max_age_s).get("server_keys")
+        names = self.secret.get().get("server_keys")
         entries = names.items() if isinstance(names, dict) else ()
         matching = [name for name, hashes in entries if _contains(hashes, digest)]
-        return matching[0] if matching else None
+        return next((name for name in matching if name and OWNER_SEPARATOR not in name), None)
 
 
 def _contains(hashes: Any, digest: bytes) -> bool:
@@ -148,16 +153,11 @@ class CallbackKeys:
             raise SecretInvalid(f"current names {kid!r}, which is not one of {sorted(keys)}")
         return kid, keys[kid]
 
-    def all(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, str]:
+    def all(self) -> Mapping[str, str]:
         """Every key that callback URLs may be signed with, by its id."""
-        values = self.secret.get(max_age_s=max_age_s)
+        values = self.secret.get()
         others = {"current", "poyo_callback_signing_key"}
         return {name: str(key) for name, key in values.items() if name not in others}
-
-    def keys_for(self, kid: str) -> Mapping[str, str]:
-        """Every key, read again (at most once a minute) if none has the id `kid`."""
-        keys = self.all()
-        return keys if kid in keys else self.all(max_age_s=RECHECK_AFTER_S)
 
     def poyo_callback_signing_key(self) -> str:
         """The key that PoYo signs its callbacks with; empty if it is not configured."""

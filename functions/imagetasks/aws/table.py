@@ -16,7 +16,7 @@ import boto3
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG
+from imagetasks.aws import CLIENT_CONFIG, translated
 from imagetasks.aws.expressions import Expression
 from imagetasks.errors import DatabaseUnavailable
 from imagetasks.tasks.conditional_write import (
@@ -165,7 +165,7 @@ class Table:
         except ClientError as error:
             raise _translate_error(error) from error
         except BotoCoreError as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise translated(error, DatabaseUnavailable) from error
 
 
 class _TransactionConflict(Exception):
@@ -175,8 +175,7 @@ class _TransactionConflict(Exception):
 def _translate_error(error: ClientError) -> Exception:
     """The exception for an error response: a failed condition, a conflict, or DynamoDB unavailable."""
     response: Mapping[str, Any] = error.response
-    code = str(response["Error"]["Code"])
-    if code == "ConditionalCheckFailedException":
+    if response["Error"]["Code"] == "ConditionalCheckFailedException":
         return ConditionFailed(_unmarshal(response.get("Item", {})))
     reasons = response.get("CancellationReasons", ())
     for which, reason in enumerate(reasons):
@@ -184,7 +183,7 @@ def _translate_error(error: ClientError) -> Exception:
             return ConditionFailed(_unmarshal(reason.get("Item", {})), which)
     if any(reason.get("Code") == "TransactionConflict" for reason in reasons):
         return _TransactionConflict()
-    return DatabaseUnavailable(code)
+    return translated(error, DatabaseUnavailable)
 
 
 def _guarded(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG
+from imagetasks.aws import CLIENT_CONFIG, translated
 from imagetasks.errors import QueueUnavailable
 
 if TYPE_CHECKING:
@@ -44,4 +44,4 @@ class TaskQueue:
                 DelaySeconds=min(MAX_DELAY_S, max(0, math.ceil(delay_s))),
             )
         except (ClientError, BotoCoreError) as error:
-            raise QueueUnavailable(type(error).__name__) from error
+            raise translated(error, QueueUnavailable) from error

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from imagetasks.aws import translated
 from imagetasks.aws.image_bucket import image_key
-from imagetasks.errors import InvalidUpload
+from imagetasks.errors import InvalidUpload, StorageUnavailable
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS, ImageInfo, identify
 from imagetasks.tasks.image_reference import (
     ID,
@@ -62,7 +63,7 @@ class UploadBucket:
     """Uploads, in the same bucket as the images.
 
     The key of an upload contains a hash of its owner, so that no other owner's order finds it and no
-    item has to say whose it is. Errors of S3 are not caught.
+    item has to say whose it is.
     """
 
     client: S3Client
@@ -89,17 +90,18 @@ class UploadBucket:
         """The format and size of the image that `owner` uploaded.
 
         Its bytes decide, whatever type it was declared as. Raises InvalidUpload if it is missing or
-        no complete image.
+        no complete image, and StorageUnavailable.
         """
         try:
             upload = self.client.get_object(Bucket=self.bucket, Key=_key(owner, upload_id))
+            return _identified(upload)
         except ClientError as error:
             if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
                 # 403: without ListBucket S3 does not say that an object is missing
                 raise InvalidUpload(upload_id, f"{NOT_FOUND}; {ALLOWED}") from None
-            raise
-        try:
-            return _identified(upload)
+            raise translated(error, StorageUnavailable) from error
+        except BotoCoreError as error:
+            raise translated(error, StorageUnavailable) from error
         except ValueError as error:
             raise InvalidUpload(upload_id, f"{error}; {ALLOWED}") from None
 

@@ -33,7 +33,7 @@ class ImageCopier:
     def copy_all(self, task: Task, status: TaskStatus) -> Sequence[StoredImage]:
         """Copy every image of the task; none if the task was deleted. The task's state stays.
 
-        Raises DownloadFailed or one of its kinds, and the bucket's own error.
+        Raises DownloadFailed or one of its kinds, and StorageUnavailable.
         """
         if task.deleted_at is not None:
             return ()

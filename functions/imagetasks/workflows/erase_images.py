@@ -15,7 +15,7 @@ def erase_images(task: Task, *, images: ImageBucket, updater: TaskUpdater, clock
     """Erase the images of a deleted task, and once more when a worker that was copying one while the
     task was deleted must have ended. The state stays; called by `TaskReconciler`.
 
-    Raises DatabaseUnavailable or the bucket's own error: SQS delivers the message again.
+    Raises DatabaseUnavailable or StorageUnavailable: SQS delivers the message again.
     """
     images.delete_all(task.task_id)
     deleted_at, again_s = task.deleted_at or 0, clock.limits.erase_again_s

@@ -36,7 +36,7 @@ def receive_callback(request: CallbackRequest, *, keys: CallbackKeys, queue: Tas
     wrong, and a poll does no harm. The task's state stays; called by the webhook. Raises QueueUnavailable, SecretInvalid or SecretUnavailable: PoYo repeats the
     callback.
     """
-    known = keys.keys_for(request.kid)
+    known = keys.all()
     if not signed_urls.verify_callback(known, request.kid, request.task_id, request.token):
         return False
     poyo_id = parse_callback_id(request.body)

@@ -110,7 +110,7 @@ class TaskReconciler:
     def reconcile(self, message: TaskMessage) -> None:
         """Take the next step of the message's task, or write down when to try again.
 
-        Raises DatabaseUnavailable, SecretUnavailable, the bucket's own error, or QueueUnavailable
+        Raises DatabaseUnavailable, SecretUnavailable, StorageUnavailable, or QueueUnavailable
         where a candidate PoYo id would be lost: SQS delivers the message again.
         """
         try:

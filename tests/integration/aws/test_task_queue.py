@@ -49,5 +49,7 @@ def test_delay_is_rounded_up_to_seconds_and_bounded(
 def test_missing_queue_raises_queue_unavailable(cloud: Cloud) -> None:
     missing = TaskQueue(cloud.client("sqs"), cloud.queue_url + "-missing")
 
-    with pytest.raises(QueueUnavailable):
+    with pytest.raises(QueueUnavailable) as raised:
         missing.send(MESSAGE)
+
+    assert not raised.value.passing

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import re
 import time
 import weakref
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
 from tests.support.emulated_aws import CALLBACK_KEY, OTHER_SERVER_KEY, SERVER_KEY, Cloud, aws
-from tests.support.fakes import POYO_KEY, PROMPT
+from tests.support.fakes import POYO_KEY, PROMPT, client_error
 from tests.support.lambdas import (
     Context,
     HandlerResponse,
@@ -303,24 +306,66 @@ def test_openapi_document_is_served_and_has_every_route(api: Api) -> None:
 # Failures of our own
 
 
-def test_unavailable_table_gets_a_retryable_503() -> None:
-    for method, rule in ROUTES:
-        if rule.startswith(("/v1/tasks", "/files")):
-            with loaded_api(TABLE_NAME="no-such-table") as api:
-                response = request(api, method, rule)
-            problem = assert_problem(response, 503, "service_unavailable", charged=None)
-            assert problem["retry"] == "same_key", rule
-            assert api.poyo.requests == []
+# A service, the routes that call it, and what the client of each raises in place of a call.
+CALLS = {
+    "dynamodb": [each for each in ROUTES if each[1].startswith(("/v1/tasks", "/files"))],
+    "secretsmanager": AUTHENTICATED,
+}
+PASSING = [client_error("ThrottlingException"), EndpointConnectionError(endpoint_url="x")]
+DEFECTS = [client_error("AccessDeniedException"), client_error("ResourceNotFoundException")]
 
 
-@pytest.mark.parametrize(("method", "rule"), AUTHENTICATED)
-def test_unavailable_secret_gets_503_with_retry_after(method: str, rule: str) -> None:
-    with loaded_api(API_SECRET_ARN="none") as api:
-        response = request(api, method, rule)
+@contextmanager
+def failing(service: str, error: Exception) -> Iterator[tuple[Api, io.StringIO]]:
+    """An API whose calls of `service` raise `error`, and its log."""
 
-    assert (response.status, response.headers["retry-after"]) == (503, "5")
-    if not rule.startswith(POYO_SHAPED):
-        assert_problem(response, 503, "service_unavailable", charged=None)
+    def fail(**_: object) -> None:
+        raise error
+
+    with loaded_api() as api, captured_logs() as log:
+        clients = api.handler_module.clients
+        client = {
+            "dynamodb": clients.repository.table.client,
+            "secretsmanager": clients.api_keys.secret.client,
+        }[service]
+        client.meta.events.register("before-call", fail)
+        yield api, log
+
+
+@pytest.mark.parametrize("error", PASSING, ids=repr)
+@pytest.mark.parametrize("service", CALLS)
+def test_service_that_is_briefly_unavailable_gets_503_with_retry_after(
+    service: str, error: Exception
+) -> None:
+    with failing(service, error) as (api, log):
+        responses = [request(api, *route) for route in CALLS[service]]
+
+    assert {each.status for each in responses} == {503}
+    assert {each.headers["retry-after"] for each in responses} == {"5"}
+    assert not {"api_unexpected_error", "aws_call_rejected"} & messages(log)
+    assert api.poyo.requests == []
+
+
+@pytest.mark.parametrize("error", DEFECTS, ids=repr)
+@pytest.mark.parametrize("service", CALLS)
+def test_missing_permission_or_resource_gets_500_and_an_alarm_with_its_code(
+    service: str, error: ClientError
+) -> None:
+    with failing(service, error) as (api, log):
+        responses = [request(api, *route) for route in CALLS[service]]
+
+    assert {each.status for each in responses} == {500}
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    alarms = [line for line in lines if line["message"] == "aws_call_rejected"]
+    assert len(alarms) == len(responses)
+    assert {(line["level"], line["code"]) for line in alarms} == {
+        ("ERROR", error.response["Error"]["Code"])
+    }
+    assert api.poyo.requests == []
+
+
+def messages(log: io.StringIO) -> set[str]:
+    return {json.loads(line)["message"] for line in log.getvalue().splitlines()}
 
 
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])

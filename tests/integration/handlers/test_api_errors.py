@@ -11,6 +11,7 @@ from imagetasks.api import error_mapping, problems
 from imagetasks.api.problem_details import Problem
 from imagetasks.api.routes import poyo_compat
 from imagetasks.errors import (
+    AwsError,
     DatabaseUnavailable,
     IdempotencyKeyReused,
     ImageTasksError,
@@ -21,6 +22,7 @@ from imagetasks.errors import (
     QueueUnavailable,
     SecretInvalid,
     SecretUnavailable,
+    StorageUnavailable,
     SubmitOutcomeUnknown,
     TaskNotFound,
 )
@@ -143,6 +145,14 @@ def test_every_error_that_is_not_the_callers_gets_a_retryable_503(error: ImageTa
     assert error_mapping.problem_for(error).status == 503
     assert error_mapping.problem_for(error).retry == "same_key"
     assert error_mapping.problem_for(error).charged is None  # an earlier request may be paid for
+
+
+@pytest.mark.parametrize(
+    "kind", [DatabaseUnavailable, SecretUnavailable, QueueUnavailable, StorageUnavailable]
+)
+def test_error_of_aws_that_does_not_pass_is_an_internal_one(kind: type[AwsError]) -> None:
+    assert error_mapping.problem_for(kind("AccessDenied", passing=False)).code == "internal"
+    assert error_mapping.problem_for(kind("Throttling")).code == "unavailable"
 
 
 def test_problem_does_not_contain_the_text_of_its_error() -> None:
