@@ -7,7 +7,7 @@ callers' keys:  python -m cli.keys server add website   (prints the new key once
                 python -m cli.keys server list | remove website
 notifications:  python -m cli.keys webhook add website  (prints the signing secret once)
                 python -m cli.keys webhook list | remove website
-callback keys:  python -m cli.keys callback add         then, ten minutes later,
+callback keys:  python -m cli.keys callback add         then, fifteen minutes later,
                 python -m cli.keys callback use k2      and, three days later,
                 python -m cli.keys callback remove k1
 """
@@ -63,7 +63,7 @@ def _server(stack: Stack, options: argparse.Namespace) -> str:
         update = change.remove_server if options.action == "remove" else change.retire_server
         stack.put_secret("ApiSecretArn", update(values, name))
         removed = name if options.action == "remove" else f"the older key of {name}"
-        return f"{removed} stops working within five minutes"
+        return f"{removed} stops working within 30 seconds"
     key = f"it_{secrets.token_urlsafe(32)}"
     put = change.add_server if options.action == "add" else change.rotate_server
     stack.put_secret("ApiSecretArn", put(values, name, key))
@@ -77,11 +77,11 @@ def _webhook(stack: Stack, options: argparse.Namespace) -> str:
         return "\n".join(signed) or "no notifications are signed"
     if options.action == "remove":
         stack.put_secret("ApiSecretArn", change.remove_webhook(values, options.name))
-        return f"within five minutes notifications to {options.name} are no longer signed"
+        return f"within 30 seconds notifications to {options.name} are no longer signed"
     key = f"whsec_{secrets.token_urlsafe(32)}"
     stack.put_secret("ApiSecretArn", change.add_webhook(values, options.name, key))
     return (
-        f"{key}\nWithin five minutes this signs the notifications to {options.name}."
+        f"{key}\nWithin 30 seconds this signs the notifications to {options.name}."
         " It is not shown again."
     )
 
@@ -97,10 +97,10 @@ def _callback(stack: Stack, options: argparse.Namespace) -> str:
         values, kid = change.add_callback(values, secrets.token_urlsafe(36))
         stack.put_secret("CallbackSecretArn", values)
         command = f"python -m cli.keys callback use {kid}"
-        return f"{kid} is accepted within five minutes; then run: {command}"
+        return f"{kid} is accepted within 30 seconds; then run: {command}"
     update = change.use_callback if options.action == "use" else change.remove_callback
     stack.put_secret("CallbackSecretArn", update(values, options.name))
-    return f"{options.action} {options.name}: done, in effect everywhere within five minutes"
+    return f"{options.action} {options.name}: done, in effect everywhere within 30 seconds"
 
 
 def _run(options: argparse.Namespace) -> str:

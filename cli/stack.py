@@ -97,6 +97,6 @@ class Stack:
         return dict(json.loads(text))
 
     def put_secret(self, output: str, values: Values) -> None:
-        """Store a new version of the secret. Running functions read it within five minutes."""
+        """Store a new version of the secret. Running functions read it within 30 s."""
         client = self.client("secretsmanager")
         client.put_secret_value(SecretId=self.output(output), SecretString=json.dumps(values))

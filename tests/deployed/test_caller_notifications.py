@@ -141,7 +141,7 @@ def wait_until_processed(system: System) -> None:
 
 
 def restart_workers(system: System) -> None:
-    """Make the workers read the secret again; otherwise they do so within five minutes."""
+    """Make the workers read the secret again; otherwise they do so within 30 s."""
     wait_until_processed(system)
     kill_workers(system)
 

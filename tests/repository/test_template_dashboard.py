@@ -17,26 +17,20 @@ from imagetasks.tasks.task import StoredImage
 from imagetasks.tasks.transitions import TRANSITIONS
 from imagetasks.workflows.task_updater import log_transition
 from local.processes import ROOT
+from tests.support.emitted_metrics import emitted
 from tests.support.fakes import task
 from tests.support.translated_template import JsonObject, properties, resources
 
-
-def emitted() -> set[str]:
-    """Metrics that the code can emit: alarms, counts, values, and one for each result of a task."""
-    code = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
-    named = re.findall(r'\b(?:alarm|put_metric|count_metric)\(\s*"(\w+)"', code)
-    named += ["finished", *(f"failed_{reason}" for reason in REASONS)]
-    return {"".join(word.capitalize() for word in name.split("_")) for name in named}
-
-
 AWS_METRICS = {
-    "AWS/SQS": {"ApproximateNumberOfMessagesVisible"},
+    "AWS/SQS": {"ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"},
+    "AWS/Lambda": {"Throttles"},
     "AWS/ApiGateway": {"Count", "4xx", "5xx", "Latency", "IntegrationLatency", "DataProcessed"},
 }
 ATTRIBUTES = {
     "AWS::CloudWatch::Alarm": "Arn",
     "AWS::SQS::Queue": "QueueName",
     "AWS::ApiGatewayV2::Api": "",
+    "AWS::Lambda::Function": "",
 }
 
 
@@ -81,7 +75,7 @@ def test_dashboard_shows_only_metrics_that_are_emitted() -> None:
             assert dimensions == ["service", telemetry.SERVICE]
         else:
             assert metric in AWS_METRICS[namespace]
-            assert dimensions[0] in ("QueueName", "ApiId")
+            assert dimensions[0] in ("QueueName", "ApiId", "FunctionName")
             assert dimensions[1] in resources()
     assert {metric for namespace, metric, *_ in shown if namespace == "AWS::StackName"} >= {
         f"Failed{reason.title().replace('_', '')}" for reason in REASONS

@@ -152,8 +152,12 @@ class TaskUpdater:
         except QueueUnavailable:
             if on_failure == "raise":
                 raise
-            log = telemetry.alarm if on_failure == "alarm" else telemetry.warning
-            log("enqueue_failed", task_id=message.task_id, poyo_id=message.poyo_id)
+            if on_failure == "alarm":
+                telemetry.alarm("enqueue_failed", task_id=message.task_id, poyo_id=message.poyo_id)
+            else:
+                telemetry.warning(
+                    "enqueue_failed", task_id=message.task_id, poyo_id=message.poyo_id
+                )
 
     def _due_at(self, delay_s: float) -> int:
         return self.clock.after(delay_s + (self._fallback_s if self._is_short(delay_s) else 0))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +18,6 @@ from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import captured_logs, http_event, invoke, load_handler
 from tests.support.template import template
 
-ROOT = Path(__file__).parents[3]
 COMMON_FIELDS = {"level", "location", "message", "timestamp", "service"}
 TRANSITION_FIELDS = {
     "task_id",
@@ -31,11 +29,6 @@ TRANSITION_FIELDS = {
     "poyo_id",
     "age_ms",
 }
-SOURCE = "\n".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
-# TaskUpdater.enqueue chooses between a warning and an alarm, so its message is not in a plain call.
-ALARMS = sorted({"enqueue_failed", *re.findall(r'telemetry\.alarm\(\s*"(\w+)"', SOURCE)})
-# An error in the log, which then holds the only record of an id. It recovers, or UnconfirmedAlarm fires.
-WITHOUT_ALARM = {"enqueue_failed"}
 
 
 @pytest.fixture(autouse=True)
@@ -189,15 +182,3 @@ def test_unexpected_error_of_the_webhook_gets_500_and_raises_an_alarm(
     assert line["request_id"] == "request"
     assert "CallbackNotEnqueued" in capsys.readouterr().out
     assert path.rpartition("/")[2] not in log.getvalue()
-
-
-@pytest.mark.parametrize("message", ALARMS)
-def test_each_alarm_message_has_a_cloudwatch_alarm(message: str) -> None:
-    metric = "".join(word.capitalize() for word in message.split("_"))
-    alarms = [
-        name
-        for name, each in template()["Resources"].items()
-        if each["Type"] == "AWS::CloudWatch::Alarm" and each["Properties"]["MetricName"] == metric
-    ]
-
-    assert bool(alarms) is (message not in WITHOUT_ALARM)
