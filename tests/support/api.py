@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import ModuleType
@@ -94,12 +94,40 @@ def accepts_every_order() -> Behaviour:
 
 
 @contextmanager
-def loaded_api(behaviour: Behaviour | None = None, **environment: str) -> Iterator[Api]:
-    """The API as after a cold start, with an empty AWS and a PoYo with this behaviour."""
+def loaded_api(
+    behaviour: Behaviour | None = None,
+    failing: Mapping[str, Exception] | None = None,
+    /,
+    **environment: str,
+) -> Iterator[Api]:
+    """The API as after a cold start, with an empty AWS and a PoYo with this behaviour. Calls of the
+    services in `failing` raise its errors."""
     with aws() as cloud, scripted_server(behaviour or accepts_every_order()) as poyo:
         further = {"POYO_BASE_URL": poyo.url} | environment
         with load_handler("api", cloud, **further) as handler_module:
+            for service, error in (failing or {}).items():
+                fail_every_call(aws_client(handler_module, service), error)
             yield Api(handler_module, cloud, poyo)
+
+
+def aws_client(handler_module: ModuleType, service: str) -> Any:
+    """The handler's client of a service; Secrets Manager has one for each secret."""
+    clients = handler_module.clients
+    return {
+        "dynamodb": lambda: clients.repository.table.client,
+        "secretsmanager": lambda: clients.api_keys.secret.client,
+        "callback secret": lambda: clients.callback_keys.secret.client,
+        "s3": lambda: clients.uploads.client,
+    }[service]()
+
+
+def fail_every_call(client: Any, error: Exception) -> None:
+    """Make `client` raise `error` in place of each call."""
+
+    def fail(**_: object) -> None:
+        raise error
+
+    client.meta.events.register("before-call", fail)
 
 
 def assert_problem(
@@ -113,6 +141,7 @@ def assert_problem(
     assert body["title"]
     assert body["detail"]
     assert body["retry"] in ("same_key", "new_key", "never")
-    assert ("retry-after" in response.headers) is (body["retry"] == "same_key")
+    invited = body["retry"] == "same_key" and code not in ("internal", "not_configured")
+    assert ("retry-after" in response.headers) is invited
     assert body["request_id"] == "request"
     return body

@@ -10,7 +10,6 @@ from typing import Literal, NotRequired, TypedDict, cast
 from aws_lambda_powertools.event_handler import Response
 
 Retry = Literal["same_key", "new_key", "never"]
-RETRY_AFTER_S = "5"
 
 
 class FieldError(TypedDict):
@@ -49,6 +48,7 @@ class Problem:
     task_id: str | None = None
     charged: bool | None = False  # None: unknown
     allow: str = ""  # the methods of the route, if another method was used
+    retry_after_s: int = 5  # 0: nobody knows when the same request may succeed
 
     def response(self, request_id: str) -> Response[str]:
         """The problem as `application/problem+json`; `request_id` is API Gateway's."""
@@ -74,8 +74,8 @@ class Problem:
         headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
         if self.allow:
             headers["Allow"] = self.allow
-        if self.retry == "same_key":
-            headers["Retry-After"] = RETRY_AFTER_S
+        if self.retry == "same_key" and self.retry_after_s:
+            headers["Retry-After"] = str(self.retry_after_s)
         return headers
 
 

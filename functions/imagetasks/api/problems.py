@@ -54,14 +54,16 @@ NOT_CONFIGURED = Problem(
     "The keys of this deployment are not in place yet.",
     retry="same_key",
     charged=None,
+    retry_after_s=0,
 )
 INTERNAL_ERROR = Problem(
     500,
     "internal",
-    "An unexpected error occurred. Send the same request again; an order is not paid twice under one "
-    "Idempotency-Key.",
+    "An unexpected error occurred, and the operator has an alarm. The same request may be sent again "
+    "later; an order is not paid twice under one Idempotency-Key.",
     retry="same_key",
     charged=None,
+    retry_after_s=0,
 )
 SERVICE_UNAVAILABLE = Problem(
     503,

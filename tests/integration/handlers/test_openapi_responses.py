@@ -18,10 +18,10 @@ from imagetasks.api.schemas import task_body
 from imagetasks.poyo.rate_limit import WINDOW_PK
 from imagetasks.tasks.task import derive_task_id
 from openapi.operations import OPERATIONS, Operation
-from tests.support.api import ORDER, STORED_IMAGE
+from tests.support.api import ORDER, STORED_IMAGE, aws_client, fail_every_call
 from tests.support.emulated_aws import Cloud, aws
 from tests.support.environment import TestEnvironment
-from tests.support.fakes import task
+from tests.support.fakes import client_error, task
 from tests.support.lambdas import HandlerResponse, http_event, invoke, load_handler, request_headers
 from tests.support.openapi_schemas import declared_operation, schema_errors
 from tests.support.scripted_server import responding, scripted_server
@@ -88,8 +88,8 @@ def deployment() -> Iterator[Deployment]:
             for name, (status, body) in poyo.items()
         }
         environments = {name: {"POYO_BASE_URL": url} for name, url in servers.items()} | {
-            "no_table": {"TABLE_NAME": "elsewhere"},
-            "no_secret": {"API_SECRET_ARN": "elsewhere"},
+            "no_table": {},
+            "no_secret": {},
             "no_keys": {"API_SECRET_ARN": without_keys["ARN"]},
             "retention": {"IMAGE_RETENTION_DAYS": "1"},
         }
@@ -99,6 +99,9 @@ def deployment() -> Iterator[Deployment]:
             )
             for name, variables in environments.items()
         }
+        for name, service in (("no_table", "dynamodb"), ("no_secret", "secretsmanager")):
+            client = aws_client(handler_modules[name], service)
+            fail_every_call(client, client_error("ThrottlingException"))
         yield Deployment(cloud, handler_modules)
 
 
