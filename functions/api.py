@@ -42,8 +42,7 @@ dependencies = ApiDependencies(
     balance=CachedBalance(clients.poyo.balance),
     clock=clients.clock,
 )
-ROUTES = routes(dependencies)
-for route in ROUTES:
+for route in (ROUTES := routes(dependencies)):
     register(app, route)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from botocore.exceptions import (
@@ -118,8 +118,8 @@ def test_cancelled_transaction_passes_if_the_reason_of_each_write_passes(
 
 def test_what_botocore_retries_passes() -> None:
     retried = {
-        *ThrottledRetryableChecker._THROTTLED_ERROR_CODES,
-        *TransientRetryableChecker._TRANSIENT_ERROR_CODES,
+        *cast(Any, ThrottledRetryableChecker)._THROTTLED_ERROR_CODES,
+        *cast(Any, TransientRetryableChecker)._TRANSIENT_ERROR_CODES,
     }
 
     assert retried - PASSING_CODES == {"EC2ThrottledException"}
