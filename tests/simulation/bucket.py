@@ -137,6 +137,8 @@ class SimulatedDownloads:
             raise DownloadFailed("http_404", gone=True)
         if fault == "truncated":
             return served[:-7]
+        if fault == "trailer":  # not to be stored
+            return served + b"\x00\x00\x00\x18ftypmp42"
         if fault == "re_encoded":
             return upstream_responses.png(f"{url} re-encoded")
         if fault:

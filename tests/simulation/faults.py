@@ -25,6 +25,7 @@ FAULTS: Mapping[str, tuple[str, ...]] = {
         "re_encoded",
         "html",
         "truncated",
+        "trailer",
         "host_not_listed",
         "address_not_public",
     ),
