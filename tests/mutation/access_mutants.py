@@ -47,8 +47,8 @@ ACCESS = (
     Mutant(
         "a page that fetches an image gets the URL of a response without CORS headers",
         "api/routes/files.py",
-        'cors = "origin" in event.headers',
-        "cors = False",
+        'cors="origin" in event.headers',
+        "cors=False",
         "integration/handlers/test_api_files.py",
     ),
     Mutant(

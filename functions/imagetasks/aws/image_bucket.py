@@ -98,13 +98,13 @@ class ImageBucket:
         return image
 
     def presigned_url(
-        self, image: StoredImage, *, download: bool = False, cors: bool = False
+        self, image: StoredImage, *, download: bool = False, cors: bool = False, head: bool = False
     ) -> str:
         """A URL with which anyone can read the image for one to two hours: the same during an hour.
 
         A browser shows the image; with `download` it saves it. A request with an Origin (`cors`)
         needs another URL than one without: the response to the latter, which a browser may have in
-        its cache, has no CORS headers.
+        its cache, has no CORS headers. S3 accepts the URL for GET, or with `head` for HEAD only.
         """
         overrides = {}
         if download:
@@ -112,7 +112,7 @@ class ImageBucket:
         if cors:
             overrides["ResponseCacheControl"] = CACHE_CONTROL  # as stored, but part of the URL
         return (self.signer or self.client).generate_presigned_url(
-            "get_object",
+            "head_object" if head else "get_object",
             Params={"Bucket": self.bucket, "Key": image.key} | overrides,
             ExpiresIn=PRESIGNED_S,
         )

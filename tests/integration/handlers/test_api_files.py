@@ -119,6 +119,19 @@ def test_image_is_shown_or_saved_under_its_name(api: Api) -> None:
         assert "disposition" not in "".join(locations(api, each, f"{each}?download=0"))
 
 
+def test_head_leads_to_the_headers_of_the_image(api: Api) -> None:
+    finished = api.put_finished()
+    path = signed_urls.file_path(finished.file_url_key, finished.task_id, 0)
+    api.cloud.client("s3").put_object(Bucket=api.cloud.bucket, Key="images/t/0", Body=png())
+
+    head, get = api.request("HEAD", path), api.get(path)
+
+    assert head.status == 302
+    assert head.headers["location"] != get.headers["location"]  # its signature covers the method
+    response = requests.head(head.headers["location"], timeout=5, stream=True)
+    assert (response.status_code, response.headers["Content-Length"]) == (200, str(len(png())))
+
+
 @pytest.mark.parametrize("query", ["download=2", "download=", "download=yes", "v=7", "width=9"])
 def test_other_query_parameters_are_rejected(api: Api, query: str) -> None:
     finished = api.put_finished()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import pagination
+from imagetasks.api import pagination, request
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import redirect
 
@@ -34,5 +34,10 @@ class FileRoutes:
 
     def _redirect(self, event: Event, image: StoredImage) -> Response[str]:
         download = pagination.is_download(pagination.query_parameters(event, "download"))
-        cors = "origin" in event.headers
-        return redirect(self.dependencies.images.presigned_url(image, download=download, cors=cors))
+        url = self.dependencies.images.presigned_url(
+            image,
+            download=download,
+            cors="origin" in event.headers,
+            head=request.is_head(event),
+        )
+        return redirect(url)
