@@ -15,11 +15,19 @@ class ImageTasksError(Exception):
 class PoyoUnavailable(ImageTasksError):
     """PoYo created nothing and may answer later: retry after `wait_s` if PoYo named a delay."""
 
-    def __init__(self, detail: str, *, wait_s: float | None = None, ours: bool = False) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        wait_s: float | None = None,
+        ours: bool = False,
+        mismatched: bool = False,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.wait_s = wait_s
         self.ours = ours  # True: our key or account is at fault and only the operator can fix it
+        self.mismatched = mismatched  # True: the status is another task's, which raises an alarm
 
 
 class PoyoRejected(ImageTasksError):
@@ -54,7 +62,11 @@ class RequestNotSent(ImageTasksError):
 
 
 class ResponseLost(ImageTasksError):
-    """The request may have arrived; its response did not."""
+    """The request may have arrived; its response did not, or only `partial` of its body."""
+
+    def __init__(self, detail: str, *, partial: bytes = b"") -> None:
+        super().__init__(detail)
+        self.partial = partial
 
 
 # Requests of callers

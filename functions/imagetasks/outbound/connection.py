@@ -7,11 +7,12 @@ import http.client
 import ipaddress
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import certifi
 import urllib3
@@ -58,34 +59,61 @@ def exchange(
     HostUnreachable if there is no complete response head in time.
     """
 
-    def read_left_s() -> float:
-        return left_s() if read_s is None else min(read_s, left_s())
-
-    with open_connection(target, connect_s=connect_s, left_s=left_s) as connection:
-        response_class: Any = partial(deadline_response, left_s=read_left_s)
-        connection.response_class = response_class
-        with map_network_errors():
-            connection.request(
-                method,
-                target.path,
-                headers={**headers, "Host": host_header(target)},
-                body=None if body is None else _chunks(connection, body, left_s),
-                preload_content=False,
-                decode_content=False,
-            )
-            response = connection.getresponse()
-        with closing(response):
-            yield response
+    with (
+        open_connection(target, connect_s=connect_s, left_s=left_s) as connection,
+        request(
+            connection, method, target, headers=headers, body=body, left_s=left_s, read_s=read_s
+        ) as response,
+    ):
+        yield response
 
 
 @contextmanager
 def open_connection(
-    target: Target, *, connect_s: float, left_s: Callable[[], float]
+    target: Target,
+    *,
+    connect_s: float,
+    left_s: Callable[[], float],
+    max_addresses: int = MAX_ADDRESSES,
 ) -> Iterator[urllib3.connection.HTTPConnection]:
     """An established connection to `target`, closed at the end of the block; TLS has verified its
-    name. Raises HostUnreachable if it is not established within `left_s()` seconds."""
-    with closing(_connected(target, connect_s, left_s)) as connection:
+    name. Raises HostUnreachable if it is not established within `connect_s` and `left_s()` seconds,
+    the name, all addresses and TLS together."""
+    with closing(_connected(target, connect_s, left_s, max_addresses)) as connection:
         yield connection
+
+
+@contextmanager
+def request(
+    connection: urllib3.connection.HTTPConnection,
+    method: str,
+    target: Target,
+    *,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    left_s: Callable[[], float],
+    read_s: float | None = None,
+) -> Iterator[urllib3.BaseHTTPResponse]:
+    """Send one request over `connection` and yield its response, as `exchange` does."""
+
+    def read_left_s() -> float:
+        return left_s() if read_s is None else min(read_s, left_s())
+
+    response_class: Any = partial(deadline_response, left_s=read_left_s)
+    connection.response_class = response_class
+    with map_network_errors():
+        set_remaining_timeout(connection.sock, left_s)
+        connection.request(
+            method,
+            target.path,
+            headers={**headers, "Host": host_header(target)},
+            body=None if body is None else _chunks(connection, body, left_s),
+            preload_content=False,
+            decode_content=False,
+        )
+        response = connection.getresponse()
+    with closing(response):
+        yield response
 
 
 @contextmanager
@@ -133,14 +161,21 @@ def _look_up(host: str, port: int, found: Future[Sequence[Any]]) -> None:
 
 
 def _connected(
-    target: Target, connect_s: float, left_s: Callable[[], float]
+    target: Target, connect_s: float, left_s: Callable[[], float], max_addresses: int
 ) -> urllib3.connection.HTTPConnection:
-    """A connection to one of the first addresses, exactly as they were checked."""
-    for address in _addresses(target)[:MAX_ADDRESSES]:
-        timeout_s = min(connect_s, left_s() / 2)  # used twice: for TCP and for TLS
-        if timeout_s <= 0:
+    """A connection to one of the first addresses, exactly as they were checked. Each gets an equal
+    share of what is left of the time, so that a silent one does not use up the others' time."""
+    until = time.monotonic() + connect_s
+
+    def connect_left_s() -> float:
+        return min(until - time.monotonic(), left_s())
+
+    addresses = _addresses(target, connect_left_s)[:max_addresses]
+    for number, address in enumerate(addresses):
+        share_s = connect_left_s() / (len(addresses) - number)
+        if share_s <= 0:
             raise HostUnreachable("too_late", target.host)
-        connection = _connection(target, address, timeout_s)
+        connection = _connection(target, address, share_s)
         try:
             connection.connect()
         except (
@@ -154,13 +189,23 @@ def _connected(
     raise HostUnreachable("unreachable", target.host)
 
 
-def _addresses(target: Target) -> Sequence[str]:
+def _addresses(target: Target, left_s: Callable[[], float]) -> Sequence[str]:
     """Addresses of `target`; the name in a whole origin of the allow-list is resolved only now."""
     try:
         ipaddress.ip_address(target.addresses[0])
     except ValueError:
-        return resolve(target.host, target.port)
+        return resolve(target.host, target.port, within_s=min(RESOLVE_S, left_s()))
     return target.addresses
+
+
+class _HTTPSConnection(urllib3.connection.HTTPSConnection):
+    """Gives TLS what TCP has left of `timeout`; urllib3 gives it to each of them."""
+
+    def _new_conn(self) -> socket.socket:
+        until = time.monotonic() + cast(float, self.timeout)
+        connected = super()._new_conn()
+        set_remaining_timeout(connected, lambda: until - time.monotonic())
+        return connected
 
 
 def _connection(
@@ -168,7 +213,7 @@ def _connection(
 ) -> urllib3.connection.HTTPConnection:
     if target.scheme == "http":
         return urllib3.connection.HTTPConnection(address, target.port, timeout=timeout_s)
-    return urllib3.connection.HTTPSConnection(
+    return _HTTPSConnection(
         address,
         target.port,
         timeout=timeout_s,

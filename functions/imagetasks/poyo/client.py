@@ -14,6 +14,7 @@ from imagetasks.errors import (
     ResponseLost,
     SubmitOutcomeUnknown,
 )
+from imagetasks.poyo.answer import broken_id
 from imagetasks.poyo.responses import (
     TaskStatus,
     is_unauthorized,
@@ -75,17 +76,20 @@ class PoyoClient:
         except RequestNotSent as error:
             raise PoyoUnavailable(f"not sent: {error}") from error
         except ResponseLost as error:
-            raise SubmitOutcomeUnknown(f"answer lost: {error}") from error
+            named = broken_id(error.partial)
+            raise SubmitOutcomeUnknown(f"answer lost: {error}", poyo_id=named) from error
         if is_unauthorized(response) and self.refresh_key(key):
             raise PoyoUnavailable("the key was rotated")
-        return parse_submit(response)
+        return parse_submit(response, prompt=str(order.get("prompt", "")))
 
-    def status(self, poyo_id: str) -> TaskStatus:
-        """PoYo's status of a task.
+    def status(self, poyo_id: str, *, prompt: str = "") -> TaskStatus:
+        """PoYo's status of a task that was ordered with `prompt`, which an error may repeat.
 
-        Raises PoyoTaskNotFound if PoYo does not know the id (yet), PoyoUnavailable on any trouble.
+        Raises PoyoTaskNotFound if PoYo does not know the id (yet), PoyoUnavailable on any trouble,
+        also when the answer is about another task (`mismatched`).
         """
-        return parse_status(self._get(f"/api/generate/status/{poyo_id}"))
+        response = self._get(f"/api/generate/status/{poyo_id}")
+        return parse_status(response, poyo_id, prompt=prompt)
 
     def balance(self) -> Decimal:
         """Credits left on the account. Raises PoyoUnavailable on any trouble."""

@@ -4,7 +4,6 @@ comes out."""
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -16,165 +15,149 @@ from imagetasks.errors import (
     PoyoUnavailable,
     SubmitOutcomeUnknown,
 )
-from imagetasks.tasks.task import MAX_FILES
+from imagetasks.poyo.answer import SUCCESS, Answer, poyo_id, read, text
+from imagetasks.poyo.moderation import has_policy_code, is_moderation_error
+from imagetasks.poyo.result_files import image_urls
+from imagetasks.poyo.retry_after import number_wait_s, text_wait_s
 
 if TYPE_CHECKING:
     from imagetasks.poyo.transport import HttpResponse
 
-POYO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 FAILED_STATUSES = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
 FINISHED_STATUSES = frozenset({"finished", "completed", "success", "succeeded"})
 WAITING_STATUSES = frozenset({"not_started", "pending", "queued"})
-MODERATION = re.compile(
-    r"moderation|content.?policy|safety|sensitive|prohibited|nsfw|违规|审核|敏感", re.IGNORECASE
-)
-RETRY_AFTER_TEXT = re.compile(r"again in (\d{1,4}) ?s", re.IGNORECASE)
 MAX_DETAIL_CHARS = 200  # of PoYo's raw error text, kept for the operator
-MAX_CALLBACK_BYTES = 64 * 1024  # the id of a longer callback body is not read
+MAX_CREDITS = 1_000_000
+# Where a failed task says why.
+ERROR_KEYS = ("error_message", "error", "error_code", "error_type", "fail_reason", "reason")
+REFUSALS: Mapping[int, str] = {
+    400: "rejected",
+    401: "unavailable",
+    402: "insufficient_credits",
+    403: "unavailable",
+    404: "rejected",
+    413: "rejected",
+    422: "rejected",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskStatus:
-    """PoYo's status of a task: `status` is one of its four documented words."""
+    """PoYo's status of a task: `status` is one of its four documented words, `moderated` whether it
+    failed because of content policy, `other_files` how many files it has beside the images."""
 
     status: str
     progress: Decimal | None = None
     file_urls: tuple[str, ...] = ()
+    other_files: int = 0
     credits: Decimal | None = None
     error: str = ""
-
-    @property
-    def moderated(self) -> bool:
-        """Whether the error text reads like a refusal by content policy."""
-        return is_moderation_error(self.error)
+    moderated: bool = False
 
 
 def is_unauthorized(response: HttpResponse) -> bool:
     """Whether PoYo rejects the API key; it created nothing then."""
-    return _effective_code(response.status, _json(response.body)) == 401
+    answer = read(response.status, response.body)
+    return answer.is_poyos and answer.code == 401 and not answer.ids
 
 
-def parse_submit(response: HttpResponse) -> str:
-    """PoYo's id of the task that `response` accepts.
+def parse_submit(response: HttpResponse, *, prompt: str = "") -> str:
+    """PoYo's id of the task that `response` accepts; `prompt` is what was sent.
 
-    Raises PoyoRejected or PoyoUnavailable (nothing was created), or SubmitOutcomeUnknown.
+    Raises PoyoRejected or PoyoUnavailable (nothing was created), or SubmitOutcomeUnknown, with the
+    id that a doubtful answer names: an id says that something may have been created.
     """
-    body = _json(response.body)
-    code = _effective_code(response.status, body)
-    detail = f"{code} {_message(body)}".strip()[:MAX_DETAIL_CHARS]
-    if code == 200:
-        poyo_id = _text(_data(body).get("task_id"))
-        if POYO_ID.fullmatch(poyo_id):
-            return poyo_id
-        raise SubmitOutcomeUnknown("accepted without a usable id")
-    if code == 429:
-        wait = RETRY_AFTER_TEXT.search(_message(body))
-        raise PoyoUnavailable(detail, wait_s=float(wait[1]) if wait else None)
-    if code in (401, 403):
-        raise PoyoRejected("unavailable", detail)
-    if code == 402:
-        raise PoyoRejected("insufficient_credits", detail)
-    if code in (400, 404, 413, 422):
-        moderated = _type(body) == "content_moderation_error" or is_moderation_error(_message(body))
-        raise PoyoRejected("moderated" if moderated else "rejected", detail)
-    raise SubmitOutcomeUnknown(detail)
+    answer = read(response.status, response.body)
+    accepted = answer.accepted_id
+    if accepted:
+        return accepted
+    detail = answer.detail[:MAX_DETAIL_CHARS]
+    if answer.ids:
+        raise SubmitOutcomeUnknown(detail, poyo_id=answer.ids[0])
+    if answer.is_poyos and answer.code != SUCCESS and has_policy_code(answer.error, prompt=prompt):
+        raise PoyoRejected("moderated", detail)
+    if answer.code == 429:
+        raise PoyoUnavailable(detail, wait_s=_wait_s(response, answer))
+    if answer.code not in REFUSALS:
+        raise SubmitOutcomeUnknown(detail)
+    if not answer.is_poyos:
+        raise PoyoUnavailable(f"{detail} (not PoYo's)", wait_s=_wait_s(response, answer))
+    raise PoyoRejected(_refusal(answer, prompt), detail)
 
 
-def parse_status(response: HttpResponse) -> TaskStatus:
-    """The status in `response`. Raises PoyoTaskNotFound, or PoyoUnavailable if it holds no status."""
-    body = _json(response.body)
-    code = _effective_code(response.status, body)
-    if code == 404:
-        raise PoyoTaskNotFound(f"404 {_message(body)}"[:MAX_DETAIL_CHARS])
-    data = _data(body)
-    word = _text(data.get("status")).lower()
-    if code != 200 or not word:
-        detail = f"{code} {_message(body)}".strip()[:MAX_DETAIL_CHARS]
-        raise PoyoUnavailable(detail, ours=code in (401, 402, 403))
+def parse_status(response: HttpResponse, asked_id: str, *, prompt: str = "") -> TaskStatus:
+    """The status of the task `asked_id` in `response`; `prompt` is what was sent to order it.
+
+    Raises PoyoTaskNotFound if PoYo says that it does not know the id, PoyoUnavailable if the
+    response holds no status of this task: only a task object with the id that was asked for does.
+    """
+    answer = read(response.status, response.body)
+    detail = answer.detail[:MAX_DETAIL_CHARS]
+    if answer.code == 404 and answer.is_poyos and (answer.body_code == 404 or answer.error_type):
+        raise PoyoTaskNotFound(detail)
+    task = answer.task
+    word = text(task.get("status")).lower()
+    if answer.code != SUCCESS or not word:
+        ours = answer.is_poyos and answer.code in (401, 402, 403)
+        raise PoyoUnavailable(detail, wait_s=_wait_s(response, answer), ours=ours)
+    if poyo_id(task["task_id"]) != asked_id:
+        raise PoyoUnavailable("the status of another task", mismatched=True)
+    file_urls, other_files = image_urls(task)
+    errors = {key: task[key] for key in ERROR_KEYS if task.get(key)}
+    status = _documented_status(word)
     return TaskStatus(
-        status=_documented_status(word),
-        progress=_number(data.get("progress")),
-        file_urls=_file_urls(data.get("files")),
-        credits=_number(data.get("credits_amount")),
-        error=_text(data.get("error_message"))[:MAX_DETAIL_CHARS],
+        status=status,
+        progress=_number(task.get("progress")),
+        file_urls=file_urls,
+        other_files=other_files,
+        credits=_number(task.get("credits_amount")),
+        error=_error_text(errors)[:MAX_DETAIL_CHARS],
+        moderated=status == "failed" and is_moderation_error(errors, prompt=prompt),
     )
 
 
 def parse_balance(response: HttpResponse) -> Decimal:
-    """The credits in `response`, a number or a text. Raises PoyoUnavailable without them."""
-    body = _json(response.body)
-    left = _number(_data(body).get("credits_amount"))
-    code = _effective_code(response.status, body)
-    if code != 200 or left is None:
-        raise PoyoUnavailable(f"{code} {_message(body)}".strip()[:MAX_DETAIL_CHARS])
+    """The credits in `response`, a number or a text, below zero too. Raises PoyoUnavailable without
+    them."""
+    answer = read(response.status, response.body)
+    left = _number(answer.data.get("credits_amount"), least=-MAX_CREDITS)
+    if answer.code != SUCCESS or left is None:
+        raise PoyoUnavailable(answer.detail[:MAX_DETAIL_CHARS])
     return left
 
 
-def parse_callback_id(body: bytes) -> str | None:
-    """The PoYo id in a callback's body, wrapped or not; None if there is no usable one.
-
-    Nothing else of the body is read, because PoYo's signature does not cover it.
-    """
-    if len(body) > MAX_CALLBACK_BYTES:
-        return None
-    poyo_id = _text(_data(_json(body)).get("task_id"))
-    return poyo_id if POYO_ID.fullmatch(poyo_id) else None
-
-
-def is_moderation_error(text: str) -> bool:
-    """Whether an error text reads like a refusal by content policy, JSON inside JSON included."""
-    nested = _json(text.encode(errors="replace"))
-    unescaped = json.dumps(nested, ensure_ascii=False) if isinstance(nested, dict) else ""
-    return bool(MODERATION.search(text) or MODERATION.search(unescaped))
+def _refusal(answer: Answer, prompt: str) -> str:
+    """Why PoYo refused an order for good. A text may name content policy beside a 400 or 403; one
+    about our key or account is about those."""
+    sentences = (answer.error, answer.message)
+    may_be_moderated = answer.code not in (401, 402) and answer.error_type not in (
+        "permission_denied_error",
+        "authentication_error",
+    )
+    if may_be_moderated and any(is_moderation_error(each, prompt=prompt) for each in sentences):
+        return "moderated"
+    return REFUSALS[answer.code]
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):  # UnicodeDecodeError is a ValueError
-        return None
+def _wait_s(response: HttpResponse, answer: Answer) -> float | None:
+    """The seconds that PoYo asks to wait: in the header, in its JSON, or in words."""
+    if response.retry_after_s is not None:
+        return response.retry_after_s
+    for each in (answer.error, answer.body):
+        if isinstance(each, dict):
+            wait_s = number_wait_s(each.get("retry_after"))
+            if wait_s is not None:
+                return wait_s
+    return text_wait_s(answer.message)
 
 
-def _effective_code(status: int, body: Any) -> int:
-    """The worse of HTTP status and body code: failures arrive on HTTP 200 too."""
-    if not 200 <= status < 300:
-        return status
-    if not isinstance(body, dict):
-        return 0
-    code = body.get("code", 200)
-    if isinstance(code, bool) or not isinstance(code, int):
-        return 0
-    return 200 if code in (0, 200) else code
-
-
-def _data(body: Any) -> Mapping[str, Any]:
-    """The task object, whether it is the whole body or its `data`."""
-    if not isinstance(body, dict):
-        return {}
-    data = body.get("data", body)
-    return data if isinstance(data, dict) else {}
-
-
-def _error(body: Any) -> Any:
-    return body.get("error") if isinstance(body, dict) else None
-
-
-def _message(body: Any) -> str:
-    error = _error(body)
-    if isinstance(error, dict):
-        return _text(error.get("message"))
-    named = (error, body.get("message"), body.get("detail")) if isinstance(body, dict) else ()
-    return next(filter(None, map(_text, named)), "")
-
-
-def _type(body: Any) -> str:
-    error = _error(body)
-    return _text(error.get("type")) if isinstance(error, dict) else ""
-
-
-def _text(value: Any) -> str:
-    """`value` if it is a string. Half of a surrogate pair, which DynamoDB refuses, becomes `?`."""
-    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
+def _error_text(errors: Mapping[str, Any]) -> str:
+    """What a failed task says, for the operator: its message, or everything as JSON."""
+    message = errors.get("error_message")
+    if not errors or isinstance(message, str):
+        return text(message)
+    said = message if message is not None else errors
+    return text(json.dumps(said, ensure_ascii=False))
 
 
 def _documented_status(word: str) -> str:
@@ -186,18 +169,11 @@ def _documented_status(word: str) -> str:
     return "not_started" if word in WAITING_STATUSES else "running"
 
 
-def _number(value: Any) -> Decimal | None:
+def _number(value: Any, *, least: int = 0) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = Decimal(str(value))
-    except InvalidOperation:
+        number = Decimal(str(value)[:100])
+    except (InvalidOperation, ValueError):  # ValueError: an int of more than 4,300 digits
         return None
-    return round(number, 4) if number.is_finite() and 0 <= number < 1_000_000 else None
-
-
-def _file_urls(files: Any) -> tuple[str, ...]:
-    if not isinstance(files, list):
-        return ()
-    urls = (_text(each.get("file_url")) for each in files if isinstance(each, dict))
-    return tuple(url for url in urls if url)[:MAX_FILES]
+    return round(number, 4) if number.is_finite() and least <= number < MAX_CREDITS else None

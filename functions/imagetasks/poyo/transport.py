@@ -9,28 +9,32 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from contextlib import closing
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, cast
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
-from imagetasks.errors import RequestNotSent, ResponseLost
-from imagetasks.outbound.deadline import deadline_response
+from imagetasks.errors import HostUnreachable, RequestNotSent, ResponseLost
+from imagetasks.outbound.connection import open_connection, request
+from imagetasks.outbound.url_policy import PORTS, PRINTABLE, Target
+from imagetasks.poyo.retry_after import header_wait_s
 
-CONNECT_S = 3.0
-MAX_RESPONSE_BYTES = 64 * 1024  # a status is a few hundred bytes
+CONNECT_S = 3.0  # the name, every address and TLS together
+MAX_ADDRESSES = 8  # of PoYo's name
+# A request has at most 256 KiB, and an answer may repeat its prompt and addresses more than once.
+MAX_RESPONSE_BYTES = 1024 * 1024
+READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """A complete HTTP response: `body` has at most `MAX_RESPONSE_BYTES`."""
+    """A complete HTTP response: `body` has at most `MAX_RESPONSE_BYTES`, `retry_after_s` is the wait
+    that its Retry-After names."""
 
     status: int
     body: bytes
+    retry_after_s: float | None = field(default=None, compare=False)
 
 
 def base_url_from_env() -> str:
@@ -41,84 +45,72 @@ def base_url_from_env() -> str:
 def send(
     method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, read_s: float
 ) -> HttpResponse:
-    """Send one request and read its whole response within `read_s` seconds of having sent it.
+    """Connect within `CONNECT_S`, then send one request and read its whole response within `read_s`
+    seconds: no call lasts longer than both together.
 
     Raises RequestNotSent if no byte of the request left (name, connect, TLS), ResponseLost for
-    everything later: no response, a broken one, one longer than 64 KiB. Without a session there is
-    no redirect, .netrc, proxy or cookie.
+    everything later: no response, a broken one, one longer than 1 MiB. There is no redirect, .netrc,
+    proxy or cookie.
     """
-    request = requests.Request(
-        method, url, headers=dict(headers) | {"Accept-Encoding": "identity"}, data=body
-    )
-    with closing(_Adapter()) as adapter:
+    with ExitStack() as stack:
         try:
-            prepared = request.prepare()
-        except requests.RequestException as error:
-            raise RequestNotSent(type(error).__name__) from error
+            target = _target(url)
+            _check_headers(headers)
+            connection = stack.enter_context(
+                open_connection(
+                    target,
+                    connect_s=CONNECT_S,
+                    left_s=lambda: CONNECT_S,
+                    max_addresses=MAX_ADDRESSES,
+                )
+            )
+        except (HostUnreachable, ValueError) as error:
+            raise RequestNotSent(str(error)) from error
+        until = time.monotonic() + read_s
+        length = {} if body is None else {"Content-Length": str(len(body))}
         try:
-            response = adapter.send(prepared, stream=True, timeout=(CONNECT_S, read_s))
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise _classified(error) from error
-        with closing(response):
-            return HttpResponse(response.status_code, _read(response))
+            response = stack.enter_context(
+                request(
+                    connection,
+                    method,
+                    target,
+                    headers={**headers, "Accept-Encoding": "identity", **length},
+                    body=body,
+                    left_s=lambda: until - time.monotonic(),
+                )
+            )
+        except HostUnreachable as error:
+            raise ResponseLost(error.detail) from error
+        named = "retry-after" in response.headers
+        wait_s = header_wait_s(response.headers, now_s=time.time()) if named else None
+        return HttpResponse(response.status, _read(response), wait_s)
 
 
-def _read(response: requests.Response) -> bytes:
-    """The body, or ResponseLost if it is broken, endless or late."""
-    body = b""
+def _target(url: str) -> Target:
+    """Where `url` leads; its name is resolved when connecting. Raises ValueError if it is no URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in PORTS or not parts.hostname or not PRINTABLE.fullmatch(url):
+        raise ValueError("PoYo's base URL is no URL")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    port = parts.port or PORTS[parts.scheme]
+    return Target(parts.scheme, parts.hostname, port, path, (parts.hostname,))
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    """Raise ValueError for a header that cannot be sent, before anything is."""
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(f"{name} cannot be sent")
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    """The body, or ResponseLost with what was read of it if it is broken, endless or late."""
+    body = bytearray()
     try:
-        while chunk := response.raw.read1(8192, decode_content=True):
+        while chunk := response.read1(READ_BYTES, decode_content=True):
             body += chunk
             if len(body) > MAX_RESPONSE_BYTES:
-                raise ResponseLost("the answer is longer than 64 KiB")
+                raise ResponseLost("longer than 1 MiB", partial=bytes(body))
     except urllib3.exceptions.HTTPError as error:
-        raise ResponseLost(type(error).__name__) from error
-    return body
-
-
-def _classified(error: Exception) -> RequestNotSent | ResponseLost:
-    """Sent or not: decided by where it failed, never by the text of the error."""
-    cause = error.args[0] if error.args else None
-    reason = getattr(cause, "reason", None)
-    if isinstance(reason, urllib3.exceptions.NewConnectionError):
-        return RequestNotSent(type(reason.__cause__ or reason).__name__)
-    if isinstance(error, requests.ConnectTimeout):
-        return RequestNotSent(type(error).__name__)
-    return ResponseLost(type(error).__name__)
-
-
-class _HTTP(urllib3.connection.HTTPConnection):
-    """Marks every failure before the connection is established, so that it cannot be mistaken for a
-    later one, and gives the whole response, headers included, one timeout."""
-
-    def connect(self) -> None:
-        try:
-            super().connect()
-        except Exception as error:
-            raise urllib3.exceptions.NewConnectionError(self, "not connected") from error
-
-    def getresponse(self) -> Any:
-        until = time.monotonic() + cast(float, self.timeout)
-        response: Any = partial(deadline_response, left_s=lambda: until - time.monotonic())
-        self.response_class = response
-        return super().getresponse()
-
-
-class _HTTPS(_HTTP, urllib3.connection.HTTPSConnection):
-    """The same over TLS: a failed handshake is a failure to connect."""
-
-
-class _HTTPPool(urllib3.HTTPConnectionPool):
-    ConnectionCls = _HTTP
-
-
-class _HTTPSPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _HTTPS
-
-
-class _Adapter(HTTPAdapter):
-    """No retries, and connections that know whether they were established."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        raise ResponseLost(type(error).__name__, partial=bytes(body)) from error
+    return bytes(body)

@@ -33,13 +33,25 @@ class ImageCopier:
     def copy_all(self, task: Task, status: TaskStatus) -> Sequence[StoredImage]:
         """Copy every image of the task; none if the task was deleted. The task's state stays.
 
+        One of several files that turns out to be no image is left out, as long as another is one.
         Raises DownloadFailed or one of its kinds, and StorageUnavailable.
         """
         if task.deleted_at is not None:
             return ()
-        if not status.file_urls:
-            raise NotAnImage("no_files")
-        return tuple(self._copy(task, n, url) for n, url in enumerate(status.file_urls))
+        if status.other_files:
+            self._note_left_out(task, "other_file", status.other_files)
+        images: list[StoredImage] = []
+        invalid: NotAnImage | None = None
+        for n, url in enumerate(status.file_urls):
+            try:
+                images.append(self._copy(task, n, url))
+            except NotAnImage as error:
+                invalid = error
+        if not images:
+            raise invalid or NotAnImage("no_files")
+        if invalid is not None:
+            self._note_left_out(task, invalid.code, len(status.file_urls) - len(images))
+        return tuple(images)
 
     def on_failure(self, task: Task, status: TaskStatus, error: DownloadFailed) -> None:
         """Retry the copy later, or end the task when a retry cannot help: running → failed.
@@ -69,6 +81,9 @@ class ImageCopier:
             self.updater.reschedule(task, due_at=None)
         else:
             self._retry_later(task, status, error)
+
+    def _note_left_out(self, task: Task, code: str, count: int) -> None:
+        telemetry.warning("files_left_out", task_id=task.task_id, code=code, count=count)
 
     def _copy(self, task: Task, n: int, url: str) -> StoredImage:
         """The `n`th image in our bucket; one that is already there is not downloaded again."""

@@ -36,7 +36,8 @@ class StatusPoller:
         """One GET status and what follows from it: running or failed (recoverable) → finished,
         failed, running, or the same state with a later `due_at`."""
         try:
-            status = self.poyo.status(str(task.poyo_id))
+            prompt = str(task.input.get("prompt", ""))
+            status = self.poyo.status(str(task.poyo_id), prompt=prompt)
         except PoyoTaskNotFound:
             return self._on_running(task, message, None)
         except PoyoUnavailable as error:
@@ -93,6 +94,8 @@ class StatusPoller:
         answers again, its image may be there."""
         facts: TaskFacts = {}
         limits = self.clock.limits
+        if error.mismatched:
+            telemetry.warning("status_of_another_task", task_id=task.task_id)
         if error.ours and self.clock.has_elapsed(
             task.account_alarm_at or 0, limits.account_alarm_s
         ):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from imagetasks import telemetry
 from imagetasks.poyo import signature
-from imagetasks.poyo.responses import parse_callback_id
+from imagetasks.poyo.answer import parse_callback_id
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 

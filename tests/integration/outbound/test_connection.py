@@ -9,6 +9,7 @@ from typing import Any
 
 import certifi
 import pytest
+import urllib3
 
 from imagetasks.errors import HostUnreachable
 from imagetasks.outbound.connection import RESOLVE_S, host_header, open_connection, resolve
@@ -144,7 +145,7 @@ HANDSHAKES: dict[str, Behaviour] = {
 
 
 @pytest.mark.parametrize("handshake", HANDSHAKES.values(), ids=HANDSHAKES)
-@pytest.mark.parametrize(("connect_s", "left_s"), [(0.4, 30.0), (30.0, 0.8)])
+@pytest.mark.parametrize(("connect_s", "left_s"), [(0.4, 30.0), (30.0, 0.4)])
 def test_handshake_that_does_not_end_is_aborted_at_its_deadline(
     handshake: Behaviour, connect_s: float, left_s: float
 ) -> None:
@@ -163,6 +164,30 @@ def test_all_addresses_together_get_the_time_that_is_left() -> None:
 
     assert took_s < 1.1
     assert server.connections == 2
+
+
+def test_connecting_has_one_total_over_all_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that only the attempts move, each by its whole timeout."""
+    now_s, attempts = [1000.0], list[str]()
+
+    def never_connect(address: tuple[str, int], timeout: float, **_: object) -> None:
+        attempts.append(address[0])
+        now_s[0] += timeout
+        raise TimeoutError
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", never_connect)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+    addresses = tuple(f"203.0.113.{n}" for n in range(1, 6))
+    target = Target("https", NAME, 443, "/", addresses)
+
+    with (
+        pytest.raises(HostUnreachable, match="unreachable"),
+        open_connection(target, connect_s=3.0, left_s=half_a_minute, max_addresses=4),
+    ):
+        pass
+
+    assert attempts == list(addresses[:4])
+    assert now_s[0] == pytest.approx(1003.0)
 
 
 @pytest.mark.parametrize("left_s", [0.0, -1.0])

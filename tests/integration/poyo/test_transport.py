@@ -6,12 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
+import urllib3
 
+from imagetasks.api.request import MAX_BODY_BYTES
 from imagetasks.errors import RequestNotSent, ResponseLost
 from imagetasks.poyo import transport
-from imagetasks.poyo.transport import HttpResponse
+from imagetasks.poyo.transport import MAX_RESPONSE_BYTES, HttpResponse
 from tests.support.certificates import server_context
 from tests.support.scripted_server import (
     Behaviour,
@@ -29,6 +32,7 @@ BODY = b'{"model":"gpt-image-2"}'
 HEADERS = {"Authorization": "Bearer sk-real", "Content-Type": "application/json"}
 READ_S = 0.6
 OK = b"HTTP/1.1 200 OK\r\n"
+PART = b'{"code":200,"data":{"task_id":"ABC",'
 
 
 def post(url: str, read_s: float = READ_S) -> HttpResponse:
@@ -146,7 +150,7 @@ LOST: dict[str, Behaviour] = {
     "endless status line": sending_raw(b"HTTP/1.1 200 " + b"x" * 100_000),
     "endless header": sending_raw(OK + b"X: " + b"x" * 100_000),
     "a thousand headers": sending_raw(OK + b"X: x\r\n" * 1000 + b"\r\n"),
-    "longer than 64 KiB": responding("200 OK", b" " * (64 * 1024 + 1)),
+    "longer than 1 MiB": responding("200 OK", b" " * (MAX_RESPONSE_BYTES + 1)),
     "endless": endless(OK + b"\r\n", b" " * 65536),
     "endless chunks": endless(OK + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\n    \r\n" * 999),
     "gzip that was not requested": sending_raw(
@@ -258,9 +262,100 @@ def test_every_request_uses_a_new_connection() -> None:
     assert server.connections == 2
 
 
-def test_response_of_exactly_64_kib_is_read() -> None:
-    with scripted_server(responding("200 OK", b" " * 64 * 1024)) as server:
-        assert len(post(server.url).body) == 64 * 1024
+def test_response_of_exactly_1_mib_is_read() -> None:
+    with scripted_server(responding("200 OK", b" " * MAX_RESPONSE_BYTES)) as server:
+        assert len(post(server.url, 5.0).body) == MAX_RESPONSE_BYTES
+
+
+def test_more_is_read_of_an_answer_than_a_request_can_contain() -> None:
+    """PoYo may repeat all of it, and its prompt and addresses once more in a message."""
+    assert MAX_RESPONSE_BYTES > 3 * MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        sending_raw(OK + b"Content-Length: 99\r\n\r\n" + PART),
+        sending_raw(OK + b"Transfer-Encoding: chunked\r\n\r\nff\r\n" + PART),
+        trickling(OK + b"Content-Length: 99\r\n\r\n" + PART, b"", 1.2, 1.2),
+        responding("200 OK", PART + b" " * MAX_RESPONSE_BYTES),
+    ],
+    ids=["closed", "closed in a chunk", "late", "too long"],
+)
+def test_what_was_read_of_a_lost_response_is_kept(behaviour: Behaviour) -> None:
+    with scripted_server(behaviour) as server, pytest.raises(ResponseLost) as lost:
+        post(server.url, 1.0)
+
+    assert lost.value.partial.startswith(PART)
+    assert len(lost.value.partial) < 2 * MAX_RESPONSE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry_After": "7"}, 7.0),
+        (
+            {
+                "Retry_After": "Sat, 28 Nov 2026 06:00:40 GMT",
+                "Date": "Sat, 28 Nov 2026 06:00:00 GMT",
+            },
+            40,
+        ),
+        ({"Retry_After": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_read_in_seconds_and_as_an_instant(
+    headers: dict[str, str], wait_s: float | None
+) -> None:
+    with scripted_server(responding("429 Slow", b"{}", **headers)) as server:
+        assert post(server.url).retry_after_s == wait_s
+
+
+@pytest.mark.parametrize("value", ["sk-\nx: y", "sk-é", "sk-\r"])
+def test_header_that_cannot_be_sent_raises_request_not_sent(value: str) -> None:
+    with scripted_server(responding("200 OK")) as server, pytest.raises(RequestNotSent):
+        transport.send("GET", server.url, headers={"Authorization": value}, body=None, read_s=1)
+
+    assert server.requests == []
+
+
+def test_all_addresses_of_a_name_share_one_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that only the attempts move, each by its whole timeout."""
+    now_s, attempts = [1000.0], list[str]()
+
+    def resolve(host: str, port: int, **_: object) -> list[Any]:
+        now_s[0] += 1.0
+        return [(0, 0, 0, "", (f"203.0.113.{n}", port)) for n in range(1, 7)]
+
+    def never_connect(address: tuple[str, int], timeout: float, **_: object) -> None:
+        attempts.append(address[0])
+        now_s[0] += timeout
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", never_connect)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
+
+    with pytest.raises(RequestNotSent):
+        post("https://api.example/")
+
+    assert attempts == [f"203.0.113.{n}" for n in range(1, 7)]
+    assert now_s[0] == pytest.approx(1000.0 + transport.CONNECT_S)
+
+
+def test_request_that_is_not_taken_is_lost_at_the_deadline() -> None:
+    """The server reads nothing, so that a body larger than the buffers cannot be sent."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        started = time.monotonic()
+        with pytest.raises(ResponseLost):
+            transport.send("POST", url, headers={}, body=b" " * 20_000_000, read_s=READ_S)
+
+        assert time.monotonic() - started < READ_S + 1.0
 
 
 def test_chunked_response_is_read_completely() -> None:

@@ -68,6 +68,56 @@ def test_every_image_of_a_task_is_stored(env: TestEnvironment) -> None:
     assert len({image.key for image in after.files}) == 2
 
 
+def test_file_that_is_no_image_does_not_spoil_the_others(env: TestEnvironment) -> None:
+    urls = [f"https://a.poyo.ai/{n}" for n in range(3)]
+    env.fake_poyo.respond_with("GET", finished_response(*urls))
+    env.file_host.respond_with(png(), NotAnImage("not_an_image"), jpeg())
+
+    with captured_logs() as log:
+        after = env.reconcile(put_running(env))
+
+    assert after.state == "finished"
+    assert [image.content_type for image in after.files] == ["image/png", "image/jpeg"]
+    assert "files_left_out" in log.getvalue()
+
+
+def test_other_failure_of_one_file_is_retried_before_the_task_finishes(
+    env: TestEnvironment,
+) -> None:
+    env.fake_poyo.respond_with(
+        "GET", finished_response("https://a.poyo.ai/1", "https://a.poyo.ai/2")
+    )
+    env.file_host.respond_with(png(), DownloadFailed("http_500"))
+
+    assert env.reconcile(put_running(env)).state == "running"
+
+
+def test_only_files_that_are_no_images_are_no_result(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with(
+        "GET", finished_response("https://a.poyo.ai/1", "https://a.poyo.ai/2")
+    )
+    env.file_host.respond_with(NotAnImage("not_an_image"))
+
+    after = env.reconcile(put_running(env))
+
+    assert (after.state, after.copy_attempts, after.files) == ("running", 1, ())
+
+
+def test_file_that_poyo_calls_no_image_is_not_downloaded(env: TestEnvironment) -> None:
+    files = [
+        {"file_url": "https://a.poyo.ai/x.json", "file_type": "other"},
+        {"file_url": FILE_URL, "file_type": "image"},
+    ]
+    env.fake_poyo.respond_with("GET", status_response("finished", files=files))
+
+    with captured_logs() as log:
+        after = env.reconcile(put_running(env))
+
+    assert (after.state, len(after.files)) == ("finished", 1)
+    assert env.file_host.fetched == [FILE_URL]
+    assert "files_left_out" in log.getvalue()
+
+
 def test_image_that_is_already_stored_is_not_downloaded_again(env: TestEnvironment) -> None:
     env.fake_poyo.respond_with("GET", finished_response())
     before = put_running(env)

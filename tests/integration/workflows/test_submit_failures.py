@@ -19,6 +19,7 @@ from tests.support.fakes import (
     START,
     finished_response,
     poyo_response,
+    status_response,
     submit_response,
 )
 from tests.support.lambdas import captured_logs
@@ -136,9 +137,7 @@ def test_poyo_id_of_another_task_is_not_confirmed(env: TestEnvironment) -> None:
 def test_callback_may_confirm_the_poyo_id_before_the_response_arrives(env: TestEnvironment) -> None:
     def concurrent() -> HttpResponse:
         task = env.repository.get(derive_task_id("owner", "key"))
-        env.fake_poyo.respond_with(
-            "GET", poyo_response({"code": 200, "data": {"status": "running"}})
-        )
+        env.fake_poyo.respond_with("GET", status_response("running"))
         env.reconcile(task, source="callback", poyo_id=POYO_ID)
         return submit_response()
 
@@ -155,7 +154,7 @@ def test_two_poyo_ids_for_one_task_raise_an_alarm(env: TestEnvironment) -> None:
     def concurrent() -> HttpResponse:
         task = env.repository.get(derive_task_id("owner", "key"))
         env.fake_poyo.respond_with(
-            "GET", poyo_response({"code": 200, "data": {"status": "running"}})
+            "GET", poyo_response({"code": 200, "data": {"task_id": "FIRST", "status": "running"}})
         )
         env.reconcile(task, source="callback", poyo_id="FIRST")
         return submit_response("SECOND")
