@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.mutation.access_mutants import ACCESS
+from tests.mutation.answer_mutants import ANSWERS
 from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.deletion_mutants import DELETION
 from tests.mutation.mutant import Mutant
@@ -13,6 +14,7 @@ from tests.mutation.updater_mutants import UPDATER
 
 MUTANTS: tuple[Mutant, ...] = (
     *SUBMISSION,
+    *ANSWERS,
     *RECONCILE,
     *UPDATER,
     *ACCESS,

@@ -91,10 +91,12 @@ def test_boto3_is_imported_in_the_aws_package_alone(path: Path) -> None:
         assert not imported_packages(path) & {"boto3", "botocore"}
 
 
-def test_requests_is_imported_in_the_transport_to_poyo_alone() -> None:
-    users = [name(path) for path in FILES if "requests" in imported_packages(path)]
+def test_http_is_spoken_in_the_outbound_package_and_by_the_transport_to_poyo_alone() -> None:
+    users = {path for path in FILES if imported_packages(path) & {"urllib3", "requests"}}
 
-    assert users == ["imagetasks/poyo/transport.py"]
+    assert {path for path in users if path.parent != PACKAGE / "outbound"} == {
+        PACKAGE / "poyo" / "transport.py"
+    }
 
 
 def test_pydantic_is_imported_in_the_validation_of_orders_alone() -> None:
@@ -190,7 +192,7 @@ def test_each_variable_is_named_in_one_file_and_handed_out_by_the_template() -> 
 
 @pytest.mark.parametrize("handler", ["webhook", "sweep"])
 def test_the_small_functions_import_neither_validation_nor_the_client_of_poyo(handler: str) -> None:
-    heavy = ("bootstrap", "imagetasks.api.order_request", "pydantic", "requests")
+    heavy = ("bootstrap", "imagetasks.api.order_request", "imagetasks.poyo.transport", "pydantic")
     program = f"import sys, {handler}; print(*[each for each in {heavy!r} if each in sys.modules])"
     variables = {
         "TABLE_NAME": "tasks",

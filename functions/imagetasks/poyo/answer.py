@@ -71,7 +71,7 @@ class Answer:
         if not self.body or self.body_code is not None or self.error_type:
             return True
         # FastAPI's shape, but not that of problem details (RFC 9457), which proxies send.
-        return bool(self.body.get("detail")) and not self.body.keys() & {"title", "type"}
+        return "detail" in self.body and not self.body.keys() & {"title", "type"}
 
     @property
     def body_code(self) -> int | None:

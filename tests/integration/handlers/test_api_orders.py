@@ -215,7 +215,7 @@ SUBMIT_OUTCOMES: dict[str, tuple[Behaviour | None, int, str]] = {
     "no id": (responding("200 OK", b'{"code":200,"data":{}}'), 202, "not_started"),
     "html on 200": (responding("200 OK", b"<html>"), 202, "not_started"),
     "an unknown code": (poyo_error("200 OK", 777), 202, "not_started"),
-    "longer than 64 KiB": (responding("200 OK", b" " * 70_000), 202, "not_started"),
+    "longer than 1 MiB": (responding("200 OK", b" " * 1_100_000), 202, "not_started"),
 }
 
 

@@ -67,6 +67,42 @@ def test_submit_is_never_repeated_after_a_network_failure(
     assert fake_poyo.request_count("POST") == 1
 
 
+def test_id_in_a_lost_response_to_a_submit_is_kept(fake_poyo: FakePoyo) -> None:
+    partial = b'{"code":200,"data":{"task_id":"ABC","stat'
+    fake_poyo.respond_with("POST", ResponseLost("IncompleteRead", partial=partial))
+
+    with pytest.raises(SubmitOutcomeUnknown) as unknown:
+        poyo_client(fake_poyo).submit(
+            model="m", order={}, callback_url=CALLBACK_URL, idempotency_key="id"
+        )
+
+    assert unknown.value.poyo_id == "ABC"
+
+
+def test_prompt_that_was_sent_is_not_the_reason_of_an_error(fake_poyo: FakePoyo) -> None:
+    prompt = "a poster about content policy"
+    body = {"code": 400, "error": {"message": f"Could not tokenize {prompt}"}}
+    fake_poyo.respond_with("POST", poyo_response(body, 400))
+    fake_poyo.respond_with("GET", status_response("failed", error_message=f"Worker lost {prompt}"))
+
+    with pytest.raises(PoyoRejected) as rejected:
+        poyo_client(fake_poyo).submit(
+            model="m", order={"prompt": prompt}, callback_url=CALLBACK_URL, idempotency_key="id"
+        )
+
+    assert rejected.value.reason == "rejected"
+    assert not poyo_client(fake_poyo).status(POYO_ID, prompt=prompt).moderated
+
+
+def test_status_is_asked_and_answered_for_one_id(fake_poyo: FakePoyo) -> None:
+    fake_poyo.respond_with("GET", status_response("finished", task_id="SOMEBODYELSES001"))
+
+    with pytest.raises(PoyoUnavailable) as unavailable:
+        poyo_client(fake_poyo).status(POYO_ID)
+
+    assert unavailable.value.mismatched
+
+
 @pytest.mark.parametrize("failure", [RequestNotSent("x"), ResponseLost("x")])
 def test_network_failure_of_a_poll_is_not_our_fault(
     fake_poyo: FakePoyo, failure: Exception
