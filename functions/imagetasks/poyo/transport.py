@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -56,25 +56,17 @@ def send(
         try:
             target = _target(url)
             _check_headers(headers)
-            connection = stack.enter_context(
-                open_connection(
-                    target,
-                    connect_s=CONNECT_S,
-                    left_s=lambda: CONNECT_S,
-                    max_addresses=MAX_ADDRESSES,
-                )
-            )
+            connection = stack.enter_context(_connection(target))
         except (HostUnreachable, ValueError) as error:
             raise RequestNotSent(str(error)) from error
         until = time.monotonic() + read_s
-        length = {} if body is None else {"Content-Length": str(len(body))}
         try:
             response = stack.enter_context(
                 request(
                     connection,
                     method,
                     target,
-                    headers={**headers, "Accept-Encoding": "identity", **length},
+                    headers={**headers, **_added_headers(body)},
                     body=body,
                     left_s=lambda: until - time.monotonic(),
                 )
@@ -86,6 +78,12 @@ def send(
         return HttpResponse(response.status, _read(response), wait_s)
 
 
+def _connection(target: Target) -> AbstractContextManager[urllib3.connection.HTTPConnection]:
+    return open_connection(
+        target, connect_s=CONNECT_S, left_s=lambda: CONNECT_S, max_addresses=MAX_ADDRESSES
+    )
+
+
 def _target(url: str) -> Target:
     """Where `url` leads; its name is resolved when connecting. Raises ValueError if it is no URL."""
     parts = urlsplit(url)
@@ -94,6 +92,11 @@ def _target(url: str) -> Target:
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     port = parts.port or PORTS[parts.scheme]
     return Target(parts.scheme, parts.hostname, port, path, (parts.hostname,))
+
+
+def _added_headers(body: bytes | None) -> dict[str, str]:
+    length = {} if body is None else {"Content-Length": str(len(body))}
+    return {"Accept-Encoding": "identity", **length}
 
 
 def _check_headers(headers: Mapping[str, str]) -> None:
