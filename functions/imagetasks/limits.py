@@ -26,7 +26,7 @@ class Limits:
     sweep_fallback_s: int = 60  # the sweep acts this long after a delayed message was due
     claim_s: int = 5 * 60  # how long the sweep leaves a claimed task to the worker
     file_gone_after_s: int = 24 * 60 * 60  # PoYo keeps files 24 h (one of its pages says 3 days)
-    account_alarm_s: int = 6 * 60 * 60  # one task alarms no more often of a rejected account
+    poll_alarm_s: int = 6 * 60 * 60  # the polls of one task raise an alarm no more often
     file_lost_after_s: int = 72 * 60 * 60  # the host is unreachable but never said "gone"
     reopen_within_s: int = 7 * 24 * 60 * 60  # polling of a recoverable failure ends here
     callback_trust_s: int = 30 * 60  # PoYo's status may lag behind its callback: keep polling

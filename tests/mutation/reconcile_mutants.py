@@ -152,8 +152,8 @@ RECONCILE = (
     Mutant(
         "every poll alarms of a rejected account",
         "workflows/poll_status.py",
-        "task.account_alarm_at or 0, limits.account_alarm_s",
-        "0, limits.account_alarm_s",
+        "task.poll_alarm_at or 0, again_s",
+        "0, again_s",
         POLLING_TEST,
     ),
     Mutant(

@@ -35,6 +35,7 @@ NOT_IN_CANARY = {
     "UnconfirmedAlarm": "a task is given up after an hour",
     "DuplicatePoyoTaskAlarm": "PoYo's mistake",
     "PoyoIdConflictAlarm": "PoYo's mistake",
+    "PoyoAnswerMismatchAlarm": "PoYo's mistake",
     "ImageAtRiskAlarm": "takes 18 hours",
     "ResultExpiredAlarm": "takes a day",
     "BadResultAlarm": "the task is retried before that",

@@ -89,7 +89,7 @@ class Task:
     copy_attempts: int = 0
     result_seen_at: int | None = None  # PoYo's status was `finished` for the first time
     failure_seen_at: int | None = None  # PoYo's status is `failed`; a second poll must confirm it
-    account_alarm_at: int | None = None  # the last alarm that PoYo rejected our account or key
+    poll_alarm_at: int | None = None  # the last alarm that a poll of this task raised
     reason: str | None = None
     detail: str | None = None
     charged_credits: Decimal | None = None
@@ -126,7 +126,7 @@ class TaskFacts(TypedDict, total=False):
     copy_attempts: int
     result_seen_at: int
     failure_seen_at: int | None
-    account_alarm_at: int
+    poll_alarm_at: int
     charged_credits: Decimal
     detail: str
     not_before: int

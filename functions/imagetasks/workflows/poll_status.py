@@ -93,14 +93,15 @@ class StatusPoller:
         """PoYo does not say how the task is. A task that times out for that is still polled: when PoYo
         answers again, its image may be there."""
         facts: TaskFacts = {}
-        limits = self.clock.limits
-        if error.mismatched:
-            telemetry.warning("status_of_another_task", task_id=task.task_id)
-        if error.ours and self.clock.has_elapsed(
-            task.account_alarm_at or 0, limits.account_alarm_s
+        again_s = self.clock.limits.poll_alarm_s
+        if (error.ours or error.mismatched) and self.clock.has_elapsed(
+            task.poll_alarm_at or 0, again_s
         ):
-            telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason="status")
-            facts["account_alarm_at"] = self.clock.now_ms()
+            if error.ours:
+                telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason="status")
+            else:
+                telemetry.alarm("poyo_answer_mismatch", task_id=task.task_id, poyo_id=task.poyo_id)
+            facts["poll_alarm_at"] = self.clock.now_ms()
         if self._has_timed_out(task, message):
             ended = self._fail(task, "timed_out")
             if ended.applied and ended.task.due_at is None:

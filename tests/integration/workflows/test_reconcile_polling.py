@@ -183,6 +183,16 @@ def test_task_alarms_of_a_rejected_account_once_in_six_hours(env: TestEnvironmen
     assert log.getvalue().count("poyo_account_rejected") == 2
 
 
+def test_status_of_another_task_raises_an_alarm_and_stores_nothing(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response(task_id="SOMEBODYELSES001"))
+    with captured_logs() as log:
+        after = env.reconcile(put_running(env))
+
+    assert (after.state, after.files) == ("running", ())
+    assert log.getvalue().count("poyo_answer_mismatch") == 1
+    assert env.file_host.fetched == []
+
+
 def test_delay_between_polls_grows_to_half_an_hour(env: TestEnvironment) -> None:
     delays_s = [
         seconds_until_due(env.reconcile(put_running(env, polls=polls)), env)

@@ -37,7 +37,7 @@ EVERY_ATTRIBUTE = task(
     polls=3,
     copy_attempts=2,
     failure_seen_at=1,
-    account_alarm_at=1,
+    poll_alarm_at=1,
 )
 
 
