@@ -17,8 +17,9 @@ import urllib3
 
 from imagetasks.errors import HostUnreachable, RequestNotSent, ResponseLost
 from imagetasks.outbound.connection import open_connection, request
-from imagetasks.outbound.url_policy import PORTS, PRINTABLE, Target
+from imagetasks.outbound.url_policy import PORTS, Target
 from imagetasks.poyo.retry_after import header_wait_s
+from imagetasks.tasks.host_names import PRINTABLE
 
 CONNECT_S = 3.0  # the name, every address and TLS together
 MAX_ADDRESSES = 8  # of PoYo's name

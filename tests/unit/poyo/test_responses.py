@@ -330,8 +330,24 @@ def test_callback_that_is_parsed_may_repeat_the_longest_prompt_and_addresses() -
 
 # Any bytes
 
-KEYS = ("code", "data", "task_id", "taskId", "id", "status", "error", "type", "message", "detail")
-KEYS += ("files", "file_url", "file_type", "error_message", "credits_amount", "retry_after")
+KEYS = (
+    "code",
+    "data",
+    "task_id",
+    "taskId",
+    "id",
+    "status",
+    "error",
+    "type",
+    "message",
+    "detail",
+    "files",
+    "file_url",
+    "file_type",
+    "error_message",
+    "credits_amount",
+    "retry_after",
+)
 BODIES = st.one_of(
     st.binary(max_size=200),
     st.recursive(
