@@ -4,7 +4,8 @@ python -m cli.doctor                          the stack imagetasks
 python -m cli.doctor --stack imagetasks-prod
 
 It changes nothing, prints no key, and exits 0 only if every check passes. It also sends requests from
-outside: it reads PoYo's balance and /health, and sends one forged callback, which must be rejected.
+outside: it reads PoYo's balance and /health, and sends one forged callback and one unknown key, which must be
+rejected.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import findings
+from cli.alarms import check_alarms
 from cli.findings import OPERATING, Finding, Findings
 from cli.stack import CommandError, Stack, Values, argument_parser
 from imagetasks.poyo.transport import HttpResponse
@@ -88,12 +90,15 @@ def check_poyo(stack: Stack) -> Findings:
 
 
 def check_api(stack: Stack) -> Findings:
-    """The API from outside, at its own URL and at PublicUrl, and the callback route."""
+    """The API from outside, at its own URL and at PublicUrl; and whether each function that answers
+    requests can read its secret: it needs that to reject a forged callback and an unknown key."""
     api_url, public_url = stack.api_url(), stack.parameter("PublicUrl")
     for name, url in (("ApiUrl", api_url), ("PublicUrl", public_url)):
         if url:
             yield findings.health(name, fetch("GET", f"{url}/health"))
     yield findings.callback(fetch("POST", (public_url or api_url) + FORGED_CALLBACK))
+    unknown_key = {"Authorization": "Bearer forged-by-the-doctor"}
+    yield findings.unknown_key(fetch("GET", (public_url or api_url) + "/v1/tasks", unknown_key))
 
 
 def fetch(method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse | str:
@@ -150,23 +155,6 @@ def _message_count(stack: Stack, output: str) -> int:
     sqs, url = stack.client("sqs"), stack.output(output)
     counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=MESSAGE_COUNTS)["Attributes"]
     return sum(int(counts.get(name, 0)) for name in MESSAGE_COUNTS)
-
-
-def check_alarms(stack: Stack) -> Findings:
-    """The alarms' states, and whether a confirmed subscription receives their mails."""
-    names = {
-        each["PhysicalResourceId"]: name
-        for name, each in stack.resources.items()
-        if each["ResourceType"] == "AWS::CloudWatch::Alarm"
-    }
-    found = stack.client("cloudwatch").describe_alarms(AlarmNames=sorted(names), MaxRecords=100)
-    topic = stack.resource("AlarmTopic") if stack.parameter("AlarmEmail") else ""
-    yield from findings.alarms(names, found["MetricAlarms"], topic)
-    if topic:
-        listing = stack.client("sns").list_subscriptions_by_topic(TopicArn=topic)
-        yield findings.alarm_subscription(listing["Subscriptions"])
-    else:
-        yield Finding("alarms", "no mail is sent, because AlarmEmail is empty")
 
 
 def check_table(stack: Stack) -> Findings:

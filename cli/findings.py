@@ -20,6 +20,7 @@ from imagetasks.poyo.transport import HttpResponse
 
 HEALTHY_STATUSES = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE")
 SHA_256 = re.compile(r"[0-9a-f]{64}")
+SERVER_KEY_NAME = re.compile(r"[a-z0-9-]{1,40}")
 POYO_KEY = re.compile(r"[!-~]{8,}")
 LOW_BALANCE = Decimal(200)  # credits: about one US dollar, or a hundred of the cheapest images
 OPERATING = "docs/operating.md"
@@ -84,6 +85,9 @@ def api_keys(values: Values) -> Findings:
     stored = values.get("server_keys")
     server_keys = stored if isinstance(stored, dict) else {}
     invalid = sum(not _is_hashed(each) for each in server_keys.values())
+    if any(not SERVER_KEY_NAME.fullmatch(name) for name in server_keys):
+        todo = "names have a-z, 0-9 and `-`: put each key under such a name, in the secret itself"
+        yield Finding("keys", "a server key has an impossible name and may be refused", todo)
     if invalid:
         todo = "`python -m cli.keys server list`, then `server remove` and `server add` each"
         message = f"server keys: {invalid} of {len(server_keys)} are not SHA-256 hashes"
@@ -152,42 +156,24 @@ def callback(response: HttpResponse | str) -> Finding:
     return Finding("callbacks", message, todo)
 
 
+def unknown_key(response: HttpResponse | str) -> Finding:
+    """Whether ApiFunction rejects an unknown server key, which it can only if it reads its secret."""
+    body = {} if isinstance(response, str) else _json_object(response)
+    if not isinstance(response, str) and (response.status, body.get("code")) == (
+        401,
+        "unauthorized",
+    ):
+        return Finding("secrets", "the API reads its secret and rejects an unknown key")
+    todo = f"see AwsCallRejectedAlarm and SecretRefreshFailedAlarm in {OPERATING}"
+    return Finding("secrets", f"an unknown key is not rejected: {_describe(response)}", todo)
+
+
 def sweep_ran(ran: bool) -> Finding:
     """Whether a sweep has completed within the last five minutes."""
     if ran:
         return Finding("sweep", "it ran within the last five minutes")
     todo = f"just deployed? wait a minute; otherwise see SweepNotRunningAlarm in {OPERATING}"
     return Finding("sweep", "it has not run for five minutes", todo)
-
-
-def alarms(names: Mapping[str, str], found: Sequence[Values], topic: str) -> Findings:
-    """Whether each alarm exists, is enabled, notifies `topic` and is not in ALARM.
-
-    `names` maps the physical names to the logical ids. Without a `topic` notifying is not checked.
-    """
-    known = {names[each["AlarmName"]]: each for each in found if each["AlarmName"] in names}
-    missing = [name for name in names.values() if name not in known]
-    disabled = [name for name, each in known.items() if not each["ActionsEnabled"]]
-    silent = [name for name, each in known.items() if topic and topic not in each["AlarmActions"]]
-    active = [name for name, each in known.items() if each["StateValue"] == "ALARM"]
-    for problem, which, todo in (
-        ("missing", missing, "deploy again"),
-        ("disabled", disabled, "aws cloudwatch enable-alarm-actions --alarm-names …"),
-        ("without a notification", silent, "deploy again: AlarmEmail is set"),
-        ("in ALARM", active, f"each has its paragraph in {OPERATING}"),
-    ):
-        if which:
-            yield Finding("alarms", f"{problem}:{join(which)}", todo)
-    if not (missing or active):
-        yield Finding("alarms", f"all {len(known)} exist, none is in ALARM")
-
-
-def alarm_subscription(subscriptions: Sequence[Values]) -> Finding:
-    """Whether the owner of AlarmEmail has confirmed the subscription."""
-    if any(each["SubscriptionArn"].startswith("arn:") for each in subscriptions):
-        return Finding("alarms", "the mail subscription is confirmed")
-    todo = "follow the link in the mail that AWS sent to AlarmEmail"
-    return Finding("alarms", "the mail subscription is not confirmed", todo)
 
 
 def table_recovery(backups: Values, table: str) -> Finding:

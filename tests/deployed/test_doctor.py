@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from cli import doctor, findings
+from cli import alarms, doctor, findings
 from cli.findings import Finding
 from cli.stack import CommandError, Stack
 from imagetasks.poyo.transport import HttpResponse
@@ -82,7 +82,7 @@ def test_every_check_passes_on_a_healthy_stack(command: Doctor) -> None:
     assert output.endswith("all checks passed\n")
     parts = {line.split()[1] for line in output.splitlines() if line.startswith("ok ")}
     assert parts == {
-        "stack", "functions", "public", "keys", "poyo", "api", "callbacks", "sweep", "queue",
+        "stack", "functions", "public", "keys", "poyo", "api", "callbacks", "secrets", "sweep", "queue",
         "alarms", "table", "bucket",
     }  # fmt: skip
 
@@ -243,6 +243,11 @@ BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, s
         "keys",
         "1 of 1 are not SHA-256",
     ),
+    "a server key with the name of an owner": (
+        api_secret(server_keys={"one/ann": HASHED}),
+        "keys",
+        "an impossible name",
+    ),
     "a secret that is not JSON": (
         lambda system: secret(system, "ApiSecretArn", f'{{"poyo_api_key": "{CANARY}"'),
         "keys",
@@ -399,6 +404,31 @@ def test_callback_check_passes_only_if_webhook_function_itself_rejects_the_forge
     assert message in str(finding)
 
 
+@pytest.mark.parametrize(
+    ("answer", "healthy"),
+    [
+        (response({"code": "unauthorized"}, 401), True),
+        (response({"message": "Unauthorized"}, 401), False),
+        (response({"code": "internal"}, 500), False),
+        (response({"code": "service_unavailable"}, 503), False),
+        (response({"items": []}), False),
+        ("ConnectTimeout", False),
+    ],
+)
+def test_unknown_key_check_passes_only_if_the_api_rejects_the_key_itself(
+    answer: HttpResponse | str, healthy: bool
+) -> None:
+    finding = findings.unknown_key(answer)
+
+    assert (not finding.todo) is healthy
+    assert finding.check == "secrets"
+
+
+def test_stack_that_serves_customers_needs_an_address_for_alarms() -> None:
+    assert not alarms.no_alarm_address(serves_customers=False).todo
+    assert "AlarmEmail" in alarms.no_alarm_address(serves_customers=True).todo
+
+
 @pytest.mark.parametrize("name", ["ApiUrl", "PublicUrl"])
 @pytest.mark.parametrize(
     ("answer", "healthy"),
@@ -485,7 +515,7 @@ def an_alarm(**changed: object) -> dict[str, Any]:
 def test_missing_disabled_unsent_and_active_alarms_are_problems(
     found: list[dict[str, Any]], topic: str, problems: list[str]
 ) -> None:
-    results = list(findings.alarms({"physical": "TasksOverdueAlarm"}, found, topic))
+    results = list(alarms.alarm_states({"physical": "TasksOverdueAlarm"}, found, topic))
 
     assert [each.message.partition(":")[0] for each in results if each.todo] == problems
     assert all("TasksOverdueAlarm" in each.message for each in results if each.todo)
@@ -503,7 +533,7 @@ def test_missing_disabled_unsent_and_active_alarms_are_problems(
 def test_mail_subscription_must_be_confirmed(
     subscriptions: list[dict[str, Any]], healthy: bool
 ) -> None:
-    assert (not findings.alarm_subscription(subscriptions).todo) is healthy
+    assert (not alarms.alarm_subscription(subscriptions).todo) is healthy
 
 
 ALL_BLOCKED = dict.fromkeys(
