@@ -96,8 +96,8 @@ class UploadBucket:
             upload = self.client.get_object(Bucket=self.bucket, Key=_key(owner, upload_id))
             return _identified(upload)
         except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in (403, 404):
-                # 403: without ListBucket S3 does not say that an object is missing
+            if error.response["Error"]["Code"] in ("NoSuchKey", "AccessDenied"):
+                # AccessDenied: without ListBucket S3 does not say that an object is missing
                 raise InvalidUpload(upload_id, f"{NOT_FOUND}; {ALLOWED}") from None
             raise translated(error, StorageUnavailable) from error
         except BotoCoreError as error:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import requests
+from botocore.exceptions import ReadTimeoutError
 
 from imagetasks.aws.upload_bucket import MAX_BYTES
 from tests.fixtures.images import HTML, jpeg, png
-from tests.support.api import Api, assert_problem, loaded_api
+from tests.support.api import Api, assert_problem, aws_client, fail_every_call, loaded_api
 from tests.support.emulated_aws import OTHER_SERVER_KEY
+from tests.support.fakes import client_error
 
 PNG = png()
 
@@ -128,6 +130,27 @@ def test_order_with_an_upload_that_was_never_sent_is_rejected(api: Api) -> None:
     [error] = problem["errors"]
     assert error["pointer"] == "/input/image_urls/0"
     assert error["detail"].startswith("upload not found")
+    assert (api.poyo.requests, api.cloud.items()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (client_error("SlowDown", 503), 503, "service_unavailable"),
+        (ReadTimeoutError(endpoint_url="x"), 503, "service_unavailable"),
+        (client_error("NoSuchBucket", 404), 500, "internal"),
+        (client_error("InvalidAccessKeyId", 403), 500, "internal"),
+    ],
+    ids=str,
+)
+def test_upload_that_s3_cannot_show_is_told_as_a_failure_of_ours(
+    api: Api, error: Exception, status: int, code: str
+) -> None:
+    url = upload(api)
+    fail_every_call(aws_client(api.handler_module, "s3"), error)
+
+    assert_problem(api.create(order(url)), status, code, charged=None)
+
     assert (api.poyo.requests, api.cloud.items()) == ([], [])
 
 
