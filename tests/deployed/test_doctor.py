@@ -388,7 +388,7 @@ PROBLEM = {"code": "not_found", "status": 404}
         (response({"message": "Forbidden"}, 403), False, "the response is 403"),
         (response({"ok": True}), False, "the response is 200"),
         (response(PROBLEM), False, "the response is 200"),
-        (response({"code": "unavailable"}, 503), False, "callback_not_enqueued"),
+        (response({"code": "service_unavailable"}, 503), False, "callback_not_enqueued"),
         (response({"code": "internal"}, 500), False, "callback_not_enqueued"),
         (HttpResponse(302, b""), False, "the response is 302"),
         (HttpResponse(404, b"[" * 100_000), False, "the response is 404"),
