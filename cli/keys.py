@@ -23,6 +23,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import secret_changes as change
+from cli.redrive import close_circuit_breaker
 from cli.stack import CommandError, Stack, argument_parser
 
 
@@ -110,6 +111,7 @@ def _run(options: argparse.Namespace) -> str:
         return kinds[options.kind](stack, options)
     values = change.set_poyo(stack.secret("ApiSecretArn"), _read_key("PoYo API key (not shown): "))
     stack.put_secret("ApiSecretArn", values)
+    close_circuit_breaker(stack)
     return "PoYo's key is stored"
 
 

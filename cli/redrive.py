@@ -1,8 +1,10 @@
-"""Sends task messages again: for dead letters, and for failed tasks that PoYo may have completed.
+"""Lets things run again after a problem: dead letters, failed tasks that PoYo may have completed, and
+submits that wait because PoYo failed (each command closes the circuit breaker).
 
 python -m cli.redrive dead-letters       moves every dead-lettered message back to the task queue
 python -m cli.redrive task ID [ID ...]   reconciles these tasks again
 python -m cli.redrive failed             reconciles every recoverable failure that has a PoYo id
+python -m cli.redrive breaker            only closes the circuit breaker
 
 Sending a task message is always safe: it only triggers a reconcile, and a reconcile leaves a
 finished task unchanged.
@@ -14,6 +16,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -62,6 +65,20 @@ def enqueue_failed(stack: Stack) -> str:
     return enqueue_tasks(stack, list(_recoverable_failures(dynamodb, table)))
 
 
+def close_circuit_breaker(stack: Stack) -> str:
+    """Forget PoYo's failures: orders that wait for PoYo are sent within a minute, in their order."""
+    dynamodb = stack.client("dynamodb")
+    with suppress(dynamodb.exceptions.ConditionalCheckFailedException):  # no order was ever placed
+        dynamodb.update_item(
+            TableName=stack.output("TasksTableName"),
+            Key={"pk": {"S": "account"}},
+            UpdateExpression="SET failures = :none ADD revision :one",
+            ConditionExpression="attribute_exists(pk)",
+            ExpressionAttributeValues={":none": {"N": "0"}, ":one": {"N": "1"}},
+        )
+    return "the circuit breaker is closed: waiting orders are sent within a minute"
+
+
 def _receive(sqs: Any, queue_url: str) -> list[dict[str, str]]:
     response = sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
     return list(response.get("Messages", []))
@@ -83,6 +100,9 @@ def _recoverable_failures(dynamodb: Any, table: str) -> Iterator[str]:
 
 def _run(options: argparse.Namespace) -> str:
     stack = Stack(options.stack, options.region)
+    closed = close_circuit_breaker(stack)
+    if options.command == "breaker":
+        return closed
     if options.command == "dead-letters":
         return redrive_dead_letters(stack)
     if options.command == "task":
@@ -98,6 +118,7 @@ def main() -> int:
     task = commands.add_parser("task", help="reconcile the given tasks again")
     task.add_argument("task_id", nargs="+")
     commands.add_parser("failed", help="reconcile every recoverable failure that has a PoYo id")
+    commands.add_parser("breaker", help="only close the circuit breaker of submits")
     try:
         print(_run(parser.parse_args()))
     except (CommandError, ClientError, BotoCoreError) as error:

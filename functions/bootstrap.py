@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CallbackKeys
+from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
@@ -59,7 +60,7 @@ class Clients:
 def build_submitter(clients: Clients) -> Submitter:
     """The workflow that sends paid POSTs."""
     return Submitter(
-        repository=clients.repository,
+        slots=SubmitSlots(clients.repository.table, clients.clock),
         poyo=clients.poyo,
         callback_keys=clients.callback_keys,
         uploads=clients.uploads,

@@ -60,6 +60,7 @@ ORDER = (
     p.INVALID_IDEMPOTENCY_KEY,
     p.IDEMPOTENCY_KEY_REUSED,
     p.TASK_DELETED,
+    p.TOO_MANY_ORDERS,
     *error_mapping.SUBMISSION_PROBLEMS,
 )
 NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[{"pointer": "/model", "detail": "unknown"}])

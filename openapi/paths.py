@@ -118,6 +118,9 @@ def _add_throttled(response: Schema) -> None:
         f"{own}, or API Gateway's throttling" if own else "Throttled by API Gateway"
     )
     content = response.setdefault("content", {})
+    ours = content.get("application/json")  # on PoYo's own paths
+    if ours:
+        shape, example = {"anyOf": [ours["schema"], shape]}, ours["examples"] | example
     content["application/json"] = {"schema": shape, "examples": example}
     for header in response.get("headers", {}).values():
         header.pop("required", None)

@@ -117,6 +117,15 @@ class InvalidUpload(ImageTasksError):
         self.detail = detail
 
 
+class TooManyOrders(ImageTasksError):
+    """As many orders wait for their submit as PoYo accepts in half an hour: refuse this one before
+    anything is written; there is room in `wait_s` seconds."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__("too many orders")
+        self.wait_s = wait_s
+
+
 # AWS
 
 

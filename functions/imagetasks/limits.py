@@ -13,7 +13,7 @@ class Limits:
     first_poll_s: int = 90  # the callback normally arrives first; typical tasks take 30 to 140 s
     submit_lease_s: int = 60  # no function lives for longer, so the sender is gone by then
     unconfirmed_after_s: int = 60 * 60  # no sign of the task after a submit with unknown outcome
-    unavailable_after_s: int = 30 * 60  # PoYo accepted no submit
+    unavailable_after_s: int = 30 * 60  # since PoYo first refused the submit
     timed_out_after_s: int = 24 * 60 * 60  # slowest task seen: 7 minutes; outages last hours
     callback_extends_s: int = 48 * 60 * 60  # no callback keeps a task running longer than this
     failure_confirm_s: int = 5  # between the two polls that must both say `failed`
@@ -21,7 +21,16 @@ class Limits:
     submit_backoff_s: tuple[int, int] = (5, 5 * 60)
     window_s: int = 10  # PoYo accepts 20 submits in 10 s for one account
     window_submits: int = 20
+    window_margin_s: int = 1  # SQS delays in whole seconds, so a submit starts up to 1 s late
+    max_queue_s: int = 30 * 60  # orders whose submit would start later are refused
+    slot_tolerance_s: int = 30  # a submit that starts later than this needs a new slot
+    max_delay_s: int = 15 * 60  # SQS delays a message no longer
+    swept_before_slot_s: int = 10 * 60  # the sweep triggers a task with a slot beyond that
+    max_pause_s: int = 60  # of all submits, whatever PoYo's 429 says
     breaker_threshold: int = 3  # consecutive submits that PoYo answered with 401, 402, 5xx or not
+    failure_counts_s: int = 10 * 60  # failures before a longer gap no longer count
+    probe_backoff_s: tuple[int, int] = (10, 60)  # between probes while the circuit breaker is open
+    probe_lease_s: int = 20  # longer than a submit can last, connecting included
     fast_retry_s: tuple[int, ...] = (5, 15, 45)  # first retries while a user waits
     sweep_fallback_s: int = 60  # the sweep acts this long after a delayed message was due
     claim_s: int = 5 * 60  # how long the sweep leaves a claimed task to the worker

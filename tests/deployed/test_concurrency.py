@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from imagetasks.aws.secrets import CachedSecret, CallbackKeys
+from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_repository import DueTask, TaskRepository
 from imagetasks.clock import WriteStamp
@@ -174,10 +175,13 @@ def test_the_same_confirmation_fifty_times_is_one_change(repository: TaskReposit
     assert len(repository.get(made.task_id).history) == len(made.history) + 1
 
 
-def test_fifty_submits_are_all_counted(repository: TaskRepository) -> None:
-    counted = concurrently(lambda _: retry_until_available(lambda: repository.count_submit(7).sent))
+def test_fifty_submits_get_fifty_slots_of_which_twenty_are_now(repository: TaskRepository) -> None:
+    slots = SubmitSlots(repository.table, make_clock(ManualClock()))
 
-    assert sorted(counted) == list(range(1, THREADS + 1))
+    reserved = concurrently(lambda _: retry_until_available(slots.reserve))
+
+    assert sorted(each.number or 0 for each in reserved) == list(range(1, THREADS + 1))
+    assert sum(each.not_before is None for each in reserved) == 20
 
 
 def test_index_does_not_contain_an_ended_task(repository: TaskRepository) -> None:
@@ -339,7 +343,7 @@ def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty
     )
     no_queue = cast(Any, None)  # no message is sent
     submitter = Submitter(
-        repository=repository,
+        slots=SubmitSlots(on_own_engine, clock),
         poyo=PoyoClient(
             send=poyo,
             base_url="https://api.poyo.test",
@@ -362,4 +366,4 @@ def test_two_hundred_orders_at_once_with_twenty_keys_are_twenty_tasks_and_twenty
     assert list(tasks.values()) == [10] * 20
     assert sum(not replayed for _, replayed in results) == 20
     assert sorted(poyo.keys) == sorted(tasks)
-    assert {submitter.repository.get(task_id).state for task_id in tasks} == {"running"}
+    assert {repository.get(task_id).state for task_id in tasks} == {"running"}

@@ -27,6 +27,7 @@ import pytest
 from cli import keys
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
+from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.upload_bucket import UploadBucket
@@ -402,7 +403,7 @@ class Instance:
             refresh_key=api_keys.refresh_key,
         )
         self.submitter = Submitter(
-            repository=repository,
+            slots=SubmitSlots(services.table, clock),
             poyo=poyo,
             callback_keys=CallbackKeys(operator.secret("CallbackSecretArn", time)),
             uploads=UploadBucket(services.s3, services.bucket),

@@ -8,6 +8,7 @@ from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.deletion_mutants import DELETION
 from tests.mutation.mutant import Mutant
 from tests.mutation.notification_mutants import NOTIFICATION
+from tests.mutation.pacing_mutants import PACING
 from tests.mutation.reconcile_mutants import RECONCILE
 from tests.mutation.submission_mutants import SUBMISSION
 from tests.mutation.updater_mutants import UPDATER
@@ -15,6 +16,7 @@ from tests.mutation.updater_mutants import UPDATER
 MUTANTS: tuple[Mutant, ...] = (
     *SUBMISSION,
     *ANSWERS,
+    *PACING,
     *RECONCILE,
     *UPDATER,
     *ACCESS,

@@ -14,13 +14,13 @@ SUBMISSION = (
         "POST before the item is written",
         "workflows/submit.py",
         "created = self.updater.create(task)",
-        "created = (self.submit_to_poyo(task, self.acquire_slot()), self.updater.create(task))[1]",
+        "created = (self.submit_to_poyo(task, slot), self.updater.create(task))[1]",
     ),
     Mutant(
         "a submit with an unknown outcome is submitted again",
         "workflows/submit.py",
         "            unknown = self._mark_unknown(task, error.detail, poyo_id=error.poyo_id)\n",
-        "            unknown = self._defer(task, 1, error.detail)\n",
+        "            unknown = self._defer(task, 1, error.detail, refused=True)\n",
     ),
     Mutant(
         "a lost response counts as not created",
@@ -56,7 +56,7 @@ SUBMISSION = (
     ),
     Mutant(
         "the same idempotency key creates another task each time",
-        "workflows/submit.py",
+        "workflows/new_task.py",
         "task_id = derive_task_id(order.owner, order.idempotency_key)",
         "task_id = derive_task_id(order.owner, stamp.write_token)",
     ),
@@ -149,13 +149,6 @@ SUBMISSION = (
         "workflows/retry_submission.py",
         "if not self.clock.has_elapsed(task.attempted_at, self.clock.limits.submit_lease_s):",
         "if True:",
-    ),
-    Mutant(
-        "the rate limit has room for every submit",
-        "poyo/rate_limit.py",
-        "and self.sent <= room:",
-        "and self.sent:",
-        "integration/workflows/test_rate_limit.py",
     ),
     Mutant(
         "PoYo's own message is logged",

@@ -15,7 +15,7 @@ RECOVERABLE_STATE = "failed_recoverable"  # in the diagram: `failed` with a reco
 
 def diagram() -> str:
     """The transition table as a Mermaid state diagram."""
-    lines = ["[*] --> submitting: submit"]
+    lines = ["[*] --> submitting: submit", "[*] --> pending: submit, waits for its slot"]
     for name, transition in TRANSITIONS.items():
         if transition.target is None or name == "fail":
             continue

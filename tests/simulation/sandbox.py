@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
+from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
@@ -112,7 +113,7 @@ class Sandbox:
         )
         updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
         self.submitter = Submitter(
-            repository=self.repository,
+            slots=SubmitSlots(cast(Table, services.table), self.clock),
             poyo=poyo,
             callback_keys=self.callback_keys,
             uploads=UploadBucket(cast(Any, services.bucket), "bucket"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from imagetasks.aws.submit_slots import ACCOUNT_PK
 from imagetasks.aws.table import OWNER_INDEXES
 from imagetasks.errors import DatabaseUnavailable
-from imagetasks.poyo.rate_limit import WINDOW_PK
 from imagetasks.tasks.conditional_write import ConditionFailed, Item, PutItem, UpdateItem
 from imagetasks.tasks.transitions import TRANSITIONS
 from tests.simulation.scheduler import Simulator
@@ -46,7 +46,7 @@ class SimulatedTable:
 
     def put(self, put: PutItem) -> None:
         """Write an item. Raises ConditionFailed."""
-        what = "table.put" if put.item["pk"] != WINDOW_PK else "table.put submit_window"
+        what = "table.put" if put.item["pk"] != ACCOUNT_PK else "table.put account"
         self._write(what, lambda: self.memory.put(put))
 
     def update(self, update: UpdateItem) -> dict[str, Any]:
@@ -160,9 +160,9 @@ class SimulatedTable:
 
 
 def update_name(update: UpdateItem) -> str:
-    """The transition that an update makes, `submit_window` for the item that counts submits."""
-    if update.pk == WINDOW_PK:
-        return "submit_window"
+    """The transition that an update makes, `account` for the item that counts submits."""
+    if update.pk == ACCOUNT_PK:
+        return "account"
     return EVENTS[update.history_entry["event"]] if update.history_entry else "reschedule"
 
 

@@ -16,7 +16,7 @@ RECOVERABLE = {
     "result_expired",
 }
 NEXT_STATES = {
-    "": {"submitting"},
+    "": {"submitting", "pending"},
     "submitting": {"running", "pending", "unknown", "failed"},
     "pending": {"running", "submitting", "unknown", "failed"},
     "unknown": {"running", "failed"},

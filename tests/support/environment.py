@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
+from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
@@ -54,6 +55,7 @@ class TestEnvironment:
         self.clock = make_clock(self.time, self.limits)
         self.table = Table(cloud.client("dynamodb"), cloud.table_name)
         self.repository = TaskRepository(self.table)
+        self.slots = SubmitSlots(self.table, self.clock)
         self.images = ImageBucket(cloud.client("s3"), cloud.bucket)
         self.queue = TaskQueue(cloud.client("sqs"), cloud.queue_url)
         secret = CachedSecret(
@@ -74,9 +76,9 @@ class TestEnvironment:
     def submitter_with(self, **replaced: Any) -> Submitter:
         """The submitter, with some of its clients replaced, or its updater's queue."""
         queue = {"queue": replaced.pop("queue")} if "queue" in replaced else {}
-        repository = replaced.get("repository", self.repository)
+        repository = replaced.pop("repository", self.repository)
         clients: dict[str, Any] = {
-            "repository": repository,
+            "slots": self.slots,
             "poyo": self.poyo,
             "callback_keys": self.callback_keys,
             "uploads": UploadBucket(self.images.client, self.images.bucket),

@@ -124,7 +124,7 @@ class RandomOperations:
                     task, stamp, poyo_id=choose(IDS), due_at=due_at, source="answer"
                 ),
                 lambda: transition_writes.defer(
-                    task, stamp, not_before=due_at, due_at=due_at, detail="d"
+                    task, stamp, not_before=due_at, due_at=due_at, detail="d", refused=True
                 ),
                 lambda: transition_writes.mark_unknown(
                     task, stamp, expires_at=due_at, detail="d", poyo_id=choose((None, "A"))

@@ -107,7 +107,7 @@ WRITES: dict[str, tuple[Make, set[str]]] = {
     ),
     "defer": (
         lambda task, stamp: transition_writes.defer(
-            task, stamp, not_before=LATER, due_at=LATER + 1, detail="429"
+            task, stamp, not_before=LATER, due_at=LATER + 1, detail="429", refused=True
         ),
         SUBMITTING,
     ),

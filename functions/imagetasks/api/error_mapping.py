@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,6 +21,7 @@ from imagetasks.api.problems import (
     SERVICE_UNAVAILABLE,
     TASK_DELETED,
     TASK_NOT_FOUND,
+    TOO_MANY_ORDERS,
 )
 from imagetasks.errors import (
     AwsError,
@@ -33,6 +35,7 @@ from imagetasks.errors import (
     SecretInvalid,
     TaskDeleted,
     TaskNotFound,
+    TooManyOrders,
 )
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import State, Task
@@ -100,4 +103,6 @@ def problem_for(error: ImageTasksError | ProblemError) -> Problem:
         return INTERNAL_ERROR
     if isinstance(error, IdempotencyKeyReused):
         return replace(IDEMPOTENCY_KEY_REUSED, task_id=str(error))
+    if isinstance(error, TooManyOrders):
+        return replace(TOO_MANY_ORDERS, retry_after_s=max(1, math.ceil(error.wait_s)))
     return PROBLEM_BY_ERROR.get(type(error), SERVICE_UNAVAILABLE)

@@ -65,6 +65,13 @@ INTERNAL_ERROR = Problem(
     charged=None,
     retry_after_s=0,
 )
+TOO_MANY_ORDERS = Problem(
+    429,
+    "too_many_orders",
+    "As many orders are waiting as PoYo accepts in half an hour. Nothing was ordered: send the same "
+    "request again after the time in `Retry-After`.",
+    retry="same_key",
+)
 SERVICE_UNAVAILABLE = Problem(
     503,
     "service_unavailable",

@@ -3,13 +3,11 @@ before it writes."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
-from imagetasks.poyo.rate_limit import WINDOW_PK, SubmitWindow
+from imagetasks.errors import PoyoIdConflict, TaskNotFound
 from imagetasks.tasks.conditional_write import (
     Condition,
     ConditionFailed,
@@ -17,7 +15,6 @@ from imagetasks.tasks.conditional_write import (
     UpdateItem,
     absent,
     equals,
-    unchanged,
 )
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, task_pk, to_item
@@ -25,8 +22,6 @@ from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, ta
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table
     from imagetasks.tasks.transition_writes import TransitionWrite
-
-WINDOW_TRIES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,49 +133,6 @@ class TaskRepository:
         except ConditionFailed:
             return False
         return True
-
-    def count_submit(self, window: int) -> SubmitWindow:
-        """Count one submit in `window`, or in the later window that the item has already reached."""
-        for _ in range(WINDOW_TRIES):
-            condition = Condition((equals("window", window),))
-            try:
-                item = self.table.update(
-                    UpdateItem(pk=WINDOW_PK, condition=condition, values={}, added={"sent": 1})
-                )
-            except ConditionFailed as failed:
-                window = max(window, int(failed.item.get("window", window)))
-                self._start_window(failed.item, window)
-            else:
-                return SubmitWindow(
-                    window=window,
-                    sent=int(item["sent"]),
-                    consecutive_failures=int(item["consecutive_failures"]),
-                )
-        raise DatabaseUnavailable("the window changed too often")
-
-    def record_submit_outcome(self, *, succeeded: bool) -> None:
-        """Reset the circuit breaker's count of consecutive failures, or add one to it."""
-        values = {"consecutive_failures": 0} if succeeded else {}
-        added = {} if succeeded else {"consecutive_failures": 1}
-        exists = Condition((equals("pk", WINDOW_PK),))
-        with contextlib.suppress(ConditionFailed):  # no submit was ever counted, so no item exists
-            self.table.update(
-                UpdateItem(pk=WINDOW_PK, condition=exists, values=values, added=added)
-            )
-
-    def _start_window(self, item: Mapping[str, Any], window: int) -> None:
-        """Start `window` unless a concurrent write did."""
-        if item.get("window") == window:
-            return
-        fresh = {
-            "pk": WINDOW_PK,
-            "window": window,
-            "sent": 0,
-            "consecutive_failures": item.get("consecutive_failures", 0),
-        }
-        condition = Condition((unchanged("window", item.get("window")),))
-        with contextlib.suppress(ConditionFailed):
-            self.table.put(PutItem(item=fresh, condition=condition))
 
 
 def _task_id(pk: str) -> str:

@@ -1,55 +1,93 @@
-"""PoYo's rate limit and a circuit breaker: when the next submit may be sent.
+"""PoYo's rate limit: when each submit may be sent, first come, first served.
 
-All submits of a stack are counted in one item, window by window. Submits beyond the limit stay
-`pending` until a later window, rather than being sent and rejected with 429. After several
-consecutive submits failed on PoYo's side, only one submit at a time is let through, in ever fewer
-windows, until one succeeds.
+PoYo accepts `window_submits` submits in any `window_s` seconds. The submits of a stack are numbered,
+and each may be sent one window after the one that is `window_submits` numbers before it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from imagetasks.clock import Clock
-
-WINDOW_PK = "account"
-MAX_PROBE_WINDOWS = 32  # at most this many windows between two probes while PoYo fails
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Seconds that a submit has to wait (None: send it now), and whether it follows failures."""
-
-    wait_s: float | None
-    after_failures: bool = False
+    from imagetasks.limits import Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SubmitWindow:
-    """The window that counted our submit, the submit's number in it (from 1), and the consecutive
-    failures before it."""
+class Slot:
+    """The number of a submit (None: it could not be counted) and when it may be sent (None: now).
 
-    window: int
-    sent: int
-    consecutive_failures: int
+    `after_failures`: PoYo failed lately, so a success must be recorded. `breaker_open`: the submit
+    also waits for PoYo to recover.
+    """
 
-    def slot(self, clock: Clock) -> Slot:
-        """Now, or at a random time in the window that has room."""
-        limits = clock.limits
-        excess = self.consecutive_failures - limits.breaker_threshold
-        every = min(MAX_PROBE_WINDOWS, 2**excess) if excess >= 0 else 1
-        room = 1 if excess >= 0 else limits.window_submits
-        after_failures = self.consecutive_failures > 0
-        if self.window % every == 0 and self.sent <= room:
-            return Slot(None, after_failures)
-        ahead = every - self.window % every if excess >= 0 else (self.sent - 1) // room
-        later = (self.window + ahead + every * clock.rng.random()) * limits.window_s * 1000
-        wait_s = max(1.0, (later - clock.now_ms()) / 1000)
-        return Slot(min(limits.submit_backoff_s[1], wait_s), after_failures)
+    number: int | None
+    not_before: int | None = None
+    after_failures: bool = False
+    breaker_open: bool = False
 
 
-def current_window(clock: Clock) -> int:
-    """The number of the current window."""
-    return clock.now_ms() // (clock.limits.window_s * 1000)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitQueue:
+    """The numbers given out so far; instants are milliseconds since 1970.
+
+    `starts` are the latest starts of the numbers up to `passed`, which no longer wait; those up to
+    `issued` have their place. Nobody submits before `paused_until`.
+    """
+
+    starts: tuple[int, ...] = ()
+    passed: int = 0
+    issued: int = 0
+    paused_until: int = 0
+
+    def start_of(self, number: int, limits: Limits) -> int:
+        """When the submit `number`, which is greater than `passed`, may be sent."""
+        rounds, place = divmod(number - self.passed - 1, limits.window_submits)
+        return self._latest(limits)[place] + (rounds + 1) * _window_ms(limits)
+
+    def started(self, now: int, limits: Limits) -> SubmitQueue:
+        """The queue after the next number started at `now`; no earlier number waits any more."""
+        earlier = range(max(self.passed, self.issued - limits.window_submits) + 1, self.issued + 1)
+        starts = (*self.starts, *(self.start_of(each, limits) for each in earlier), now)
+        recent = [each for each in starts if each > now - _window_ms(limits)]
+        number = self.issued + 1
+        latest = tuple(recent[-limits.window_submits :])
+        return replace(self, starts=latest, passed=number, issued=number)
+
+    def paused(
+        self, until: int, now: int, limits: Limits, *, sent: int | None = None
+    ) -> SubmitQueue:
+        """The queue moved on so that nobody starts before `until`; the order stays. `sent` was sent
+        just now. Another number that started less than one window ago may not have been: it waits."""
+        window_ms, count = _window_ms(limits), limits.window_submits
+        old = sum(max(0, (now - each) // window_ms - 1) for each in self._latest(limits))
+        passed = min(self.issued, self.passed + old)
+        starts = tuple(until - window_ms + window_ms * each // count for each in range(count))
+        passed += sent == passed + 1
+        return replace(self, starts=starts, passed=passed, paused_until=until)
+
+    def resumed(self, now: int) -> SubmitQueue:
+        """The queue after PoYo recovered before the end of a pause: the next order may go at once,
+        unless others wait before it."""
+        if self.passed < self.issued:
+            return self
+        return replace(self, starts=(now,), paused_until=0)
+
+    def bounded(self, now: int, limits: Limits) -> SubmitQueue:
+        """The queue without what only a clock that is wrong can have written: a submit that starts more
+        than one window from `now`, or a pause that is longer than the longest."""
+        if self.paused_until > now + limits.max_pause_s * 1000 + _window_ms(limits):
+            return SubmitQueue(passed=self.issued, issued=self.issued)
+        if max(self.starts, default=0) > max(now + _window_ms(limits), self.paused_until):
+            return replace(self, starts=(), passed=self.issued)
+        return self
+
+    def _latest(self, limits: Limits) -> tuple[int, ...]:
+        """The last `window_submits` starts; a missing one was so long ago that it does not matter."""
+        count = limits.window_submits
+        return (*[-_window_ms(limits)] * count, *self.starts)[-count:]
+
+
+def _window_ms(limits: Limits) -> int:
+    """PoYo's window, and how late a submit may be sent after its start without crowding the next."""
+    return (limits.window_s + limits.window_margin_s) * 1000

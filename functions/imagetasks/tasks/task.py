@@ -78,7 +78,11 @@ class Task:
     due_at: int | None = None  # when the sweep acts; a claim moves it
     due_since: int | None = None  # `due_at` as the last transition set it; no claim moves it
     due_shard: str | None = None
-    not_before: int | None = None
+    not_before: int | None = None  # when the next submit attempt may begin
+    slot_number: int | None = None  # of its place among the account's submits, while it waits
+    refused_at: int | None = (
+        None  # when PoYo first refused a submit, or its circuit breaker was open
+    )
     poyo_id: str | None = None
     candidate_poyo_ids: tuple[str, ...] = ()
     confirmed_at: int | None = None
@@ -130,6 +134,8 @@ class TaskFacts(TypedDict, total=False):
     charged_credits: Decimal
     detail: str
     not_before: int
+    slot_number: int | None
+    refused_at: int | None
     notification_attempts: int | None
     next_notification_at: int | None
     files: Sequence[StoredImage]

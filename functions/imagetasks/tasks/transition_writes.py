@@ -49,7 +49,7 @@ def confirm_submission(
     Candidate ids stay: one that differs is evidence of a second task at PoYo.
     """
     values = _due(task, due_at) | {"poyo_id": poyo_id, "confirmed_at": stamp.now, "polls": 0}
-    removed = ("not_before", "reason", "detail", "finished_at", "failure_seen_at")
+    removed = ("not_before", "slot_number", "reason", "detail", "finished_at", "failure_seen_at")
     return _write(
         "confirm_submission",
         task,
@@ -62,10 +62,13 @@ def confirm_submission(
 
 
 def defer(
-    task: Task, stamp: WriteStamp, *, not_before: int, due_at: int, detail: str
+    task: Task, stamp: WriteStamp, *, not_before: int, due_at: int, detail: str, refused: bool
 ) -> TransitionWrite:
-    """PoYo created nothing; the next POST may start at `not_before`, the sweep acts at `due_at`."""
+    """PoYo created nothing; the next POST may start at `not_before`, the sweep acts at `due_at`.
+    `refused`: PoYo was asked."""
     values = {"not_before": not_before, "due_at": due_at, "detail": detail}
+    if refused:
+        values["refused_at"] = task.refused_at or stamp.now
     return _write("defer", task, stamp, values)
 
 
@@ -78,13 +81,13 @@ def mark_unknown(
     values: dict[str, Any] = {"due_at": expires_at, "detail": detail, "polls": 0}
     if candidates:
         values |= {"due_at": stamp.now, "candidate_poyo_ids": candidates}
-    return _write("mark_unknown", task, stamp, values, removed=("not_before",))
+    return _write("mark_unknown", task, stamp, values, removed=("not_before", "slot_number"))
 
 
 def retry(task: Task, stamp: WriteStamp, *, due_at: int) -> TransitionWrite:
     """The next submit attempt begins, and only the worker whose write succeeds may POST."""
     values = {"attempt": task.attempt + 1, "attempted_at": stamp.now, "due_at": due_at}
-    return _write("retry", task, stamp, values, removed=("not_before",))
+    return _write("retry", task, stamp, values, removed=("not_before", "slot_number"))
 
 
 def finish(
@@ -125,7 +128,7 @@ def fail(
         task,
         stamp,
         values | follow_up,
-        removed=(*removed, "not_before"),
+        removed=(*removed, "not_before", "slot_number"),
         tests=(one_of("state", REASONS[reason].from_states),),
         entry={"reason": reason},
     )

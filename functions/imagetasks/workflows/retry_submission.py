@@ -10,8 +10,9 @@ from imagetasks.tasks.task import State
 
 if TYPE_CHECKING:
     from imagetasks.clock import Clock
+    from imagetasks.poyo.rate_limit import Slot
     from imagetasks.tasks.message import TaskMessage
-    from imagetasks.tasks.task import Task
+    from imagetasks.tasks.task import Task, TaskFacts
     from imagetasks.workflows.submit import Submitter
     from imagetasks.workflows.task_updater import TaskUpdater
 
@@ -62,31 +63,43 @@ class SubmissionRetrier:
             self.updater.reschedule(task, due_at=due_at)
 
     def retry_if_due(self, task: Task) -> None:
-        """pending → submitting and one POST when `not_before` has passed; → failed (unavailable)
-        after half an hour, or when the task was deleted and nobody wants it any more.
+        """pending → submitting and one POST when `not_before` has passed and the slot still holds;
+        → failed (unavailable) when the circuit breaker is open half an hour after PoYo first refused
+        the task, or when the task was deleted and nobody wants it any more.
 
         Raises SecretInvalid or SecretUnavailable before the transition.
         """
-        limits = self.clock.limits
-        too_late = self.clock.has_elapsed(task.created_at, limits.unavailable_after_s)
-        if too_late or task.deleted_at is not None:
+        not_before = task.not_before or 0
+        longest_s = self.clock.limits.max_queue_s * 2  # only a wrong clock makes a task wait longer
+        if task.deleted_at is not None:
             self._fail(task, "unavailable")
-        elif self.clock.now_ms() >= (task.not_before or 0):
+        elif self.clock.now_ms() < not_before <= self.clock.after(longest_s):
+            self.updater.wait_for_slot(task, not_before=not_before)
+        else:
             self._retry(task)
 
     def _retry(self, task: Task) -> None:
-        """Apply `retry` and POST if PoYo's rate limit has a slot, else wait for one."""
+        """Apply `retry` and POST if the task's slot has come, else wait for it."""
         self.submitter.require_credentials()
-        slot = self.submitter.acquire_slot()
-        if slot.wait_s is not None:
-            not_before = self.clock.after(slot.wait_s)
-            self.updater.retry_in(task, slot.wait_s, not_before=not_before)
+        slot = self.submitter.acquire_slot(task)
+        if slot.not_before is not None:
+            self._wait(task, slot, slot.not_before)
             return
         due_at = self.clock.after(self.clock.limits.submit_lease_s)
         write = transition_writes.retry(task, self.clock.stamp(), due_at=due_at)
         attempt = self.updater.apply(write)
         if attempt.applied:
             self.submitter.submit_to_poyo(attempt.task, slot)
+
+    def _wait(self, task: Task, slot: Slot, not_before: int) -> None:
+        """Wait for the slot; PoYo's circuit breaker counts as a refusal by PoYo."""
+        facts: TaskFacts = {"slot_number": slot.number}
+        if slot.breaker_open:
+            facts["refused_at"] = task.refused_at or self.clock.now_ms()
+            if self.submitter.is_refused_for_good(task):
+                self._fail(task, "unavailable")
+                return
+        self.updater.wait_for_slot(task, not_before=not_before, **facts)
 
     def _fail(self, task: Task, reason: str) -> None:
         detail = task.detail or ""

@@ -16,25 +16,20 @@ from imagetasks.errors import (
     PoyoRejected,
     PoyoUnavailable,
     SubmitOutcomeUnknown,
+    TooManyOrders,
 )
-from imagetasks.poyo.rate_limit import Slot, current_window
+from imagetasks.poyo.rate_limit import Slot
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import (
-    PUBLIC_STATUS,
-    State,
-    Task,
-    derive_task_id,
-    owner_status_key,
-    shard_of,
-)
+from imagetasks.workflows.new_task import new_task
 
 if TYPE_CHECKING:
     from imagetasks.aws.secrets import CallbackKeys
-    from imagetasks.aws.task_repository import TaskRepository
+    from imagetasks.aws.submit_slots import SubmitSlots
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
+    from imagetasks.tasks.task import Task
     from imagetasks.workflows.task_updater import TaskUpdater
 
 ACCOUNT_REASONS = frozenset({"unavailable", "insufficient_credits"})
@@ -69,7 +64,7 @@ class Placement:
 class Submitter:
     """Sends paid POSTs; only the api and the worker have one."""
 
-    repository: TaskRepository
+    slots: SubmitSlots
     poyo: PoyoClient
     callback_keys: CallbackKeys
     uploads: UploadBucket
@@ -78,32 +73,35 @@ class Submitter:
 
     def submit(self, order: Order) -> Placement:
         """Create the task of `order` and submit it: – → submitting → running, pending, unknown or
-        failed. Called by `OrderPlacement.place`.
+        failed. If it has to wait for its slot: – → pending. Called by `OrderPlacement.place`.
 
-        Raises IdempotencyKeyReused when the key stands for another body, SecretInvalid or
-        SecretUnavailable before anything is written, and DatabaseUnavailable when nothing is known
-        to be written (the same call may be repeated).
+        Raises IdempotencyKeyReused when the key stands for another body, SecretInvalid,
+        SecretUnavailable or TooManyOrders before the task exists, and DatabaseUnavailable when
+        nothing is known to be written (the same call may be repeated).
         """
         self.require_credentials()
-        task = self._new_task(order)
+        slot = self._slot_of_new_order()
+        due_at = self.clock.after(self.clock.limits.submit_lease_s)
+        if slot.not_before is not None:
+            due_at = self.updater.submit_due_at(slot.not_before)
+        task = new_task(order, slot, due_at=due_at, clock=self.clock)
         created = self.updater.create(task)
         if not created.applied:
             if created.task.fingerprint != task.fingerprint:
                 raise IdempotencyKeyReused(task.task_id)
             return Placement(created.task, replayed=True)
-        slot = self.acquire_slot()
-        if slot.wait_s is not None:
-            return Placement(self._defer(task, slot.wait_s, "waiting for its turn"), replayed=False)
+        if slot.not_before is not None:
+            self.updater.enqueue_submit(task)
+            return Placement(task, replayed=False)
         return Placement(self.submit_to_poyo(task, slot), replayed=False)
 
-    def acquire_slot(self) -> Slot:
-        """A slot in PoYo's rate limit, which may have to be waited for; if the counter cannot be
-        written, the submit waits too. No state changes. Called by `submit` and
-        `SubmissionRetrier`."""
+    def acquire_slot(self, task: Task) -> Slot:
+        """The slot that a pending task waited for, or another one if that came too late; if it cannot
+        be counted, the submit waits. No state changes. Called by `SubmissionRetrier`."""
         try:
-            return self.repository.count_submit(current_window(self.clock)).slot(self.clock)
+            return self.slots.reserve(task.slot_number, task.not_before or 0)
         except DatabaseUnavailable:
-            return Slot(self.clock.backoff_s(1, self.clock.limits.submit_backoff_s))
+            return self._uncounted_slot()
 
     def submit_to_poyo(self, task: Task, slot: Slot) -> Task:
         """POST a submitting task once and write the outcome: → running, pending, unknown or failed.
@@ -112,7 +110,7 @@ class Submitter:
         `SubmissionRetrier`. After the POST nothing raises for DynamoDB or SQS.
         """
         if self.clock.time_left_s() < self.clock.limits.submit_needs_s:
-            return self._defer(task, 0, "too little time was left for the request")
+            return self._defer(task, 1, "too little time was left for the request", refused=False)
         kid, key = self.callback_keys.current()
         try:
             poyo_id = self.poyo.submit(
@@ -123,7 +121,7 @@ class Submitter:
                 idempotency_key=task.task_id,
             )
         except PoyoUnavailable as error:
-            return self._defer(task, self._retry_delay_s(task, error), error.detail)
+            return self._on_refusal(task, error)
         except PoyoRejected as error:
             return self._reject(task, error)
         except SubmitOutcomeUnknown as error:
@@ -146,34 +144,19 @@ class Submitter:
         resolved = urls and self.uploads.resolve_urls(task.owner, urls, task.public_base_url)
         return {**task.input, "image_urls": resolved} if urls else task.input
 
-    def _new_task(self, order: Order) -> Task:
-        stamp = self.clock.stamp()
-        task_id = derive_task_id(order.owner, order.idempotency_key)
-        due_at = self.clock.after(self.clock.limits.submit_lease_s)
-        return Task(
-            task_id=task_id,
-            owner=order.owner,
-            fingerprint=order.fingerprint,
-            model=order.model,
-            input=order.input,
-            metadata=order.metadata,
-            state=State.SUBMITTING,
-            attempt=1,
-            estimated_credits=order.estimated_credits,
-            public_base_url=order.public_base_url,
-            created_at=stamp.now,
-            updated_at=stamp.now,
-            attempted_at=stamp.now,
-            write_token=stamp.write_token,
-            due_at=due_at,
-            due_since=due_at,
-            due_shard=shard_of(task_id),
-            file_url_key=f"{self.clock.rng.getrandbits(160):040x}",
-            owner_key=order.owner,
-            owner_status_key=owner_status_key(PUBLIC_STATUS[State.SUBMITTING], order.owner),
-            notification_url=order.notification_url,
-            history=({"at": stamp.now, "event": "accepted"},),
-        )
+    def _slot_of_new_order(self) -> Slot:
+        """A new slot. Raises TooManyOrders when it would lie more than half an hour ahead."""
+        try:
+            return self.slots.reserve(max_wait_s=self.clock.limits.max_queue_s)
+        except TooManyOrders:
+            telemetry.alarm("too_many_orders")
+            raise
+        except DatabaseUnavailable:
+            return self._uncounted_slot()
+
+    def _uncounted_slot(self) -> Slot:
+        delay_s = self.clock.backoff_s(1, self.clock.limits.submit_backoff_s)
+        return Slot(number=None, not_before=self.clock.after(delay_s))
 
     def _confirm(self, task: Task, poyo_id: str) -> Task:
         """Store PoYo's task id. If DynamoDB is unavailable, or may take all of the remaining time, send
@@ -197,24 +180,41 @@ class Submitter:
             telemetry.alarm("duplicate_poyo_task", task_id=task.task_id, poyo_id=poyo_id)
         return result.task
 
+    def _on_refusal(self, task: Task, error: PoyoUnavailable) -> Task:
+        """PoYo created nothing. A wait that PoYo named holds for all submits."""
+        if error.wait_s:
+            with contextlib.suppress(
+                DatabaseUnavailable
+            ):  # without the pause, others get a 429 too
+                self.slots.pause(error.wait_s)
+        if self.is_refused_for_good(task):
+            return self._fail_refused(task, "unavailable", error.detail)
+        return self._defer(task, self._retry_delay_s(task, error), error.detail, refused=True)
+
+    def is_refused_for_good(self, task: Task) -> bool:
+        """Whether PoYo first refused the task half an hour ago. Called on each further refusal, here
+        and by `SubmissionRetrier`: waiting for a slot alone ends no task."""
+        patience_s = self.clock.limits.unavailable_after_s
+        return task.refused_at is not None and self.clock.has_elapsed(task.refused_at, patience_s)
+
     def _retry_delay_s(self, task: Task, error: PoyoUnavailable) -> float:
         """The delay that PoYo named, if it did, plus backoff with full jitter."""
         bounds_s = self.clock.limits.submit_backoff_s
         backoff_s = self.clock.backoff_s(task.attempt, bounds_s)
         return min(bounds_s[1], (error.wait_s or 0) + backoff_s)
 
-    def _defer(self, task: Task, delay_s: float, detail: str) -> Task:
-        """PoYo created nothing. Schedule a retry with a delayed message; the sweep retries if that
-        message is lost."""
+    def _defer(self, task: Task, delay_s: float, detail: str, *, refused: bool) -> Task:
+        """Schedule a retry with a delayed message; the sweep retries if that message is lost."""
         not_before = self.clock.after(delay_s)
-        due_at = not_before + self.clock.limits.sweep_fallback_s * 1000
+        due_at = self.updater.submit_due_at(not_before)
         deferred = self.updater.settle_refused(
             task,
             lambda current, stamp: transition_writes.defer(
-                current, stamp, not_before=not_before, due_at=due_at, detail=detail
+                current, stamp, not_before=not_before, due_at=due_at, detail=detail, refused=refused
             ),
         )
-        self.updater.enqueue(TaskMessage(task_id=task.task_id, source="retry"), delay_s=delay_s + 1)
+        if deferred.not_before == not_before:
+            self.updater.enqueue_submit(deferred)
         return deferred
 
     def _mark_unknown(self, task: Task, detail: str, *, poyo_id: str | None = None) -> Task:
@@ -233,18 +233,18 @@ class Submitter:
         if error.reason in ACCOUNT_REASONS:
             self._record_breaker_outcome(succeeded=False)
             telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason=error.reason)
+        return self._fail_refused(task, error.reason, error.detail)
+
+    def _fail_refused(self, task: Task, reason: str, detail: str) -> Task:
+        """submitting → failed; the caller is notified unless the response to the order says it."""
         return self.updater.settle_refused(
             task,
             lambda current, stamp: transition_writes.fail(
-                current,
-                stamp,
-                reason=error.reason,
-                detail=error.detail,
-                notify=task.attempt > 1,
+                current, stamp, reason=reason, detail=detail, notify=task.attempt > 1
             ),
         )
 
     def _record_breaker_outcome(self, *, succeeded: bool) -> None:
         """Update the circuit breaker's failure count. It is an estimate, so a lost write is harmless."""
         with contextlib.suppress(DatabaseUnavailable):
-            self.repository.record_submit_outcome(succeeded=succeeded)
+            self.slots.record_outcome(succeeded=succeeded)

@@ -140,6 +140,30 @@ class TaskUpdater:
         write = transition_writes.reopen(task, self.clock.stamp(), due_at=due_at, **facts)
         return self._enqueue_in(self.apply(write), delay_s)
 
+    def wait_for_slot(self, task: Task, *, not_before: int, **facts: Unpack[TaskFacts]) -> None:
+        """Reschedule a pending task for its submit at `not_before`, unless it already is."""
+        due_at = self.submit_due_at(not_before)
+        if task.due_at == due_at and task.not_before == not_before:
+            return
+        result = self.reschedule(task, due_at=due_at, not_before=not_before, **facts)
+        if result.applied:
+            self.enqueue_submit(result.task)
+
+    def submit_due_at(self, not_before: int) -> int:
+        """`due_at` of a task that may be submitted at `not_before`: a delayed message triggers that to the
+        second, with the sweep as fallback. If it is later than SQS can delay a message, the sweep
+        triggers the task some minutes before, to send the message then."""
+        limits = self.clock.limits
+        if not_before - self.clock.now_ms() > limits.max_delay_s * 1000:
+            return not_before - limits.swept_before_slot_s * 1000
+        return not_before + self._fallback_s * 1000
+
+    def enqueue_submit(self, task: Task) -> None:
+        """Send the message that triggers the submit of a pending task at its `not_before`."""
+        wait_ms = (task.not_before or 0) - self.clock.now_ms()
+        if wait_ms <= self.clock.limits.max_delay_s * 1000:
+            self.enqueue(_retry_message(task), delay_s=wait_ms / 1000)
+
     def enqueue(
         self, message: TaskMessage, *, delay_s: float = 0, on_failure: EnqueuePolicy = "log"
     ) -> None:

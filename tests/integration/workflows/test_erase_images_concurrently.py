@@ -100,8 +100,8 @@ def test_pending_order_that_is_deleted_before_its_retry_is_never_submitted(
         def require_credentials(self) -> None:
             owner_tasks(env).delete("owner", before.task_id)
 
-        def acquire_slot(self) -> Slot:
-            return env.submitter.acquire_slot()
+        def acquire_slot(self, task: Task) -> Slot:
+            return env.submitter.acquire_slot(task)
 
         submit_to_poyo = env.submitter.submit_to_poyo
 

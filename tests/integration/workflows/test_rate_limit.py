@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
-from imagetasks.errors import ResponseLost
-from imagetasks.poyo.rate_limit import WINDOW_PK, SubmitWindow, current_window
+from imagetasks.aws.submit_slots import ACCOUNT_PK, SubmitSlots
+from imagetasks.errors import DatabaseUnavailable, RequestNotSent, ResponseLost, TooManyOrders
+from imagetasks.tasks.conditional_write import Condition, PutItem, absent
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import Task
 from tests.support.environment import TestEnvironment, new_environment, order
-from tests.support.fakes import ManualClock, make_clock, poyo_response, submit_response
-
-WINDOW = 1000
+from tests.support.fakes import poyo_response, submit_response
+from tests.support.lambdas import captured_logs
+from tests.support.stored_tasks import LIMITS
 
 
 @pytest.fixture
@@ -23,135 +27,233 @@ def env() -> Iterator[TestEnvironment]:
         yield environment
 
 
-def at_window(number: int) -> ManualClock:
-    clock = ManualClock()
-    clock.now = number * 10_000
-    return clock
+def submit(env: TestEnvironment, key: str) -> Task:
+    return env.submitter.submit(order(key)).task
 
 
-def submit_window(sent: int, failures: int = 0) -> SubmitWindow:
-    return SubmitWindow(window=WINDOW, sent=sent, consecutive_failures=failures)
+class RecordingQueue:
+    """A queue that records how long its messages are delayed."""
+
+    def __init__(self) -> None:
+        self.delays_s: list[float] = []
+
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
+        self.delays_s.append(delay_s)
 
 
-def test_first_twenty_submits_of_a_window_are_sent_at_once() -> None:
-    clock = make_clock(at_window(WINDOW))
-
-    waits = [submit_window(sent).slot(clock).wait_s for sent in range(1, 22)]
-
-    assert waits[:20] == [None] * 20
-    assert waits[20] is not None
+def _always() -> Condition:
+    return Condition((absent("never"),))
 
 
-def test_burst_is_spread_over_the_windows_that_have_room() -> None:
-    clock = make_clock(at_window(WINDOW))
+def test_burst_sends_twenty_orders_and_the_rest_waits(env: TestEnvironment) -> None:
+    tasks = [submit(env, f"burst-{n}") for n in range(50)]
 
-    for sent in range(21, 400):
-        wait_s = submit_window(sent).slot(clock).wait_s
-
-        ahead = (sent - 1) // 20
-        assert wait_s is not None
-        assert ahead * 10 <= wait_s <= ahead * 10 + 10
-
-
-def test_no_submit_waits_longer_than_five_minutes() -> None:
-    assert submit_window(1_000_000).slot(make_clock(at_window(WINDOW))).wait_s == 300
-
-
-@pytest.mark.parametrize(("failures", "every"), [(3, 1), (4, 2), (5, 4), (8, 32), (50, 32)])
-def test_failing_poyo_gets_one_submit_in_ever_fewer_windows(failures: int, every: int) -> None:
-    windows = [
-        window
-        for window in range(128)
-        if SubmitWindow(window=window, sent=1, consecutive_failures=failures)
-        .slot(make_clock(at_window(window)))
-        .wait_s
-        is None
-    ]
-
-    assert windows == list(range(0, 128, every))
-
-
-def test_second_submit_in_the_window_of_a_probe_waits() -> None:
-    slot = submit_window(2, failures=3).slot(make_clock(at_window(WINDOW)))
-
-    assert slot.wait_s is not None
-    assert slot.after_failures
-
-
-def test_burst_sends_twenty_orders_and_defers_the_rest(env: TestEnvironment) -> None:
-    tasks = [env.submitter.submit(order(f"burst-{n}")).task for n in range(50)]
-
-    states = [task.state for task in tasks]
-    assert states.count("running") == 20
-    assert states.count("pending") == 30
+    assert [task.state for task in tasks] == ["running"] * 20 + ["pending"] * 30
     assert env.fake_poyo.request_count("POST") == 20
     assert all(env.is_due(task) for task in tasks)
+    starts = [((task.not_before or 0) - env.time.now) / 1000 for task in tasks[20:]]
+    assert starts == [11.0] * 20 + [22.0] * 10
 
 
-def test_deferred_orders_are_submitted_in_later_windows(env: TestEnvironment) -> None:
-    tasks = [env.submitter.submit(order(f"burst-{n}")).task for n in range(30)]
-
-    for _ in range(12):
-        env.time.forward(5)
-        for task in tasks:
-            if env.read(task).state == "pending":
-                env.reconcile(task)
-
-    assert {env.read(task).state for task in tasks} == {"running"}
-    assert env.fake_poyo.request_count("POST") == 30
-
-
-def test_next_window_counts_from_zero(env: TestEnvironment) -> None:
+def test_order_that_waits_is_created_pending_and_shows_it(env: TestEnvironment) -> None:
     for n in range(20):
-        env.submitter.submit(order(f"first-{n}"))
+        submit(env, f"burst-{n}")
+
+    queue = RecordingQueue()
+    waiting = env.submitter_with(queue=queue).submit(order("waiting")).task
+
+    assert env.read(waiting) == waiting
+    assert queue.delays_s == [11]
+    assert [entry["event"] for entry in waiting.history] == ["accepted", "waiting"]
+    assert (waiting.attempt, waiting.refused_at, waiting.slot_number) == (1, None, 21)
+
+
+def test_refused_submit_needs_a_new_slot_for_its_retry(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("POST", RequestNotSent("ConnectTimeout"), submit_response())
+
+    deferred = submit(env, "refused")
     env.time.forward(10)
 
-    assert env.submitter.submit(order("second")).task.state == "running"
+    assert (deferred.state, deferred.slot_number) == ("pending", None)
+    assert env.reconcile(deferred).state == "running"
+    assert env.table.get(ACCOUNT_PK)["issued"] == 2
 
 
-def test_submit_by_a_slow_clock_counts_in_the_latest_window(env: TestEnvironment) -> None:
-    env.submitter.submit(order("ahead"))
-    window = current_window(env.clock)
-    env.time.forward(-300)
+def test_waiting_orders_are_sent_at_their_slots_without_a_new_one(env: TestEnvironment) -> None:
+    tasks = [submit(env, f"burst-{n}") for n in range(30)]
+    env.time.forward(10.9)
+    assert env.reconcile(tasks[29], source="retry").state == "pending"
+    env.time.forward(0.1)
 
-    env.submitter.submit(order("behind"))
+    after = [env.reconcile(task, source="retry") for task in tasks[20:]]
 
-    item = env.table.get(WINDOW_PK)
-    assert (item["window"], item["sent"]) == (window, 2)
+    assert [task.state for task in after] == ["running"] * 10
+    assert {task.slot_number for task in after} == {None}
+    assert env.table.get(ACCOUNT_PK)["issued"] == 30
 
 
-def test_three_lost_responses_in_a_row_defer_the_next_order(env: TestEnvironment) -> None:
-    env.time.now = WINDOW * 10_000
+def test_order_that_comes_long_after_its_slot_needs_a_new_one(env: TestEnvironment) -> None:
+    tasks = [submit(env, f"burst-{n}") for n in range(80)]
+    env.time.forward(11 + LIMITS.slot_tolerance_s)
+    assert env.reconcile(tasks[20]).state == "running"
+    env.time.forward(0.001)
+
+    after = env.reconcile(tasks[21])
+
+    assert (after.state, after.slot_number) == ("pending", 81)
+    assert after.not_before == env.time.now + 2999  # 20 submits of the last window, and 11 s
+    assert env.table.get(ACCOUNT_PK)["issued"] == 81
+
+
+def test_early_message_makes_the_sweep_wait_for_the_slot(env: TestEnvironment) -> None:
+    waiting = [submit(env, f"burst-{n}") for n in range(21)][20]
+    claimed = env.put(replace(waiting, due_at=env.time.now + 300_000))
+
+    after = env.reconcile(claimed)
+
+    assert after.not_before == waiting.not_before
+    assert after.due_at == (waiting.not_before or 0) + LIMITS.sweep_fallback_s * 1000
+    assert env.reconcile(after) == after
+
+
+def test_slot_beyond_the_longest_delay_of_a_message_is_triggered_by_the_sweep(
+    env: TestEnvironment,
+) -> None:
+    submit(env, "first")
+    item = env.table.get(ACCOUNT_PK) | {"starts": [env.time.now] * 20, "issued": 2000}
+    env.table.put(PutItem(item=item, condition=_always()))
+    queue = RecordingQueue()
+
+    waiting = env.submitter_with(queue=queue).submit(order("waiting")).task
+
+    wait_s = ((waiting.not_before or 0) - env.time.now) / 1000
+    assert wait_s == 1100
+    assert waiting.due_at == (waiting.not_before or 0) - 600_000
+    assert queue.delays_s == []
+    env.time.forward(500)
+    reconciler = env.reconciler_with(queue=queue)
+    reconciler.reconcile(TaskMessage(task_id=waiting.task_id, source="sweep"))
+    assert env.read(waiting).due_at == (waiting.not_before or 0) + 60_000
+    assert queue.delays_s == [600]
+
+
+def test_order_beyond_half_an_hour_of_capacity_is_refused_before_a_task_exists(
+    env: TestEnvironment,
+) -> None:
+    submit(env, "first")
+    item = env.table.get(ACCOUNT_PK) | {"starts": [env.time.now] * 20, "issued": 3272}
+    env.table.put(PutItem(item=item, condition=_always()))
+
+    with captured_logs() as log, pytest.raises(TooManyOrders) as refused:
+        submit(env, "refused")
+
+    assert refused.value.wait_s == 4.0  # the next slot is 1,804 s ahead
+    assert '"message":"too_many_orders"' in log.getvalue()
+    assert env.table.get(ACCOUNT_PK)["issued"] == 3272
+    env.time.forward(4)
+    assert submit(env, "refused").state == "pending"
+
+
+def test_order_that_could_not_be_counted_is_not_sent(env: TestEnvironment) -> None:
+    class UncountedSlots:
+        def reserve(self, *_: object, **__: object) -> None:
+            raise DatabaseUnavailable("ThrottlingException")
+
+    task = env.submitter_with(slots=UncountedSlots()).submit(order()).task
+
+    assert (env.read(task).state, task.refused_at) == ("pending", None)
+    assert env.fake_poyo.requests == []
+    env.time.forward(10)
+    assert env.reconcile(task, source="retry").state == "running"
+
+
+def test_third_lost_response_in_a_row_makes_the_next_order_wait_for_a_probe(
+    env: TestEnvironment,
+) -> None:
     env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
-    unknown = [env.submitter.submit(order(f"unknown-{n}")).task.state for n in range(3)]
+    unknown = [submit(env, f"unknown-{n}").state for n in range(3)]
 
-    deferred = env.submitter.submit(order("next")).task
+    waiting = submit(env, "next")
 
     assert unknown == ["unknown"] * 3
-    assert deferred.state == "pending"
+    assert waiting.state == "pending"
+    assert waiting.not_before == env.time.now + 10_000
+    assert waiting.refused_at == env.time.now
     assert env.fake_poyo.request_count("POST") == 3
 
 
-def test_successful_submit_closes_the_circuit_breaker(env: TestEnvironment) -> None:
-    env.time.now = WINDOW * 10_000
+def test_one_order_probes_and_the_others_wait_for_its_answer(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
+    for n in range(3):
+        submit(env, f"unknown-{n}")
+    waiting = [submit(env, f"waiting-{n}") for n in range(3)]
+    env.time.forward(15)
+
+    states = [env.reconcile(task, source="retry").state for task in waiting]
+
+    assert states == ["unknown", "pending", "pending"]
+    assert env.fake_poyo.request_count("POST") == 4
+    assert env.read(waiting[1]).not_before == env.time.now + 20_000  # twice the delay
+
+
+def test_successful_probe_closes_the_circuit_breaker(env: TestEnvironment) -> None:
     env.fake_poyo.respond_with(
         "POST", *[ResponseLost("ReadTimeout")] * 3, submit_response("A1"), submit_response("A2")
     )
     for n in range(3):
-        env.submitter.submit(order(f"unknown-{n}"))
+        submit(env, f"unknown-{n}")
     env.time.forward(10)
 
-    probe = env.submitter.submit(order("probe")).task
-    after = env.submitter.submit(order("after")).task
+    states = [submit(env, key).state for key in ("probe", "after")]
 
-    assert (probe.state, after.state) == ("running", "running")
-    assert env.table.get(WINDOW_PK)["consecutive_failures"] == 0
+    assert states == ["running", "running"]
+    assert env.table.get(ACCOUNT_PK)["failures"] == 0
+
+
+def test_order_fails_when_the_breaker_is_open_half_an_hour_after_the_first_refusal(
+    env: TestEnvironment,
+) -> None:
+    env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
+    for n in range(3):
+        submit(env, f"unknown-{n}")
+    waiting = submit(env, "waiting")
+    for n in range(200):
+        env.time.forward(10)
+        if n % 3 == 0:
+            submit(env, f"more-{n}")
+        if env.read(waiting).state != "pending":
+            break
+        env.slots.record_outcome(succeeded=False)
+        env.reconcile(waiting, source="retry")
+
+    after = env.read(waiting)
+    assert (after.state, after.reason) == ("failed", "unavailable")
+    assert (env.time.now - (waiting.refused_at or 0)) / 1000 == pytest.approx(
+        1830, abs=30
+    )  # at most a probe's delay later
 
 
 def test_rejected_order_does_not_count_as_a_failure(env: TestEnvironment) -> None:
     rejection = {"code": 400, "error": {"message": "no", "type": "validation_error"}}
     env.fake_poyo.respond_with("POST", poyo_response(rejection, 400))
     for n in range(5):
-        env.submitter.submit(order(f"rejected-{n}"))
+        submit(env, f"rejected-{n}")
 
-    assert env.table.get(WINDOW_PK)["consecutive_failures"] == 0
+    assert env.table.get(ACCOUNT_PK)["failures"] == 0
+
+
+def test_two_functions_that_reserve_at_once_get_two_slots(env: TestEnvironment) -> None:
+    class OvertakenTable:
+        """A table that another function writes to between our read and our write."""
+
+        def get(self, pk: str) -> object:
+            item = env.table.get(pk)
+            env.slots.reserve()
+            return item
+
+        put, update = env.table.put, env.table.update
+
+    slot = SubmitSlots(OvertakenTable(), env.clock).reserve()  # type: ignore[arg-type]
+
+    assert slot.number == 2
+    assert len(env.table.get(ACCOUNT_PK)["starts"]) == 2

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imagetasks.errors import (
+    RequestNotSent,
     SecretInvalid,
 )
 from imagetasks.poyo.transport import HttpResponse
@@ -64,7 +65,7 @@ def test_unknown_submission_is_due_again_at_its_own_time_after_an_early_message(
 
 
 def test_pending_order_is_submitted_once_when_its_delay_has_passed(env: TestEnvironment) -> None:
-    before = env.put(task(state="pending", not_before=START + 10_000))
+    before = env.put(task(state="pending", not_before=START + 10_000, due_at=START + 70_000))
     assert env.reconcile(before, source="retry") == before
     assert env.fake_poyo.requests == []
     env.time.forward(10)
@@ -89,14 +90,38 @@ def test_two_concurrent_messages_for_a_pending_order_make_one_post(env: TestEnvi
     assert env.fake_poyo.request_count("POST") == 1
 
 
-def test_pending_order_fails_as_unavailable_after_half_an_hour(env: TestEnvironment) -> None:
-    before = env.put(task(state="pending", not_before=START, detail="429"))
-    env.time.forward(LIMITS.unavailable_after_s)
+@pytest.mark.parametrize(("refused_for_s", "state"), [(1799, "pending"), (1800, "failed")])
+def test_order_that_poyo_refuses_again_after_half_an_hour_fails_as_unavailable(
+    env: TestEnvironment, refused_for_s: int, state: str
+) -> None:
+    before = env.put(task(state="pending", not_before=START, refused_at=START))
+    env.fake_poyo.respond_with("POST", RequestNotSent("ConnectTimeout"))
+    env.time.forward(refused_for_s)
 
     after = env.reconcile(before)
 
-    assert (after.state, after.reason, after.detail) == ("failed", "unavailable", "429")
-    assert env.fake_poyo.requests == []
+    assert after.state == state
+    assert after.reason == ("unavailable" if state == "failed" else None)
+    assert after.refused_at == START
+
+
+def test_order_that_only_waited_for_its_slot_is_sent_however_late_that_is(
+    env: TestEnvironment,
+) -> None:
+    before = env.put(task(state="pending", not_before=START, slot_number=1))
+    env.time.forward(5 * LIMITS.unavailable_after_s)
+
+    assert env.reconcile(before).state == "running"
+
+
+def test_first_refusal_after_a_long_wait_does_not_end_the_order(env: TestEnvironment) -> None:
+    before = env.put(task(state="pending", not_before=START, slot_number=1))
+    env.fake_poyo.respond_with("POST", RequestNotSent("ConnectTimeout"))
+    env.time.forward(5 * LIMITS.unavailable_after_s)
+
+    after = env.reconcile(before)
+
+    assert (after.state, after.refused_at) == ("pending", env.time.now)
 
 
 def test_pending_order_is_unchanged_while_the_api_key_is_missing(env: TestEnvironment) -> None:
@@ -115,7 +140,7 @@ def test_pending_order_is_unchanged_while_the_api_key_is_missing(env: TestEnviro
 
 def test_pending_order_waits_for_a_slot_in_the_rate_limit(env: TestEnvironment) -> None:
     limited = TestEnvironment(env.cloud, limits=replace(LIMITS, window_submits=1))
-    limited.submitter.acquire_slot()
+    limited.slots.reserve()
     before = limited.put(task(state="pending", not_before=START))
 
     after = limited.reconcile(before)

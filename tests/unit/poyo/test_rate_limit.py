@@ -1,54 +1,96 @@
-"""SubmitWindow: which submits may be sent now, and in which window the others are retried."""
+"""SubmitQueue: when each numbered submit may be sent, also after pauses and with wrong clocks."""
 
 import pytest
 
 from imagetasks.limits import Limits
-from imagetasks.poyo.rate_limit import MAX_PROBE_WINDOWS, Slot, SubmitWindow, current_window
-from tests.support.fakes import ManualClock, make_clock
+from imagetasks.poyo.rate_limit import SubmitQueue
 
-LIMITS = Limits(window_s=10, window_submits=20, breaker_threshold=3)
-WINDOW_MS = LIMITS.window_s * 1000
-
-
-def slot_at(window: int, *, sent: int = 1, consecutive_failures: int = 0) -> Slot:
-    """The slot of a submit at the beginning of a window."""
-    time = ManualClock()
-    time.now = window * WINDOW_MS
-    counted = SubmitWindow(window=window, sent=sent, consecutive_failures=consecutive_failures)
-    clock = make_clock(time, LIMITS)
-    assert current_window(clock) == window
-    return counted.slot(clock)
+LIMITS = Limits(window_s=10, window_margin_s=0, window_submits=3, max_pause_s=60)
+NOW = 1_000_000
+FULL = SubmitQueue(starts=(NOW - 4000, NOW - 3000, NOW - 1000), passed=7, issued=9)
+"""Three submits of the last ten seconds, and two (8 and 9) that wait."""
 
 
-@pytest.mark.parametrize("sent", [1, LIMITS.window_submits])
-def test_submits_within_the_limit_are_sent_now(sent: int) -> None:
-    assert slot_at(1000, sent=sent) == Slot(None)
+def starts_of(queue: SubmitQueue, *numbers: int) -> list[int]:
+    """The starts of `numbers` in milliseconds after NOW."""
+    return [queue.start_of(number, LIMITS) - NOW for number in numbers]
 
 
-@pytest.mark.parametrize(("sent", "windows"), [(21, 1), (40, 1), (41, 2), (100, 4)])
-def test_submits_beyond_the_limit_wait_for_the_window_with_room(sent: int, windows: int) -> None:
-    wait_s = slot_at(1000, sent=sent).wait_s
-
-    assert wait_s is not None
-    assert windows * LIMITS.window_s <= wait_s <= (windows + 1) * LIMITS.window_s
+def test_a_submit_starts_one_window_after_the_one_that_many_numbers_before_it() -> None:
+    assert starts_of(FULL, 8, 9, 10, 11, 14) == [6000, 7000, 9000, 16000, 26000]
 
 
-def test_a_wait_is_never_longer_than_the_longest_backoff() -> None:
-    assert slot_at(1000, sent=100_000).wait_s == LIMITS.submit_backoff_s[1]
+def test_submits_start_at_once_while_the_last_window_has_room() -> None:
+    queue = SubmitQueue(starts=(NOW - 1000,), passed=5, issued=5)
+
+    assert [start <= 0 for start in starts_of(queue, 6, 7, 8)] == [True, True, False]
+    assert starts_of(queue, 8) == [9000]
 
 
-def test_submit_after_failures_below_the_threshold_is_sent_and_marked() -> None:
-    assert slot_at(1000, sent=20, consecutive_failures=2) == Slot(None, after_failures=True)
+def test_starts_of_submits_that_waited_count_for_the_next_ones() -> None:
+    later = NOW + 16_500  # submits 8 to 10 started 10.5, 9.5 and 7.5 seconds ago, 11 half a second
+    queue = SubmitQueue(starts=FULL.starts, passed=7, issued=11).started(later, LIMITS)
+
+    assert queue.starts == (NOW + 9000, NOW + 16_000, later)
+    assert (queue.passed, queue.issued) == (12, 12)
 
 
-@pytest.mark.parametrize(
-    ("failures", "every"),
-    [(3, 1), (4, 2), (5, 4), (8, MAX_PROBE_WINDOWS), (1000, MAX_PROBE_WINDOWS)],
-)
-def test_open_breaker_sends_one_probe_in_ever_fewer_windows(failures: int, every: int) -> None:
-    windows = range(64 * MAX_PROBE_WINDOWS, 66 * MAX_PROBE_WINDOWS)
+def test_a_pause_moves_every_waiting_submit_on_and_keeps_the_order() -> None:
+    paused = FULL.paused(NOW + 30_000, NOW, LIMITS)
 
-    sent = [each for each in windows if slot_at(each, consecutive_failures=failures).wait_s is None]
+    starts = starts_of(paused, 8, 9, 10, 11)
+    assert starts == [30_000, 33_333, 36_666, 40_000]
+    assert (paused.passed, paused.issued) == (7, 9)
 
-    assert sent == [each for each in windows if each % every == 0]
-    assert slot_at(windows[0], sent=2, consecutive_failures=failures).wait_s is not None
+
+def test_a_pause_repeats_the_places_of_the_last_window_but_not_earlier_ones() -> None:
+    queue = SubmitQueue(starts=FULL.starts, passed=7, issued=12)
+    now = NOW + 17_500  # 8 and 9 started more than a window ago, 10 and 11 within it
+
+    assert queue.paused(now + 5000, now, LIMITS).passed == 9
+
+
+def test_a_probe_gives_up_its_place_and_the_next_in_line_is_first_after_it() -> None:
+    probing = FULL.paused(NOW + 20_000, NOW, LIMITS, sent=8)
+
+    assert starts_of(probing, 9) == [20_000]
+
+
+def test_after_a_pause_the_next_order_starts_at_once_if_nobody_waits() -> None:
+    idle = SubmitQueue(passed=9, issued=9).paused(NOW + 20_000, NOW, LIMITS)
+
+    assert starts_of(idle, 10) == [20_000]
+    assert idle.resumed(NOW).start_of(10, LIMITS) <= NOW
+
+
+def test_after_a_pause_a_new_order_stays_behind_those_that_wait() -> None:
+    paused = FULL.paused(NOW + 20_000, NOW, LIMITS)
+
+    assert paused.resumed(NOW) == paused
+
+
+@pytest.mark.parametrize("ahead_s", [10.001, 300, 365 * 86_400])
+def test_a_start_that_only_a_fast_clock_can_have_written_is_forgotten(ahead_s: float) -> None:
+    queue = SubmitQueue(starts=(NOW, NOW + round(ahead_s * 1000)), passed=8, issued=9)
+
+    bounded = queue.bounded(NOW, LIMITS)
+
+    assert bounded == SubmitQueue(passed=9, issued=9)
+    assert bounded.start_of(10, LIMITS) <= NOW
+
+
+def test_starts_by_a_clock_that_is_a_little_fast_count() -> None:
+    assert FULL.bounded(NOW - 5000, LIMITS) == FULL
+
+
+def test_a_pause_is_no_wrong_clock_unless_it_is_longer_than_any_pause() -> None:
+    queue = FULL.paused(NOW + 60_000, NOW, LIMITS)
+
+    assert queue.bounded(NOW, LIMITS) == queue
+    assert queue.bounded(NOW - 11_000, LIMITS) == SubmitQueue(passed=9, issued=9)
+
+
+def test_a_higher_limit_applies_to_those_that_wait() -> None:
+    more = Limits(window_s=10, window_margin_s=0, window_submits=6)
+
+    assert [FULL.start_of(number, more) <= NOW for number in (8, 9, 10)] == [True] * 3
