@@ -402,6 +402,7 @@ class Instance:
             key=api_keys.poyo_key,
             refresh_key=api_keys.refresh_key,
         )
+        self.repository = repository
         self.submitter = Submitter(
             slots=SubmitSlots(services.table, clock),
             poyo=poyo,
@@ -427,7 +428,7 @@ class Instance:
 
     def reconcile(self, task: Task) -> Task:
         self.reconciler.reconcile(TaskMessage(task_id=task.task_id, source="retry"))
-        return self.submitter.repository.get(task.task_id)
+        return self.repository.get(task.task_id)
 
 
 def test_every_order_ends_with_its_image_although_poyos_old_key_is_rejected_at_once(

@@ -151,7 +151,7 @@ class SubmitSlots:
 
     def _change(self, change: Callable[[Account, int], Account]) -> None:
         """Apply `change` to the item; nothing is written if it changes nothing."""
-        item = self.table.get(ACCOUNT_PK)
+        item: Mapping[str, Any] = self.table.get(ACCOUNT_PK)
         for _ in range(WRITE_TRIES):
             account, now = _from_item(item), self.clock.now_ms()
             queue = account.queue.bounded(now, self.clock.limits)

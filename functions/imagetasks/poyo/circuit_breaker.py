@@ -28,7 +28,8 @@ class CircuitBreaker:
         """When the next probe may be sent: the delay doubles with each failed probe."""
         first_s, max_s = limits.probe_backoff_s
         failed_probes = min(self.failures - limits.breaker_threshold, 20)
-        return self.failed_at + min(max_s, first_s * 2**failed_probes) * 1000
+        delay_s: int = min(max_s, first_s * 2**failed_probes)
+        return self.failed_at + delay_s * 1000
 
     def _counted(self, now: int, limits: Limits) -> int:
         """Failures that still count: the last one is neither long ago nor far in the future."""

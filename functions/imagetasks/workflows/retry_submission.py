@@ -74,7 +74,7 @@ class SubmissionRetrier:
         if task.deleted_at is not None:
             self._fail(task, "unavailable")
         elif self.clock.now_ms() < not_before <= self.clock.after(longest_s):
-            self.updater.wait_for_slot(task, not_before=not_before)
+            self.updater.wait_for_slot(task, not_before, {})
         else:
             self._retry(task)
 
@@ -99,7 +99,7 @@ class SubmissionRetrier:
             if self.submitter.is_refused_for_good(task):
                 self._fail(task, "unavailable")
                 return
-        self.updater.wait_for_slot(task, not_before=not_before, **facts)
+        self.updater.wait_for_slot(task, not_before, facts)
 
     def _fail(self, task: Task, reason: str) -> None:
         detail = task.detail or ""

@@ -140,12 +140,12 @@ class TaskUpdater:
         write = transition_writes.reopen(task, self.clock.stamp(), due_at=due_at, **facts)
         return self._enqueue_in(self.apply(write), delay_s)
 
-    def wait_for_slot(self, task: Task, *, not_before: int, **facts: Unpack[TaskFacts]) -> None:
+    def wait_for_slot(self, task: Task, not_before: int, facts: TaskFacts) -> None:
         """Reschedule a pending task for its submit at `not_before`, unless it already is."""
         due_at = self.submit_due_at(not_before)
         if task.due_at == due_at and task.not_before == not_before:
             return
-        result = self.reschedule(task, due_at=due_at, not_before=not_before, **facts)
+        result = self.reschedule(task, due_at=due_at, **{**facts, "not_before": not_before})
         if result.applied:
             self.enqueue_submit(result.task)
 
