@@ -89,8 +89,8 @@ PACING = (
     Mutant(
         "each refusal is the first one",
         "tasks/transition_writes.py",
-        'values["refused_at"] = task.refused_at or stamp.now',
-        'values["refused_at"] = stamp.now',
+        '{"refused_at": task.refused_at or stamp.now}',
+        '{"refused_at": stamp.now}',
         RETRY,
     ),
     Mutant(

@@ -64,11 +64,9 @@ def confirm_submission(
 def defer(
     task: Task, stamp: WriteStamp, *, not_before: int, due_at: int, detail: str, refused: bool
 ) -> TransitionWrite:
-    """PoYo created nothing; the next POST may start at `not_before`, the sweep acts at `due_at`.
-    `refused`: PoYo was asked."""
-    values = {"not_before": not_before, "due_at": due_at, "detail": detail}
-    if refused:
-        values["refused_at"] = task.refused_at or stamp.now
+    """PoYo, if it was asked, `refused`; the next POST may start at `not_before`."""
+    refused_at = {"refused_at": task.refused_at or stamp.now} if refused else {}
+    values = {"not_before": not_before, "due_at": due_at, "detail": detail} | refused_at
     return _write("defer", task, stamp, values)
 
 
