@@ -145,7 +145,8 @@ class TaskUpdater:
         due_at = self.submit_due_at(not_before)
         if task.due_at == due_at and task.not_before == not_before:
             return
-        result = self.reschedule(task, due_at=due_at, **{**facts, "not_before": not_before})
+        facts = {**facts, "not_before": not_before}
+        result = self.reschedule(task, due_at=due_at, **facts)
         if result.applied:
             self.enqueue_submit(result.task)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from imagetasks.errors import ResponseLost
-from imagetasks.poyo.rate_limit import SubmitWindow
+from imagetasks.poyo.rate_limit import Slot
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.message import TaskMessage
 from tests.support.environment import TestEnvironment, new_environment, order
@@ -43,18 +43,15 @@ def test_candidate_stored_between_read_and_write_prevents_the_second_submit(
 ) -> None:
     before = env.put(task(state="pending", not_before=START))
 
-    class SlowCounter:
-        """A repository that hears PoYo's callback while it counts the submit."""
+    class SlowSlots:
+        """Slots that are so slow that PoYo's callback comes before the submit has one."""
 
-        def __getattr__(self, name: str) -> object:
-            return getattr(env.repository, name)
-
-        def count_submit(self, window: int) -> SubmitWindow:
+        def reserve(self, number: int | None, not_before: int) -> Slot:
             message = TaskMessage(task_id=before.task_id, source="callback", poyo_id=POYO_ID)
             env.reconciler.reconcile(message)
-            return env.repository.count_submit(window)
+            return env.slots.reserve(number, not_before)
 
-    submitter = env.submitter_with(repository=SlowCounter())
+    submitter = env.submitter_with(slots=SlowSlots())
     env.reconciler_with(submitter=submitter).reconcile(
         TaskMessage(task_id=before.task_id, source="retry")
     )
