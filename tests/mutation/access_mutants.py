@@ -104,8 +104,8 @@ ACCESS = (
     Mutant(
         "a secret that cannot be read again is used for ever",
         "aws/secrets.py",
-        "expired = now - self._read_at > HARD_MAX_AGE_S",
-        'expired = self._read_at == float("-inf")',
+        "old = now - self._read_at > HARD_MAX_AGE_S",
+        'old = self._read_at == float("-inf")',
         "unit/aws/test_secrets.py",
     ),
     Mutant(
@@ -149,5 +149,12 @@ ACCESS = (
         "if not passing:",
         "if True:",
         "unit/aws/test_aws_errors.py",
+    ),
+    Mutant(
+        "a key expires between its check and the request that uses it",
+        "aws/secrets.py",
+        "expired = old and now - self._granted_at > INVOCATION_S",
+        "expired = old",
+        "unit/aws/test_secrets.py",
     ),
 )

@@ -32,6 +32,7 @@ NOT_IN_CANARY = {
     "TasksOverdueAlarm": "takes 15 minutes",
     "TimedOutAlarm": "a task times out after a day",
     "UnavailableAlarm": "an order is given up after half an hour",
+    "TooManyOrdersAlarm": "callers order more than PoYo accepts",
     "UnconfirmedAlarm": "a task is given up after an hour",
     "DuplicatePoyoTaskAlarm": "PoYo's mistake",
     "PoyoIdConflictAlarm": "PoYo's mistake",

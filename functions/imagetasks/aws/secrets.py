@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MAX_AGE_S = 30.0  # a removed key stops working so soon; each function reads a secret as often
-HARD_MAX_AGE_S = 900.0  # nobody knows what has changed since, so that an older value is not used
+HARD_MAX_AGE_S = 840.0  # nobody knows what has changed since, so that an older value is not used,
+INVOCATION_S = 60.0  # except by an invocation that began with it: 15 minutes at most together
 OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
 REFRESH_AFTER_S = 5.0  # a series of 401 from PoYo causes at most one read in five seconds
 KEY = re.compile(r"[!-~]+")  # the characters that an Authorization header can carry
@@ -40,6 +41,7 @@ class CachedSecret:
     _values: Mapping[str, Any] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _tried_at: float = float("-inf")
+    _granted_at: float = float("-inf")
     _refreshed_at: float = float("-inf")
 
     @classmethod
@@ -51,7 +53,8 @@ class CachedSecret:
         """The secret, read again if the last try is more than `max_age_s` seconds ago. Raises
         SecretInvalid or SecretUnavailable when it can be used no longer."""
         now = self.clock()
-        expired = now - self._read_at > HARD_MAX_AGE_S
+        old = now - self._read_at > HARD_MAX_AGE_S
+        expired = old and now - self._granted_at > INVOCATION_S
         if expired or now - self._tried_at > max_age_s:
             self._tried_at = now
             try:
@@ -60,6 +63,8 @@ class CachedSecret:
                 telemetry.alarm("secret_refresh_failed", **telemetry.described(error))
                 if expired:
                     raise
+        if now - self._read_at <= HARD_MAX_AGE_S:
+            self._granted_at = now
         return self._values
 
     def force_refresh(self) -> None:
