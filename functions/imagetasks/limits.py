@@ -42,6 +42,8 @@ class Limits:
     candidate_checks: int = 6  # PoYo may not know a new id yet: 404s before candidates are dropped
     notification_waits_s: tuple[int, ...] = (60, 120, 240, 480, 600)  # between attempts, as PoYo's
     erase_again_s: int = 15 * 60  # a worker lives a minute; clocks may differ by some minutes
+    candidate_hold_s: int = 15  # the task that an ended id belongs to gets its callback meanwhile
+    callback_gap_s: int = 30  # callbacks of one task cause a poll at most this often
     aws_call_s: float = 7  # a call to AWS that hangs ends by then
     submit_needs_s: float = 23  # to send a paid request and to record its outcome once
     store_needs_s: float = 21  # to store a downloaded image and to record that

@@ -20,8 +20,9 @@ ACCESS = (
     Mutant(
         "a candidate is confirmed without a request to PoYo",
         "workflows/confirm_poyo_id.py",
-        "                self.poyo.status(poyo_id)\n",
-        "",
+        "        status = self.poyo.status(poyo_id)\n",
+        "        from imagetasks.poyo.responses import TaskStatus\n\n"
+        '        status = TaskStatus(status="finished")\n',
     ),
     Mutant(
         "a connection to a private address is allowed",

@@ -11,6 +11,7 @@ TRANSITIONS_TEST = "integration/aws/test_transitions.py"
 REASONS_TEST = "unit/tasks/test_failure_reasons.py"
 POLLING_TEST = "integration/workflows/test_reconcile_polling.py"
 COPY_TEST = "integration/workflows/test_copy_images.py"
+FLOOD_TEST = "integration/workflows/test_callback_floods.py"
 CONFIRM_TEST = "integration/workflows/test_confirm_poyo_id.py"
 CALLBACK_TEST = "integration/workflows/test_callback_before_retry.py"
 SIMULATED_TABLE_TEST = "engine/test_simulated_table.py"
@@ -63,15 +64,17 @@ RECONCILE = (
     ),
     Mutant(
         "a candidate that a concurrent write kept out of the item is dropped",
-        "workflows/confirm_poyo_id.py",
-        "if message.poyo_id and not kept:",
-        "if False:",
+        "workflows/admit_callback.py",
+        'self.updater.enqueue(message, delay_s=1, on_failure="raise")',
+        "pass",
+        CONFIRM_TEST,
     ),
     Mutant(
         "a new candidate gets only the checks that earlier ones have left",
-        "workflows/confirm_poyo_id.py",
-        "polls, not_found = (0, 0) if is_new else (task.polls, task.not_found_count)",
-        "polls, not_found = task.polls, task.not_found_count",
+        "workflows/admit_callback.py",
+        "if task.is_final or not late:",
+        "if False:",
+        CONFIRM_TEST,
     ),
     Mutant(
         "a status that lags ends the task in spite of its callback",
@@ -248,8 +251,8 @@ RECONCILE = (
     Mutant(
         "a PoYo id changes its task",
         "aws/task_repository.py",
-        'free = Condition(any_of=((absent("pk"),), (equals("task_id", write.task_id),)))',
-        "free = Condition()",
+        '            any_of=((absent("task_id"), *named_by), (equals("task_id", write.task_id),))\n',
+        "",
     ),
     Mutant(
         "a transition leaves any state",
@@ -319,5 +322,75 @@ RECONCILE = (
         "if message.poyo_id or task.candidate_poyo_ids:",
         "if (message.poyo_id or task.candidate_poyo_ids) and task.state == State.FAILED:",
         NEXT_STEP_TEST,
+    ),
+    Mutant(
+        "forged ids evict the oldest candidates",
+        "workflows/admit_callback.py",
+        "(*ids[:2], *ids[-2:])",
+        "ids[-4:]",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "forged ids evict the newest candidates",
+        "workflows/admit_callback.py",
+        "(*ids[:2], *ids[-2:])",
+        "ids[:4]",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "the id of PoYo's answer is treated like that of a callback",
+        "workflows/admit_callback.py",
+        "ids = (poyo_id, *known) if answered",
+        "ids = (*known, poyo_id) if answered",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "every callback causes a poll",
+        "workflows/admit_callback.py",
+        'if wait_ms <= 0 or message.source == "submit":',
+        "if True:",
+        FLOOD_TEST,
+    ),
+    Mutant(
+        "a callback within the gap causes no later poll",
+        "workflows/admit_callback.py",
+        "elif _has_ended(task) or (self._is_due_soon(task, wait_ms) and not facts):",
+        "elif not facts:",
+        FLOOD_TEST,
+    ),
+    Mutant(
+        "each callback within the gap schedules a poll",
+        "workflows/admit_callback.py",
+        "return task.due_at is not None and task.due_at <= latest",
+        "return False",
+        FLOOD_TEST,
+    ),
+    Mutant(
+        "an id that a callback named is confirmed while PoYo works on it",
+        "workflows/confirm_poyo_id.py",
+        "if status.status not in FINAL_STATUSES:",
+        "if False:",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "an id that a callback named is confirmed before its own task may name it",
+        "workflows/confirm_poyo_id.py",
+        "return self.clock.has_elapsed(named_at, self.clock.limits.candidate_hold_s)",
+        "return True",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "an id named for two tasks is confirmed for the first",
+        "aws/task_repository.py",
+        'values={"named_by": SEVERAL}',
+        "values={}",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "forged ids keep a task open",
+        "workflows/confirm_poyo_id.py",
+        "elif late and task.state == State.UNKNOWN:",
+        "elif False:",
+        CONFIRM_TEST,
     ),
 )

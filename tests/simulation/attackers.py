@@ -43,12 +43,15 @@ class Attackers:
             return
         kind = self._simulator.rng.choice(LEAKED_URL_BODIES)
         task = self._simulator.rng.choice(self._ledger.tasks)
-        # Only a confirmed id: between two unconfirmed tasks no client can decide whose id it is.
-        others = [each for each in self._ledger.tasks if each.confirmed and each is not task]
+        others = [each for each in self._ledger.tasks if each.task_id != task.task_id]
         if kind == "id_of_another_task" and not others:
             return
-        other_id = self._simulator.rng.choice(others).poyo_id if others else ""
-        callback = leaked_url_callback(kind, task.callback_url, other_id)
+        other = self._simulator.rng.choice(others or [task])
+        if kind == "id_of_another_task" and not self._simulator.scenario.signed_callbacks:
+            self._simulator.counts["event", "unconfirmed_id_named"] += not other.confirmed
+            task.named_wrongly = task.named_wrongly or not task.confirmed
+            other.named_wrongly = other.named_wrongly or not other.confirmed
+        callback = leaked_url_callback(kind, task.callback_url, other.poyo_id)
         self._simulator.counts["event", f"leaked_url {kind}"] += 1
         self._simulator.record("attacker", "uses a leaked URL", kind)
         self._functions.webhook(callback, _ignore)

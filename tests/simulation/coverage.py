@@ -81,6 +81,8 @@ EVENTS = (
     "dead_letter",
     "key_reused",
     "image_recoverable",
+    "unconfirmed_id_named",
+    "no_time_for_download",
     "notified",
     "notified_again",
     "notification_abandoned",

@@ -51,10 +51,19 @@ class Invariants:
             self._check_task(old, new)
 
     def _check_poyo_id(self, old: Item, new: Item) -> None:
-        unchanged = not old or old["task_id"] == new["task_id"]
+        unchanged = "task_id" not in old or old["task_id"] == new["task_id"]
         require(unchanged, "a PoYo id belongs to one task", brief(new))
-        for task in self._ledger.tasks:
-            task.confirmed = task.confirmed or new["pk"] == f"poyo#{task.poyo_id}"
+        created = [task for task in self._ledger.tasks if new["pk"] == f"poyo#{task.poyo_id}"]
+        if "task_id" not in new:
+            return
+        own = any(task.task_id == new["task_id"] for task in created)
+        for task in created:
+            task.confirmed = True
+            # Named for this task alone after PoYo had ended it: no client can decide whose it is then.
+            undecidable = task.named_wrongly and task.ended(self._simulator.now)
+            undecidable = undecidable and old.get("named_by") == new["task_id"]
+            require(own or undecidable, "no task gets another one's PoYo id", brief(new))
+            self._simulator.counts["event", "id_taken"] += not own
 
     def _check_task(self, old: Item, new: Item) -> None:
         if not old:

@@ -61,8 +61,8 @@ class ResultInvariants:
         """Whether a correct product must have this image."""
         if task.result in FAILURES or task.ends_at is None:
             return False  # there is no image
-        if task.duplicate_id:
-            return False  # PoYo gave one id to two tasks: not decidable
+        if task.duplicate_id or task.named_wrongly:
+            return False  # PoYo, or a forged callback, gave one id to two tasks: not decidable
         if self._is_excused(task, item):
             return False
         failed = item["state"] == "failed" and item["reason"] in RECOVERABLE

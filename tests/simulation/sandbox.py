@@ -49,9 +49,12 @@ class CountingRepository(TaskRepository):
         """Apply any transition but `submit`, `confirm_submission` and `claim`."""
         return self._counted(change.name, TaskRepository.apply(self, change))
 
-    def confirm_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
+    def confirm_submission(
+        self, change: TransitionWrite, poyo_id: str, *, named: bool = False
+    ) -> WriteResult:
         """Write PoYo's id into the task."""
-        return self._counted(change.name, TaskRepository.confirm_submission(self, change, poyo_id))
+        result = TaskRepository.confirm_submission(self, change, poyo_id, named=named)
+        return self._counted(change.name, result)
 
     def claim(self, due: DueTask, *, until: int) -> bool:
         """Move `due_at` for the sweep."""

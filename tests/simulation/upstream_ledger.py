@@ -35,6 +35,7 @@ class PoyoTask:
     creation_denied: bool = False
     duplicate_id: bool = False
     confirmed: bool = False  # one of our items holds its id
+    named_wrongly: bool = False  # before that, a callback named it for another task or another's id
     submitter: Process | None = None  # the process that received the submit response with its id
     callback_accepted_at: int | None = None  # our first 200 to a callback with its id
     not_found_count: int = 0  # number of 404 status responses

@@ -3,6 +3,7 @@ before it writes."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, ta
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table
     from imagetasks.tasks.transition_writes import TransitionWrite
+
+SEVERAL = "several"  # no task id: these have 26 characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +101,41 @@ class TaskRepository:
                 raise TaskNotFound(write.task_id) from failed
             return _write_result(failed.item, write.write_token)
 
-    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
-        """Make the transition and claim `poyo_id` for its task, both or neither.
+    def name_poyo_id(self, poyo_id: str, task_id: str, *, now: int) -> int:
+        """Record that a callback named `poyo_id` for this task; returns when that was recorded first.
 
-        Raises PoyoIdConflict if another task owns the id, TaskNotFound.
+        Raises PoyoIdConflict if it is another task's, or was named for another one as well: then it is
+        confirmed for none of them, and only PoYo's answer to a submit decides.
         """
-        free = Condition(any_of=((absent("pk"),), (equals("task_id", write.task_id),)))
+        pk, unowned = poyo_pk(poyo_id), absent("task_id")
+        unnamed = Condition((unowned, absent("named_by")))
+        named = {"named_by": task_id, "named_at": now}
+        try:
+            self.table.update(UpdateItem(pk=pk, condition=unnamed, values=named))
+        except ConditionFailed as failed:
+            item = failed.item
+            if item.get("task_id", item.get("named_by")) == task_id:
+                return int(item.get("named_at", now))
+            with contextlib.suppress(ConditionFailed):
+                several = Condition((unowned,))
+                self.table.update(
+                    UpdateItem(pk=pk, condition=several, values={"named_by": SEVERAL})
+                )
+            raise PoyoIdConflict(poyo_id) from failed
+        return now
+
+    def confirm_submission(
+        self, write: TransitionWrite, poyo_id: str, *, named: bool = False
+    ) -> WriteResult:
+        """Make the transition and write that `poyo_id` is its task's, both or neither. If only a callback
+        `named` it, it must be named for no other task.
+
+        Raises PoyoIdConflict if it is another task's, TaskNotFound.
+        """
+        named_by = (equals("named_by", write.task_id),) if named else ()
+        free = Condition(
+            any_of=((absent("task_id"), *named_by), (equals("task_id", write.task_id),))
+        )
         owner = PutItem(item={"pk": poyo_pk(poyo_id), "task_id": write.task_id}, condition=free)
         try:
             self.table.transact_write([write.update, owner])

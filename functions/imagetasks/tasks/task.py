@@ -85,8 +85,10 @@ class Task:
     )
     poyo_id: str | None = None
     candidate_poyo_ids: tuple[str, ...] = ()
+    answered_poyo_id: str | None = None  # the candidate that PoYo's own answer to the submit named
     confirmed_at: int | None = None
     callback_at: int | None = None  # the last callback that PoYo's status did not confirm yet
+    callback_poll_at: int | None = None  # the last poll that a callback caused or scheduled
     progress: Decimal | None = None
     polls: int = 0
     not_found_count: int = 0  # times that PoYo knew none of the candidate ids
@@ -123,6 +125,8 @@ class TaskFacts(TypedDict, total=False):
     """Attributes that a transition may write beside its own; None removes an attribute."""
 
     candidate_poyo_ids: Sequence[str] | None
+    answered_poyo_id: str
+    callback_poll_at: int
     polls: int
     not_found_count: int
     progress: Decimal

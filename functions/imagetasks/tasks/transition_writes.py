@@ -77,6 +77,7 @@ def mark_unknown(
     has candidate ids (`poyo_id` becomes the first one), which are checked at once."""
     candidates = tuple(dict.fromkeys(filter(None, (poyo_id, *task.candidate_poyo_ids))))
     values: dict[str, Any] = {"due_at": expires_at, "detail": detail, "polls": 0}
+    values |= {"answered_poyo_id": poyo_id} if poyo_id else {}
     if candidates:
         values |= {"due_at": stamp.now, "candidate_poyo_ids": candidates}
     return _write("mark_unknown", task, stamp, values, removed=("not_before", "slot_number"))
@@ -228,8 +229,7 @@ def _write(
 def _due_since(
     values: Mapping[str, Any], removed: tuple[str, ...]
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What becomes of `due_since`: every transition that writes `due_at` writes it too, and a claim,
-    which is no transition, leaves it."""
+    """What becomes of `due_since`: it follows every `due_at` but that of a claim, no transition."""
     since = {"due_since": values["due_at"]} if "due_at" in values else {}
     return since, ("due_since",) if "due_at" in removed else ()
 

@@ -1,4 +1,4 @@
-"""Confirming candidate PoYo ids, which callbacks claimed for a task."""
+"""Confirming candidate PoYo ids: from PoYo's doubtful answer to a submit, or claimed by callbacks."""
 
 from __future__ import annotations
 
@@ -7,79 +7,95 @@ from typing import TYPE_CHECKING
 
 from imagetasks import telemetry
 from imagetasks.errors import PoyoIdConflict, PoyoTaskNotFound, PoyoUnavailable
-from imagetasks.tasks.task import State
+from imagetasks.tasks import transition_writes
+from imagetasks.tasks.task import FINAL_STATUSES, State
 
 if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
-    from imagetasks.tasks.message import TaskMessage
     from imagetasks.tasks.task import Task
     from imagetasks.workflows.task_updater import TaskUpdater
-
-MAX_CANDIDATE_IDS = 4  # of one task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class PoyoIdConfirmer:
-    """Called by `TaskReconciler` for a task that has no PoYo id yet."""
+    """Called by `TaskReconciler` for a task that has candidate ids and no PoYo id yet."""
 
     poyo: PoyoClient
     updater: TaskUpdater
     clock: Clock
 
-    def confirm(self, task: Task, message: TaskMessage) -> Task | None:
-        """Confirm the first candidate that PoYo knows, newest first: submitting, pending, unknown or
-        failed (recoverable) → running. Returns the task if it is running, to be polled at once.
+    def confirm(self, task: Task) -> Task | None:
+        """Confirm the first candidate that is the task's own: submitting, unknown or failed
+        (recoverable) → running. Returns the task if it is running, to be polled at once.
 
-        Otherwise the candidates are kept until PoYo answers. Raises DatabaseUnavailable, and
-        QueueUnavailable where the message's id would be lost.
+        Otherwise the candidates are checked again later. Raises DatabaseUnavailable.
         """
-        new_ids = [message.poyo_id] if message.poyo_id else []
-        unique = tuple(dict.fromkeys((*task.candidate_poyo_ids, *new_ids)))
-        candidates = unique[-MAX_CANDIDATE_IDS:]
+        newest_first = dict.fromkeys((task.answered_poyo_id, *reversed(task.candidate_poyo_ids)))
         all_unknown = True
-        for poyo_id in reversed(candidates):
+        for poyo_id in filter(None, newest_first):
             try:
-                self.poyo.status(poyo_id)
-                return self._confirm(task, poyo_id)
+                if self._is_own(task, poyo_id):
+                    return self._confirm(task, poyo_id)
+                all_unknown = False
             except PoyoTaskNotFound:
                 continue
             except PoyoUnavailable:
                 all_unknown = False
             except PoyoIdConflict:
                 telemetry.alarm("poyo_id_conflict", task_id=task.task_id, poyo_id=poyo_id)
-        self._keep_candidates(task, message, candidates, all_unknown=all_unknown)
+        self._check_later(task, all_unknown=all_unknown)
         return None
 
+    def _is_own(self, task: Task, poyo_id: str) -> bool:
+        """Whether the id may be confirmed now. PoYo's status does not say whose it is.
+
+        PoYo's own answer names the task's id. A callback may name any: PoYo calls back only when its
+        task has ended, and then the task that it belongs to gets its callback within seconds. So the
+        id must have ended and, some seconds later, still be named for this task alone.
+        Raises PoyoIdConflict if it is named for another task as well, or is another's.
+        """
+        status = self.poyo.status(poyo_id)
+        if poyo_id == task.answered_poyo_id:
+            return True
+        if status.status not in FINAL_STATUSES:
+            return False
+        now = self.clock.now_ms()
+        named_at = self.updater.repository.name_poyo_id(poyo_id, task.task_id, now=now)
+        return self.clock.has_elapsed(named_at, self.clock.limits.candidate_hold_s)
+
     def _confirm(self, task: Task, poyo_id: str) -> Task | None:
-        result = self.updater.confirm_submission(task, poyo_id=poyo_id, source="callback")
+        source = "answer" if poyo_id == task.answered_poyo_id else "callback"
+        result = self.updater.confirm_submission(task, poyo_id=poyo_id, source=source)
         return result.task if result.task.state == State.RUNNING else None
 
-    def _keep_candidates(
-        self, task: Task, message: TaskMessage, candidates: tuple[str, ...], *, all_unknown: bool
-    ) -> None:
-        """Keep the ids and check again later: PoYo may not know a new id for a moment.
-
-        A new id gets the full number of checks, however many earlier ids have used up.
-        """
+    def _check_later(self, task: Task, *, all_unknown: bool) -> None:
+        """Check the candidates again: PoYo may not know a new id for a moment, and a named one is held
+        for some seconds. An open task waits for an hour after its attempt, and for a day while PoYo does
+        not deny every candidate, whatever callbacks come."""
         limits = self.clock.limits
-        is_new = message.poyo_id is not None and message.poyo_id not in task.candidate_poyo_ids
-        polls, not_found = (0, 0) if is_new else (task.polls, task.not_found_count)
-        if all_unknown and not_found >= limits.candidate_checks:
+        patience_s = limits.unconfirmed_after_s if all_unknown else limits.timed_out_after_s
+        late = self.clock.has_elapsed(task.attempted_at, patience_s)
+        too_old = self.clock.has_elapsed(task.created_at, limits.reopen_within_s)
+        if all_unknown and (task.not_found_count >= limits.candidate_checks or too_old):
             due_at = None if task.is_final else self.clock.now_ms()
             self.updater.reschedule(task, due_at=due_at, candidate_poyo_ids=None)
-            return
-        delay_s = self.clock.fast_retry_s(polls, limits.poll_backoff_s)
-        current = self.updater.retry_in(
-            task,
-            delay_s,
-            candidate_poyo_ids=candidates,
-            polls=polls + 1,
-            not_found_count=not_found + all_unknown,
-        ).task
-        kept = message.poyo_id in (current.poyo_id, *current.candidate_poyo_ids)
-        if message.poyo_id and not kept:
-            # A concurrent write kept the candidate id out of the item. Re-enqueue the message with
-            # the id: it may be the only record of a paid task. If SQS fails, SQS delivers the
-            # current message again.
-            self.updater.enqueue(message, delay_s=delay_s, on_failure="raise")
+        elif late and task.state == State.UNKNOWN:
+            self._expire(task)
+        elif late and not task.is_final:
+            self.updater.reschedule(task, due_at=self.clock.now_ms(), candidate_poyo_ids=None)
+        else:
+            self.updater.retry_in(
+                task,
+                self.clock.fast_retry_s(task.polls, limits.poll_backoff_s),
+                polls=task.polls + 1,
+                not_found_count=task.not_found_count + all_unknown,
+            )
+
+    def _expire(self, task: Task) -> None:
+        """unknown → failed (unconfirmed). The candidates are checked on, as after any such failure."""
+        write = transition_writes.fail(task, self.clock.stamp(), reason="unconfirmed", detail="")
+        ended = self.updater.apply(write)
+        if ended.applied and ended.task.due_at is None:
+            delay_s = self.clock.fast_retry_s(0, self.clock.limits.poll_backoff_s)
+            self.updater.retry_in(ended.task, delay_s, polls=0, not_found_count=0)

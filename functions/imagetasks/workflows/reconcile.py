@@ -16,6 +16,7 @@ from imagetasks.errors import PoyoTaskNotFound, PoyoUnavailable, TaskNotFound
 from imagetasks.tasks.failure_reasons import is_recoverable
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import State, Task
+from imagetasks.workflows.admit_callback import CallbackAdmission
 from imagetasks.workflows.confirm_poyo_id import PoyoIdConfirmer
 from imagetasks.workflows.copy_images import ImageCopier
 from imagetasks.workflows.erase_images import erase_images
@@ -103,6 +104,7 @@ class TaskReconciler:
         self._updater = updater
         self._clock = clock
         self._retrier = SubmissionRetrier(submitter=submitter, updater=updater, clock=clock)
+        self._admission = CallbackAdmission(updater=updater, clock=clock)
         self._confirmer = PoyoIdConfirmer(poyo=poyo, updater=updater, clock=clock)
         copier = ImageCopier(images=images, downloader=downloader, updater=updater, clock=clock)
         self._poller = StatusPoller(poyo=poyo, copier=copier, updater=updater, clock=clock)
@@ -120,7 +122,11 @@ class TaskReconciler:
             return
         if message.source == "callback" or message.poyo_id:
             if task.state in (State.SUBMITTING, State.PENDING):
-                task = self._retrier.record_callback(task, message)
+                task = self._retrier.record_callback(task)
+            admitted = self._admission.admit(task, message)
+            if admitted is None:
+                return
+            task = admitted
             self._report_second_id(task, message)
         step = next_step(task, message, now_ms=self._clock.now_ms())
         take: Mapping[Step, Callable[[], object]] = {
@@ -128,7 +134,7 @@ class TaskReconciler:
                 task, images=self._images, updater=self._updater, clock=self._clock
             ),
             Step.NOTIFY_CALLER: lambda: self._notifier.attempt(task),
-            Step.CONFIRM_POYO_ID: lambda: self._confirm_and_poll(task, message),
+            Step.CONFIRM_POYO_ID: lambda: self._confirm_and_poll(task),
             Step.EXPIRE_SUBMISSION: lambda: self._retrier.expire_submission(task),
             Step.RETRY_SUBMISSION: lambda: self._retrier.retry_if_due(task),
             Step.EXPIRE_UNKNOWN: lambda: self._retrier.expire_unknown(task),
@@ -150,8 +156,8 @@ class TaskReconciler:
             return
         telemetry.alarm("duplicate_poyo_task", task_id=task.task_id, poyo_id=message.poyo_id)
 
-    def _confirm_and_poll(self, task: Task, message: TaskMessage) -> None:
+    def _confirm_and_poll(self, task: Task) -> None:
         """Confirm a candidate PoYo id, then poll at once: the image is probably there."""
-        confirmed = self._confirmer.confirm(task, message)
+        confirmed = self._confirmer.confirm(task)
         if confirmed is not None:
             self._poller.poll(confirmed, TaskMessage(task_id=task.task_id, source="callback"))

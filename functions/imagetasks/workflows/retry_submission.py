@@ -11,7 +11,6 @@ from imagetasks.tasks.task import State
 if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.poyo.rate_limit import Slot
-    from imagetasks.tasks.message import TaskMessage
     from imagetasks.tasks.task import Task, TaskFacts
     from imagetasks.workflows.submit import Submitter
     from imagetasks.workflows.task_updater import TaskUpdater
@@ -25,7 +24,7 @@ class SubmissionRetrier:
     updater: TaskUpdater
     clock: Clock
 
-    def record_callback(self, task: Task, message: TaskMessage) -> Task:
+    def record_callback(self, task: Task) -> Task:
         """A callback came although no submit has succeeded yet: PoYo has created the task, whatever it
         answered, so no further submit may begin. pending → unknown; a submitting task keeps its state
         until the outcome of its POST is written. Returns the task as it is now."""
@@ -33,7 +32,7 @@ class SubmissionRetrier:
             stamp = self.clock.stamp()
             if task.state == State.PENDING:
                 detail = "refused by PoYo, but a callback came"
-                write = self.updater.unknown(task, stamp, detail, poyo_id=message.poyo_id)
+                write = self.updater.unknown(task, stamp, detail)
             elif task.callback_at is None:
                 write = transition_writes.reschedule(
                     task, stamp, due_at=task.due_at, callback_at=stamp.now

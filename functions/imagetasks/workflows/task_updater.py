@@ -68,7 +68,7 @@ class TaskUpdater:
             due_at=self.clock.after(self.clock.limits.first_poll_s),
             source=source,
         )
-        result = self.repository.confirm_submission(write, poyo_id)
+        result = self.repository.confirm_submission(write, poyo_id, named=source == "callback")
         log_transition(write.name, result)
         if not result.applied and result.task.deleted_at != task.deleted_at:
             return self.confirm_submission(result.task, poyo_id=poyo_id, source=source)

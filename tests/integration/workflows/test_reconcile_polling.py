@@ -226,9 +226,9 @@ def test_unfinished_task_times_out_after_a_day(env: TestEnvironment) -> None:
 
 def test_callback_keeps_a_task_running_for_another_day_at_most(env: TestEnvironment) -> None:
     before = put_running(env)
-    env.time.forward(2 * DAY_S - 1)
+    env.time.forward(2 * DAY_S - LIMITS.callback_gap_s)
     assert env.reconcile(before, source="callback").state == "running"
-    env.time.forward(1)
+    env.time.forward(LIMITS.callback_gap_s)
 
     assert env.reconcile(before, source="callback").reason == "timed_out"
 

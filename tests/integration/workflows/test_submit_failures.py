@@ -153,10 +153,7 @@ def test_callback_may_confirm_the_poyo_id_before_the_response_arrives(env: TestE
 def test_two_poyo_ids_for_one_task_raise_an_alarm(env: TestEnvironment) -> None:
     def concurrent() -> HttpResponse:
         task = env.repository.get(derive_task_id("owner", "key"))
-        env.fake_poyo.respond_with(
-            "GET", poyo_response({"code": 200, "data": {"task_id": "FIRST", "status": "running"}})
-        )
-        env.reconcile(task, source="callback", poyo_id="FIRST")
+        env.updater.confirm_submission(task, poyo_id="FIRST", source="answer")
         return submit_response("SECOND")
 
     env.fake_poyo.respond_with("POST", concurrent)

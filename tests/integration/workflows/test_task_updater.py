@@ -240,7 +240,7 @@ def test_confirmation_with_the_id_of_another_task_raises_and_changes_nothing(
 
 def test_confirmation_of_a_task_that_has_another_id_returns_the_task(env: TestEnvironment) -> None:
     before = env.put(task())
-    first = env.updater.confirm_submission(before, poyo_id="FIRST", source="callback").task
+    first = env.updater.confirm_submission(before, poyo_id="FIRST", source="answer").task
 
     result = env.updater.confirm_submission(before, poyo_id="SECOND", source="answer")
 

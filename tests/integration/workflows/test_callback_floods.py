@@ -1,0 +1,148 @@
+"""However many callbacks come, they cause a handful of polls, and one poll follows the last of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from imagetasks.poyo.transport import HttpResponse
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import Task
+from tests.support.environment import TestEnvironment, new_environment
+from tests.support.fakes import (
+    NOT_FOUND,
+    POYO_ID,
+    finished_response,
+    status_response,
+    task,
+)
+from tests.support.stored_tasks import LIMITS, put_ended, put_running
+
+GAP_S = LIMITS.callback_gap_s
+
+
+@pytest.fixture
+def env() -> Iterator[TestEnvironment]:
+    with new_environment() as environment:
+        environment.fake_poyo.respond_with("GET", status_response("running"))
+        yield environment
+
+
+def flood(env: TestEnvironment, before: Task, callbacks: int, *, poyo_id: str = "") -> None:
+    """So many callbacks in one second; `poyo_id` makes each of them name another id."""
+    for n in range(callbacks):
+        named = f"{poyo_id}{n}" if poyo_id else None
+        env.reconcile(before, source="callback", poyo_id=named)
+        env.time.forward(1 / callbacks)
+
+
+def delayed_messages(env: TestEnvironment) -> int:
+    return len(env.cloud.messages())
+
+
+@pytest.mark.parametrize("callbacks", [50, 200])
+def test_flood_for_a_running_task_causes_one_poll_and_one_message(
+    env: TestEnvironment, callbacks: int
+) -> None:
+    before = put_running(env)
+
+    flood(env, before, callbacks)
+
+    assert env.fake_poyo.request_count("GET") == 1
+    assert delayed_messages(env) == 1
+
+
+@pytest.mark.parametrize("callbacks", [50, 200])
+def test_flood_of_forged_ids_causes_no_more_polls_than_it_leaves_candidates(
+    env: TestEnvironment, callbacks: int
+) -> None:
+    env.fake_poyo.respond_with("GET", NOT_FOUND)
+    before = env.put(task(state="unknown"))
+
+    flood(env, before, callbacks, poyo_id="FORGED")
+    env.time.forward(GAP_S)
+    env.reconcile(before)
+
+    assert env.fake_poyo.request_count("GET") <= 1 + 4
+    assert delayed_messages(env) <= 2
+
+
+def test_flood_of_second_ids_for_an_ended_task_causes_one_request(env: TestEnvironment) -> None:
+    before = put_ended(env, notification_attempts=None, notification_url=None, due_at=None)
+
+    flood(env, before, 50, poyo_id="SECOND")
+
+    assert env.fake_poyo.request_count("GET") == 1
+    assert not env.is_due(before)
+
+
+def test_an_hour_of_callbacks_causes_one_poll_in_thirty_seconds(env: TestEnvironment) -> None:
+    before = put_running(env)
+    for _ in range(600):
+        env.reconcile(before, source="callback")
+        env.time.forward(6)
+
+    assert env.fake_poyo.request_count("GET") <= 3600 / GAP_S + 1
+
+
+def test_poll_after_the_last_callback_is_scheduled(env: TestEnvironment) -> None:
+    """The task's next poll would be far away: the callback brings it forward, once."""
+    before = put_running(env)
+    env.reconcile(before, source="callback")
+    waiting = env.reconcile(before, source="sweep")
+    for _ in range(4):
+        env.time.forward(1)
+        waiting = env.reconcile(before, source="sweep")
+    far = env.time.now + 30 * 60 * 1000
+    env.updater.reschedule(waiting, due_at=far)
+    env.cloud.messages()
+
+    for _ in range(20):
+        after = env.reconcile(before, source="callback")
+
+    assert after.due_at is not None
+    assert after.due_at <= env.time.now + (GAP_S + LIMITS.sweep_fallback_s) * 1000
+    assert after.polls == 0
+    assert env.cloud.messages()[-1:] == [{"delayed": True}]
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.time.forward(GAP_S)
+    message = TaskMessage(task_id=after.task_id, source="retry", due_since=after.due_since)
+    env.reconciler.reconcile(message)
+    assert env.read(before).state == "finished"
+
+
+def test_callback_that_comes_while_another_one_polls_adds_no_poll(env: TestEnvironment) -> None:
+    before = put_running(env)
+
+    def respond() -> HttpResponse:
+        for _ in range(5):
+            env.reconcile(before, source="callback")
+        return finished_response()
+
+    env.fake_poyo.respond_with("GET", respond)
+    after = env.reconcile(before, source="callback")
+
+    assert after.state == "finished"
+    assert env.fake_poyo.request_count("GET") == 1
+
+
+def test_callback_after_the_gap_polls_at_once(env: TestEnvironment) -> None:
+    before = put_running(env)
+    env.reconcile(before, source="callback")
+    env.time.forward(GAP_S)
+    env.fake_poyo.respond_with("GET", finished_response())
+
+    assert env.reconcile(before, source="callback").state == "finished"
+
+
+def test_clock_that_was_ahead_delays_no_callback_for_longer_than_the_gap(
+    env: TestEnvironment,
+) -> None:
+    before = put_running(env, callback_poll_at=env.time.now + 365 * 86_400_000, due_at=2 * 10**12)
+
+    after = env.reconcile(before, source="callback")
+
+    assert after.due_at is not None
+    assert after.due_at <= env.time.now + (2 * GAP_S + LIMITS.sweep_fallback_s) * 1000
+    assert after.poyo_id == POYO_ID
