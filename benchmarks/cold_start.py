@@ -17,13 +17,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".local" / "envs" / "dev" / "bin" / "python"
-HANDLERS = ("webhook", "sweep", "worker", "api")
+HANDLERS = ("webhook", "sweep", "notify", "worker", "api")
 # Every name that a version of the template has used, so that any two checkouts can be compared.
 VARIABLES = {
     "AWS_DEFAULT_REGION": "eu-west-1",
     "TABLE_NAME": "tasks",
     "BUCKET_NAME": "images",
     "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/tasks",
+    "NOTIFICATION_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/notifications",
+    "WAITING_CONCURRENCY": "5",
     "API_SECRET_ARN": "arn:api",
     "CALLBACK_SECRET_ARN": "arn:callback",
     "POYO_BASE_URL": "https://api.poyo.ai",

@@ -19,17 +19,14 @@ import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli import findings
+from cli.account_limits import check_account
 from cli.alarms import check_alarms
-from cli.findings import OPERATING, Finding, Findings
+from cli.findings import Finding, Findings
+from cli.queues import check_queue
 from cli.stack import CommandError, Stack, Values, argument_parser
 from imagetasks.poyo.transport import HttpResponse
 
-FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
-ALARM_BY_DEAD_LETTER_QUEUE = {
-    "TaskDeadLetterQueueUrl": "DeadLettersAlarm",
-    "FailedInvocationQueueUrl": "FailedInvocationsAlarm",
-}
-MESSAGE_COUNTS = [f"ApproximateNumberOfMessages{kind}" for kind in ("", "NotVisible", "Delayed")]
+FUNCTIONS = [f"{name}Function" for name in ("Api", "Webhook", "Worker", "Notify", "Sweep")]
 SWEEP_WINDOW_S = 300
 TIMEOUT_S = (5, 35)  # connect, read; API Gateway itself answers within 30 s
 FORGED_CALLBACK = (
@@ -136,27 +133,6 @@ def check_sweep(stack: Stack) -> Findings:
     yield findings.sweep_ran(any(page["events"] for page in pages))
 
 
-def check_queue(stack: Stack) -> Findings:
-    """Whether the worker reads the task queue, and whether the dead-letter queues are empty."""
-    mapping = stack.resource("WorkerFunctionTaskMessages")
-    state = stack.client("lambda").get_event_source_mapping(UUID=mapping)["State"]
-    if state == "Enabled":
-        yield Finding("queue", "the worker reads the task queue")
-    else:
-        todo = f"aws lambda update-event-source-mapping --enabled --uuid {mapping}"
-        yield Finding("queue", f"the worker's event source mapping is {state}", todo)
-    for output, alarm in ALARM_BY_DEAD_LETTER_QUEUE.items():
-        count = _message_count(stack, output)
-        message = f"{output.removesuffix('Url')}: {count or 'empty'}"
-        yield Finding("queue", message, f"see {alarm} in {OPERATING}" if count else "")
-
-
-def _message_count(stack: Stack, output: str) -> int:
-    sqs, url = stack.client("sqs"), stack.output(output)
-    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=MESSAGE_COUNTS)["Attributes"]
-    return sum(int(counts.get(name, 0)) for name in MESSAGE_COUNTS)
-
-
 def check_table(stack: Stack) -> Findings:
     """Point-in-time recovery of the table that holds the tasks."""
     name = stack.output("TasksTableName")
@@ -185,6 +161,7 @@ def _public_access_block(s3: Any, name: str) -> Values:
 CHECKS = (
     check_stack,
     check_functions,
+    check_account,
     check_keys,
     check_poyo,
     check_api,

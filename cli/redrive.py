@@ -1,7 +1,7 @@
 """Lets things run again after a problem: dead letters, failed tasks that PoYo may have completed, and
 submits that wait because PoYo failed (each command closes the circuit breaker).
 
-python -m cli.redrive dead-letters       moves every dead-lettered message back to the task queue
+python -m cli.redrive dead-letters       moves every dead-lettered message back to its queue
 python -m cli.redrive task ID [ID ...]   reconciles these tasks again
 python -m cli.redrive failed             reconciles every recoverable failure that has a PoYo id
 python -m cli.redrive breaker            only closes the circuit breaker
@@ -34,20 +34,20 @@ RECOVERABLE = (
 
 
 def redrive_dead_letters(stack: Stack) -> str:
-    """Move every dead letter back to the task queue.
+    """Move every dead letter back to its queue.
 
     A message is deleted from the dead-letter queue only after SQS has accepted its copy.
     """
-    sqs = stack.client("sqs")
-    source, target = stack.output("TaskDeadLetterQueueUrl"), stack.output("TaskQueueUrl")
-    moved = 0
-    while messages := _receive(sqs, source):
-        for message in messages:
-            sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
-            sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
-            moved += 1
-        print(f"{moved} moved", file=sys.stderr)
-    return f"{moved} dead letters are back in the queue"
+    sqs, moved = stack.client("sqs"), 0
+    for kind in ("Task", "Notification"):
+        source, target = stack.output(f"{kind}DeadLetterQueueUrl"), stack.output(f"{kind}QueueUrl")
+        while messages := _receive(sqs, source):
+            for message in messages:
+                sqs.send_message(QueueUrl=target, MessageBody=message["Body"])
+                sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
+                moved += 1
+            print(f"{moved} moved", file=sys.stderr)
+    return f"{moved} dead letters are back in their queues"
 
 
 def enqueue_tasks(stack: Stack, task_ids: list[str]) -> str:

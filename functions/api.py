@@ -14,7 +14,9 @@ from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
+from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.errors import ImageTasksError, SecretInvalid
+from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.balance import CachedBalance
 from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.place_order import OrderPlacement
@@ -25,6 +27,7 @@ tasks = OwnerTasks(
     repository=clients.repository,
     updater=clients.updater,
     clock=clients.clock,
+    wait_slots=WaitSlots.from_env(clients.repository.table, clients.clock),
     sleep=time.sleep,
 )
 dependencies = ApiDependencies(
@@ -33,7 +36,7 @@ dependencies = ApiDependencies(
         submitter=build_submitter(clients),
         repository=clients.repository,
         uploads=clients.uploads,
-        notifications=clients.notifications,
+        notifications=NotificationSender.from_env(),
         shared_file=tasks.shared_file,
     ),
     tasks=tasks,

@@ -13,7 +13,6 @@ from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.clock import Clock, system_clock
 from imagetasks.limits import Limits
-from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo import transport
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.workflows.submit import Submitter
@@ -22,14 +21,13 @@ from imagetasks.workflows.task_updater import TaskUpdater
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Clients:
-    """Clients of AWS, PoYo and callers' servers, and the clock."""
+    """Clients of AWS and PoYo, and the clock."""
 
     api_keys: ApiKeys
     callback_keys: CallbackKeys
     repository: TaskRepository
     images: ImageBucket
     uploads: UploadBucket
-    notifications: NotificationSender
     poyo: PoyoClient
     updater: TaskUpdater
     clock: Clock
@@ -45,7 +43,6 @@ class Clients:
             repository=repository,
             images=images,
             uploads=UploadBucket(images.client, images.bucket),
-            notifications=NotificationSender.from_env(),
             poyo=PoyoClient(
                 send=transport.send,
                 base_url=transport.base_url_from_env(),

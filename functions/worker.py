@@ -13,25 +13,19 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from bootstrap import Clients, build_submitter
 from imagetasks import telemetry
+from imagetasks.aws.task_queue import NotificationQueue
 from imagetasks.outbound.download import ImageDownloader
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.reconcile import TaskReconciler
 
 clients = Clients.from_env()
-notifier = CallerNotifier(
-    sender=clients.notifications,
-    keys=clients.api_keys,
-    updater=clients.updater,
-    clock=clients.clock,
-)
 reconciler = TaskReconciler(
     repository=clients.repository,
     poyo=clients.poyo,
     images=clients.images,
     downloader=ImageDownloader.from_env(base_url=clients.poyo.base_url),
     submitter=build_submitter(clients),
-    notifier=notifier,
+    notifications=NotificationQueue.from_env(),
     updater=clients.updater,
     clock=clients.clock,
 )

@@ -6,7 +6,13 @@ from pathlib import Path
 from local.cloud import REGION
 from local.system import System
 
-FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
+FUNCTIONS = (
+    "ApiFunction",
+    "WebhookFunction",
+    "WorkerFunction",
+    "NotifyFunction",
+    "SweepFunction",
+)
 
 
 def write_environment(system: System, path: Path) -> None:

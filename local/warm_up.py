@@ -1,6 +1,7 @@
 """Starts the functions before the first user's request, as the emulator starts them at their first."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import requests
 
@@ -8,16 +9,17 @@ from local.gateway import MAX_CONCURRENT
 from local.system import System
 
 TIMEOUT_S = 60
-PROCESSES = 2  # of the webhook and of the worker
+PROCESSES = 2  # of the webhook and of the worker; one of the notify function
 
 
 def warm_up(system: System) -> None:
     """Have as many processes of the API as the gateway forwards requests at once, and two of the
-    webhook and of the worker. Requests that fail are not repeated: they are the user's to see."""
+    webhook and of the worker, and one of the notify function. Requests that fail are not repeated: they are the user's to see."""
     jobs = [
         *[_list_tasks] * MAX_CONCURRENT["request"],
         *[_call_back] * PROCESSES,
-        *[_invoke_worker] * PROCESSES,
+        *[partial(_invoke, "WorkerFunction")] * PROCESSES,
+        partial(_invoke, "NotifyFunction"),
     ]
     with ThreadPoolExecutor(len(jobs)) as pool:
         for done in [pool.submit(job, system) for job in jobs]:
@@ -36,9 +38,9 @@ def _call_back(system: System) -> None:
         session.post(f"{system.url}/callbacks/poyo/k1/none/none", timeout=TIMEOUT_S)
 
 
-def _invoke_worker(system: System) -> None:
+def _invoke(function: str, system: System) -> None:
     """A batch without messages."""
-    name = f"{system.outputs['WorkerFunctionName']}:live"
+    name = f"{system.outputs[f'{function}Name']}:live"
     system.client("lambda").invoke(FunctionName=name, Payload=b'{"Records": []}')
 
 

@@ -86,9 +86,9 @@ OPERATIONS = (
                (*TASK_HEADERS, "Idempotent-Replayed"), task_links("/task_id")),
     ), (*AUTHENTICATED, p.IDEMPOTENCY_KEY_REQUIRED, *ORDER), ("key", "owner"), order_request.CreateTaskRequest),
     Operation("GET", "/v1/tasks", "listTasks", "Tasks", "List your tasks, newest first", (
-        Success(200, "One page.", schemas.TaskListBody, (), task_links("/tasks/0/task_id")),
-    ), (*AUTHENTICATED, p.INVALID_PARAMETER), ("status", "limit", "cursor", "owner")),
-    Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "Read a task, or wait for its next status", (
+        Success(200, "One page.", schemas.TaskListBody, ("ETag",), task_links("/tasks/0/task_id")), NOT_MODIFIED,
+    ), (*AUTHENTICATED, p.INVALID_PARAMETER), ("status", "limit", "cursor", "known", "owner")),
+    Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "Read a task, or wait until it changes", (
         Success(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_NOT_MODIFIED,
     ), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner")),
     Operation("DELETE", "/v1/tasks/{task_id}", "deleteTask", "Tasks", "Delete a task's prompt and images", (

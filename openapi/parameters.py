@@ -74,7 +74,7 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
         "query",
         "wait",
         integer(0, pagination.MAX_WAIT_S, 0),
-        "Seconds to wait for a change of the status before responding.",
+        "Seconds to wait for a change of the body that `If-None-Match` names, else of the status.",
     ),
     "download": (
         "query",

@@ -15,7 +15,7 @@ from local.cloud import Cloud, responds
 from local.processes import Process, wait_for
 
 # How often each function is the target; the sweep and the webhook run briefly and are rarely busy.
-TARGETS = ("Api", "Api", "Api", "Worker", "Worker", "Worker", "Webhook", "Sweep")
+TARGETS = ("Api", "Api", "Api", "Worker", "Worker", "Worker", "Webhook", "Notify", "Sweep")
 SEARCH_S = 2.0  # how long to search for a busy process before an idle one is killed
 PAUSE_S = 3.0  # the emulator restarts all processes of a function when one of them has died
 FALLOUT_S = 12.0  # and during that time the events of the other processes fail too

@@ -19,10 +19,11 @@ FUNCTIONS = {
     "api": "ApiFunction",
     "webhook": "WebhookFunction",
     "worker": "WorkerFunction",
+    "notify": "NotifyFunction",
     "sweep": "SweepFunction",
 }
 # The events of one step do not depend on each other. `sam local invoke` runs them at the same time, as many
-# as keep two cores busy. Only events change the task: the worker's queue and the sweep's schedule are disabled.
+# as keep two cores busy. Only events change the task: the queues and the sweep's schedule are disabled.
 STEPS = (
     ("api-create", "api-health", "api-openapi"),
     ("api-read", "api-create-invalid", "api-list-models"),
@@ -32,7 +33,7 @@ STEPS = (
     ("worker-callback", "api-read-unauthorized", "api-upload-invalid"),  # PoYo has finished it
     ("worker-sweep", "api-file", "api-read"),  # the image is stored
     ("api-poyo-submit", "api-poyo-status", "api-poyo-balance"),  # a replay and the result
-    ("api-upload", "api-read-wait", "api-list"),
+    ("api-upload", "api-read-wait", "api-list", "notify-caller"),
     ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
     ("api-delete",),
 )
@@ -66,10 +67,9 @@ def task_id() -> str:
 
 
 def disable_triggers(system: System) -> None:
-    """Disable the worker's queue and the sweep's schedule."""
+    """Disable both queues and the sweep's schedule."""
     functions = system.client("lambda")
-    worker = system.outputs["WorkerFunctionName"]
-    for mapping in functions.list_event_source_mappings(FunctionName=worker)["EventSourceMappings"]:
+    for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     schedules = system.client("scheduler")
     for listed in schedules.list_schedules()["Schedules"]:

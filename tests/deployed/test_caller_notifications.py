@@ -127,33 +127,35 @@ def run_keys_command(system: System, *arguments: str) -> str:
 
 
 def wait_until_processed(system: System) -> None:
-    """Return once the queue has no message that is visible or being processed; retries are delayed."""
+    """Return once neither queue has a message that is visible or being processed; retries are
+    delayed. The worker forwards a notification before its task message is deleted."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    queue = {"QueueUrl": system.outputs["TaskQueueUrl"], "AttributeNames": names}
+    for output in ("TaskQueueUrl", "NotificationQueueUrl"):
+        queue = {"QueueUrl": system.outputs[output], "AttributeNames": names}
 
-    def counts() -> dict[str, str]:
-        attributes: dict[str, str] = system.client("sqs").get_queue_attributes(**queue)[
-            "Attributes"
-        ]
-        return attributes
+        def counts(queue: dict[str, Any] = queue) -> dict[str, str]:
+            attributes: dict[str, str] = system.client("sqs").get_queue_attributes(**queue)[
+                "Attributes"
+            ]
+            return attributes
 
-    until(counts, lambda found: [found[name] for name in names] == ["0", "0"])
+        until(counts, lambda found: [found[name] for name in names] == ["0", "0"])
 
 
-def restart_workers(system: System) -> None:
-    """Make the workers read the secret again; otherwise they do so within 30 s."""
+def restart_notify_function(system: System) -> None:
+    """Make the function read the secret again; otherwise it does so within 30 s."""
     wait_until_processed(system)
-    kill_workers(system)
+    kill_workers(system, "NotifyFunction")
 
 
 @pytest.fixture
 def signing_key(stack: System) -> Iterator[str]:
     """The key that the operator has added to sign the notifications of this caller."""
     key = run_keys_command(stack, "webhook", "add", SERVER_KEY_NAME).splitlines()[0]
-    restart_workers(stack)
+    restart_notify_function(stack)
     yield key
     run_keys_command(stack, "webhook", "remove", SERVER_KEY_NAME)
-    restart_workers(stack)
+    restart_notify_function(stack)
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -197,7 +199,7 @@ def test_repeated_order_sends_no_second_notification(caller: Caller) -> None:
     assert len(caller.receiver.notifications[path]) == 1
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the worker's processes in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the function's processes in /proc")
 def test_notification_is_signed_like_poyos_callbacks_if_there_is_a_key(
     caller: Caller, signing_key: str
 ) -> None:

@@ -37,6 +37,8 @@ TEMPLATE = {
         },
         "TaskQueue": {"Type": "AWS::SQS::Queue"},
         "TaskDeadLetterQueue": {"Type": "AWS::SQS::Queue"},
+        "NotificationQueue": {"Type": "AWS::SQS::Queue"},
+        "NotificationDeadLetterQueue": {"Type": "AWS::SQS::Queue"},
         "TasksTable": {
             "Type": "AWS::DynamoDB::Table",
             "Properties": {
@@ -51,6 +53,8 @@ TEMPLATE = {
         "CallbackSecretArn": {"Value": {"Ref": "CallbackSecret"}},
         "TaskQueueUrl": {"Value": {"Ref": "TaskQueue"}},
         "TaskDeadLetterQueueUrl": {"Value": {"Ref": "TaskDeadLetterQueue"}},
+        "NotificationQueueUrl": {"Value": {"Ref": "NotificationQueue"}},
+        "NotificationDeadLetterQueueUrl": {"Value": {"Ref": "NotificationDeadLetterQueue"}},
         "TasksTableName": {"Value": {"Ref": "TasksTable"}},
     },
 }
@@ -301,20 +305,20 @@ def test_unknown_stack_is_named_in_the_error(deployed: Deployed, command: Comman
     assert "another" in err
 
 
-def test_redrive_moves_every_dead_letter_back_to_the_task_queue(
-    deployed: Deployed, command: Command
+@pytest.mark.parametrize("kind", ["Task", "Notification"])
+def test_redrive_moves_every_dead_letter_back_to_its_queue(
+    deployed: Deployed, command: Command, kind: str
 ) -> None:
+    url = deployed.outputs[f"{kind}DeadLetterQueueUrl"]
     for n in range(25):
-        deployed.client("sqs").send_message(
-            QueueUrl=deployed.outputs["TaskDeadLetterQueueUrl"], MessageBody=json.dumps({"n": n})
-        )
+        deployed.client("sqs").send_message(QueueUrl=url, MessageBody=json.dumps({"n": n}))
 
     status, out, _ = command("redrive dead-letters")
 
-    found = [each["n"] for _ in range(5) for each in deployed.messages("TaskQueueUrl")]
-    assert (status, out) == (0, "25 dead letters are back in the queue\n")
+    found = [each["n"] for _ in range(5) for each in deployed.messages(f"{kind}QueueUrl")]
+    assert (status, out) == (0, "25 dead letters are back in their queues\n")
     assert sorted(found) == list(range(25))
-    assert deployed.messages("TaskDeadLetterQueueUrl") == []
+    assert deployed.messages(f"{kind}DeadLetterQueueUrl") == []
 
 
 def test_redrive_task_sends_one_task_message_each_with_source_operator(

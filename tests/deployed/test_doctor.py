@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from cli import alarms, doctor, findings
+from cli import account_limits, alarms, doctor, findings
 from cli.findings import Finding
 from cli.stack import CommandError, Stack
 from imagetasks.poyo.transport import HttpResponse
 from local.ports import free_ports
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
+from tests.support.template import template
 
 CANARY = "canary-key-that-must-not-be-printed"
 HASHED = "0" * 64
@@ -266,6 +268,11 @@ BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, s
     "no callback key": (callback_secret('{"current": "k1"}'), "keys", "names none"),
     "a disabled schedule": (schedule_disabled, "sweep", "DISABLED"),
     "a dead letter": (dead_letter("TaskDeadLetterQueueUrl"), "queue", "see DeadLettersAlarm"),
+    "a dead letter about a notification": (
+        dead_letter("NotificationDeadLetterQueueUrl"),
+        "queue",
+        "see NotificationDeadLettersAlarm",
+    ),
     "a failed sweep": (
         dead_letter("FailedInvocationQueueUrl"),
         "queue",
@@ -576,3 +583,48 @@ def test_invalid_poyo_key_is_reported_as_missing(key: object) -> None:
     first, _ = findings.api_keys({"poyo_api_key": key, "server_keys": {"website": HASHED}})
 
     assert first == Finding("keys", "no PoYo key is stored", "python -m cli.keys poyo")
+
+
+CONCURRENCIES = {
+    "WorkerConcurrency": 10,
+    "NotifyConcurrency": 5,
+    "WaitingConcurrency": 5,
+    "ReservedConcurrency": 0,
+}
+
+
+@pytest.mark.parametrize(
+    ("unreserved", "changed", "message"),
+    [
+        (1000, {}, "25 executions at most, the account has 1000"),
+        (25, {}, "25 executions at most"),
+        (24, {}, "25 executions may run at once, the account has 24 for all"),
+        (10, {}, "the account has 10 for all"),
+        (1000, {"WaitingConcurrency": 981}, "1001 executions may run at once"),
+        (1000, {"WaitingConcurrency": 981, "ReservedConcurrency": 990}, "20 executions at most"),
+        (1000, {"WaitingConcurrency": 50, "ReservedConcurrency": 50}, "50 requests may wait"),
+    ],
+)
+def test_account_limit_must_suffice_for_everything_that_may_run_at_once(
+    unreserved: int, changed: dict[str, int], message: str
+) -> None:
+    finding = account_limits.account_limit(unreserved, CONCURRENCIES | changed)
+
+    assert message in finding.message
+    assert bool(finding.todo) == ("at most" not in message)
+    assert not (finding.todo and finding.failed)
+
+
+def test_concurrencies_that_the_doctor_suggests_fit_a_new_account() -> None:
+    todo = account_limits.account_limit(10, CONCURRENCIES).todo
+    suggested = {name: int(value) for name, value in re.findall(r"(\w+Concurrency)=(\d+)", todo)}
+
+    assert not account_limits.account_limit(10, CONCURRENCIES | suggested).todo
+    for name, value in suggested.items():
+        assert value >= template()["Parameters"][name]["MinValue"]
+
+
+def test_defaults_of_the_template_are_those_of_these_tests() -> None:
+    parameters = template()["Parameters"]
+
+    assert {name: parameters[name]["Default"] for name in CONCURRENCIES} == CONCURRENCIES

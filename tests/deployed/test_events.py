@@ -18,7 +18,12 @@ from tests.fixtures.lambda_events import EXPECTED_STATUS, EXPECTED_STATUS_WHEN_F
 from tests.support.template import properties
 
 EVENTS = Path(__file__).parents[2] / "events"
-FUNCTIONS = {"api": "ApiFunction", "webhook": "WebhookFunction", "worker": "WorkerFunction"}
+FUNCTIONS = {
+    "api": "ApiFunction",
+    "webhook": "WebhookFunction",
+    "worker": "WorkerFunction",
+    "notify": "NotifyFunction",
+}
 TASK_ID = derive_task_id("default", "events-sample-1")
 
 
@@ -90,6 +95,7 @@ def test_callback_events_use_the_signed_url_of_the_local_keys() -> None:
         "api-poyo-status",
         "worker-callback",
         "worker-sweep",
+        "notify-caller",
     ],
 )
 def test_event_refers_to_the_task_that_api_create_creates(name: str) -> None:

@@ -172,9 +172,9 @@ def short_visibility_timeout(stack: System) -> Iterator[None]:
     sqs.set_queue_attributes(QueueUrl=url, Attributes=original)
 
 
-def kill_workers(system: System) -> int:
-    """Kill the processes in which the emulator runs the worker; returns their number."""
-    mark = f"ministack-lambda-{system.outputs['WorkerFunctionName']}-"
+def kill_workers(system: System, function: str = "WorkerFunction") -> int:
+    """Kill the processes in which the emulator runs the function; returns their number."""
+    mark = f"ministack-lambda-{system.outputs[f'{function}Name']}-"
     killed = 0
     for commandline in Path("/proc").glob("[0-9]*/cmdline"):
         try:

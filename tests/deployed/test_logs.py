@@ -23,7 +23,7 @@ from tests.support.waiting import until
 
 CANARY = f"canary{uuid.uuid4().hex}"  # in all data of the caller
 MIN_SECRET_CHARS = 12  # shorter strings occur by chance
-GROUPS = ("ApiLogs", "WebhookLogs", "WorkerLogs", "SweepLogs", "AccessLogs")
+GROUPS = ("ApiLogs", "WebhookLogs", "WorkerLogs", "NotifyLogs", "SweepLogs", "AccessLogs")
 PROVOKED = (
     ("ApiLogs", '"poyo_account_rejected"'),
     ("ApiLogs", '"request_rejected"'),

@@ -22,7 +22,7 @@ from local.stack import NAME
 from local.system import System
 
 Act = Callable[["Role"], object]
-ROLES = ("Api", "Webhook", "Worker", "Sweep")
+ROLES = ("Api", "Webhook", "Worker", "Notify", "Sweep")
 
 
 class Role:
@@ -132,6 +132,13 @@ ACTS: dict[str, Act] = {
     "send a task message": lambda r: r.client("sqs").send_message(
         QueueUrl=r.outputs["TaskQueueUrl"], MessageBody='{"task_id": "nobody", "source": "test"}'
     ),
+    "send a notification message": lambda r: r.client("sqs").send_message(
+        QueueUrl=r.outputs["NotificationQueueUrl"],
+        MessageBody='{"task_id": "nobody", "source": "test"}',
+    ),
+    "receive from the notification queue": lambda r: r.client("sqs").receive_message(
+        QueueUrl=r.outputs["NotificationQueueUrl"]
+    ),
     "receive from the queue": lambda r: r.client("sqs").receive_message(
         QueueUrl=r.outputs["TaskQueueUrl"]
     ),
@@ -166,7 +173,10 @@ ALLOWED = {
     "Worker": TASKS
     | KEYS
     | {"write an image", "read an image", "delete an image", "erase a task's images"}
-    | {"read an upload", "send a task message", "receive from the queue"},
+    | {"read an upload", "send a task message", "receive from the queue"}
+    | {"send a notification message"},
+    "Notify": {"read a task", "update an item", "send a task message", "read PoYo's key"}
+    | {"receive from the notification queue"},
     "Sweep": {"update an item", "query due tasks", "send a task message"},
 }
 

@@ -28,19 +28,17 @@ from cli import keys
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
-from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_queue import NotificationQueue, TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.clock import Clock
 from imagetasks.limits import Limits
 from imagetasks.outbound.download import ImageDownloader
-from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
-from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Submitter
@@ -48,7 +46,7 @@ from imagetasks.workflows.task_updater import TaskUpdater
 from local.system import System
 from tests.support.dynamodb_engines import create_table
 from tests.support.environment import order
-from tests.support.fakes import FakeFileHost, FakeNotificationSender, ManualClock, poyo_response
+from tests.support.fakes import FakeFileHost, FakeNotificationQueue, ManualClock, poyo_response
 
 INSTANCES = 8
 OLD, NEW = "sk-canary-the-old-one", "sk-canary-the-new-one"
@@ -411,14 +409,13 @@ class Instance:
             updater=updater,
             clock=clock,
         )
-        post = cast(NotificationSender, FakeNotificationSender())
         self.reconciler = TaskReconciler(
             repository=repository,
             poyo=poyo,
             images=images,
             downloader=cast(ImageDownloader, FakeFileHost()),
             submitter=self.submitter,
-            notifier=CallerNotifier(sender=post, keys=api_keys, updater=updater, clock=clock),
+            notifications=cast(NotificationQueue, FakeNotificationQueue()),
             updater=updater,
             clock=clock,
         )

@@ -21,7 +21,13 @@ from local.system import System
 from tests.fixtures.lambda_events import EXPECTED_STATUS
 
 EVENTS = ROOT / "events"
-FUNCTIONS = {"api": "Api", "webhook": "Webhook", "worker": "Worker", "sweep": "Sweep"}
+FUNCTIONS = {
+    "api": "Api",
+    "webhook": "Webhook",
+    "worker": "Worker",
+    "notify": "Notify",
+    "sweep": "Sweep",
+}
 RUNTIME = ("awslambdaric", "snapshot_restore_py.py", "simplejson", "runtime_client.*.so")
 SITE = ROOT.joinpath(".local/envs/dev/lib/python3.13/site-packages")
 RAPID = ROOT.joinpath(".local/envs/sam/lib/python3.13/site-packages/samcli/local/rapid")
@@ -129,7 +135,7 @@ def test_the_built_artefact_responds_to_every_sample_event(
         for event in events:
             response = function.invoke(event.read_bytes())
 
-            if name == "worker":
+            if name in ("worker", "notify"):
                 assert response == {"batchItemFailures": []}, event.stem
             elif name == "sweep":
                 assert response["enqueued"] >= 0

@@ -20,7 +20,13 @@ from local import build
 from local.processes import ROOT, Processes
 
 MIB = 1024 * 1024
-FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
+FUNCTIONS = (
+    "ApiFunction",
+    "WebhookFunction",
+    "WorkerFunction",
+    "NotifyFunction",
+    "SweepFunction",
+)
 SOURCES = ROOT / "functions"
 LAYER = "DependenciesLayer"
 # Where Lambda mounts them; tracebacks must show these paths.

@@ -41,16 +41,38 @@ def _route(source: JsonObject) -> str:
 
 
 def test_queue_and_schedule_invoke_aliases() -> None:
-    [mapping] = resources("AWS::Lambda::EventSourceMapping").values()
+    mappings = [
+        each["Properties"] for each in resources("AWS::Lambda::EventSourceMapping").values()
+    ]
     [schedule] = resources("AWS::Scheduler::Schedule").values()
     [invoke] = resources("AWS::Lambda::EventInvokeConfig").values()
     role = properties("SweepFunctionEveryMinuteRole")
 
-    assert mapping["Properties"]["FunctionName"] == {"Ref": "WorkerFunctionAliaslive"}
-    assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert {
+        (each["EventSourceArn"]["Fn::GetAtt"][0], each["FunctionName"]["Ref"]) for each in mappings
+    } == {
+        ("TaskQueue", "WorkerFunctionAliaslive"),
+        ("NotificationQueue", "NotifyFunctionAliaslive"),
+    }
+    for each in mappings:
+        assert each["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert each["BatchSize"] == 1
     assert schedule["Properties"]["Target"]["Arn"] == {"Ref": "SweepFunctionAliaslive"}
     assert invoke["Properties"]["Qualifier"] == "live"
     assert statements(role)[0]["Resource"] == {"Ref": "SweepFunctionAliaslive"}
+
+
+def test_worker_and_notifications_have_a_concurrency_of_their_own() -> None:
+    """A slow receiver occupies the notify function only, and never more of it than its parameter."""
+    found = {
+        each["Properties"]["FunctionName"]["Ref"]: each["Properties"]["ScalingConfig"]
+        for each in resources("AWS::Lambda::EventSourceMapping").values()
+    }
+
+    assert found == {
+        "WorkerFunctionAliaslive": {"MaximumConcurrency": {"Ref": "WorkerConcurrency"}},
+        "NotifyFunctionAliaslive": {"MaximumConcurrency": {"Ref": "NotifyConcurrency"}},
+    }
 
 
 def test_throttled_routes_exist() -> None:

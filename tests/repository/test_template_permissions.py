@@ -48,9 +48,17 @@ PERMISSIONS = {
         "ImagesBucket/images/*": "s3: DeleteObject GetObject PutObject",
         "ImagesBucket/uploads/*": "s3: GetObject",
         "TaskQueue": "sqs: DeleteMessage GetQueueAttributes ReceiveMessage SendMessage",
+        "NotificationQueue": "sqs: SendMessage",
         "WorkerLogs": OWN_LOG,
         "ApiSecret": "secretsmanager: GetSecretValue",
         "CallbackSecret": "secretsmanager: GetSecretValue",
+    },
+    "NotifyFunctionRole": {
+        "TasksTable": "dynamodb: GetItem UpdateItem",
+        "TaskQueue": "sqs: SendMessage",
+        "NotificationQueue": "sqs: DeleteMessage GetQueueAttributes ReceiveMessage",
+        "ApiSecret": "secretsmanager: GetSecretValue",
+        "NotifyLogs": OWN_LOG,
     },
     "SweepFunctionRole": {
         "TasksTable/index/due": "dynamodb: Query",

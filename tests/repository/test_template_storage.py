@@ -99,18 +99,25 @@ def test_dead_letters_and_failed_invocations_are_kept_for_two_weeks() -> None:
     kept_s = properties("SweepFunctionEventInvokeConfig")["MaximumEventAgeInSeconds"]
     failed = {"Fn::GetAtt": ["FailedInvocationQueue", "Arn"]}
 
+    other = properties("NotificationQueue")["RedrivePolicy"]
+
     assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["TaskDeadLetterQueue", "Arn"]}
+    assert other["deadLetterTargetArn"] == {"Fn::GetAtt": ["NotificationDeadLetterQueue", "Arn"]}
     assert schedule["DeadLetterConfig"] == {"Arn": failed}
     assert failing == {"Destination": failed}
     assert kept_s == schedule["RetryPolicy"]["MaximumEventAgeInSeconds"] == 60
     for name, queue in resources("AWS::SQS::Queue").items():
         assert queue["Properties"]["SqsManagedSseEnabled"] is True
-        if name != "TaskQueue":
+        if name not in ("TaskQueue", "NotificationQueue"):
             assert queue["Properties"]["MessageRetentionPeriod"] == 14 * 24 * 3600
 
 
-def test_visibility_timeout_is_at_least_six_times_the_worker_timeout() -> None:
-    """AWS recommends it, so that no message is delivered again while a worker still processes it."""
-    queue, worker = properties("TaskQueue"), properties("WorkerFunction")
-
-    assert queue["VisibilityTimeout"] >= 6 * worker["Timeout"]
+@pytest.mark.parametrize(
+    ("queue", "reader"),
+    [("TaskQueue", "WorkerFunction"), ("NotificationQueue", "NotifyFunction")],
+)
+def test_visibility_timeout_is_at_least_six_times_the_readers_timeout(
+    queue: str, reader: str
+) -> None:
+    """AWS recommends it, so that no message is delivered again while it is still processed."""
+    assert properties(queue)["VisibilityTimeout"] >= 6 * properties(reader)["Timeout"]

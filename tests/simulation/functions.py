@@ -1,4 +1,4 @@
-"""Invokes the four Lambda functions as the platform does: in a sandbox, with a timeout."""
+"""Invokes the five Lambda functions as the platform does: in a sandbox, with a timeout."""
 
 from __future__ import annotations
 
@@ -35,8 +35,15 @@ OWNER_REQUEST: Errors = (TaskNotFound, DatabaseUnavailable)
 CLIENT_ERRORS: Errors = (IdempotencyKeyReused, TaskNotFound)  # responses that need no fault
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
 WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, StorageUnavailable, *SECRETS)
+NOTIFY: Errors = (DatabaseUnavailable, *SECRETS)
 SWEEP: Errors = (DatabaseUnavailable, QueueUnavailable)
-TIMEOUTS_S = {"api": 29, "webhook": 25, "worker": 60, "sweep": 50}  # as in template.yaml
+TIMEOUTS_S = {
+    "api": 29,
+    "webhook": 25,
+    "worker": 60,
+    "notify": 60,
+    "sweep": 50,
+}  # as in template.yaml
 
 
 class Functions:
@@ -112,6 +119,18 @@ class Functions:
             done(not result.killed and not result.error)
 
         self._start("worker", "reconcile", subject, work, WORKER, on_end)
+
+    def notify(self, message: Message, done: Callable[[bool], None]) -> None:
+        """A message from the notification queue; `done` as for the worker."""
+        task_message = TaskMessage.from_json(message.body)
+
+        def work(sandbox: Sandbox) -> None:
+            sandbox.notifier.notify(task_message.task_id)
+
+        def on_end(_: Process, result: ProcessResult) -> None:
+            done(not result.killed and not result.error)
+
+        self._start("notify", "notify", task_message.task_id[:6], work, NOTIFY, on_end)
 
     def sweep(self) -> None:
         """An event of the schedule."""

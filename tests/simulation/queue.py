@@ -1,4 +1,4 @@
-"""The simulated SQS queue and its Lambda trigger: messages arrive late, twice, in any order."""
+"""A simulated SQS queue and its Lambda trigger: messages arrive late, twice, in any order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Message:
 
 
 class SimulatedQueue:
-    """`send_message` of boto3's SQS client, and the delivery to the worker, as Lambda does it."""
+    """`send_message` of boto3's SQS client, and the delivery to a function, as Lambda does it."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.dead: list[Message] = []
@@ -36,7 +36,14 @@ class SimulatedQueue:
         self.deliver: Deliver
         self._simulator = simulator
 
-    def send_message(self, *, QueueUrl: str, MessageBody: str, DelaySeconds: int) -> None:  # noqa: N803
+    def send_message(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        MessageBody: str,  # noqa: N803
+        DelaySeconds: int = 0,  # noqa: N803
+        MessageGroupId: str = "",  # noqa: N803
+    ) -> None:
         """Enqueue one message."""
         assert 0 <= DelaySeconds <= 900
         assert isinstance(DelaySeconds, int)

@@ -82,6 +82,7 @@ class _Simulation:
         self.simulator = simulator
         self.bucket = SimulatedBucket(simulator)
         self.queue = SimulatedQueue(simulator)
+        self.notification_queue = SimulatedQueue(simulator)
         self.secrets = SimulatedSecrets(simulator)
         self.callbacks = CallbackSender(simulator, self._send_callback)
         self.ledger = Ledger(simulator, self.callbacks)
@@ -96,6 +97,7 @@ class _Simulation:
         services = ExternalServices(
             table=self.table,
             queue=self.queue,
+            notification_queue=self.notification_queue,
             bucket=self.bucket,
             downloads=downloads,
             receivers=SimulatedReceivers(
@@ -106,6 +108,7 @@ class _Simulation:
         )
         self.functions = Functions(simulator, services)
         self.queue.deliver = self._deliver
+        self.notification_queue.deliver = self.functions.notify
         self.attackers = Attackers(simulator, self.functions, self.ledger, self.secrets)
 
     def run(self) -> None:
@@ -116,6 +119,7 @@ class _Simulation:
         simulator.fault_free_since = simulator.now
         simulator.record("simulator", "faults end")
         self.queue.redrive()
+        self.notification_queue.redrive()
         limit = simulator.now + MAX_FAULT_FREE_MS
         # A task that never ends leaves only events after the limit: stop, and let the check fail.
         while not self._is_idle() and (simulator.next_at() or limit + 1) <= limit:
@@ -142,6 +146,7 @@ class _Simulation:
             simulator.at(self._random_time(), self.secrets.rotate_callback)
         if rng.random() < 0.5:
             simulator.at(self._random_time(), self.queue.redrive)
+            simulator.at(self._random_time(), self.notification_queue.redrive)
         simulator.at(BEGIN_MS + MINUTE_MS, self._run_schedule)
 
     def _random_time(self, share: float = 1.0) -> int:

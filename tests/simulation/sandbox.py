@@ -11,9 +11,10 @@ from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_queue import NotificationQueue, TaskQueue
 from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
 from imagetasks.aws.upload_bucket import UploadBucket
+from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.clock import Clock, Invocation
 from imagetasks.limits import Limits
 from imagetasks.outbound.download import ImageDownloader
@@ -33,6 +34,8 @@ from tests.simulation.scheduler import Simulator
 from tests.simulation.secrets import SimulatedSecrets
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import ORIGIN, SimulatedPoyo
+
+WAIT_SLOTS = 2  # few, so that requests compete for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class ExternalServices:
 
     table: SimulatedTable
     queue: SimulatedQueue
+    notification_queue: SimulatedQueue
     bucket: SimulatedBucket
     downloads: SimulatedDownloads
     receivers: SimulatedReceivers
@@ -95,13 +99,14 @@ class Sandbox:
         self._set_clock()
         rng = random.Random(simulator.rng.getrandbits(64))  # noqa: S311 - seeded, not secret
         self.name = name
+        table = cast(Table, services.table)
         self.clock = Clock(
             now_ms=lambda: simulator.now + self._skew_ms,
             rng=rng,
             limits=Limits(),
             invocation=Invocation(lambda: simulator.process.deadline - simulator.now),
         )
-        self.repository = CountingRepository(cast(Table, services.table), simulator)
+        self.repository = CountingRepository(table, simulator)
         self.queue = TaskQueue(cast(Any, services.queue), "queue")
         seconds: Callable[[], float] = lambda: simulator.now / 1000  # noqa: E731
         self.callback_keys = CallbackKeys(
@@ -127,6 +132,7 @@ class Sandbox:
             repository=self.repository,
             updater=updater,
             clock=self.clock,
+            wait_slots=WaitSlots(table=table, clock=self.clock, count=WAIT_SLOTS),
             sleep=lambda seconds: simulator.sleep(seconds * 1000),
         )
         images = ImageBucket(cast(Any, services.bucket), "bucket")
@@ -136,12 +142,16 @@ class Sandbox:
             images=images,
             downloader=cast(ImageDownloader, services.downloads),
             submitter=self.submitter,
-            notifier=CallerNotifier(
-                sender=cast(NotificationSender, services.receivers),
-                keys=keys,
-                updater=updater,
-                clock=self.clock,
+            notifications=NotificationQueue(
+                cast(Any, services.notification_queue), "notifications"
             ),
+            updater=updater,
+            clock=self.clock,
+        )
+        self.notifier = CallerNotifier(
+            sender=cast(NotificationSender, services.receivers),
+            keys=keys,
+            repository=self.repository,
             updater=updater,
             clock=self.clock,
         )

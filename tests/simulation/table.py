@@ -42,12 +42,13 @@ class SimulatedTable:
                 raise DatabaseUnavailable("InternalServerError")
             return self.memory.get(pk)
 
-        return self._simulator.effect("table.get", act, describe=_summary)
+        return self._simulator.effect(
+            "table.get" + _kind(pk).replace(" account", ""), act, describe=_summary
+        )
 
     def put(self, put: PutItem) -> None:
         """Write an item. Raises ConditionFailed."""
-        what = "table.put" if put.item["pk"] != ACCOUNT_PK else "table.put account"
-        self._write(what, lambda: self.memory.put(put))
+        self._write("table.put" + _kind(put.item["pk"]), lambda: self.memory.put(put))
 
     def update(self, update: UpdateItem) -> dict[str, Any]:
         """Update an item and return it. Raises ConditionFailed."""
@@ -157,6 +158,12 @@ class SimulatedTable:
             versions.pop(0)
         visible_at, attributes = versions[0]
         return attributes if visible_at <= self._simulator.now else {}
+
+
+def _kind(pk: str) -> str:
+    """The kind of an item that is no task."""
+    kinds = {ACCOUNT_PK: " account", "wait_slot": " wait_slot"}
+    return kinds.get(pk.partition("#")[0], "")
 
 
 def update_name(update: UpdateItem) -> str:

@@ -139,8 +139,8 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "outages": (Outage("notification.post", "unreachable", 0, 1_500_000),),
         "crash_points": (
             None,
-            "reconcile notification.post before",
-            "reconcile notification.post after",
+            "notify notification.post before",
+            "notify notification.post after",
         ),
         "fault_rates": {"notification.post": 0.7, "poyo.submit": 0.3},
     },

@@ -31,6 +31,7 @@ class Cloud:
     table_name: str
     bucket: str
     queue_url: str
+    notification_queue_url: str
     api_secret: str
     callback_secret: str
     clients: dict[str, Any] = field(default_factory=dict)
@@ -46,12 +47,14 @@ class Cloud:
             "TABLE_NAME": self.table_name,
             "BUCKET_NAME": self.bucket,
             "QUEUE_URL": self.queue_url,
+            "NOTIFICATION_QUEUE_URL": self.notification_queue_url,
             "API_SECRET_ARN": self.api_secret,
             "CALLBACK_SECRET_ARN": self.callback_secret,
             "POYO_BASE_URL": "http://127.0.0.1:9",
             "PUBLIC_URL": "https://img.example",
             "DOWNLOAD_HOSTS": "cdn.doculator.org",
             "NOTIFICATION_HOSTS": "*",
+            "WAITING_CONCURRENCY": "5",
             "FIRST_POLL_SECONDS": "90",
             "POYO_SUBMITS_PER_10S": "20",
             "IMAGE_RETENTION_DAYS": "0",
@@ -110,6 +113,7 @@ def aws() -> Iterator[Cloud]:
             QueueName="task-messages",
             Attributes={"VisibilityTimeout": str(properties("TaskQueue")["VisibilityTimeout"])},
         )
+        notifications = clients["sqs"].create_queue(QueueName="notifications")
         secrets = clients["secretsmanager"] = boto3.client("secretsmanager")
         hashes = {
             name: hashlib.sha256(key.encode()).hexdigest()
@@ -121,6 +125,7 @@ def aws() -> Iterator[Cloud]:
             table_name="tasks",
             bucket="images",
             queue_url=queue["QueueUrl"],
+            notification_queue_url=notifications["QueueUrl"],
             api_secret=secrets.create_secret(Name="api", SecretString=json.dumps(api))["ARN"],
             callback_secret=secrets.create_secret(
                 Name="callbacks", SecretString=json.dumps(callbacks)

@@ -29,6 +29,7 @@ from tests.support.emulated_aws import Cloud, aws
 from tests.support.fakes import (
     PROMPT,
     FakeFileHost,
+    FakeNotificationQueue,
     FakeNotificationSender,
     FakePoyo,
     ManualClock,
@@ -49,6 +50,7 @@ class TestEnvironment:
     fake_poyo: FakePoyo = field(default_factory=FakePoyo)
     file_host: FakeFileHost = field(default_factory=FakeFileHost)
     notifications: FakeNotificationSender = field(default_factory=FakeNotificationSender)
+    notification_queue: FakeNotificationQueue = field(default_factory=FakeNotificationQueue)
 
     def __post_init__(self) -> None:
         cloud = self.cloud
@@ -97,7 +99,7 @@ class TestEnvironment:
             "images": self.images,
             "downloader": self.file_host,
             "submitter": self.submitter,
-            "notifier": self.notifier(),
+            "notifications": self.notification_queue,
             "updater": updater,
             "clock": self.clock,
         }
@@ -108,14 +110,22 @@ class TestEnvironment:
         return CallerNotifier(
             sender=cast(NotificationSender, self.notifications),
             keys=self.keys,
+            repository=self.repository,
             updater=self.updater,
             clock=self.clock,
         )
 
     def reconcile(self, task: Task, source: str = "sweep", poyo_id: str | None = None) -> Task:
-        """Reconcile once and return the task as it is afterwards."""
+        """Reconcile once, deliver the notification message that this sent, and return the task as it
+        is afterwards."""
         self.reconciler.reconcile(TaskMessage(task_id=task.task_id, source=source, poyo_id=poyo_id))
+        self.deliver_notifications()
         return self.read(task)
+
+    def deliver_notifications(self) -> None:
+        """Run the notify function's workflow for each message in its queue."""
+        while self.notification_queue.sent:
+            self.notifier().notify(self.notification_queue.sent.popleft().task_id)
 
     def read(self, task: Task) -> Task:
         return self.repository.get(task.task_id)

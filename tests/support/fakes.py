@@ -196,6 +196,16 @@ class FakeNotificationSender:
             raise outcome
 
 
+@dataclass
+class FakeNotificationQueue:
+    """A queue that keeps the tasks whose callers are to be notified."""
+
+    sent: deque[Task] = field(default_factory=deque)
+
+    def send(self, task: Task) -> None:
+        self.sent.append(task)
+
+
 def downloaded_image(content: bytes) -> DownloadedImage:
     """`content` as the downloader returns it."""
     return DownloadedImage.from_file(io.BytesIO(content))

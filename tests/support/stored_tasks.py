@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.limits import Limits
 from imagetasks.tasks.task import Task
 from imagetasks.workflows.owner_tasks import OwnerTasks
@@ -46,7 +47,11 @@ def put_ended(env: TestEnvironment, **changed: Any) -> Task:
 def owner_tasks(env: TestEnvironment) -> OwnerTasks:
     """The owners' workflow, whose waits move the manual clock."""
     return OwnerTasks(
-        repository=env.repository, updater=env.updater, clock=env.clock, sleep=env.time.forward
+        repository=env.repository,
+        updater=env.updater,
+        clock=env.clock,
+        wait_slots=WaitSlots(table=env.table, clock=env.clock, count=1),
+        sleep=env.time.forward,
     )
 
 

@@ -13,7 +13,13 @@ from local.processes import ROOT
 JsonObject = dict[str, Any]
 
 PYTHON = ROOT / ".local" / "envs" / "cloud" / "bin" / "python"
-FUNCTIONS = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
+FUNCTIONS = (
+    "ApiFunction",
+    "WebhookFunction",
+    "WorkerFunction",
+    "NotifyFunction",
+    "SweepFunction",
+)
 
 CODE, LAYER = "s3://packaged/functions.zip", "s3://packaged/layer.zip"
 OTHER_CODE, OTHER_LAYER = "s3://packaged/functions-2.zip", "s3://packaged/layer-2.zip"

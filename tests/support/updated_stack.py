@@ -16,7 +16,13 @@ import requests
 from local import stack
 from local.system import System
 
-NAMES = ("ApiFunction", "WebhookFunction", "WorkerFunction", "SweepFunction")
+NAMES = (
+    "ApiFunction",
+    "WebhookFunction",
+    "WorkerFunction",
+    "NotifyFunction",
+    "SweepFunction",
+)
 # The emulator kills the processes of the old version during their work, which AWS does not. Their messages
 # are redelivered after this time, and not after the six minutes of the template.
 VISIBILITY_TIMEOUT_S = 30

@@ -32,7 +32,7 @@ def query_parameters(event: APIGatewayProxyEventV2, *known: str) -> Mapping[str,
 
 
 def wait_s(parameters: Mapping[str, str]) -> int:
-    """Seconds that the caller waits for another status."""
+    """Seconds that the caller waits for a change."""
     return _integer(parameters, "wait", default=0, least=0, most=MAX_WAIT_S)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -28,11 +28,22 @@ def conditional_response(
     event: APIGatewayProxyEventV2, body: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS
 ) -> Response[str]:
     """A JSON response with an ETag, or 304 if the caller has it already (RFC 9110 §13)."""
-    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
-    etag = f'"{digest[:32]}"'
+    etag = entity_tag(body)
     if {etag, "*"} & set(if_none_match(event)):
         return Response(304, None, "", headers={**headers, "ETag": etag})
     return json_response(body, 200, {**headers, "ETag": etag})
+
+
+def entity_tag(body: Mapping[str, Any]) -> str:
+    """The ETag of a body: equal bodies have equal ones."""
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return f'"{digest[:32]}"'
+
+
+def known_entity_tags(event: APIGatewayProxyEventV2) -> Collection[str]:
+    """The ETags of the bodies that the caller has; none if it named none, or `*`, which is any."""
+    tags = set(if_none_match(event)) - {""}
+    return () if "*" in tags else tags
 
 
 def redirect(url: str) -> Response[str]:

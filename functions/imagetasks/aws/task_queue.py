@@ -1,30 +1,34 @@
-"""The SQS queue of task messages, each of which says *reconcile this task*."""
+"""SQS queues of task messages: the worker's, and the notify function's."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
+from urllib.parse import urlsplit
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks.aws import CLIENT_CONFIG, translated
 from imagetasks.errors import QueueUnavailable
+from imagetasks.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageRequestTypeDef
 
-    from imagetasks.tasks.message import TaskMessage
+    from imagetasks.tasks.task import Task
 
 MAX_DELAY_S = 900  # SQS allows no longer delay
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TaskQueue:
-    """The queue that the worker reads."""
+    """The queue that the worker reads: each message says *reconcile this task*."""
 
     client: SQSClient
     queue_url: str
@@ -37,11 +41,45 @@ class TaskQueue:
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         """Send a message that is delivered `delay_s` seconds later (15 minutes at most), never earlier:
         a task that is not due yet would ignore it. Raises QueueUnavailable."""
-        try:
-            self.client.send_message(
-                QueueUrl=self.queue_url,
-                MessageBody=json.dumps(asdict(message)),
-                DelaySeconds=min(MAX_DELAY_S, max(0, math.ceil(delay_s))),
-            )
-        except (ClientError, BotoCoreError) as error:
-            raise translated(error, QueueUnavailable) from error
+        seconds = min(MAX_DELAY_S, max(0, math.ceil(delay_s)))
+        _send(
+            self.client,
+            QueueUrl=self.queue_url,
+            MessageBody=json.dumps(asdict(message)),
+            DelaySeconds=seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class NotificationQueue:
+    """The queue that the notify function reads: each message says *notify this task's caller*."""
+
+    client: SQSClient
+    queue_url: str
+
+    @classmethod
+    def from_env(cls) -> NotificationQueue:
+        """The queue named by NOTIFICATION_QUEUE_URL."""
+        url = os.environ["NOTIFICATION_QUEUE_URL"]
+        return cls(boto3.client("sqs", config=CLIENT_CONFIG), url)
+
+    def send(self, task: Task) -> None:
+        """Send a message about `task`. Raises QueueUnavailable.
+
+        Its group is the receiver's host: SQS delivers other groups first while the messages of one
+        group take most of the processing time (fair queues), so a slow host delays its own callers.
+        """
+        host = urlsplit(str(task.notification_url)).netloc
+        _send(
+            self.client,
+            QueueUrl=self.queue_url,
+            MessageBody=json.dumps(asdict(TaskMessage(task_id=task.task_id, source="notify"))),
+            MessageGroupId=hashlib.sha256(host.encode()).hexdigest(),
+        )
+
+
+def _send(client: SQSClient, **request: Unpack[SendMessageRequestTypeDef]) -> None:
+    try:
+        client.send_message(**request)
+    except (ClientError, BotoCoreError) as error:
+        raise translated(error, QueueUnavailable) from error

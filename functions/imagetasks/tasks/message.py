@@ -1,4 +1,4 @@
-"""The task message on the SQS queue: it names a task to reconcile and carries no other news."""
+"""The task message on an SQS queue: it names a task to reconcile, or whose caller is notified."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMessage:
     """Reconcile `task_id`. `poyo_id` is a candidate that PoYo must confirm; `source` is the sender:
-    callback, sweep, retry, submit, delete or operator. A message with `due_since` is about the task as
-    it was scheduled then: it is stale once a transition has scheduled the task anew."""
+    callback, sweep, retry, submit, delete, notify or operator. A message with `due_since` is about
+    the task as it was scheduled then: it is stale once a transition has scheduled the task anew."""
 
     task_id: str
     source: str

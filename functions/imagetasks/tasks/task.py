@@ -145,6 +145,12 @@ class TaskFacts(TypedDict, total=False):
     files: Sequence[StoredImage]
 
 
+def notification_is_due(task: Task, *, now_ms: int) -> bool:
+    """Whether the caller must be notified of the task's end by now."""
+    pending = task.notification_attempts is not None and task.is_final
+    return pending and now_ms >= (task.next_notification_at or 0)
+
+
 def derive_task_id(owner: str, idempotency_key: str) -> str:
     """The id of the one task that `owner` can create with this key: a replay has the same id."""
     name = json.dumps(["imagetasks task v1", owner, idempotency_key]).encode()

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagetasks import telemetry
-from imagetasks.errors import NotificationFailed
+from imagetasks.errors import NotificationFailed, TaskNotFound
 from imagetasks.poyo import compat, signature
 from imagetasks.tasks.failure_reasons import is_recoverable
+from imagetasks.tasks.task import notification_is_due
 
 if TYPE_CHECKING:
     from imagetasks.aws.secrets import ApiKeys
+    from imagetasks.aws.task_repository import TaskRepository
     from imagetasks.clock import Clock
     from imagetasks.outbound.notifications import NotificationSender
     from imagetasks.tasks.task import Task
@@ -21,22 +23,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class CallerNotifier:
-    """Called by `TaskReconciler`. A pending notification keeps its task in the due index, so that it
-    is not forgotten when a function dies."""
+    """Called by the notify function. A pending notification keeps its task in the due index, so that
+    it is not forgotten when a function or a message is lost."""
 
     sender: NotificationSender
     keys: ApiKeys
+    repository: TaskRepository
     updater: TaskUpdater
     clock: Clock
+
+    def notify(self, task_id: str) -> None:
+        """Make the attempt that is due by now; a duplicate or late message finds none and sends
+        nothing. Raises DatabaseUnavailable or SecretUnavailable."""
+        try:
+            task = self.repository.get(task_id)
+        except TaskNotFound:
+            telemetry.warning("task_not_found", source="notify")
+            return
+        if notification_is_due(task, now_ms=self.clock.now_ms()):
+            self.attempt(task)
 
     def attempt(self, task: Task) -> None:
         """One attempt to notify the caller of a finished or failed task, whose state stays.
 
-        Only the worker whose write moves the next attempt may send this one. Raises
+        Only the function whose write moves the next attempt may send this one. Raises
         DatabaseUnavailable or SecretUnavailable.
         """
         attempts, waits_s = task.notification_attempts or 0, self.clock.limits.notification_waits_s
-        # The worker that made the last attempt crashed before it recorded that.
+        # The function that made the last attempt crashed before it recorded that.
         if attempts > len(waits_s):
             self._mark_done(task)
             return

@@ -13,6 +13,7 @@ from imagetasks.tasks.task import files_expire_at, is_task_id
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_repository import TaskPage, TaskRepository
+    from imagetasks.aws.wait_slots import WaitSlots
     from imagetasks.clock import Clock
     from imagetasks.tasks.list_position import ListPosition
     from imagetasks.tasks.task import StoredImage, Task
@@ -29,6 +30,7 @@ class OwnerTasks:
     repository: TaskRepository
     updater: TaskUpdater
     clock: Clock
+    wait_slots: WaitSlots
     sleep: Callable[[float], None]
 
     def get(self, owner: str, task_id: str) -> Task:
@@ -38,13 +40,34 @@ class OwnerTasks:
             raise TaskNotFound(task_id)
         return task
 
-    def wait_for_change(self, owner: str, task_id: str, *, wait_s: int) -> Task:
-        """The task as soon as its status changes, or as it is after `wait_s` seconds."""
+    def wait_for_change(
+        self,
+        owner: str,
+        task_id: str,
+        *,
+        wait_s: int,
+        has_changed: Callable[[Task], bool] | None = None,
+    ) -> Task:
+        """The task as soon as it has changed (None: its status), or as it is after `wait_s` seconds.
+
+        A task that has ended or changed already is returned at once, and so is every task while
+        there is no free slot, because each wait occupies an execution of the API.
+        """
         task = first = self.get(owner, task_id)
         until = self.clock.after(wait_s)
-        while task.status == first.status and not task.is_final and self.clock.now_ms() < until:
+
+        def is_over() -> bool:
+            """Whether there is nothing to wait for any more."""
+            changed = has_changed(task) if has_changed else task.status != first.status
+            return task.is_final or changed or self.clock.now_ms() >= until
+
+        slot = None if is_over() else self.wait_slots.take()
+        if slot is None:
+            return task
+        while not is_over():
             self.sleep(min(REREAD_S, (until - self.clock.now_ms()) / 1000))
             task = self.get(owner, task_id)
+        self.wait_slots.free(slot)
         return task
 
     def list(

@@ -15,7 +15,7 @@ from imagetasks import telemetry
 from imagetasks.errors import PoyoTaskNotFound, PoyoUnavailable, TaskNotFound
 from imagetasks.tasks.failure_reasons import is_recoverable
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import State, Task
+from imagetasks.tasks.task import State, Task, notification_is_due
 from imagetasks.workflows.admit_callback import CallbackAdmission
 from imagetasks.workflows.confirm_poyo_id import PoyoIdConfirmer
 from imagetasks.workflows.copy_images import ImageCopier
@@ -25,11 +25,11 @@ from imagetasks.workflows.retry_submission import SubmissionRetrier
 
 if TYPE_CHECKING:
     from imagetasks.aws.image_bucket import ImageBucket
+    from imagetasks.aws.task_queue import NotificationQueue
     from imagetasks.aws.task_repository import TaskRepository
     from imagetasks.clock import Clock
     from imagetasks.outbound.download import ImageDownloader
     from imagetasks.poyo.client import PoyoClient
-    from imagetasks.workflows.notify_caller import CallerNotifier
     from imagetasks.workflows.submit import Submitter
     from imagetasks.workflows.task_updater import TaskUpdater
 
@@ -76,12 +76,6 @@ def next_step(task: Task, message: TaskMessage, *, now_ms: int) -> Step:
     return STEP_WITHOUT_POYO_ID.get(task.state, Step.NOTHING)
 
 
-def notification_is_due(task: Task, *, now_ms: int) -> bool:
-    """Whether the caller must be notified of the task's end by now. Called by `next_step`."""
-    pending = task.notification_attempts is not None and task.is_final
-    return pending and now_ms >= (task.next_notification_at or 0)
-
-
 class TaskReconciler:
     """Takes a task's next step. Called by the worker for each task message."""
 
@@ -93,14 +87,14 @@ class TaskReconciler:
         images: ImageBucket,
         downloader: ImageDownloader,
         submitter: Submitter,
-        notifier: CallerNotifier,
+        notifications: NotificationQueue,
         updater: TaskUpdater,
         clock: Clock,
     ) -> None:
         self._repository = repository
         self._poyo = poyo
         self._images = images
-        self._notifier = notifier
+        self._notifications = notifications
         self._updater = updater
         self._clock = clock
         self._retrier = SubmissionRetrier(submitter=submitter, updater=updater, clock=clock)
@@ -113,7 +107,7 @@ class TaskReconciler:
         """Take the next step of the message's task, or write down when to try again.
 
         Raises DatabaseUnavailable, SecretUnavailable, StorageUnavailable, or QueueUnavailable
-        where a candidate PoYo id would be lost: SQS delivers the message again.
+        where a candidate PoYo id or a notification would wait: SQS delivers the message again.
         """
         try:
             task = self._repository.get(message.task_id)
@@ -133,7 +127,8 @@ class TaskReconciler:
             Step.ERASE_IMAGES: lambda: erase_images(
                 task, images=self._images, updater=self._updater, clock=self._clock
             ),
-            Step.NOTIFY_CALLER: lambda: self._notifier.attempt(task),
+            # The notify function sends it, because a slow receiver must not occupy the worker.
+            Step.NOTIFY_CALLER: lambda: self._notifications.send(task),
             Step.CONFIRM_POYO_ID: lambda: self._confirm_and_poll(task),
             Step.EXPIRE_SUBMISSION: lambda: self._retrier.expire_submission(task),
             Step.RETRY_SUBMISSION: lambda: self._retrier.retry_if_due(task),

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_queue import NotificationQueue, TaskQueue
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
 from tests.support.emulated_aws import Cloud, aws
+from tests.support.fakes import task
 
 MESSAGE = TaskMessage(task_id="t", source="callback", poyo_id="ABC")
 
@@ -46,6 +47,30 @@ def test_delay_is_rounded_up_to_seconds_and_bounded(
     assert [each["DelaySeconds"] for each in requests] == [seconds]
 
 
+def test_notification_message_names_the_task_and_its_group_is_the_receivers_host(
+    cloud: Cloud,
+) -> None:
+    """SQS then delivers other groups first while one group takes most of the time (fair queues)."""
+    client = cloud.client("sqs")
+    queue = NotificationQueue(client, cloud.notification_queue_url)
+    urls = ("https://slow.example/a", "https://slow.example/b?c", "https://other.example/a")
+    for n, url in enumerate(urls):
+        queue.send(task(f"{n}", state="finished", notification_url=url))
+
+    received = client.receive_message(
+        QueueUrl=cloud.notification_queue_url,
+        MaxNumberOfMessages=10,
+        MessageSystemAttributeNames=["MessageGroupId"],
+    )["Messages"]
+    by_task = {
+        TaskMessage.from_json(each["Body"]).task_id: each["Attributes"]["MessageGroupId"]
+        for each in received
+    }
+    first, second, other = (by_task[task(f"{n}").task_id] for n in range(3))
+    assert first == second != other
+    assert "example" not in first
+
+
 def test_missing_queue_raises_queue_unavailable(cloud: Cloud) -> None:
     missing = TaskQueue(cloud.client("sqs"), cloud.queue_url + "-missing")
 
@@ -53,3 +78,5 @@ def test_missing_queue_raises_queue_unavailable(cloud: Cloud) -> None:
         missing.send(MESSAGE)
 
     assert not raised.value.passing
+    with pytest.raises(QueueUnavailable):
+        NotificationQueue(missing.client, missing.queue_url).send(task())

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
+from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import derive_task_id
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
-from tests.support.emulated_aws import OTHER_SERVER_KEY
+from tests.support.emulated_aws import OTHER_SERVER_KEY, SERVER_KEY
 from tests.support.fakes import PROMPT, START
 from tests.support.lambdas import Context, http_event, recorded_aws_calls, request_headers
 
@@ -114,6 +118,60 @@ def test_wait_ends_after_the_given_seconds(api: Api) -> None:
     assert 2 <= time.monotonic() - started < 4
     assert (response.status, response.json["status"]) == (200, "running")
     assert (same.status, same.headers["retry-after"]) == (304, "5")
+
+
+@pytest.mark.parametrize("tags", ["{old}", "W/{old}", '"other", {old}', '"other"'])
+def test_wait_ends_at_once_if_the_task_differs_from_the_callers_copy(api: Api, tags: str) -> None:
+    """Even if its status is the same: the copy has no progress yet."""
+    old = api.get(f"/v1/tasks/{api.put(state='running').task_id}").headers["etag"]
+    running = api.put(state="running", progress=Decimal(50))
+    started = time.monotonic()
+
+    response = api.get(f"/v1/tasks/{running.task_id}?wait=20", if_none_match=tags.format(old=old))
+
+    assert (response.status, response.json["progress"]) == (200, 50)
+    assert time.monotonic() - started < 1
+
+
+def test_wait_with_the_current_etag_ends_with_the_next_change_of_any_field(api: Api) -> None:
+    running = api.put(state="running")
+    path = f"/v1/tasks/{running.task_id}"
+    etag = api.get(path).headers["etag"]
+    tasks = api.handler_module.dependencies.tasks
+    sleep = partial(api.put, state="running", progress=Decimal(50))
+    waiting = replace(tasks, sleep=lambda _: sleep())
+    dependencies = replace(api.handler_module.dependencies, tasks=waiting)
+    headers = request_headers(SERVER_KEY, if_none_match=etag)
+    event = http_event("GET", f"{path}?wait=20", headers=headers)
+
+    task_id = running.task_id
+    response = TaskRoutes(dependencies).get(APIGatewayProxyEventV2(event), task_id)
+
+    assert (response.status_code, json.loads(str(response.body))["progress"]) == (200, 50)
+
+
+def test_without_slots_nobody_waits() -> None:
+    with loaded_api(WAITING_CONCURRENCY="0") as api:
+        running = api.put(state="running")
+        started = time.monotonic()
+
+        response = api.get(f"/v1/tasks/{running.task_id}?wait=20")
+
+        assert (response.status, response.headers["retry-after"]) == (200, "5")
+        assert time.monotonic() - started < 1
+
+
+def test_list_has_an_etag_and_a_matching_one_gets_304(api: Api) -> None:
+    api.put(state="running")
+    for path in ("/v1/tasks", "/v1/tasks?status=running&limit=5"):
+        first = api.get(path)
+        etag = first.headers["etag"]
+
+        same = api.get(path, if_none_match=etag)
+        assert (same.status, same.body, same.headers["etag"]) == (304, "", etag)
+        assert api.get(path, if_none_match='"other"').json == first.json
+    api.put(state="running", progress=Decimal(50))
+    assert api.get("/v1/tasks", if_none_match=etag).status == 200
 
 
 def test_wait_for_a_finished_task_ends_at_once(api: Api) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
-from imagetasks.errors import NotificationFailed, NotificationForbidden
+from imagetasks.aws.task_queue import NotificationQueue
+from imagetasks.errors import NotificationFailed, NotificationForbidden, QueueUnavailable
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
 from tests.support.environment import TestEnvironment, new_environment
@@ -73,6 +75,48 @@ def test_end_of_a_task_enqueues_its_notification(env: TestEnvironment) -> None:
 
     expected = {"task_id": before.task_id, "source": "retry", "poyo_id": None}
     assert env.cloud.messages() == [expected | {"due_since": after.due_at}]
+
+
+def test_worker_only_forwards_a_notification(env: TestEnvironment) -> None:
+    before = put_ended(env)
+
+    env.reconciler.reconcile(TaskMessage(task_id=before.task_id, source="sweep"))
+
+    assert [each.task_id for each in env.notification_queue.sent] == [before.task_id]
+    assert env.notifications.sent == []
+    assert env.read(before) == before
+
+
+def test_notification_that_cannot_be_forwarded_fails_its_message(env: TestEnvironment) -> None:
+    before = put_ended(env)
+    missing = NotificationQueue(env.cloud.client("sqs"), env.cloud.queue_url + "-missing")
+
+    with pytest.raises(QueueUnavailable):
+        env.reconciler_with(notifications=missing).reconcile(
+            TaskMessage(task_id=before.task_id, source="sweep")
+        )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"notification_attempts": None, "next_notification_at": None},
+        {"next_notification_at": START + 1},
+        {"state": "running"},
+        {"deleted_at": START, "notification_attempts": None},
+    ],
+    ids=["notified", "not due yet", "reopened", "deleted"],
+)
+def test_late_or_duplicate_notification_message_sends_nothing(
+    env: TestEnvironment, changed: dict[str, Any]
+) -> None:
+    before = put_ended(env, **changed)
+
+    env.notifier().notify(before.task_id)
+    env.notifier().notify("a" * 26)
+
+    assert env.notifications.sent == []
+    assert env.read(before) == before
 
 
 def test_attempt_is_claimed_before_it_is_sent(env: TestEnvironment) -> None:

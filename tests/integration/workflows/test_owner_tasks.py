@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from imagetasks.aws.table import Table
+from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.errors import DatabaseUnavailable, TaskNotFound
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.task import StoredImage, derive_task_id
+from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from imagetasks.workflows.owner_tasks import REREAD_S, OwnerTasks
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, START, task
@@ -28,12 +29,17 @@ class Waiting:
     env: TestEnvironment
     slept: list[float] = field(default_factory=list)
     meanwhile: dict[int, Callable[[], object]] = field(default_factory=dict)
+    slots: int = 1
 
     @property
     def owner_tasks(self) -> OwnerTasks:
         env = self.env
         return OwnerTasks(
-            repository=env.repository, updater=env.updater, clock=env.clock, sleep=self.sleep
+            repository=env.repository,
+            updater=env.updater,
+            clock=env.clock,
+            wait_slots=WaitSlots(table=env.table, clock=env.clock, count=self.slots),
+            sleep=self.sleep,
         )
 
     def sleep(self, seconds: float) -> None:
@@ -163,7 +169,65 @@ def test_wait_reads_the_item_once_a_second(waiting: Waiting) -> None:
 
     waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=10)
 
-    assert requests == ["DynamoDB.GetItem"] * 11
+    slot = ["DynamoDB.GetItem", "DynamoDB.PutItem"]
+    assert requests == ["DynamoDB.GetItem", *slot, *["DynamoDB.GetItem"] * 10, "DynamoDB.PutItem"]
+
+
+def is_newer_than(seen: Task) -> Callable[[Task], bool]:
+    return lambda current: current.updated_at != seen.updated_at
+
+
+def test_task_that_differs_from_what_the_caller_has_is_returned_at_once(waiting: Waiting) -> None:
+    old = task(state="running")
+    stored = waiting.env.put(replace(old, updated_at=START + 1))
+
+    found = waiting.owner_tasks.wait_for_change(
+        "owner", stored.task_id, wait_s=20, has_changed=is_newer_than(old)
+    )
+
+    assert (found, waiting.slept) == (stored, [])
+
+
+def test_wait_ends_with_any_difference_from_what_the_caller_has(waiting: Waiting) -> None:
+    stored = waiting.env.put(task(state="running"))
+    waiting.meanwhile[3] = change(waiting, state="running", updated_at=START + 1)
+
+    waiting.owner_tasks.wait_for_change(
+        "owner", stored.task_id, wait_s=20, has_changed=is_newer_than(stored)
+    )
+
+    assert len(waiting.slept) == 3
+
+
+@pytest.mark.parametrize("slots", [0, 2])
+def test_wait_without_a_free_slot_returns_the_task_at_once(waiting: Waiting, slots: int) -> None:
+    waiting.slots = slots
+    stored = waiting.env.put(task())
+    taken = [waiting.owner_tasks.wait_slots.take() for _ in range(slots)]
+
+    found = waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=20)
+
+    assert all(taken)
+    assert (found, waiting.slept) == (stored, [])
+
+
+def test_wait_frees_its_slot(waiting: Waiting) -> None:
+    stored = waiting.env.put(task())
+
+    for _ in range(3):
+        waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=2)
+
+    assert sum(waiting.slept) == 6
+
+
+def test_request_that_does_not_wait_takes_no_slot(waiting: Waiting) -> None:
+    ended = waiting.env.put(task(state="finished"))
+    requests = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))
+
+    waiting.owner_tasks.wait_for_change("owner", ended.task_id, wait_s=20)
+    waiting.owner_tasks.wait_for_change("owner", ended.task_id, wait_s=0)
+
+    assert requests == ["DynamoDB.GetItem"] * 2
 
 
 def test_file_url_opens_only_the_file_that_it_was_signed_for(waiting: Waiting) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import State, Task
-from imagetasks.workflows.reconcile import Step, next_step, notification_is_due
+from imagetasks.tasks.task import State, Task, notification_is_due
+from imagetasks.workflows.reconcile import Step, next_step
 from tests.support.fakes import POYO_ID, START, task
 
 NEWER = "a state of a newer version"

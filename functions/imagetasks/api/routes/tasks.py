@@ -13,7 +13,12 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 
 
 from imagetasks.api import order_request, pagination, request, schemas
 from imagetasks.api.authentication import authenticate
-from imagetasks.api.response import conditional_response, json_response
+from imagetasks.api.response import (
+    conditional_response,
+    entity_tag,
+    json_response,
+    known_entity_tags,
+)
 from imagetasks.api.routes.orders import place_order
 from imagetasks.tasks.list_position import ListPosition
 
@@ -44,11 +49,19 @@ class TaskRoutes:
         return json_response(self._body(task, event), 202, headers)
 
     def get(self, event: Event, task_id: str) -> Response[str]:
-        """The task as it is, or as soon as its status changes within `wait` seconds."""
+        """The task as it is, or within `wait` seconds as soon as it differs from what the caller has:
+        from the body that If-None-Match names, else from the status at the beginning."""
         owner = authenticate(event, self.dependencies.api_keys)
         wait_s = pagination.wait_s(pagination.query_parameters(event, "wait"))
         wait_s = 0 if request.is_head(event) else wait_s
-        task = self.dependencies.tasks.wait_for_change(owner, task_id, wait_s=wait_s)
+        known = known_entity_tags(event)
+
+        def is_unknown(task: Task) -> bool:
+            return entity_tag(self._body(task, event)) not in known
+
+        task = self.dependencies.tasks.wait_for_change(
+            owner, task_id, wait_s=wait_s, has_changed=is_unknown if known else None
+        )
         return conditional_response(event, self._body(task, event), _retry_after(task))
 
     def list(self, event: Event) -> Response[str]:
@@ -61,7 +74,8 @@ class TaskRoutes:
             limit=pagination.page_limit(parameters),
             after=pagination.list_position(parameters),
         )
-        return json_response(_page_body(page, [self._body(task, event) for task in page.tasks]))
+        bodies = [self._body(task, event) for task in page.tasks]
+        return conditional_response(event, _page_body(page, bodies))
 
     def delete(self, event: Event, task_id: str) -> Response[str]:
         """Remove the prompt and the images; the Idempotency-Key and the charge stay recorded."""
