@@ -1,5 +1,6 @@
 """Starts the functions before the first user's request, as the emulator starts them at their first."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -13,9 +14,10 @@ PROCESSES = 2  # of the webhook and of the worker; one of the notify function
 
 
 def warm_up(system: System) -> None:
-    """Have as many processes of the API as the gateway forwards requests at once, and two of the
-    webhook and of the worker, and one of the notify function. Requests that fail are not repeated: they are the user's to see."""
-    jobs = [
+    """Have as many processes of the API as the gateway forwards requests at once, two of the webhook
+    and of the worker, and one of the notify function. Requests that fail are not repeated: they are
+    the user's to see."""
+    jobs: list[Callable[[System], None]] = [
         *[_list_tasks] * MAX_CONCURRENT["request"],
         *[_call_back] * PROCESSES,
         *[partial(_invoke, "WorkerFunction")] * PROCESSES,

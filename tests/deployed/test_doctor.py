@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cli import account_limits, alarms, doctor, findings
+from cli import account_limits, alarms, doctor, findings, queues
 from cli.findings import Finding
 from cli.stack import CommandError, Stack
 from imagetasks.poyo.transport import HttpResponse
@@ -52,7 +52,7 @@ def healthy_stack(stack: System) -> System:
         TableName=stack.outputs["TasksTableName"],
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
     )
-    for output in doctor.ALARM_BY_DEAD_LETTER_QUEUE:
+    for output in queues.ALARM_BY_DEAD_LETTER_QUEUE:
         stack.client("sqs").purge_queue(QueueUrl=stack.outputs[output])
     sweep = stack.client("lambda").invoke(FunctionName=stack.outputs["SweepFunctionName"])
     assert "FunctionError" not in sweep
