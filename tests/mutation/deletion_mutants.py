@@ -93,8 +93,8 @@ DELETION = (
     Mutant(
         "a wait for a change never ends",
         "workflows/owner_tasks.py",
-        "and not task.is_final and self.clock.now_ms() < until:",
-        "and not task.is_final:",
+        "return task.is_final or changed or self.clock.now_ms() >= until",
+        "return task.is_final or changed",
     ),
     Mutant(
         "a replay of a deleted order returns its task",

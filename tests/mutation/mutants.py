@@ -12,6 +12,7 @@ from tests.mutation.pacing_mutants import PACING
 from tests.mutation.reconcile_mutants import RECONCILE
 from tests.mutation.submission_mutants import SUBMISSION
 from tests.mutation.updater_mutants import UPDATER
+from tests.mutation.waiting_mutants import WAITING
 
 MUTANTS: tuple[Mutant, ...] = (
     *SUBMISSION,
@@ -23,4 +24,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *DELETION,
     *NOTIFICATION,
     *CALLERS,
+    *WAITING,
 )

@@ -21,6 +21,20 @@ NOTIFICATION = (
         NOTIFY_TEST,
     ),
     Mutant(
+        "a late message makes an attempt that is not due yet",
+        "workflows/notify_caller.py",
+        "if notification_is_due(task, now_ms=self.clock.now_ms()):",
+        "if task.notification_attempts is not None:",
+        NOTIFY_TEST,
+    ),
+    Mutant(
+        "the notifications of all receivers are one message group",
+        "aws/task_queue.py",
+        "host = urlsplit(str(task.notification_url)).netloc",
+        'host = ""',
+        "integration/aws/test_task_queue.py",
+    ),
+    Mutant(
         "the end of a task sets no notification",
         "tasks/transition_writes.py",
         "if task.notification_url and notify:",
@@ -28,7 +42,7 @@ NOTIFICATION = (
     ),
     Mutant(
         "a notification is due before the task has ended",
-        "workflows/reconcile.py",
+        "tasks/task.py",
         "pending = task.notification_attempts is not None and task.is_final",
         "pending = task.notification_attempts is not None or task.is_final",
     ),

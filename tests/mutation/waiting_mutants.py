@@ -1,0 +1,68 @@
+"""Defects in waiting for a change: how many requests wait, for what, and for how long."""
+
+from __future__ import annotations
+
+from tests.mutation.mutant import Mutant
+
+SLOTS_TEST = "integration/aws/test_wait_slots.py"
+WAIT_TEST = "integration/workflows/test_owner_tasks.py"
+ROUTE_TEST = "integration/handlers/test_api_tasks.py"
+
+WAITING = (
+    Mutant(
+        "a request waits without a slot",
+        "workflows/owner_tasks.py",
+        "        if slot is None:\n            return task\n",
+        "        if slot is None and is_over():\n            return task\n",
+        WAIT_TEST,
+    ),
+    Mutant(
+        "a request that does not wait takes a slot",
+        "workflows/owner_tasks.py",
+        "slot = None if is_over() else self.wait_slots.take()",
+        "slot = self.wait_slots.take()",
+        WAIT_TEST,
+    ),
+    Mutant(
+        "a wait keeps its slot after its end",
+        "workflows/owner_tasks.py",
+        "        self.wait_slots.free(slot)\n",
+        "",
+        WAIT_TEST,
+    ),
+    Mutant(
+        "two requests take the same slot",
+        "aws/wait_slots.py",
+        'condition = Condition((unchanged("held_until", before),))',
+        "condition = Condition()",
+        SLOTS_TEST,
+    ),
+    Mutant(
+        "the slot of a killed function is never free again",
+        "aws/wait_slots.py",
+        "if before is not None and now < before < now + 2 * LEASE_S * 1000:",
+        "if before:",
+        SLOTS_TEST,
+    ),
+    Mutant(
+        "a clock that was ahead takes a slot away for long",
+        "aws/wait_slots.py",
+        "if before is not None and now < before < now + 2 * LEASE_S * 1000:",
+        "if before is not None and now < before:",
+        SLOTS_TEST,
+    ),
+    Mutant(
+        "a wait ignores which version the caller has",
+        "api/routes/tasks.py",
+        "has_changed=is_unknown if known else None",
+        "has_changed=None",
+        ROUTE_TEST,
+    ),
+    Mutant(
+        "a list has no ETag",
+        "api/routes/tasks.py",
+        "return conditional_response(event, _page_body(page, event))",
+        "return json_response(_page_body(page, event))",
+        ROUTE_TEST,
+    ),
+)
