@@ -47,4 +47,5 @@ def process_message(record: SQSRecord) -> None:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """An SQS batch; the response names the messages that failed."""
+    clock.begin(context.get_remaining_time_in_millis)
     return dict(process_partial_response(event, process_message, processor, context))

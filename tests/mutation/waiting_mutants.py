@@ -59,6 +59,13 @@ WAITING = (
         ROUTE_TEST,
     ),
     Mutant(
+        "a wait ends when its function does",
+        "workflows/owner_tasks.py",
+        "until = self.clock.after(min(wait_s, left_s))",
+        "until = self.clock.after(wait_s)",
+        WAIT_TEST,
+    ),
+    Mutant(
         "a list has no ETag",
         "api/routes/tasks.py",
         "return conditional_response(event, _page_body(page, event))",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from imagetasks import aws
+from imagetasks.api import pagination
 from imagetasks.aws import image_bucket
 from imagetasks.limits import Limits
 from imagetasks.outbound.connection import RESOLVE_S
@@ -109,7 +110,11 @@ def test_notification_has_time() -> None:
     read_s, claim_s, send_s, secret_s, done_s = CALL_S, CALL_S, CALL_S, CALL_S, CALL_S
     post_s = RESOLVE_S + NotificationSender(hosts=()).total_s
 
-    assert read_s + claim_s + send_s + secret_s + post_s + done_s <= timeout_s("WorkerFunction")
+    assert read_s + claim_s + send_s + secret_s + post_s + done_s <= timeout_s("NotifyFunction")
+
+
+def test_longest_wait_leaves_time_for_the_last_read() -> None:
+    assert timeout_s("ApiFunction") >= pagination.MAX_WAIT_S + CALL_S
 
 
 def test_webhook_has_time_to_read_its_secret_twice_and_to_enqueue() -> None:

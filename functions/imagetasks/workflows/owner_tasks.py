@@ -54,7 +54,8 @@ class OwnerTasks:
         there is no free slot, because each wait occupies an execution of the API.
         """
         task = first = self.get(owner, task_id)
-        until = self.clock.after(wait_s)
+        left_s = self.clock.time_left_s() - self.clock.limits.aws_call_s  # for the last read
+        until = self.clock.after(min(wait_s, left_s))
 
         def is_over() -> bool:
             """Whether there is nothing to wait for any more."""
