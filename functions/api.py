@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
@@ -28,7 +27,6 @@ tasks = OwnerTasks(
     updater=clients.updater,
     clock=clients.clock,
     wait_slots=WaitSlots.from_env(clients.repository.table, clients.clock),
-    sleep=time.sleep,
 )
 dependencies = ApiDependencies(
     api_keys=clients.api_keys,

@@ -68,8 +68,8 @@ WAITING = (
     Mutant(
         "a list has no ETag",
         "api/routes/tasks.py",
-        "return conditional_response(event, _page_body(page, event))",
-        "return json_response(_page_body(page, event))",
+        "return conditional_response(event, _page_body(page, bodies))",
+        "return json_response(_page_body(page, bodies))",
         ROUTE_TEST,
     ),
 )

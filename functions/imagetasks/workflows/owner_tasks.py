@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ class OwnerTasks:
     updater: TaskUpdater
     clock: Clock
     wait_slots: WaitSlots
-    sleep: Callable[[float], None]
+    sleep: Callable[[float], None] = time.sleep
 
     def get(self, owner: str, task_id: str) -> Task:
         """The task as it is now."""
