@@ -7,27 +7,20 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from bootstrap import Clients, build_submitter
+from bootstrap import Clients, build_owner_tasks, build_submitter
 from imagetasks import telemetry
 from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
-from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.errors import ImageTasksError, SecretInvalid
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.balance import CachedBalance
-from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.place_order import OrderPlacement
 
 app = APIGatewayHttpResolver()
 clients = Clients.from_env()
-tasks = OwnerTasks(
-    repository=clients.repository,
-    updater=clients.updater,
-    clock=clients.clock,
-    wait_slots=WaitSlots.from_env(clients.repository.table, clients.clock),
-)
+tasks = build_owner_tasks(clients)
 dependencies = ApiDependencies(
     api_keys=clients.api_keys,
     placement=OrderPlacement(

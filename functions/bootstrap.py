@@ -11,10 +11,12 @@ from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.upload_bucket import UploadBucket
+from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.clock import Clock, system_clock
 from imagetasks.limits import Limits
 from imagetasks.poyo import transport
 from imagetasks.poyo.client import PoyoClient
+from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 
@@ -63,4 +65,14 @@ def build_submitter(clients: Clients) -> Submitter:
         uploads=clients.uploads,
         updater=clients.updater,
         clock=clients.clock,
+    )
+
+
+def build_owner_tasks(clients: Clients) -> OwnerTasks:
+    """The workflow that reads, waits for, lists and deletes tasks."""
+    return OwnerTasks(
+        repository=clients.repository,
+        updater=clients.updater,
+        clock=clients.clock,
+        wait_slots=WaitSlots.from_env(clients.repository.table, clients.clock),
     )

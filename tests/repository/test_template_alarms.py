@@ -28,6 +28,8 @@ NOT_IN_CANARY = {
     "DeadLettersAlarm": "a message is dead-lettered after 18 minutes, and stays until someone moves it",
     "FailedInvocationsAlarm": "a message stays until someone purges the queue; SweepErrorsAlarm is in the canary",
     "OldestMessageAlarm": "takes 20 minutes",
+    "NotificationDeadLettersAlarm": "as DeadLettersAlarm",
+    "NotificationsLateAlarm": "takes 15 minutes",
     "SweepNotRunningAlarm": "takes 15 minutes",
     "TasksOverdueAlarm": "takes 15 minutes",
     "TimedOutAlarm": "a task times out after a day",
