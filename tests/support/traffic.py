@@ -189,7 +189,7 @@ class Traffic:
             images=nothing,
             downloader=nothing,
             submitter=self.submitter,
-            notifier=nothing,
+            notifications=nothing,
             updater=self._updater(self.clock),
             clock=self.clock,
         )
