@@ -32,6 +32,19 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
             "poyo.callback": ("duplicated", "duplicated", "delayed"),
         },
     },
+    "waiting_for_slots": {
+        "chaos_ms": 1_800_000,
+        "orders": 8,
+        "orders_at_once": True,
+        "skew_ms": 0,
+        "crash_points": tuple(
+            f"{operation} table.update account {side}"
+            for operation in ("submit", "reconcile")
+            for side in ("before", "after")
+        ),
+        "fault_rates": {"poyo.submit": 0.9, "queue.send": 0.5},
+        "fault_kinds": {"poyo.submit": ("busy_429", "busy_429_with_wait", "busy_429_with_wait")},
+    },
     "lost_responses": {
         "fault_rates": {"poyo.submit": 0.8, "poyo.status": 0.5, "poyo.callback": 0.1},
         "fault_kinds": {"poyo.submit": SUBMIT_UNCLEAR},

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import pytest
 
+from cli.redrive import close_circuit_breaker
+from cli.stack import Stack
 from imagetasks.aws.submit_slots import ACCOUNT_PK, SubmitSlots
 from imagetasks.errors import DatabaseUnavailable, RequestNotSent, ResponseLost, TooManyOrders
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
@@ -257,3 +260,33 @@ def test_two_functions_that_reserve_at_once_get_two_slots(env: TestEnvironment) 
 
     assert slot.number == 2
     assert len(env.table.get(ACCOUNT_PK)["starts"]) == 2
+
+
+class OperatorsStack:
+    """The stack as `cli.redrive` sees it."""
+
+    def __init__(self, env: TestEnvironment) -> None:
+        self._env = env
+
+    def client(self, service: str) -> object:
+        return self._env.cloud.client(service)
+
+    def output(self, name: str) -> str:
+        assert name == "TasksTableName"
+        return self._env.cloud.table_name
+
+
+def test_operator_closes_the_circuit_breaker(env: TestEnvironment) -> None:
+    stack = cast(Stack, OperatorsStack(env))
+    close_circuit_breaker(stack)  # before the first order there is nothing to close
+    assert env.table.get(ACCOUNT_PK) == {}
+    env.fake_poyo.respond_with("POST", ResponseLost("ReadTimeout"))
+    for n in range(10):
+        submit(env, f"order-{n}")
+        env.slots.record_outcome(succeeded=False)
+    env.fake_poyo.respond_with("POST", *(submit_response(f"POYO{n:04}") for n in range(200)))
+
+    close_circuit_breaker(stack)
+
+    env.time.forward(70)  # seven orders wait, the first one for a minute
+    assert [submit(env, f"after-{n}").state for n in range(3)] == ["running"] * 3
