@@ -138,11 +138,11 @@ def test_one_order_an_hour_is_sent_at_once_after_a_night_of_failures() -> None:
     traffic = Traffic()
     fail_until(traffic, 8 * HOUR_S, NO_CREDITS)
     for hour in range(24):
-        traffic.order_at(hour * HOUR_S)
+        traffic.order_at(hour * HOUR_S + 1000)
 
     traffic.run(25 * HOUR_S)
 
-    assert traffic.sent_after_s() == [hour * HOUR_S for hour in range(8, 24)]
+    assert traffic.sent_after_s() == [hour * HOUR_S + 1000 for hour in range(8, 24)]
 
 
 def test_orders_fail_as_unavailable_only_after_half_an_hour_of_refusals() -> None:
@@ -177,13 +177,16 @@ def test_nobody_submits_before_the_wait_that_poyo_named() -> None:
     assert states(traffic) == {("running", None)}
 
 
+@pytest.mark.parametrize("every", [10, 290])
 @pytest.mark.parametrize("skew_s", [-365 * 86_400, -300, 300, 365 * 86_400])
-def test_orders_of_a_function_whose_clock_is_wrong_hold_no_others_back(skew_s: int) -> None:
+def test_orders_of_a_function_whose_clock_is_wrong_hold_no_others_back(
+    skew_s: int, every: int
+) -> None:
     traffic = Traffic()
     clock = replace(traffic.clock, now_ms=lambda: traffic.time.now + skew_s * 1000)
     wrong = traffic.submitter_with(clock)
     for n in range(290):
-        traffic.order_at(n, wrong if n % 10 == 0 else None)
+        traffic.order_at(n, wrong if n % every == 0 else None)
 
     traffic.run(HOUR_S)
 
