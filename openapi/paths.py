@@ -107,11 +107,7 @@ def _success(operation: Operation, success: Success) -> Schema:
 
 def _add_throttled(response: Schema) -> None:
     """Add API Gateway's own 429, which any request may get, to the operation's own 429 or to none."""
-    shape: Schema = {
-        "type": "object",
-        "required": ["message"],
-        "properties": {"message": {"type": "string"}},
-    }
+    shape: Schema = {"$ref": REF.format(model="Throttled")}
     example = {"throttled": {"value": {"message": "Too Many Requests"}}}
     own = response.get("description")
     response["description"] = (

@@ -37,10 +37,7 @@ NAMES: Mapping[str, str] = {
 FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "TaskRequest": {
         "model": {"enum": list(models.MODELS)},
-        "metadata": {
-            "type": ["object", "null"],
-            "description": "Your own data; returned with the task.",
-        },
+        "metadata": {"description": "Your own data; returned with the task."},
         "max_credits": {
             "description": "Set `max_credits` to reject the order if its estimate is higher."
         },
@@ -50,6 +47,12 @@ FIELDS: Mapping[str, Mapping[str, Schema]] = {
         },
     },
     "UploadRequest": {"content_type": {"enum": list(EXTENSIONS)}},
+}
+THROTTLED: Schema = {
+    "type": "object",
+    "description": "API Gateway's own body of a 429: too many requests a second.",
+    "required": ["message"],
+    "properties": {"message": {"type": "string"}},
 }
 CALLBACK = r"^https?://[!-~]+$"  # the deployment's own list decides which hosts are allowed
 
@@ -90,8 +93,11 @@ def components() -> dict[str, Schema]:
         )
         found = {**schema.pop("$defs", {}), schema_name(model): schema}
         schemas |= {NAMES.get(name, name): _cleaned(each) for name, each in found.items()}
+    schemas["Throttled"] = THROTTLED
     schemas["TaskInput"] = _with_model_rules(schemas["TaskInput"])
     schemas["TaskRequest"] |= {"allOf": list(_by_model())}
+    metadata = schemas["TaskRequest"]["properties"]["metadata"]
+    schemas["TaskRequest"]["properties"]["metadata"] = _or_null(metadata)
     schemas["TaskRequest"]["properties"]["callback_url"]["anyOf"][0] |= {"pattern": CALLBACK}
     schemas["Problem"] |= _status_by_code()
     schemas["Problem"]["properties"]["code"] |= {"enum": sorted({p.code for p in known_problems()})}
@@ -116,6 +122,17 @@ def _cleaned(schema: Any) -> Any:
     return cleaned
 
 
+def _or_null(schema: Schema) -> Schema:
+    """The schema of a field that may be null, in the form that every generator reads."""
+    outer = {k: v for k, v in schema.items() if k == "description" or (k == "default" and v)}
+    inner = {k: v for k, v in schema.items() if k not in ("default", "description")}
+    if isinstance(inner["type"], list):
+        inner["type"] = inner["type"][0]
+    if "enum" in inner:
+        inner["enum"] = [each for each in inner["enum"] if each is not None]
+    return {"anyOf": [inner, {"type": "null"}], **outer}
+
+
 BROADEST = next(iter(models.MODELS.values()))  # its rules accept the orders of every model
 
 
@@ -123,7 +140,8 @@ def _with_model_rules(schema: Schema) -> Schema:
     """The schema of an order's `input` with the rules for each field and for combinations of two."""
     rules = catalog.input_schema(BROADEST)
     for name, spec in rules.pop("properties").items():
-        schema["properties"][name] |= spec
+        is_nullable = "null" in spec["type"]
+        schema["properties"][name] = _or_null(spec) if is_nullable else spec
     return {**schema, **rules}
 
 
