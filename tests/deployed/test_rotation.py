@@ -59,10 +59,21 @@ TEMPLATE = {
             "ApiSecret": json.dumps({"poyo_api_key": OLD, "server_keys": {}}),
             "CallbackSecret": json.dumps({"current": "k1", "k1": "canary-first"}),
         }.items()
+    }
+    | {
+        "TasksTable": {  # `keys poyo` closes the circuit breaker, whose state is in the table
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            },
+        }
     },
     "Outputs": {
         "ApiSecretArn": {"Value": {"Ref": "ApiSecret"}},
         "CallbackSecretArn": {"Value": {"Ref": "CallbackSecret"}},
+        "TasksTableName": {"Value": {"Ref": "TasksTable"}},
     },
 }
 
@@ -344,7 +355,8 @@ class Account:
             if method == "POST":
                 return self._accepted(request["headers"]["Idempotency-Key"])
         files = [{"file_url": "https://cdn.doculator.org/1.png", "file_type": "image"}]
-        return poyo_response({"code": 200, "data": {"status": "finished", "files": files}})
+        named = {"task_id": url.rpartition("/")[2], "status": "finished", "files": files}
+        return poyo_response({"code": 200, "data": named})
 
     def _count(self) -> None:
         self.submits += 1
