@@ -236,6 +236,30 @@ def test_page_shows_an_image_and_then_fetches_it(visitor: Visitor, readable: boo
     assert visitor.run(FETCH_IMAGE, url=url, headers={})["status"] == 200
 
 
+@pytest.mark.parametrize("readable", [False, True])
+def test_reloaded_page_takes_its_image_from_the_cache(visitor: Visitor, readable: bool) -> None:
+    url = visitor.a_finished_task()["files"][0]["file_url"]
+    session = visitor.page.context.new_cdp_session(visitor.page)
+    urls: dict[str, str] = {}
+    cached: set[str] = set()
+
+    def record(event: dict[str, Any]) -> None:
+        urls[event["requestId"]] = event["response"]["url"]
+        if event["response"]["fromDiskCache"]:
+            cached.add(event["requestId"])
+
+    visitor.run(SHOW_IMAGE, url=url, readable=readable)
+    session.send("Network.enable")
+    session.on("Network.responseReceived", record)
+    session.on("Network.requestServedFromCache", lambda event: cached.add(event["requestId"]))
+    visitor.page.reload()
+    assert visitor.run(SHOW_IMAGE, url=url, readable=readable) == PIXELS
+
+    images = {each for each, url in urls.items() if "/images/" in url}
+    assert images
+    assert images <= cached
+
+
 def test_link_opened_in_a_tab_shows_the_image_and_saves_it_on_request(visitor: Visitor) -> None:
     task = visitor.a_finished_task()
     url = task["files"][0]["file_url"]
