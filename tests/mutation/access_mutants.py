@@ -89,6 +89,13 @@ ACCESS = (
         "integration/handlers/test_api_uploads.py",
     ),
     Mutant(
+        "owner and user are joined without a separator",
+        "api/authentication.py",
+        'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',
+        'return f"{name}{user}" if user else name',
+        "integration/handlers/test_owners.py",
+    ),
+    Mutant(
         "the user whom a server key acts for is ignored",
         "api/authentication.py",
         'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',

@@ -97,6 +97,20 @@ RECONCILE = (
         TRANSITIONS_TEST,
     ),
     Mutant(
+        "a candidate is dropped while PoYo is merely away",
+        "workflows/confirm_poyo_id.py",
+        "            except PoyoUnavailable:\n                all_unknown = False\n",
+        "            except PoyoUnavailable:\n                continue\n",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "a task is unconfirmed after two minutes",
+        "limits.py",
+        "unconfirmed_after_s: int = 60 * 60",
+        "unconfirmed_after_s: int = 2 * 60",
+        "repository/test_documented_times.py",
+    ),
+    Mutant(
         "a bad result is final",
         "tasks/failure_reasons.py",
         "        charged=True,\n        recoverable=True,\n    ),",

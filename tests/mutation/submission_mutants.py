@@ -145,6 +145,13 @@ SUBMISSION = (
         "if False:",
     ),
     Mutant(
+        "any body code below 400 counts as success",
+        "poyo/answer.py",
+        "if number == 0 or 200 <= number < 300 else number",
+        "if number < 400 else number",
+        "unit/poyo/test_responses.py",
+    ),
+    Mutant(
         "a submission whose sender crashed never expires",
         "workflows/retry_submission.py",
         "if not self.clock.has_elapsed(task.attempted_at, self.clock.limits.submit_lease_s):",

@@ -36,7 +36,8 @@ WORDS |= {
 # "a second", "a minute" and "a day" are rates or ordinals more often than durations.
 TIME = re.compile(
     rf"(?<![\w.])(?!a (?:second|minute)\b)({'|'.join([*WORDS, '[0-9]+'])})[ -]"
-    rf"({'|'.join(UNITS)})s?\b|(?<![\w.])([0-9]+) (s)\b"
+    rf"({'|'.join(UNITS)})s?\b|(?<![\w.])([0-9]+) (s)\b",
+    re.IGNORECASE,
 )
 DAY_S, HOUR_S, MINUTE_S = 86_400, 3_600, 60
 
@@ -67,7 +68,20 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("a removed key stops working within 30 seconds", SECRET_S),
     ("cannot be read, after 15 minutes", SECRET_MAX_S),
     ("`wait` (0 to 20 seconds)", pagination.MAX_WAIT_S),
-    ("PoYo could not be reached for half an hour", LIMITS.unavailable_after_s),
+    ("PoYo refused the order for half an hour", LIMITS.unavailable_after_s),
+    ("as many orders wait as PoYo accepts in half an hour", LIMITS.max_queue_s),
+    ("only if half an hour of PoYo's capacity is taken", LIMITS.max_queue_s),
+    ("Half an hour after the first one an order fails as", LIMITS.unavailable_after_s),
+    ("20 in any ten seconds", LIMITS.window_s),
+    ("the first in line, 10 s after the last failure", LIMITS.probe_backoff_s[0]),
+    ("then 20, 40 and at most 60 s", LIMITS.probe_backoff_s[1]),
+    # The next two are asserted in tests/integration/workflows, too.
+    ("the next probe is sent within 65 s", LIMITS.probe_backoff_s[1] + LIMITS.fast_retry_s[0]),
+    ("the hundredth waiting order within 150 s", 150),
+    ("Failures that are ten minutes old", LIMITS.failure_counts_s),
+    ("waited for the circuit breaker, for half an hour", LIMITS.unavailable_after_s),
+    ("are waiting than PoYo accepts in half an hour", LIMITS.max_queue_s),
+    ("(about 3,200 with 20 submits in ten seconds)", LIMITS.window_s),
     ("for a day it delivered no file", LIMITS.file_gone_after_s),
     ("confirmed the task within an hour", LIMITS.unconfirmed_after_s),
     ("PoYo did not finish within a day", LIMITS.timed_out_after_s),

@@ -157,7 +157,13 @@ def test_task_finishes_when_the_second_copy_succeeds(env: TestEnvironment) -> No
 
 
 FAILED_COPIES: list[tuple[Exception, dict[str, Any], int, str, str | None]] = [
-    (NotAnImage("not_an_image"), {"copy_attempts": 50}, 0, "running", None),
+    (
+        NotAnImage("not_an_image"),
+        {"copy_attempts": 50, "result_seen_at": START},
+        0,
+        "running",
+        None,
+    ),
     (NotAnImage("not_an_image"), {"result_seen_at": START}, DAY_S - 1, "running", None),
     (NotAnImage("not_an_image"), {"result_seen_at": START}, DAY_S, "failed", "bad_result"),
     (DownloadFailed("http_404", gone=True), {}, 0, "running", None),
@@ -221,6 +227,14 @@ def test_finished_status_without_files_is_polled_for_a_day_before_the_task_fails
     assert (after.state, after.charged_credits) == (state, Decimal(3))
     assert after.reason == ("bad_result" if state == "failed" else None)
     assert env.file_host.fetched == []
+
+
+def test_credits_that_poyo_names_at_last_are_kept_by_a_bad_result(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", status_response("finished", credits_amount=3))
+
+    after = env.reconcile(put_running(env, result_seen_at=START - DAY_S * 1000))
+
+    assert (after.reason, after.charged_credits) == ("bad_result", Decimal(3))
 
 
 @pytest.mark.parametrize("source", ["callback", "operator"])
