@@ -56,7 +56,7 @@ def upload_days() -> int:
 
 SECRET_S, SECRET_MAX_S = secrets.MAX_AGE_S, secrets.HARD_MAX_AGE_S
 CANARY_S = 5 * MINUTE_S  # of CodeDeploy's Canary10Percent5Minutes
-[NOTIFY_S] = [f.default for f in fields(NotificationSender) if f.name == "total_s"]
+[NOTIFY_S] = [float(str(f.default)) for f in fields(NotificationSender) if f.name == "total_s"]
 
 # Text as a page has it, with its one time, and where that time comes from (in seconds).
 PINNED: tuple[tuple[str, float], ...] = (
