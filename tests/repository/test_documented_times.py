@@ -54,7 +54,8 @@ def upload_days() -> int:
     return int(days)
 
 
-SECRET_S, SECRET_MAX_S = secrets.MAX_AGE_S, secrets.HARD_MAX_AGE_S
+SECRET_S = secrets.MAX_AGE_S
+SECRET_MAX_S = secrets.HARD_MAX_AGE_S + secrets.INVOCATION_S
 CANARY_S = 5 * MINUTE_S  # of CodeDeploy's Canary10Percent5Minutes
 [NOTIFY_S] = [float(str(f.default)) for f in fields(NotificationSender) if f.name == "total_s"]
 
@@ -131,6 +132,15 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("the old key stops working within 30 seconds", SECRET_S),
     ("(15 minutes if Secrets Manager", SECRET_MAX_S),
     ("from then on (after 30 seconds at most)", SECRET_S),
+    ("cause a poll in 30 s at most", LIMITS.callback_gap_s),
+    ("callback_url, once, within ten seconds", NOTIFY_S),
+    ("costs six attempts of ten seconds", NOTIFY_S),
+    ("more than one ended task in 12 seconds", 6 * NOTIFY_S / 5),
+    (
+        "notification queue for a quarter of an hour",
+        properties("NotificationsLateAlarm")["Threshold"],
+    ),
+    ("each attempt then takes ten seconds", NOTIFY_S),
     ("fifteen minutes later run `callback use", SECRET_MAX_S),
     ("fifteen minutes are too long", SECRET_MAX_S),
     ("and after five days", LIMITS.callback_extends_s + LIMITS.file_lost_after_s),
