@@ -72,12 +72,12 @@ class PoyoIdConfirmer:
     def _check_later(self, task: Task, *, all_unknown: bool) -> None:
         """Check the candidates again: PoYo may not know a new id for a moment, and a named one is held
         for some seconds. An open task waits for an hour after its attempt, and for a day while PoYo does
-        not deny every candidate, whatever callbacks come."""
+        not deny every candidate, whatever callbacks come; a failed one until PoYo has no file left."""
         limits = self.clock.limits
         patience_s = limits.unconfirmed_after_s if all_unknown else limits.timed_out_after_s
         late = self.clock.has_elapsed(task.attempted_at, patience_s)
-        too_old = self.clock.has_elapsed(task.created_at, limits.reopen_within_s)
-        if all_unknown and (task.not_found_count >= limits.candidate_checks or too_old):
+        denied = all_unknown and task.not_found_count >= limits.candidate_checks
+        if denied or self.clock.has_elapsed(task.attempted_at, limits.file_lost_after_s):
             due_at = None if task.is_final else self.clock.now_ms()
             self.updater.reschedule(task, due_at=due_at, candidate_poyo_ids=None)
         elif late and task.state == State.UNKNOWN:
