@@ -7,18 +7,16 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from imagetasks.api import pagination
+from imagetasks.api import pagination, schemas
 from imagetasks.api.routes.tasks import _page_body as page_body
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_repository import TaskPage
 from imagetasks.tasks.list_position import ListPosition
-from imagetasks.tasks.task import derive_task_id
+from imagetasks.tasks.task import Task, derive_task_id
 from tests.support.api import Api, loaded_api
 from tests.support.dynamodb_engines import dynamodb_local
 from tests.support.fakes import START
-from tests.support.lambdas import http_event
 from tests.support.listed_tasks import listed_task, write_tasks
 from tests.support.template import table_arguments
 
@@ -90,19 +88,16 @@ def test_list_of_the_longest_orders_is_complete(api: Api) -> None:
 
 def test_page_over_the_size_limit_is_cut_and_continues_exactly() -> None:
     tasks = [listed_task("owner", n, START - n // 3, input=LONGEST_INPUT) for n in range(100)]
-    request = APIGatewayProxyEventV2(http_event("GET", "/v1/tasks"))
     remaining, found, sizes = tasks, list[str](), list[int]()
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PUBLIC_URL", "https://img.example")
-        while remaining:
-            cut = page_body(TaskPage(tuple(remaining), None), request)
-            found += [each["task_id"] for each in cut["tasks"]]
-            sizes.append(len(json.dumps(cut, ensure_ascii=False).encode()))
-            remaining = tasks[len(found) :]
-            position = pagination.decode_cursor(cut["next_cursor"]) if cut["next_cursor"] else None
-            last = tasks[len(found) - 1]
-            assert position == (ListPosition(last.created_at, last.task_id) if remaining else None)
+    while remaining:
+        cut = cut_page(tuple(remaining))
+        found += [each["task_id"] for each in cut["tasks"]]
+        sizes.append(len(json.dumps(cut, ensure_ascii=False).encode()))
+        remaining = tasks[len(found) :]
+        position = pagination.decode_cursor(cut["next_cursor"]) if cut["next_cursor"] else None
+        last = tasks[len(found) - 1]
+        assert position == (ListPosition(last.created_at, last.task_id) if remaining else None)
 
     assert found == [each.task_id for each in tasks]
     assert max(sizes) <= 1.01 * MAX_PAGE_BYTES
@@ -111,11 +106,8 @@ def test_page_over_the_size_limit_is_cut_and_continues_exactly() -> None:
 
 def test_page_has_at_least_one_task_however_long() -> None:
     longest = listed_task("owner", 1, START, input={"prompt": "x" * (MAX_PAGE_BYTES + 1)})
-    request = APIGatewayProxyEventV2(http_event("GET", "/v1/tasks"))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PUBLIC_URL", "https://img.example")
-        cut = page_body(TaskPage((longest, longest), None), request)
+    cut = cut_page((longest, longest))
 
     assert len(cut["tasks"]) == 1
     assert cut["next_cursor"] is not None
@@ -128,3 +120,9 @@ def test_hundred_tasks_are_one_page(api: Api) -> None:
     rest, end = page_of(api, f"?limit=100&cursor={after}")
 
     assert (len(found), len(rest), end) == (100, 1, None)
+
+
+def cut_page(tasks: tuple[Task, ...]) -> schemas.TaskListBody:
+    """As many of `tasks` as one response can carry."""
+    bodies = [schemas.task_body(task, public_base_url="https://img.example") for task in tasks]
+    return page_body(TaskPage(tasks, None), bodies)

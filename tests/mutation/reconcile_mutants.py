@@ -120,7 +120,7 @@ RECONCILE = (
     Mutant(
         "a failure that one poll reported is believed",
         "workflows/poll_status.py",
-        "elif task.failure_seen_at is None:",
+        "if task.failure_seen_at is None:",
         "elif False:",
         POLLING_TEST,
     ),

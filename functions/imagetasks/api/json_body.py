@@ -56,8 +56,8 @@ def _ambiguities(value: Any, pointer: str) -> Iterator[Mapping[str, str]]:
         yield field_error(pointer, "has a name that is not Unicode text: half of a surrogate pair")
         return  # a pointer cannot name what is below it
     if isinstance(value, _RepeatedNames):
-        for name in value.repeated:
-            yield field_error(pointer_below(pointer, name), "this name occurs more than once")
+        for repeated in value.repeated:
+            yield field_error(pointer_below(pointer, repeated), "this name occurs more than once")
     if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
         yield field_error(pointer, "is not a finite number")
     if isinstance(value, str) and NOT_TEXT.search(value):

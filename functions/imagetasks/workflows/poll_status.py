@@ -64,13 +64,14 @@ class StatusPoller:
         return None
 
     def _on_failed(self, task: Task, status: TaskStatus) -> None:
-        """running → failed when a second poll, seconds after the first, says the same."""
+        """running → failed when a second poll, seconds after the first, says the same. Nor does a failed
+        task stay so for the word of one poll: a callback may have just announced its image."""
         confirm_s = self.clock.limits.failure_confirm_s
-        if task.is_final:
+        if task.failure_seen_at is None:
+            self.updater.retry_in(task, confirm_s, failure_seen_at=self.clock.now_ms())
+        elif task.is_final:
             if task.due_at is not None:
                 self.updater.reschedule(task, due_at=None)
-        elif task.failure_seen_at is None:
-            self.updater.retry_in(task, confirm_s, failure_seen_at=self.clock.now_ms())
         elif self.clock.has_elapsed(task.failure_seen_at, confirm_s):
             reason = "moderated" if status.moderated else "upstream"
             self._fail(task, reason, detail=status.error, charged_credits=status.credits)

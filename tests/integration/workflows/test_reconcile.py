@@ -66,11 +66,8 @@ def test_recoverable_failure_is_reopened_when_its_late_image_cannot_be_copied_ye
     assert env.reconcile(before).state == "finished"
 
 
-@pytest.mark.parametrize("status", ["running", "failed"])
-def test_recoverable_failure_without_a_result_stays_failed(
-    env: TestEnvironment, status: str
-) -> None:
-    env.fake_poyo.respond_with("GET", status_response(status))
+def test_recoverable_failure_without_a_result_stays_failed(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", status_response("running"))
     before = put_failed(env, "timed_out", poyo_id=POYO_ID, due_at=START, due_shard="1")
 
     after = env.reconcile(before)
@@ -78,6 +75,25 @@ def test_recoverable_failure_without_a_result_stays_failed(
     assert (after.state, after.reason) == ("failed", "timed_out")
     assert not env.is_due(after)
     assert env.reconcile(after) == after
+
+
+@pytest.mark.parametrize("image", [True, False])
+def test_one_poll_that_says_failed_does_not_hide_the_image_that_a_callback_announced(
+    env: TestEnvironment, image: bool
+) -> None:
+    last = finished_response() if image else status_response("failed")
+    env.fake_poyo.respond_with("GET", status_response("failed"), last)
+    env.file_host.respond_with(png())
+    before = put_failed(env, "timed_out", poyo_id=POYO_ID)
+
+    after = env.reconcile(before, source="callback")
+    assert (after.state, after.reason) == ("failed", "timed_out")
+    assert env.is_due(after)
+    env.time.forward(LIMITS.failure_confirm_s)
+    after = env.reconcile(after)
+
+    assert after.state == ("finished" if image else "failed")
+    assert not env.is_due(after)
 
 
 def test_recoverable_failure_is_polled_for_a_week_while_poyo_does_not_answer(
