@@ -93,7 +93,7 @@ ACCESS = (
         "api/authentication.py",
         'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',
         'return f"{name}{user}" if user else name',
-        "integration/handlers/test_owners.py",
+        "unit/api/test_authentication.py",
     ),
     Mutant(
         "the user whom a server key acts for is ignored",

@@ -31,7 +31,7 @@ from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import SimulatedPoyo
 from tests.simulation.upstream_ledger import Ledger
 
-MAX_FAULT_FREE_MS = 5 * 24 * HOUR_MS
+MAX_FAULT_FREE_MS = 8 * 24 * HOUR_MS  # a recoverable failure may be polled for a week
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

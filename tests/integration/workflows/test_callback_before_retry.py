@@ -60,6 +60,8 @@ def test_candidate_stored_between_read_and_write_prevents_the_second_submit(
     assert env.fake_poyo.request_count("POST") == 0
     assert (after.state, after.candidate_poyo_ids) == ("unknown", (POYO_ID,))
     env.fake_poyo.respond_with("GET", finished_response())
+    env.reconcile(after)
+    env.time.forward(LIMITS.candidate_hold_s)
     assert env.reconcile(after).state == "finished"
 
 
@@ -118,6 +120,7 @@ def test_expired_submission_does_not_put_a_candidate_off(env: TestEnvironment) -
 def test_confirmation_enqueues_every_other_candidate_and_keeps_it(env: TestEnvironment) -> None:
     before = env.put(task(state="unknown", candidate_poyo_ids=("FIRST", POYO_ID)))
     env.fake_poyo.respond_with("GET", status_response("running"))
+    env.repository.name_poyo_id(POYO_ID, before.task_id, now=START)
 
     env.updater.confirm_submission(before, poyo_id=POYO_ID, source="callback")
 
