@@ -121,7 +121,7 @@ RECONCILE = (
         "a failure that one poll reported is believed",
         "workflows/poll_status.py",
         "if task.failure_seen_at is None:",
-        "elif False:",
+        "if False:",
         POLLING_TEST,
     ),
     Mutant(
