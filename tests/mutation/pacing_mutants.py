@@ -25,7 +25,7 @@ PACING = (
     ),
     Mutant(
         "waiting for its slot counts as a refusal by PoYo",
-        "workflows/new_task.py",
+        "workflows/order.py",
         "refused_at=stamp.now if waits and slot.breaker_open else None",
         "refused_at=stamp.now if waits else None",
         SLOTS,
@@ -95,7 +95,7 @@ PACING = (
     ),
     Mutant(
         "the retry of a refused submit uses the slot of the first one",
-        "workflows/new_task.py",
+        "workflows/order.py",
         "slot_number=slot.number if waits else None",
         "slot_number=slot.number",
         SLOTS,

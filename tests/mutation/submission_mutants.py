@@ -56,7 +56,7 @@ SUBMISSION = (
     ),
     Mutant(
         "the same idempotency key creates another task each time",
-        "workflows/new_task.py",
+        "workflows/order.py",
         "task_id = derive_task_id(order.owner, order.idempotency_key)",
         "task_id = derive_task_id(order.owner, stamp.write_token)",
     ),

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from imagetasks.errors import IdempotencyKeyReused, TaskNotFound
 from imagetasks.tasks.task import derive_task_id, fingerprint
-from imagetasks.workflows.submit import Order
+from imagetasks.workflows.order import Order
 from tests.simulation.functions import Functions
 from tests.simulation.invariants import Invariants
 from tests.simulation.process import InvariantViolated, Process, ProcessResult

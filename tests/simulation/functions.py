@@ -19,8 +19,8 @@ from imagetasks.errors import (
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
+from imagetasks.workflows.order import Order
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
-from imagetasks.workflows.submit import Order
 from imagetasks.workflows.sweep import sweep
 from tests.simulation.process import InvariantViolated, OnEnd, Process, ProcessResult
 from tests.simulation.queue import Message

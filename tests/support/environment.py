@@ -21,8 +21,9 @@ from imagetasks.tasks.conditional_write import Condition, PutItem, absent
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task, fingerprint, task_pk, to_item
 from imagetasks.workflows.notify_caller import CallerNotifier
+from imagetasks.workflows.order import Order
 from imagetasks.workflows.reconcile import TaskReconciler
-from imagetasks.workflows.submit import Order, Submitter
+from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.sweep import SweepResult, sweep
 from imagetasks.workflows.task_updater import TaskUpdater
 from tests.support.emulated_aws import Cloud, aws

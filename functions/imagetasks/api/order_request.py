@@ -28,7 +28,7 @@ from imagetasks.poyo import models
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.image_reference import file_reference, is_fetchable_url, is_upload
 from imagetasks.tasks.task import fingerprint
-from imagetasks.workflows.submit import Order
+from imagetasks.workflows.order import Order
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
 Value = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARS)]

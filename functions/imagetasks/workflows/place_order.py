@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.outbound.notifications import NotificationSender
     from imagetasks.tasks.task import StoredImage, Task
-    from imagetasks.workflows.submit import Order, Submitter
+    from imagetasks.workflows.order import Order
+    from imagetasks.workflows.submit import Submitter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

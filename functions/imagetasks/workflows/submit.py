@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from imagetasks import telemetry
@@ -21,7 +20,7 @@ from imagetasks.errors import (
 from imagetasks.poyo.rate_limit import Slot
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.workflows.new_task import new_task
+from imagetasks.workflows.order import new_task
 
 if TYPE_CHECKING:
     from imagetasks.aws.secrets import CallbackKeys
@@ -30,26 +29,10 @@ if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
     from imagetasks.tasks.task import Task
+    from imagetasks.workflows.order import Order
     from imagetasks.workflows.task_updater import TaskUpdater
 
 ACCOUNT_REASONS = frozenset({"unavailable", "insufficient_credits"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
-    """A validated order. `input` is as PoYo accepts it, except that uploads are still `upload://…`;
-    `fingerprint` tells a replay from another order under the same key, `public_base_url` is the
-    origin of PoYo's callback, `notification_url` the caller's own."""
-
-    owner: str
-    idempotency_key: str
-    fingerprint: str
-    model: str
-    input: Mapping[str, Any]
-    metadata: Mapping[str, str]
-    estimated_credits: Decimal
-    public_base_url: str
-    notification_url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,11 @@
-"""The task of a new order."""
+"""An order, and the task that it becomes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from imagetasks.tasks.task import (
     PUBLIC_STATUS,
@@ -16,7 +19,23 @@ from imagetasks.tasks.task import (
 if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.poyo.rate_limit import Slot
-    from imagetasks.workflows.submit import Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A validated order. `input` is as PoYo accepts it, except that uploads are still `upload://…`;
+    `fingerprint` tells a replay from another order under the same key, `public_base_url` is the
+    origin of PoYo's callback, `notification_url` the caller's own."""
+
+    owner: str
+    idempotency_key: str
+    fingerprint: str
+    model: str
+    input: Mapping[str, Any]
+    metadata: Mapping[str, str]
+    estimated_credits: Decimal
+    public_base_url: str
+    notification_url: str | None = None
 
 
 def new_task(order: Order, slot: Slot, *, due_at: int, clock: Clock) -> Task:
