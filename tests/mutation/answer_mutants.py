@@ -129,6 +129,13 @@ ANSWERS = (
         "integration/workflows/test_copy_images.py",
     ),
     Mutant(
+        "a file that is no image at first is left out at once",
+        "workflows/copy_images.py",
+        "if task.copy_attempts < len(self.clock.limits.fast_retry_s):",
+        "if False:",
+        "integration/workflows/test_copy_images.py",
+    ),
+    Mutant(
         "files that PoYo calls something else are copied as images",
         "poyo/result_files.py",
         "        return Kind.OTHER\n    content_type",

@@ -33,8 +33,8 @@ class ImageCopier:
     def copy_all(self, task: Task, status: TaskStatus) -> Sequence[StoredImage]:
         """Copy every image of the task; none if the task was deleted. The task's state stays.
 
-        One of several files that turns out to be no image is left out, as long as another is one.
-        Raises DownloadFailed or one of its kinds, and StorageUnavailable.
+        One of several files that is still no image after the first quick retries is left out, as long
+        as another is one: a page of the file host instead of an image may be gone by then. Raises DownloadFailed or one of its kinds, and StorageUnavailable.
         """
         if task.deleted_at is not None:
             return ()
@@ -50,6 +50,8 @@ class ImageCopier:
         if not images:
             raise invalid or NotAnImage("no_files")
         if invalid is not None:
+            if task.copy_attempts < len(self.clock.limits.fast_retry_s):
+                raise invalid
             self._note_left_out(task, invalid.code, len(status.file_urls) - len(images))
         return tuple(images)
 

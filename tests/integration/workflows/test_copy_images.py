@@ -72,13 +72,27 @@ def test_file_that_is_no_image_does_not_spoil_the_others(env: TestEnvironment) -
     urls = [f"https://a.poyo.ai/{n}" for n in range(3)]
     env.fake_poyo.respond_with("GET", finished_response(*urls))
     env.file_host.respond_with(png(), NotAnImage("not_an_image"), jpeg())
+    quick_retries = len(LIMITS.fast_retry_s)
 
     with captured_logs() as log:
-        after = env.reconcile(put_running(env))
+        after = env.reconcile(put_running(env, copy_attempts=quick_retries))
 
     assert after.state == "finished"
     assert [image.content_type for image in after.files] == ["image/png", "image/jpeg"]
     assert "files_left_out" in log.getvalue()
+
+
+def test_file_that_becomes_an_image_within_the_quick_retries_is_kept(env: TestEnvironment) -> None:
+    urls = [f"https://a.poyo.ai/{n}" for n in range(2)]
+    env.fake_poyo.respond_with("GET", finished_response(*urls))
+    env.file_host.respond_with(png(), NotAnImage("not_an_image"), jpeg())
+
+    after = env.reconcile(put_running(env))
+    assert (after.state, after.copy_attempts) == ("running", 1)
+    after = env.reconcile(after, source="callback")
+
+    assert after.state == "finished"
+    assert [image.content_type for image in after.files] == ["image/png", "image/jpeg"]
 
 
 def test_other_failure_of_one_file_is_retried_before_the_task_finishes(
