@@ -16,6 +16,7 @@ from tests.support.template import template
 from tests.support.translated_template import properties, resources
 
 CANARY_S = 300  # Canary10Percent5Minutes
+MAX_ALARMS = 10  # of a deployment group (CodeDeploy's API reference, AlarmConfiguration)
 WITHOUT_ALARM = {
     "Finished": "a success",
     "FailedModerated": "the caller's prompt",
@@ -50,6 +51,17 @@ def alarms() -> dict[str, dict[str, Any]]:
     return {name: each["Properties"] for name, each in resources("AWS::CloudWatch::Alarm").items()}
 
 
+def canary_alarms() -> dict[str, list[str]]:
+    """The alarms that stop the deployment of each function."""
+    groups = resources("AWS::CodeDeploy::DeploymentGroup", "gradual").items()
+    return {
+        name.removesuffix("DeploymentGroup"): [
+            each["Name"]["Ref"] for each in group["Properties"]["AlarmConfiguration"]["Alarms"]
+        ]
+        for name, group in groups
+    }
+
+
 def test_every_metric_of_ours_has_an_alarm_or_a_reason_to_have_none() -> None:
     own = {each["MetricName"] for each in alarms().values() if "Ref" in str(each["Namespace"])}
 
@@ -73,17 +85,24 @@ def test_functions_queue_and_api_have_alarms_on_what_only_aws_can_count() -> Non
 
 
 def test_every_alarm_stops_a_canary_or_has_a_reason_not_to() -> None:
-    watched = template()["Globals"]["Function"]["DeploymentPreference"]["Alarms"]
+    watched = {alarm for names in canary_alarms().values() for alarm in names}
 
-    assert set(watched) | set(NOT_IN_CANARY) == set(alarms())
-    assert not set(watched) & set(NOT_IN_CANARY)
-    for group in resources("AWS::CodeDeploy::DeploymentGroup", "gradual").values():
-        found = group["Properties"]["AlarmConfiguration"]["Alarms"]
-        assert [each["Name"]["Ref"] for each in found] == watched
+    assert watched | set(NOT_IN_CANARY) == set(alarms())
+    assert not watched & set(NOT_IN_CANARY)
+
+
+def test_each_canary_has_alarms_on_its_own_function_and_no_more_than_codedeploy_takes() -> None:
+    canaries = canary_alarms()
+
+    assert set(canaries) == set(resources("AWS::Lambda::Function"))
+    for function, names in canaries.items():
+        name = function.removesuffix("Function")
+        assert {f"{name}ErrorsAlarm", f"{name}ThrottlesAlarm"} <= set(names)
+        assert len(names) <= MAX_ALARMS, function
 
 
 def test_alarm_in_the_canary_can_go_off_within_its_five_minutes() -> None:
-    for name in template()["Globals"]["Function"]["DeploymentPreference"]["Alarms"]:
+    for name in {alarm for names in canary_alarms().values() for alarm in names}:
         alarm = properties(name)
         assert alarm["Period"] * alarm["EvaluationPeriods"] <= CANARY_S, name
         assert alarm["TreatMissingData"] == "notBreaching", name
