@@ -12,6 +12,7 @@ from typing import Any
 
 from imagetasks.api import error_mapping, order_request, schemas
 from imagetasks.api import problems as p
+from imagetasks.api.field_errors import UNKNOWN_MODEL
 from imagetasks.api.problem_details import Problem
 from imagetasks.poyo import catalog, compat
 
@@ -63,7 +64,7 @@ ORDER = (
     p.TOO_MANY_ORDERS,
     *error_mapping.SUBMISSION_PROBLEMS,
 )
-NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[{"pointer": "/model", "detail": "unknown"}])
+NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[UNKNOWN_MODEL])
 
 TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
 SUBMITTED = compat.Envelope[compat.SubmitBody]

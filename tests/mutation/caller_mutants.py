@@ -6,6 +6,8 @@ from tests.mutation.mutant import Mutant
 
 REPLAYS = "integration/handlers/test_api_replays.py"
 UNKNOWN_INPUT = "integration/handlers/test_api_unknown_input.py"
+POYO_COMPAT = "integration/handlers/test_api_poyo_compat.py"
+JSON_BODY = "unit/api/test_json_body.py"
 FIELD_ERRORS = "unit/api/test_field_errors.py"
 UPLOADS = "integration/handlers/test_api_uploads.py"
 
@@ -71,7 +73,57 @@ CALLERS = (
         "api/json_body.py",
         "not abs(value) <= sys.float_info.max",
         "abs(value) > sys.float_info.max",
-        "unit/api/test_json_body.py",
+        JSON_BODY,
+    ),
+    Mutant(
+        "an order in UTF-16 is read",
+        "api/json_body.py",
+        "json.loads(text,",
+        "json.loads(body,",
+        JSON_BODY,
+    ),
+    Mutant(
+        "a pointer leaves out a name and names what is below it",
+        "api/json_body.py",
+        "        if below != pointer:\n            yield from",
+        "        if True:\n            yield from",
+        JSON_BODY,
+    ),
+    Mutant(
+        "a field called [key] is a defect of this service",
+        "api/field_errors.py",
+        "len(path) > 2 and path[-1] == KEY",
+        "path[-1] == KEY",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
+        "a field beside its object is told nothing",
+        "api/field_errors.py",
+        "places = {**elsewhere, ",
+        "places = {",
+        FIELD_ERRORS,
+    ),
+    Mutant(
+        "an order without a model names an unknown one",
+        "api/routes/poyo_compat.py",
+        "list(problem.errors) == [UNKNOWN_MODEL]",
+        'pointers == ["/model"]',
+        POYO_COMPAT,
+    ),
+    Mutant(
+        "the whole body has no name in an error of PoYo's shape",
+        "api/routes/poyo_compat.py",
+        "each['pointer'] or 'body'",
+        "each['pointer'] or None",
+        POYO_COMPAT,
+    ),
+    Mutant(
+        "the replay of a deleted order denies its charge",
+        "api/problems.py",
+        '    "This Idempotency-Key stands for a task that was deleted. A new order needs a new key.",\n'
+        "    charged=None,\n",
+        '    "This Idempotency-Key stands for a task that was deleted. A new order needs a new key.",\n',
+        "integration/handlers/test_api_tasks.py",
     ),
     Mutant(
         "a prompt of combining marks is visible",
@@ -83,8 +135,8 @@ CALLERS = (
     Mutant(
         "a long data: URL is told its length",
         "api/order_request.py",
-        'if url[:5].lower() == "data:":',
-        'if url[:5].lower() == "data:" and len(url) < MAX_URL_CHARS:',
+        'if url.lstrip()[:5].lower() == "data:":',
+        'if url.lstrip()[:5].lower() == "data:" and len(url) < MAX_URL_CHARS:',
         FIELD_ERRORS,
     ),
     Mutant(
@@ -100,7 +152,7 @@ CALLERS = (
         "api/routes/__init__.py",
         "error_response(without_key(problem) if keyless_order else problem)",
         "error_response(problem)",
-        "integration/handlers/test_api_poyo_compat.py",
+        POYO_COMPAT,
     ),
     Mutant(
         "a free failure has an unknown charge",

@@ -36,9 +36,16 @@ ALLOWED: Mapping[
 }
 FIELD_ALIASES = {  # names of the same field in similar APIs
     **dict.fromkeys(("aspect_ratio", "aspectRatio", "ratio", "image_size"), "size"),
-    **dict.fromkeys(("images", "image", "input_urls", "input_images"), "image_urls"),
+    **dict.fromkeys(
+        ("images", "image", "input_urls", "input_image", "input_images", "image_input"),
+        "image_urls",
+    ),
+    **dict.fromkeys(("webhook", "webhook_url", "webhookUrl"), "callback_url"),
 }
 SIMILAR = 0.75  # a slip of the pen; less is another field, as `mask_url` is not `image_urls`
+
+
+UNKNOWN_MODEL = {"pointer": "/model", "detail": f"must be {ALLOWED['model']}"}
 
 
 def field_error(pointer: str, detail: str) -> Mapping[str, str]:
@@ -61,19 +68,24 @@ def json_type(value: Any) -> str:
     return "null" if value is None else names.get(type(value), "a number")
 
 
-def from_validation(error: Mapping[str, Any], known: Collection[str]) -> Mapping[str, str]:
+def from_validation(
+    error: Mapping[str, Any], known: Collection[str], elsewhere: Mapping[str, str]
+) -> Mapping[str, str]:
     """One error of pydantic in our words; the caller's value is never repeated. `known` are the fields
-    of the object that an unknown field is in."""
-    path = [each for each in error["loc"] if each != KEY]
+    of the object that an unknown field is in, `elsewhere` those of the others and where they are."""
+    path = list(error["loc"])
+    in_name = len(path) > 2 and path[-1] == KEY  # a shorter path ends with a name of the caller
+    if in_name:
+        path.pop()
     pointer = ""
     for name in path:
         pointer = pointer_below(pointer, name)
     if error["type"] == "extra_forbidden":
-        return field_error(pointer, _unknown_field(str(path[-1]), known))
+        return field_error(pointer, _unknown_field(str(path[-1]), known, elsewhere))
     depth = 2 if path[0] == "input" and len(path) > 1 else 1
     field, part = path[depth - 1], f"`{path[depth - 1]}`"
     if len(path) > depth:
-        part = f"{'a name' if error['loc'][-1] == KEY else 'an entry'} in {part}"
+        part = f"{'a name' if in_name else 'an entry'} in {part}"
     return field_error(pointer, f"{part} {_fault(error)}; `{field}` must be {ALLOWED[field]}")
 
 
@@ -96,12 +108,13 @@ def _fault(error: Mapping[str, Any]) -> str:
     return FAULTS.get(kind, "is not valid")
 
 
-def _unknown_field(name: str, known: Collection[str]) -> str:
+def _unknown_field(name: str, known: Collection[str], elsewhere: Mapping[str, str]) -> str:
     """The message for an unknown field, with the known field that was probably meant."""
+    places = {**elsewhere, **{each: each for each in known}}
     similar = (
         [FIELD_ALIASES[name]]
         if name in FIELD_ALIASES
-        else difflib.get_close_matches(name[: 2 * MAX_NAME_CHARS], known, 1, SIMILAR)
+        else difflib.get_close_matches(name[: 2 * MAX_NAME_CHARS], places, 1, SIMILAR)
     )
-    suggestion = f"; did you mean {similar[0]}?" if similar and similar[0] in known else ""
+    suggestion = f"; did you mean {places[similar[0]]}?" if similar and similar[0] in places else ""
     return f"unknown field, allowed are {', '.join(known)}{suggestion}"

@@ -10,28 +10,56 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from imagetasks.api.field_errors import MAX_ERRORS, field_error, json_type, pointer_below
+from imagetasks.api.field_errors import (
+    MAX_ERRORS,
+    MAX_NAME_CHARS,
+    field_error,
+    json_type,
+    pointer_below,
+)
 from imagetasks.errors import InvalidOrder
 
+MAX_DIGITS = sys.float_info.max_10_exp + 2  # of an integer that a double can be, with its sign
 NOT_TEXT = re.compile("[\ud800-\udfff]")
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body` (RFC 8259). Raises InvalidOrder, which points to every name that an
     object has twice and to every number that JSON does not have."""
-    if not body:
-        raise InvalidOrder([field_error("", "the body is empty; send a JSON object")])
     try:
-        value = json.loads(body, object_pairs_hook=_object)
+        value = _parsed(body)
         problems = list(islice(_ambiguities(value, ""), MAX_ERRORS))
-    except (ValueError, RecursionError):
-        raise InvalidOrder([field_error("", "must be a JSON object in UTF-8")]) from None
+    except RecursionError:
+        raise _unreadable("the body is nested more deeply than any order") from None
     if not isinstance(value, dict):
         detail = f"must be a JSON object, not {json_type(value)}"
         raise InvalidOrder([field_error("", detail)])
     if problems:
         raise InvalidOrder(problems)
     return value
+
+
+def _parsed(body: bytes) -> Any:
+    """The JSON value in `body`, which may begin with a byte order mark. Raises InvalidOrder, RecursionError."""
+    if not body.strip():
+        raise _unreadable("the body is empty")
+    try:
+        text = body.decode("utf-8-sig")
+        return json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+    except UnicodeDecodeError:
+        raise _unreadable("the body is not UTF-8, or it is compressed") from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise _unreadable(f"the body is not JSON: see {place}") from None
+
+
+def _unreadable(fault: str) -> InvalidOrder:
+    return InvalidOrder([field_error("", f"{fault}; send a JSON object in UTF-8")])
+
+
+def _integer(digits: str) -> int | float:
+    """The number that `digits` are, infinity if they are too many for a double."""
+    return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
 
 
 class _RepeatedNames(dict[str, Any]):
@@ -57,13 +85,19 @@ def _ambiguities(value: Any, pointer: str) -> Iterator[Mapping[str, str]]:
         return  # a pointer cannot name what is below it
     if isinstance(value, _RepeatedNames):
         for repeated in value.repeated:
-            yield field_error(pointer_below(pointer, repeated), "this name occurs more than once")
+            below = pointer_below(pointer, repeated)
+            told = "this name" if below != pointer else "a name that is too long to be repeated"
+            yield field_error(below, f"{told} occurs more than once")
     if isinstance(value, int | float) and not abs(value) <= sys.float_info.max:
         yield field_error(pointer, "is not a finite number")
     if isinstance(value, str) and NOT_TEXT.search(value):
         yield field_error(pointer, "is not Unicode text: it contains half of a surrogate pair")
     for name, each in _entries(value):
-        yield from _ambiguities(each, pointer_below(pointer, name))
+        below = pointer_below(pointer, name)
+        if below != pointer:
+            yield from _ambiguities(each, below)
+        elif any(_ambiguities(each, below)):  # a pointer cannot name it
+            yield field_error(pointer, f"has a name of more than {MAX_NAME_CHARS} characters")
 
 
 def _entries(value: Any) -> Iterable[tuple[str | int, Any]]:

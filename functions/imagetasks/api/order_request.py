@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any
+from unicodedata import category
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -20,6 +20,7 @@ from imagetasks.api.field_errors import (
     MAX_PROMPT_CHARS,
     MAX_URL_CHARS,
     MAX_VALUE_CHARS,
+    UNKNOWN_MODEL,
     field_error,
     from_validation,
 )
@@ -32,10 +33,13 @@ from imagetasks.workflows.order import Order
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
 Value = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARS)]
-NOT_IN_A_URI = re.compile(r"[^!-~]")
+NOT_IN_A_URI = re.compile(r"[^!-~]|\\")
 # Unicode categories: control, format and surrogate characters, combining marks, separators.
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
-FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and a symbol drawn as nothing
+# Letters and symbols drawn as nothing, and unassigned characters that Unicode wants ignored.
+NOT_DRAWN = re.compile(
+    "[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
+)
 
 
 class ImageInput(BaseModel):
@@ -139,7 +143,9 @@ def _validated[T: BaseModel](kind: type[T], body: Mapping[str, Any]) -> T:
         return kind.model_validate(body)
     except ValidationError as error:
         problems = [
-            from_validation(each, _fields_beside(kind, each["loc"]))
+            from_validation(
+                each, _fields_beside(kind, each["loc"]), _fields_elsewhere(kind, each["loc"])
+            )
             for each in error.errors(include_url=False)[:MAX_ERRORS]
         ]
         raise InvalidOrder(problems) from None
@@ -150,11 +156,20 @@ def _fields_beside(kind: type[BaseModel], loc: tuple[str | int, ...]) -> list[st
     return list((ImageInput if len(loc) > 1 else kind).model_fields)
 
 
+def _fields_elsewhere(kind: type[BaseModel], loc: tuple[str | int, ...]) -> Mapping[str, str]:
+    """The fields of an order that are not beside `loc`, and where they are."""
+    if kind is not CreateTaskRequest:
+        return {}
+    if len(loc) > 1:
+        return {name: f"{name} beside `input`" for name in CreateTaskRequest.model_fields}
+    return {name: f"{name} in `input`" for name in ImageInput.model_fields}
+
+
 def _model_errors(request: CreateTaskRequest, public_base_url: str) -> Iterable[Mapping[str, str]]:
     """What the chosen model does not allow."""
     spec = models.MODELS.get(request.model)
     if spec is None:
-        yield field_error("/model", f"must be {ALLOWED['model']}")
+        yield UNKNOWN_MODEL
         return
     image = request.input
     if is_blank(image.prompt):
@@ -184,12 +199,12 @@ def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
 
 def is_blank(text: str) -> bool:
     """Whether `text` has no visible character."""
-    return all(each in FILLERS or unicodedata.category(each) in INVISIBLE for each in text)
+    return not NOT_DRAWN.sub("", "".join(c for c in text if category(c) not in INVISIBLE))
 
 
 def _image_url_error(url: str, public_base_url: str) -> str | None:
     """Why `url` cannot be one of an order's `image_urls`, or None if it can."""
-    if url[:5].lower() == "data:":
+    if url.lstrip()[:5].lower() == "data:":
         return "is a data: URL; send the file with POST /v1/uploads and use the `file_url` you get"
     if len(url) > MAX_URL_CHARS:
         return f"has {len(url):,} characters; an address may have {MAX_URL_CHARS:,}"
@@ -207,5 +222,8 @@ def _image_url_error(url: str, public_base_url: str) -> str | None:
 def _encoding_error(url: str) -> str | None:
     """Why `url` is not written as URLs are (RFC 3986, section 2.1), or None if it is."""
     if NOT_IN_A_URI.search(url):
-        return "must be percent-encoded: a space is %20, and é is %C3%A9"
+        return (
+            "must be percent-encoded: a space is %20, and é is %C3%A9; in a host name, bücher is "
+            "xn--bcher-kva"
+        )
     return None

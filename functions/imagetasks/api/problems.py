@@ -36,16 +36,22 @@ INVALID_OWNER = Problem(
     "invalid_owner",
     "`X-Owner` names one of your users: 1 to 128 letters, digits and any of . _ ~ @ : | + -",
 )
-BODY_TOO_LARGE = Problem(413, "body_too_large", "The request body is larger than 256 KiB.")
+BODY_TOO_LARGE = Problem(
+    413,
+    "body_too_large",
+    "The request body is larger than 256 KiB. Send a file with POST /v1/uploads and use the `file_url` "
+    "you get, not a data: URL.",
+)
 TASK_DELETED = Problem(
     410,
     "task_deleted",
-    "This Idempotency-Key stands for a task that was deleted. Use a new key.",
+    "This Idempotency-Key stands for a task that was deleted. A new order needs a new key.",
+    charged=None,
 )
 IDEMPOTENCY_KEY_REUSED = Problem(
     422,
     "idempotency_key_reused",
-    "This Idempotency-Key was used with another body. Use a new key.",
+    "This Idempotency-Key was used with another body. Another order needs another key.",
 )
 # `charged` is null where an earlier request with the same key may have been paid for.
 NOT_CONFIGURED = Problem(

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypedDict
 
+from imagetasks.errors import InvalidParameter
 from imagetasks.poyo.models import (
     CREDITS_PER_IMAGE,
     CUSTOM_SIZE,
@@ -24,7 +25,7 @@ QUERY = ("limit", "cursor", "category", "service_type", "q", "tags")
 # A visible character in any regex dialect, except that rare combining marks count as visible.
 NOT_BLANK = (
     r"[^\s\x00-\x20\x7f-\xa0\xad\u0300-\u036f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e"
-    r"\u2060-\u206f\u20d0-\u20f0\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb]"
+    r"\u2060-\u206f\u20d0-\u20f0\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]"
 )
 IMAGE = f"^(?:{HTTPS.pattern}|{SCHEME}{ID.pattern})$"
 INTEGER = re.compile(r"[0-9]{1,5}")  # the form of `limit` and `cursor`
@@ -92,14 +93,10 @@ def model_entry(model: str) -> ModelEntry:
 
 
 def list_models(query: Mapping[str, str]) -> ModelPage:
-    """The models that match `query`. Raises ValueError if its limit or cursor is not a number."""
+    """The models that match `query`. Raises InvalidParameter if its limit or cursor is not a number."""
     found = [each for each in map(model_entry, MODELS) if _matches(each, query)]
-    start, limit = (
-        _integer(query.get("cursor", "0")),
-        _integer(query.get("limit", str(DEFAULT_PAGE_SIZE))),
-    )
-    if limit < 1:
-        raise ValueError("a page has at least one model")
+    start = _integer(query, "cursor", default=0, least=0)
+    limit = _integer(query, "limit", default=DEFAULT_PAGE_SIZE, least=1)
     end = start + limit
     more = end < len(found)
     return {
@@ -127,9 +124,10 @@ OUTPUT_SCHEMA = {
 }
 
 
-def _integer(text: str) -> int:
-    if not INTEGER.fullmatch(text):
-        raise ValueError("not an integer")
+def _integer(query: Mapping[str, str], name: str, *, default: int, least: int) -> int:
+    text = query.get(name, str(default))
+    if not INTEGER.fullmatch(text) or int(text) < least:
+        raise InvalidParameter(name, f"must be a whole number from {least} to 99999")
     return int(text)
 
 

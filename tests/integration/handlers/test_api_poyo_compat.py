@@ -162,9 +162,16 @@ def test_invalid_order_gets_an_error_in_poyos_shape(api: Api) -> None:
         "POST", SUBMIT, {"model": "dall-e", "input": {"prompt": "x", "n": 1}}
     )
     assert_error(unknown_model_and_field, 400, "validation_error")
+    for model in ("", '"model": 5,', '"model": "gpt-image-2", "model": "gpt-image-2",'):
+        body = f'{{{model} "input": {{"prompt": "x"}}}}'
+        assert_error(api.request("POST", SUBMIT, body), 400, "validation_error")
     too_large = json.dumps(ORDER).encode().ljust(256 * 1024 + 1)
     assert_error(api.request("POST", SUBMIT, too_large), 400, "validation_error")
-    assert_error(api.request("POST", SUBMIT, "{"), 400, "validation_error")
+    for body, told in {
+        "{": "body: the body is not JSON",
+        "[]": "body: must be a JSON object",
+    }.items():
+        assert told in assert_error(api.request("POST", SUBMIT, body), 400, "validation_error")
     assert api.has_no_side_effects()
 
 
@@ -284,7 +291,8 @@ def test_invalid_parameter_of_the_catalog_gets_an_error_in_poyos_shape(
 ) -> None:
     response = api.get(f"/v1/catalog/models?{query}", key=None)
 
-    assert_error(response, 400, "validation_error")
+    message = assert_error(response, 400, "validation_error")
+    assert f" {query.partition('=')[0]}: " in message
 
 
 def test_model_is_public_and_has_an_etag(api: Api) -> None:

@@ -97,6 +97,16 @@ def test_ambiguous_body_is_refused_with_a_pointer(
     assert api.has_no_side_effects()
 
 
+@pytest.mark.parametrize("path", POSTS)
+def test_name_of_any_field_may_be_unknown(api: Api, path: str) -> None:
+    for name in ("[key]", "", "__proto__", "a/b~c", "x" * 65, "\0"):
+        response = api.request("POST", path, {**POSTS[path], name: 1}, idempotency_key="key")
+
+        assert response.status == (400 if path == "/api/generate/submit" else 422), name
+        assert "unknown field" in response.body
+    assert api.has_no_side_effects()
+
+
 def test_problem_names_the_request_of_the_log_and_of_the_header(api: Api) -> None:
     event = http_event("POST", "/v1/tasks", headers=request_headers(), body=json.dumps(ORDER))
     event["requestContext"]["requestId"] = "WKYkBhbFjoEEPJg="

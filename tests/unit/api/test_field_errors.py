@@ -8,6 +8,7 @@ import pytest
 
 from imagetasks.api import order_request
 from imagetasks.api.field_errors import ALLOWED
+from imagetasks.errors import InvalidOrder
 from imagetasks.tasks.task import fingerprint
 from tests.support.orders import (
     IMAGE_URL,
@@ -102,8 +103,24 @@ BODY = order_body()
         ),
         (BODY | {"x" * 65: 1}, "", "unknown field, allowed are model, input"),
         (BODY | {"": 1}, "/", "unknown field, allowed are model, input"),
+        (BODY | {"[key]": 1}, "/[key]", "unknown field, allowed are model, input"),
+        (
+            {"model": "gpt-image-2", "input": SMALLEST_INPUT | {"[key]": 1}},
+            "/input/[key]",
+            "unknown field, allowed are prompt, quality",
+        ),
+        (
+            BODY | {"metadata": {"[key]": 7}},
+            "/metadata/[key]",
+            "an entry in `metadata` is a number",
+        ),
+        (
+            BODY | {"metadata": {"[key]": "x" * 257}},
+            "/metadata/[key]",
+            "an entry in `metadata` has 257 characters",
+        ),
     ],
-    ids=range(30),
+    ids=range(34),
 )
 def test_error_names_the_field_and_what_is_allowed(body: object, pointer: str, told: str) -> None:
     errors = errors_by_pointer(body)
@@ -111,6 +128,38 @@ def test_error_names_the_field_and_what_is_allowed(body: object, pointer: str, t
     assert list(errors) == [pointer]
     assert told in errors[pointer]
     assert "Input should" not in errors[pointer]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "meant"),
+    [
+        (BODY | {"prompt": "x"}, "/prompt", "prompt in `input`"),
+        (BODY | {"aspectRatio": "3:2"}, "/aspectRatio", "size in `input`"),
+        (BODY | {"imageUrls": [IMAGE_URL]}, "/imageUrls", "image_urls in `input`"),
+        (BODY | {"webhook_url": IMAGE_URL}, "/webhook_url", "callback_url"),
+        (order_body(webhook_url=IMAGE_URL), "/input/webhook_url", "callback_url beside `input`"),
+        (order_body(callBackUrl=IMAGE_URL), "/input/callBackUrl", "callback_url beside `input`"),
+        (order_body(metadata={}), "/input/metadata", "metadata beside `input`"),
+        (order_body(image_input=[]), "/input/image_input", "image_urls"),
+    ],
+    ids=range(8),
+)
+def test_field_in_the_wrong_place_is_told_the_right_one(
+    body: object, pointer: str, meant: str
+) -> None:
+    errors = errors_by_pointer(body)
+
+    assert list(errors) == [pointer]
+    assert errors[pointer].endswith(f"; did you mean {meant}?")
+
+
+def test_field_of_an_order_is_not_suggested_for_an_upload() -> None:
+    with pytest.raises(InvalidOrder) as invalid:
+        order_request.parse_upload(b'{"content_type": "image/png", "size": 7, "image": 1}')
+
+    assert {each["detail"] for each in invalid.value.problems} == {
+        "unknown field, allowed are content_type"
+    }
 
 
 def test_every_field_of_a_body_has_a_sentence_that_says_what_is_allowed() -> None:
@@ -145,9 +194,12 @@ def test_limit_beyond_a_double_is_refused_in_our_words() -> None:
         ("https://example.com/\u00fc.png", "percent-encoded"),
         ("https://example.com/a.png\n", "percent-encoded"),
         ("https://b\u00fccher.example/a.png", "percent-encoded"),
+        ("https://b\u00fccher.example/a.png", "in a host name, b\u00fccher is xn--bcher-kva"),
+        ("https://example.com/a\\b.png", "percent-encoded"),
+        (" data:image/png;base64,AAAA", "POST /v1/uploads"),
         ("http://example.com/a.png", "must be a public https address or upload://{id}"),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_address_that_cannot_be_used_is_told_what_to_do(url: str, told: str) -> None:
     errors = errors_by_pointer(order_body(image_urls=[url, IMAGE_URL, url]))
@@ -176,6 +228,8 @@ def test_callback_url_that_needs_percent_encoding_is_told_so() -> None:
         "\u2003\u3000",
         "\u3164\u115f\u1160\uffa0\u2800",
         "\U000e0020\U000e007f",
+        "\u2065\ufff0\U000e0fff",
+        "\U0001d159",
     ],
     ids=ascii,
 )

@@ -46,7 +46,7 @@ def test_complete_order_is_passed_to_poyo_unchanged() -> None:
         (b"[]", ""),
         (b'"x"', ""),
         (b"[" * 100_000, ""),
-        (b'{"model":' + b"1" * 5000 + b"}", ""),
+        (b'{"model":' + b"1" * 5000 + b"}", "/model"),
         ({"input": SMALLEST_INPUT}, "/model"),
         ({"model": "gpt-image-2"}, "/input"),
         ({"model": 7, "input": SMALLEST_INPUT}, "/model"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from imagetasks.api import order_request
-from imagetasks.errors import InvalidOrder
+from imagetasks.errors import InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog
 from imagetasks.poyo.models import (
     CREDITS_PER_IMAGE,
@@ -225,9 +225,11 @@ def test_page_has_the_models_that_match_its_parameters(
     [{"limit": each} for each in ("0", "-1", "many", "", "1.5", "٣", "9" * 5000)]
     + [{"cursor": each} for each in ("-1", "next", "1e3", " 1")],
 )
-def test_invalid_limit_or_cursor_raises_value_error(parameters: dict[str, str]) -> None:
-    with pytest.raises(ValueError, match=r"integer|one model"):
+def test_invalid_limit_or_cursor_is_named(parameters: dict[str, str]) -> None:
+    with pytest.raises(InvalidParameter) as invalid:
         catalog.list_models(parameters)
+
+    assert [each["parameter"] for each in invalid.value.problems] == list(parameters)
 
 
 def test_unknown_model_raises_key_error() -> None:

@@ -10,10 +10,10 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 
 
 from imagetasks.api import pagination, problems, request
 from imagetasks.api.authentication import authenticate
+from imagetasks.api.field_errors import UNKNOWN_MODEL
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
 from imagetasks.api.routes.orders import place_order
-from imagetasks.errors import InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import MODELS
 
@@ -59,11 +59,7 @@ class PoyoCompatRoutes:
     def models(self, event: Event) -> Response[str]:
         """Every model; public."""
         query = pagination.query_parameters(event, *catalog.QUERY)
-        try:
-            page = catalog.list_models(query)
-        except ValueError:
-            raise InvalidParameter("limit or cursor", "must be a whole number") from None
-        return conditional_response(event, compat.envelope(page))
+        return conditional_response(event, compat.envelope(catalog.list_models(query)))
 
     def model(self, event: Event, model: str) -> Response[str]:
         """One model; public."""
@@ -75,13 +71,14 @@ class PoyoCompatRoutes:
 def error_response(problem: Problem) -> Response[str]:
     """`problem` as PoYo writes errors: one message, and 400 for everything wrong with an order."""
     details = [
-        f"{each.get('pointer') or each.get('parameter')}: {each['detail']}"
+        f"{each['parameter'] if 'parameter' in each else each['pointer'] or 'body'}: {each['detail']}"
         for each in problem.errors
     ]
     pointers = [each.get("pointer", "") for each in problem.errors]
     images = pointers and all(each.startswith("/input/image_urls/") for each in pointers)
     code = compat.INVALID_IMAGE if images else problem.code
-    status = 404 if pointers == ["/model"] else POYO_STATUS.get(problem.status, problem.status)
+    unknown_model = list(problem.errors) == [UNKNOWN_MODEL]
+    status = 404 if unknown_model else POYO_STATUS.get(problem.status, problem.status)
     body = compat.error_body(status, code, " ".join([problem.detail, *details]))
     return json_response(body, status, problem.headers())
 
