@@ -10,6 +10,62 @@ TRANSPORT = "integration/poyo/test_transport.py"
 
 ANSWERS = (
     Mutant(
+        "the id in malformed JSON is dropped",
+        "poyo/answer.py",
+        "return Answer(http, content, broken_id(body) if content is None else None)",
+        "return Answer(http, content)",
+        RESPONSES,
+    ),
+    Mutant(
+        "an id in the place of the data is dropped",
+        "poyo/task_ids.py",
+        "    if not refused:\n",
+        "    if len(bare) > 9:\n",
+        RESPONSES,
+    ),
+    Mutant(
+        "a text in a refusal counts as an id",
+        "poyo/task_ids.py",
+        "    if not refused:\n",
+        "    if bare:\n",
+        RESPONSES,
+    ),
+    Mutant(
+        "the id of a request that was refused counts as a task's",
+        "poyo/task_ids.py",
+        'body.get("data", None if refused else body)',
+        'body.get("data", body)',
+        RESPONSES,
+    ),
+    Mutant(
+        "only error_message says why a task failed",
+        "poyo/responses.py",
+        "if value and ERROR_KEYS.fullmatch(key)",
+        'if value and key == "error_message"',
+        RESPONSES,
+    ),
+    Mutant(
+        "files inside an object of another name are lost",
+        "poyo/result_files.py",
+        "for each in named or files.values():",
+        "for each in named:",
+        "unit/poyo/test_result_files.py",
+    ),
+    Mutant(
+        "an unknown content encoding refuses an image",
+        "outbound/download.py",
+        'if ENCODINGS & {each.strip() for each in encoding.split(",")}:',
+        'if encoding not in ("", "identity"):',
+        "integration/outbound/test_download.py",
+    ),
+    Mutant(
+        "a PNG without pixels is an image",
+        "tasks/image_format.py",
+        'has_pixels = has_pixels or (chunk[4:8] == b"IDAT" and length > 0)',
+        "has_pixels = True",
+        "unit/tasks/test_image_format.py",
+    ),
+    Mutant(
         "every body code below 400 counts as success",
         "poyo/answer.py",
         "return SUCCESS if number == 0 or 200 <= number < 300 else number",

@@ -15,12 +15,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
     ("row", "files", "limit"),
     [
         ("order", files_on_path.order_path, 29),
-        ("callback", files_on_path.callback_path, 32),
+        ("callback", files_on_path.callback_path, 33),
         ("sweep", files_on_path.sweep_path, 11),
         (
             "modules that `webhook` imports",
             lambda: files_on_path.imported_modules("webhook"),
-            13,
+            14,
         ),
     ],
 )

@@ -98,7 +98,7 @@ def png(name: str) -> bytes:
         PNG_HEAD
         + header
         + struct.pack(">I", len(content))
-        + b"teXt"
+        + b"IDAT"
         + content
         + bytes(4)
         + PNG_TAIL

@@ -30,6 +30,8 @@ from imagetasks.tasks.image_format import ImageInfo, measure
 GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
+# Browsers ignore every other name of a content encoding; object stores keep `aws-chunked` of an upload.
+ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 # The file host has returned 403 to a library's user agent and 200 to a browser's.
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
@@ -139,8 +141,9 @@ class ImageDownloader:
         """Raise unless the response announces a plain file that is not too large."""
         if response.status != 200:
             raise DownloadFailed(f"http_{response.status}", gone=response.status in GONE)
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise NotAnImage("encoded", response.headers["content-encoding"][:40])
+        encoding = response.headers.get("content-encoding", "").lower()
+        if ENCODINGS & {each.strip() for each in encoding.split(",")}:
+            raise NotAnImage("encoded", encoding[:40])
         announced = response.headers.get("content-length", "0")
         if announced.isdecimal() and int(announced) > self.limits.max_bytes:
             raise NotAnImage("too_large", f"{announced} bytes announced")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-POYO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
-# The id in JSON that broke off. The quotes of an echoed prompt are escaped, so it cannot match there.
-BROKEN_ID = re.compile(
-    rb'"task_?[iI]d"\s*:\s*(?:"([A-Za-z0-9][A-Za-z0-9_.:-]{0,127})"|([0-9]{1,128})(?=[\s,}\]]))'
-)
-ID_KEYS = ("task_id", "taskId")
-ECHOES = frozenset({"input", "request", "body", "params"})  # repeat what we sent
+from imagetasks.poyo.task_ids import broken_id, named_ids, poyo_id, unnamed_ids
+
 ERROR_STATUSES = frozenset({"error", "err", "fail", "failed", "failure"})
 SUCCESS_WORDS = frozenset({"success", "succeeded", "successful", "ok", "accepted", "created"})
+NO = frozenset({"False", "false", "0"})
 SUCCESS = 200
 # A longer callback, which Lambda's 6 MB bound, is searched for its id without building its values.
 MAX_CALLBACK_BYTES = 1024 * 1024
@@ -38,10 +33,12 @@ CODE_BY_TYPE: Mapping[str, int] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response's HTTP status and its body as JSON: an empty one is `{}`, None if it is not JSON."""
+    """A response's HTTP status and its body as JSON: an empty one is `{}`, None if it is not JSON, and
+    then `broken_id` is the id in what looks like JSON."""
 
     http: int
     body: Any
+    broken_id: str | None = None
 
     @property
     def error(self) -> Any:
@@ -105,7 +102,7 @@ class Answer:
         return any(
             bool(each.get("error"))
             or bool(each.get("errors"))
-            or each.get("success") is False
+            or {str(each.get("success")), str(each.get("ok"))} & NO
             or text(each.get("status")).lower() in ERROR_STATUSES
             for each in (self.body, self.task)
             if isinstance(each, dict)
@@ -149,15 +146,11 @@ class Answer:
     @property
     def ids(self) -> list[str]:
         """Every usable task id, the outermost first, wherever it stands outside an echo of our
-        request; without one, the `id` of the data."""
-        named = [each.get(key) for each in _objects(self.body) for key in ID_KEYS]
-        data = self.body.get("data") if isinstance(self.body, dict) else self.body
-        short = [
-            each.get("id")
-            for each in (data if isinstance(data, list) else [data])
-            if isinstance(each, dict)
-        ]
-        return _usable(named) or _usable(short)
+        request; without one, the `id` of the data or of its `task`, or a text in their place."""
+        if self.body is None:
+            return [self.broken_id] if self.broken_id else []
+        refused = 400 <= self.code < 500
+        return named_ids(self.body) or unnamed_ids(self.body, refused=refused)
 
     def _success_code(self) -> int:
         """200 if the body of a 2xx says so or says nothing else, 0 if it says something unknown."""
@@ -171,7 +164,8 @@ class Answer:
 
 def read(http: int, body: bytes) -> Answer:
     """The answer with these bytes."""
-    return Answer(http, parse_json(body) if body.strip() else {})
+    content = parse_json(body) if body.strip() else {}
+    return Answer(http, content, broken_id(body) if content is None else None)
 
 
 def parse_json(body: bytes) -> Any:
@@ -185,21 +179,6 @@ def parse_json(body: bytes) -> Any:
 def text(value: Any) -> str:
     """`value` if it is a string. Half of a surrogate pair, which DynamoDB refuses, becomes `?`."""
     return value.encode(errors="replace").decode() if isinstance(value, str) else ""
-
-
-def poyo_id(value: Any) -> str:
-    """`value` as a PoYo id, a whole number as its digits; empty if it cannot be one."""
-    number = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**18
-    found = str(value) if number else text(value)
-    return found if POYO_ID.fullmatch(found) else ""
-
-
-def broken_id(partial: bytes) -> str | None:
-    """The task id in JSON that broke off or was too long to be read whole."""
-    if not partial.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
-        return None
-    found = BROKEN_ID.search(partial)
-    return (found[1] or found[2]).decode() if found else None
 
 
 def parse_callback_id(body: bytes) -> str | None:
@@ -223,21 +202,3 @@ def _whole_number(value: Any) -> int | None:
         return None
     whole = number.is_finite() and abs(number) < 1_000_000 and number == int(number)
     return int(number) if whole else None
-
-
-def _usable(values: list[Any]) -> list[str]:
-    return list(dict.fromkeys(found for each in values if (found := poyo_id(each))))
-
-
-def _objects(body: Any) -> Iterator[Mapping[str, Any]]:
-    """Every object in `body` but echoes of our request, the outermost first."""
-    level = [body]
-    while level:
-        yield from (each for each in level if isinstance(each, dict))
-        level = [child for each in level for child in _children(each)]
-
-
-def _children(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [child for key, child in value.items() if key not in ECHOES]
-    return value if isinstance(value, list) else []

@@ -14,7 +14,6 @@ from imagetasks.errors import (
     ResponseLost,
     SubmitOutcomeUnknown,
 )
-from imagetasks.poyo.answer import broken_id
 from imagetasks.poyo.responses import (
     TaskStatus,
     is_unauthorized,
@@ -22,6 +21,7 @@ from imagetasks.poyo.responses import (
     parse_status,
     parse_submit,
 )
+from imagetasks.poyo.task_ids import broken_id
 
 if TYPE_CHECKING:
     from imagetasks.poyo.transport import HttpResponse

@@ -4,6 +4,7 @@ comes out."""
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -15,21 +16,26 @@ from imagetasks.errors import (
     PoyoUnavailable,
     SubmitOutcomeUnknown,
 )
-from imagetasks.poyo.answer import SUCCESS, Answer, poyo_id, read, text
+from imagetasks.poyo.answer import ERROR_STATUSES, SUCCESS, Answer, read, text
 from imagetasks.poyo.moderation import has_policy_code, is_moderation_error
 from imagetasks.poyo.result_files import image_urls
 from imagetasks.poyo.retry_after import number_wait_s, text_wait_s
+from imagetasks.poyo.task_ids import poyo_id
 
 if TYPE_CHECKING:
     from imagetasks.poyo.transport import HttpResponse
 
-FAILED_STATUSES = frozenset({"failed", "failure", "error", "cancelled", "canceled"})
-FINISHED_STATUSES = frozenset({"finished", "completed", "success", "succeeded"})
+FAILED_STATUSES = ERROR_STATUSES | {"cancelled", "canceled", "aborted", "rejected"}
+FINISHED_STATUSES = frozenset(
+    {"finished", "finish", "completed", "complete", "success", "succeeded", "succeed", "done"}
+)
 WAITING_STATUSES = frozenset({"not_started", "pending", "queued"})
 MAX_DETAIL_CHARS = 200  # of PoYo's raw error text, kept for the operator
 MAX_CREDITS = 1_000_000
 # Where a failed task says why.
-ERROR_KEYS = ("error_message", "error", "error_code", "error_type", "fail_reason", "reason")
+ERROR_KEYS = re.compile(
+    r"(?:error|fail(?:ure|ed)?)_?(?:message|msg|code|type|reason)|error|message|msg|reason"
+)
 REFUSALS: Mapping[int, str] = {
     400: "rejected",
     401: "unavailable",
@@ -96,14 +102,14 @@ def parse_status(response: HttpResponse, asked_id: str, *, prompt: str = "") -> 
     if answer.code == 404 and answer.is_poyos and (answer.body_code == 404 or answer.error_type):
         raise PoyoTaskNotFound(detail)
     task = answer.task
-    word = text(task.get("status")).lower()
+    word = text(task.get("status")).strip().lower()
     if answer.code != SUCCESS or not word:
         ours = answer.is_poyos and answer.code in (401, 402, 403)
         raise PoyoUnavailable(detail, wait_s=_wait_s(response, answer), ours=ours)
     if poyo_id(task["task_id"]) != asked_id:
         raise PoyoUnavailable("the status of another task", mismatched=True)
     file_urls, other_files = image_urls(task)
-    errors = {key: task[key] for key in ERROR_KEYS if task.get(key)}
+    errors = {key: value for key, value in task.items() if value and ERROR_KEYS.fullmatch(key)}
     status = _documented_status(word)
     return TaskStatus(
         status=status,

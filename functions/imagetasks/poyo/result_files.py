@@ -8,10 +8,13 @@ from enum import IntEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from imagetasks.poyo.answer import text
+from imagetasks.poyo.answer import parse_json, text
 from imagetasks.tasks.task import MAX_FILES
 
-URL_KEYS = ("file_url", "url")
+MAX_DEPTH = 6  # of lists and objects inside one another
+URL_KEYS = ("file_url", "url", "image_url", "download_url")
+ADDRESS = re.compile(r"\s*(?:https?:/)?/", re.IGNORECASE)
+JSON = re.compile(r"\s*[\[{]")
 IMAGE_EXTENSION = re.compile(
     r"png|jpe|jpe?g|jfif|webp|gif|bmp|avif|hei[cf]|tiff?|image", re.IGNORECASE
 )
@@ -40,33 +43,37 @@ def image_urls(task: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
     return tuple(urls[:MAX_FILES]), len(kinds) - len(urls[:MAX_FILES])
 
 
-def _entries(files: Any, *, depth: int = 0) -> Iterator[tuple[str, Kind]]:
-    """URL and kind of each entry: an address, an object with one or with several, a list of those, or
-    an object of those."""
+def _entries(
+    files: Any, entry: Mapping[str, Any] | None = None, *, depth: int = 0
+) -> Iterator[tuple[str, Kind]]:
+    """URL and kind of each file in any nesting of lists, objects and JSON in a text. `entry` is the
+    object that names `files` as its address."""
+    if depth > MAX_DEPTH:
+        return
     if isinstance(files, str):
-        if "/" in files:
-            yield text(files), _kind_of_name(files)
-    elif isinstance(files, list) and depth < 2:
+        nested = parse_json(files.encode(errors="replace")) if JSON.match(files) else None
+        if nested is not None:
+            yield from _entries(nested, entry, depth=depth + 1)
+        elif ADDRESS.match(files) or (entry and files.strip()):
+            url = text(files).strip()
+            yield url, _kind(entry or {}, url)
+    elif isinstance(files, list):
         for each in files:
-            yield from _entries(each, depth=depth + 1)
+            yield from _entries(each, entry, depth=depth + 1)
     elif isinstance(files, dict):
         named = [files[key] for key in URL_KEYS if files.get(key)][:1]
-        for value in named:
-            for url in value if isinstance(value, list) else [value]:
-                if text(url).strip():
-                    yield text(url), _kind(files, text(url))
-        if not named and depth == 0:
-            yield from _entries(list(files.values()), depth=1)
+        for each in named or files.values():
+            yield from _entries(each, files if named else None, depth=depth + 1)
 
 
 def _kind(entry: Mapping[str, Any], url: str) -> Kind:
     """By PoYo's `file_type`, else by what the entry or its URL says of its format."""
-    declared = text(entry.get("file_type")).lower()
+    declared = text(entry.get("file_type")).strip().lower()
     if declared.startswith("image") or IMAGE_EXTENSION.fullmatch(declared):
         return Kind.IMAGE
     if declared.split("/")[0] in OTHER_TYPES:
         return Kind.OTHER
-    content_type = text(entry.get("content_type")).lower()
+    content_type = text(entry.get("content_type")).strip().lower()
     if content_type.startswith("image/"):
         return Kind.IMAGE
     if content_type.startswith(("video/", "audio/", "text/", "application/json")):

@@ -96,14 +96,18 @@ def _png(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
     if not head.startswith(PNG_HEAD) or len(head) < len(PNG_HEAD) + 8:
         return None
     width, height = struct.unpack_from(">II", head, len(PNG_HEAD))
-    position = len(b"\x89PNG\r\n\x1a\n")
+    position, has_pixels = len(b"\x89PNG\r\n\x1a\n"), False
     for _ in range(MAX_PARTS):
         chunk = blocks.at(position, len(PNG_TAIL))
         if chunk == PNG_TAIL:
+            if not has_pixels:
+                raise ValueError("the PNG has no image in it")
             return ImageInfo("image/png", width, height), position + len(PNG_TAIL)
         if len(chunk) < len(PNG_TAIL):
             break
-        position += 12 + int.from_bytes(chunk[:4])
+        length = int.from_bytes(chunk[:4])
+        position += 12 + length
+        has_pixels = has_pixels or (chunk[4:8] == b"IDAT" and length > 0)
         if not PNG_TYPE.fullmatch(chunk, 4, 8) or chunk[4:8] == b"IEND":
             raise ValueError("the PNG is damaged")
     raise ValueError("the PNG is truncated")
@@ -125,10 +129,10 @@ def _webp(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
             break
         has_pixels = has_pixels or chunk[:4] in WEBP_PIXELS
         position = content_end + content_end % 2
-        if position >= end:
+        if position + 8 > end:  # decoders pass over what is too short to be a chunk
             if not has_pixels:
                 raise ValueError("the WebP has no image in it")
-            return ImageInfo("image/webp", width, height), min(position, blocks.size)
+            return ImageInfo("image/webp", width, height), min(max(position, end), blocks.size)
     raise ValueError("the WebP has another length than its header says")
 
 

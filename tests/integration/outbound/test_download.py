@@ -83,6 +83,14 @@ def test_request_is_one_get_with_a_browsers_user_agent_and_no_credentials() -> N
     assert b"cookie" not in request.lower()
 
 
+@pytest.mark.parametrize("encoding", ["", "identity", "Identity", "aws-chunked", "utf-8", "binary"])
+def test_image_with_a_content_encoding_that_browsers_ignore_is_read(encoding: str) -> None:
+    with scripted_server(responding("200 OK", PNG, Content_Encoding=encoding)) as server:
+        found = fetch(downloader_for(server), f"{server.url}/x.png")
+
+    assert found == PNG
+
+
 NOT_AN_IMAGE: dict[str, Behaviour] = {
     "html": responding("200 OK", HTML, Content_Type="image/png"),
     "svg": responding("200 OK", SVG, Content_Type="image/svg+xml"),

@@ -14,7 +14,7 @@ from imagetasks.errors import (
     PoyoUnavailable,
     SubmitOutcomeUnknown,
 )
-from imagetasks.poyo.answer import MAX_CALLBACK_BYTES, broken_id, parse_callback_id, parse_json
+from imagetasks.poyo.answer import MAX_CALLBACK_BYTES, parse_callback_id, parse_json
 from imagetasks.poyo.responses import (
     MAX_DETAIL_CHARS,
     TaskStatus,
@@ -23,6 +23,7 @@ from imagetasks.poyo.responses import (
     parse_status,
     parse_submit,
 )
+from imagetasks.poyo.task_ids import broken_id
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import MAX_FILES
 from tests.fixtures import poyo_callbacks, poyo_responses
@@ -290,6 +291,15 @@ def test_failed_status_with_a_code_in_an_error_object_is_moderated() -> None:
 
     for facts in ({"error_message": error}, {"error": error}, {"error_code": "content_filter"}):
         assert parse_status(status_response("failed", **facts), POYO_ID).moderated is True
+
+
+@pytest.mark.parametrize(
+    "key", ["message", "msg", "error_msg", "failure_reason", "fail_reason", "reason", "error_code"]
+)
+def test_reason_of_a_failed_task_is_read_wherever_it_stands(key: str) -> None:
+    response = status_response("failed", error_message=None, **{key: "content_policy_violation"})
+
+    assert parse_status(response, POYO_ID).moderated is True
 
 
 def test_reason_behind_the_limit_of_the_detail_is_read() -> None:

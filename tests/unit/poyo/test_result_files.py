@@ -1,5 +1,6 @@
 """Which files of a finished task are copied: every image, and what else was paid if there is none."""
 
+import json
 from typing import Any
 
 import pytest
@@ -39,7 +40,19 @@ MP4 = "https://cdn.doculator.org/images/x/x.mp4"
         ({"files": [{"file_url": JSON}]}, [JSON], 0),
         ({"files": [{"file_url": MP4, "file_type": "video"}, {"file_url": JSON}]}, [JSON], 1),
         ({"files": [{"file_url": PNG, "file_type": "other"}]}, [PNG], 0),
-        ({"files": [None, 7, {}, {"file_url": None}, "x", [[[PNG]]]]}, [], 0),
+        ({"files": [None, 7, {}, {"file_url": None}, "x", {"label": "a/b"}]}, [], 0),
+        ({"files": [[[PNG]]]}, [PNG], 0),
+        ({"files": {"images": [{"url": PNG}]}}, [PNG], 0),
+        ({"files": {"images": [PNG], "content_type": "image/png"}}, [PNG], 0),
+        ({"files": [{"images": [[{"url": PNG}]]}]}, [PNG], 0),
+        ({"files": [{"file_url": {"url": PNG}}]}, [PNG], 0),
+        ({"files": [{"file_url": [{"url": PNG}, {"url": BARE}]}]}, [PNG, BARE], 0),
+        ({"files": [{"image_url": PNG}]}, [PNG], 0),
+        ({"files": [{"picture": PNG, "label": "1/2"}]}, [PNG], 0),
+        ({"files": json.dumps([{"file_url": PNG}])}, [PNG], 0),
+        ({"files": ["/images/x.png"]}, ["/images/x.png"], 0),
+        ({"files": [{"file_url": f" {PNG}\n", "file_type": " Image "}]}, [PNG], 0),
+        ({"files": [{"file_url": JSON, "file_type": "other "}, PNG]}, [PNG], 1),
         ({"files": None}, [], 0),
         ({}, [], 0),
     ],
