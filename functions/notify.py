@@ -41,7 +41,7 @@ def process_message(record: SQSRecord) -> None:
     try:
         notifier.notify(message.task_id)
     except Exception as error:
-        telemetry.alarm("notify_failed", error=type(error).__name__)
+        telemetry.alarm("notify_failed", **telemetry.described(error))
         raise
 
 

@@ -124,6 +124,20 @@ ACCESS = (
         "repository/test_template_alarms.py",
     ),
     Mutant(
+        "null in the secret is a key that anybody can sign with",
+        "aws/secrets.py",
+        'return value if isinstance(value, str) else ""',
+        "return str(value)",
+        "unit/workflows/test_receive_callback.py",
+    ),
+    Mutant(
+        "a signing key of another type is no key, so that nothing is verified",
+        "aws/secrets.py",
+        'raise SecretInvalid(f"{name} is no text")',
+        'return ""',
+        "unit/aws/test_secrets.py",
+    ),
+    Mutant(
         "a server key whose name contains the separator acts for another owner",
         "aws/secrets.py",
         "if name and OWNER_SEPARATOR not in name",

@@ -177,6 +177,27 @@ SUBMISSION = (
         TIME_LEFT_TEST,
     ),
     Mutant(
+        "the time that keys take is taken for time of the paid request",
+        "workflows/submit.py",
+        "        self.require_credentials()  # before the time is asked",
+        "        # before the time is asked",
+        TIME_LEFT_TEST,
+    ),
+    Mutant(
+        "a success is counted before PoYo's id is recorded",
+        "workflows/submit.py",
+        """        confirmed = self._confirm(task, poyo_id)
+        if slot.after_failures:
+            self._record_breaker_outcome(succeeded=True)
+        return confirmed
+""",
+        """        if slot.after_failures:
+            self._record_breaker_outcome(succeeded=True)
+        return self._confirm(task, poyo_id)
+""",
+        TIME_LEFT_TEST,
+    ),
+    Mutant(
         "the id of a paid task waits for a write that may take the rest of the time",
         "workflows/submit.py",
         "hurried = self.clock.time_left_s() < 2 * self.clock.limits.aws_call_s",

@@ -26,8 +26,8 @@ WAITING = (
     Mutant(
         "a wait keeps its slot after its end",
         "workflows/owner_tasks.py",
-        "        self.wait_slots.free(slot)\n",
-        "",
+        "            self.wait_slots.free(slot)\n",
+        "            pass\n",
         WAIT_TEST,
     ),
     Mutant(

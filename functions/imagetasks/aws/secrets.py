@@ -102,7 +102,7 @@ class ApiKeys:
     def poyo_key(self) -> str:
         """PoYo's API key, without quotes and newlines that were pasted with it. Raises
         SecretInvalid."""
-        key = str(self.secret.get().get("poyo_api_key") or "").strip().strip("\"'").strip()
+        key = _text(self.secret.get().get("poyo_api_key")).strip().strip("\"'").strip()
         if not KEY.fullmatch(key):
             raise SecretInvalid("poyo_api_key is no key: put one with `python -m cli.keys poyo`")
         return key
@@ -117,10 +117,12 @@ class ApiKeys:
             return False
 
     def notification_signing_key(self, owner: str) -> str:
-        """The key that signs notifications to callers with `owner`'s server key; empty for none."""
-        keys = self.secret.get().get("notification_signing_keys")
-        key = keys.get(owner.partition(OWNER_SEPARATOR)[0]) if isinstance(keys, dict) else ""
-        return str(key or "")
+        """The key that signs notifications to callers with `owner`'s server key; empty for none.
+        Raises SecretInvalid for a value that is no text."""
+        keys = self.secret.get().get("notification_signing_keys") or {}
+        if not isinstance(keys, dict):
+            raise SecretInvalid("notification_signing_keys is no JSON object")
+        return _optional(keys, owner.partition(OWNER_SEPARATOR)[0])
 
     def owner_for_key(self, key: str) -> str | None:
         """The name of the server key `key`, or None; every name is compared. A name that contains the
@@ -159,11 +161,27 @@ class CallbackKeys:
         return kid, keys[kid]
 
     def all(self) -> Mapping[str, str]:
-        """Every key that callback URLs may be signed with, by its id."""
+        """Every key that callback URLs may be signed with, by its id. Only a text is a key: anybody
+        could sign with the "None" that null would become."""
         values = self.secret.get()
         others = {"current", "poyo_callback_signing_key"}
-        return {name: str(key) for name, key in values.items() if name not in others}
+        return {name: _text(key) for name, key in values.items() if name not in others}
 
     def poyo_callback_signing_key(self) -> str:
-        """The key that PoYo signs its callbacks with; empty if it is not configured."""
-        return str(self.secret.get().get("poyo_callback_signing_key", "")).strip()
+        """The key that PoYo signs its callbacks with; empty if it is not configured. Raises
+        SecretInvalid for a value that is no text."""
+        return _optional(self.secret.get(), "poyo_callback_signing_key").strip()
+
+
+def _text(value: object) -> str:
+    """The value of a key, empty unless it is a text."""
+    return value if isinstance(value, str) else ""
+
+
+def _optional(values: Mapping[str, Any], name: str) -> str:
+    """The value of a key that may be missing or null. Raises SecretInvalid if it is no text, because
+    without the key nothing would be signed or verified."""
+    value = values.get(name)
+    if not isinstance(value, str | None):
+        raise SecretInvalid(f"{name} is no text")
+    return value or ""

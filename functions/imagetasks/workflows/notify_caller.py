@@ -54,6 +54,8 @@ class CallerNotifier:
         if attempts > len(waits_s):
             self._mark_done(task)
             return
+        # Before the claim, so that a secret that cannot be read uses up no attempt.
+        key = self.keys.notification_signing_key(task.owner)
         wait_s = waits_s[min(attempts, len(waits_s) - 1)]
         claim = self.updater.retry_in(
             task,
@@ -64,7 +66,7 @@ class CallerNotifier:
         if not claim.applied:
             return
         try:
-            self._send(claim.task)
+            self._send(claim.task, key)
         except NotificationFailed as error:
             telemetry.warning(
                 "notification_failed", task_id=task.task_id, code=error.code, attempts=attempts
@@ -74,10 +76,9 @@ class CallerNotifier:
             telemetry.count_metric("notification_abandoned")
         self._mark_done(claim.task)
 
-    def _send(self, task: Task) -> None:
-        """PoYo's unwrapped task object, signed as PoYo signs if the caller's key has a signing key."""
+    def _send(self, task: Task, key: str) -> None:
+        """PoYo's unwrapped task object, signed as PoYo signs if there is a signing `key`."""
         body = json.dumps(compat.task_body(task, public_base_url=task.public_base_url)).encode()
-        key = self.keys.notification_signing_key(task.owner)
         signed = signature.headers(key, task.task_id, self.clock.now_ms() // 1000) if key else {}
         headers = {"Content-Type": "application/json", **signed}
         self.sender.send(str(task.notification_url), body, headers=headers)

@@ -66,10 +66,12 @@ class OwnerTasks:
         slot = None if is_over() else self.wait_slots.take()
         if slot is None:
             return task
-        while not is_over():
-            self.sleep(min(REREAD_S, (until - self.clock.now_ms()) / 1000))
-            task = self.get(owner, task_id)
-        self.wait_slots.free(slot)
+        try:
+            while not is_over():
+                self.sleep(min(REREAD_S, (until - self.clock.now_ms()) / 1000))
+                task = self.get(owner, task_id)
+        finally:  # the task was deleted, or DynamoDB is unavailable
+            self.wait_slots.free(slot)
         return task
 
     def list(

@@ -92,6 +92,7 @@ class Submitter:
         Only the process whose write created the task or applied `retry` may call it: `submit` and
         `SubmissionRetrier`. After the POST nothing raises for DynamoDB or SQS.
         """
+        self.require_credentials()  # before the time is asked: reading them again may take long
         if self.clock.time_left_s() < self.clock.limits.submit_needs_s:
             return self._defer(task, 1, "too little time was left for the request", refused=False)
         kid, key = self.callback_keys.current()
@@ -111,9 +112,10 @@ class Submitter:
             unknown = self._mark_unknown(task, error.detail, poyo_id=error.poyo_id)
             self._record_breaker_outcome(succeeded=False)
             return unknown
+        confirmed = self._confirm(task, poyo_id)
         if slot.after_failures:
             self._record_breaker_outcome(succeeded=True)
-        return self._confirm(task, poyo_id)
+        return confirmed
 
     def require_credentials(self) -> None:
         """Raise SecretInvalid or SecretUnavailable if a key is missing, before anything is written.
@@ -165,14 +167,16 @@ class Submitter:
 
     def _on_refusal(self, task: Task, error: PoyoUnavailable) -> Task:
         """PoYo created nothing. A wait that PoYo named holds for all submits."""
-        if error.wait_s:
-            with contextlib.suppress(
-                DatabaseUnavailable
-            ):  # without the pause, others get a 429 too
-                self.slots.pause(error.wait_s)
         if self.is_refused_for_good(task):
-            return self._fail_refused(task, "unavailable", error.detail)
-        return self._defer(task, self._retry_delay_s(task, error), error.detail, refused=True)
+            settled = self._fail_refused(task, "unavailable", error.detail)
+        else:
+            delay_s = self._retry_delay_s(task, error)
+            settled = self._defer(task, delay_s, error.detail, refused=True)
+        if error.wait_s:
+            # Without the pause, others get a 429 too.
+            with contextlib.suppress(DatabaseUnavailable):
+                self.slots.pause(error.wait_s)
+        return settled
 
     def is_refused_for_good(self, task: Task) -> bool:
         """Whether PoYo first refused the task half an hour ago. Called on each further refusal, here
@@ -213,10 +217,11 @@ class Submitter:
 
     def _reject(self, task: Task, error: PoyoRejected) -> Task:
         """PoYo refused before it created anything: submitting → failed."""
+        failed = self._fail_refused(task, error.reason, error.detail)
         if error.reason in ACCOUNT_REASONS:
-            self._record_breaker_outcome(succeeded=False)
             telemetry.alarm("poyo_account_rejected", task_id=task.task_id, reason=error.reason)
-        return self._fail_refused(task, error.reason, error.detail)
+            self._record_breaker_outcome(succeeded=False)
+        return failed
 
     def _fail_refused(self, task: Task, reason: str, detail: str) -> Task:
         """submitting → failed; the caller is notified unless the response to the order says it."""
@@ -228,6 +233,7 @@ class Submitter:
         )
 
     def _record_breaker_outcome(self, *, succeeded: bool) -> None:
-        """Update the circuit breaker's failure count. It is an estimate, so a lost write is harmless."""
+        """Update the circuit breaker's failure count, after the outcome itself is written. It is an
+        estimate, so a lost write is harmless."""
         with contextlib.suppress(DatabaseUnavailable):
             self.slots.record_outcome(succeeded=succeeded)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
-from imagetasks.errors import NotificationFailed
+from imagetasks.aws.secrets import ApiKeys, CachedSecret
+from imagetasks.errors import NotificationFailed, SecretUnavailable
 from imagetasks.poyo.signature import compute
 from imagetasks.poyo.transport import HttpResponse
 from tests.support.environment import TestEnvironment, new_environment, order
@@ -15,6 +18,8 @@ from tests.support.fakes import (
     POYO_KEY,
     PROMPT,
     START,
+    FakeSecretsClient,
+    client_error,
     finished_response,
     status_response,
     submit_response,
@@ -134,3 +139,21 @@ def test_no_log_line_contains_the_callers_url(
     output = log.getvalue() + capsys.readouterr().out
     assert "notification_failed" in output
     assert "canary" not in output
+
+
+def test_secret_that_cannot_be_read_uses_up_no_attempt(env: TestEnvironment) -> None:
+    """Else an hour without Secrets Manager would abandon notifications that were never sent."""
+    before = put_ended(env)
+    unreadable = CachedSecret(
+        cast(Any, FakeSecretsClient(client_error("InternalServiceError", 500))), "api"
+    )
+    notifier = replace(env.notifier(), keys=ApiKeys(unreadable))
+
+    for wait_s in (*LIMITS.notification_waits_s, 0):
+        with pytest.raises(SecretUnavailable):
+            notifier.notify(before.task_id)
+        env.time.forward(wait_s)
+
+    assert env.read(before) == before
+    env.notifier().notify(before.task_id)
+    assert sent_statuses(env) == ["finished"]

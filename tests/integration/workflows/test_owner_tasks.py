@@ -230,6 +230,21 @@ def test_wait_frees_its_slot(waiting: Waiting) -> None:
     assert sum(waiting.slept) == 6
 
 
+def test_wait_frees_its_slot_although_its_task_is_deleted_meanwhile(waiting: Waiting) -> None:
+    stored, other = waiting.env.put(task()), waiting.env.put(task("other"))
+
+    def delete(_: float) -> None:
+        waiting.owner_tasks.delete("owner", stored.task_id)
+
+    with pytest.raises(TaskNotFound):
+        replace(waiting.owner_tasks, sleep=delete).wait_for_change(
+            "owner", stored.task_id, wait_s=20
+        )
+    waiting.owner_tasks.wait_for_change("owner", other.task_id, wait_s=2)
+
+    assert sum(waiting.slept) == 2
+
+
 def test_request_that_does_not_wait_takes_no_slot(waiting: Waiting) -> None:
     ended = waiting.env.put(task(state="finished"))
     requests = recorded_aws_calls(waiting.env.cloud.client("dynamodb"))

@@ -7,19 +7,30 @@ from dataclasses import dataclass
 
 import pytest
 
+from imagetasks.aws.secrets import CallbackKeys
+from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.errors import DatabaseUnavailable, DownloadFailed
 from imagetasks.limits import Limits
 from imagetasks.poyo.transport import HttpResponse
+from imagetasks.tasks.task import derive_task_id, task_pk
 from imagetasks.tasks.transition_writes import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from tests.support.environment import TestEnvironment, new_environment, order
-from tests.support.fakes import FILE_URL, POYO_ID, finished_response, submit_response, task
+from tests.support.fakes import (
+    FILE_URL,
+    POYO_ID,
+    finished_response,
+    poyo_response,
+    submit_response,
+    task,
+)
 from tests.support.lambdas import captured_logs
 from tests.support.template import properties
 from tests.support.unavailable import UnavailableQueue
 
 LIMITS = Limits()
+TASK_ID = derive_task_id("owner", "key")
 API_TIMEOUT_S = float(properties("ApiFunction")["Timeout"])
 
 
@@ -173,3 +184,70 @@ def test_download_without_time_is_tried_again_later(env: TestEnvironment) -> Non
     assert (after.state, after.copy_attempts) == ("running", 1)
     assert env.file_host.fetched == [FILE_URL]
     assert env.file_host.within_s == [0.0]
+
+
+@dataclass(frozen=True)
+class SlowSlots(SubmitSlots):
+    """Slots whose every record takes as long as two calls that hang."""
+
+    hang: Callable[[float], None]
+
+    def record_outcome(self, *, succeeded: bool) -> None:
+        self.hang(2 * LIMITS.aws_call_s)
+
+    def pause(self, wait_s: float) -> None:
+        self.hang(2 * LIMITS.aws_call_s)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"),
+    [
+        (submit_response(), "running"),
+        (poyo_response({"code": 402, "error": {"message": "no credits"}}, 402), "failed"),
+        (poyo_response({"code": 429, "error": {"message": "try again in 9 s"}}, 429), "pending"),
+        (poyo_response({"code": 503, "error": {"message": "maintenance"}}, 503), "unknown"),
+    ],
+    ids=["accepted", "no credits", "too many", "maintenance"],
+)
+def test_outcome_of_a_submit_is_written_before_the_circuit_breaker_and_the_pause(
+    env: TestEnvironment, answer: HttpResponse, state: str
+) -> None:
+    for _ in range(LIMITS.breaker_threshold - 1):
+        env.slots.record_outcome(succeeded=False)
+    invocation = Invocation(env, API_TIMEOUT_S)
+    invocation.wait(API_TIMEOUT_S - LIMITS.submit_needs_s)
+
+    def respond() -> HttpResponse:
+        invocation.wait(15)
+        return answer
+
+    env.fake_poyo.respond_with("POST", respond)
+    slots = SlowSlots(env.table, env.clock, invocation.wait)
+    with pytest.raises(Ended):
+        env.submitter_with(slots=slots).submit(order())
+
+    assert env.repository.get(TASK_ID).state == state
+
+
+@pytest.mark.parametrize("spare_s", [1, LIMITS.aws_call_s + 1])
+def test_time_that_the_keys_take_is_no_time_for_the_post(
+    env: TestEnvironment, spare_s: float
+) -> None:
+    invocation = Invocation(env, LIMITS.submit_needs_s + spare_s)
+
+    class SlowKeys(CallbackKeys):
+        """Keys that are read again, slowly, once the task exists."""
+
+        def current(self) -> tuple[str, str]:
+            if env.table.get(task_pk(TASK_ID)) and not slow:
+                slow.append(invocation.wait(LIMITS.aws_call_s))
+            return super().current()
+
+    slow: list[None] = []
+    env.fake_poyo.respond_with("POST", submit_response())
+    keys = SlowKeys(env.callback_keys.secret)
+
+    env.submitter_with(callback_keys=keys).submit(order())
+
+    assert slow
+    assert env.fake_poyo.request_count("POST") == (spare_s > LIMITS.aws_call_s)

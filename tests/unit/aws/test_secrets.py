@@ -263,6 +263,48 @@ def test_missing_current_key_raises_secret_invalid(value: object) -> None:
         CallbackKeys(cached_secret(value)[0]).current()
 
 
+@pytest.mark.parametrize("value", [None, 7, True, ["one"], {"a": 1}])
+def test_value_that_is_no_text_is_no_key(value: object) -> None:
+    """JSON's null would otherwise be the key "None", which anybody can sign with."""
+    callback = CallbackKeys(cached_secret(CALLBACK_SECRET | {"k1": value, "k3": value})[0])
+    api = ApiKeys(cached_secret(API_SECRET | {"poyo_api_key": value})[0])
+
+    assert {name: key for name, key in callback.all().items() if key} == {"k2": "two"}
+    with pytest.raises(SecretInvalid, match="poyo_api_key"):
+        api.poyo_key()
+
+
+@pytest.mark.parametrize("value", [7, True, ["one"], {"a": 1}])
+def test_optional_key_that_is_no_text_raises_secret_invalid(value: object) -> None:
+    """Without it nothing would be verified or signed."""
+    callback = CallbackKeys(
+        cached_secret(CALLBACK_SECRET | {"poyo_callback_signing_key": value})[0]
+    )
+    api = ApiKeys(cached_secret({"notification_signing_keys": {"alice": value}})[0])
+
+    with pytest.raises(SecretInvalid, match="poyo_callback_signing_key"):
+        callback.poyo_callback_signing_key()
+    with pytest.raises(SecretInvalid, match="alice"):
+        api.notification_signing_key("alice/user")
+    assert api.notification_signing_key("bob") == ""
+
+
+@pytest.mark.parametrize("value", ["text", 7, ["one"]])
+def test_signing_keys_that_are_no_object_raise_secret_invalid(value: object) -> None:
+    with pytest.raises(SecretInvalid, match="notification_signing_keys"):
+        ApiKeys(cached_secret({"notification_signing_keys": value})[0]).notification_signing_key(
+            "alice"
+        )
+
+
+@pytest.mark.parametrize("secret", [{}, {"poyo_callback_signing_key": None}])
+def test_optional_key_may_be_missing_or_null(secret: dict[str, object]) -> None:
+    empty = {"notification_signing_keys": None}
+
+    assert CallbackKeys(cached_secret(secret)[0]).poyo_callback_signing_key() == ""
+    assert ApiKeys(cached_secret(secret | empty)[0]).notification_signing_key("alice") == ""
+
+
 def test_new_callback_key_is_known_within_thirty_seconds() -> None:
     secret, client, clock = cached_secret(CALLBACK_SECRET)
     keys = CallbackKeys(secret)

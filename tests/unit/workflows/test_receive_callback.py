@@ -41,8 +41,8 @@ class UnavailableQueue(FakeQueue):
         raise QueueUnavailable("unavailable")
 
 
-def callback_keys(**further: str) -> CallbackKeys:
-    client: Any = FakeSecretsClient({"current": "k1", "k1": "one", "k2": "two"} | further)
+def callback_keys(**further: object) -> CallbackKeys:
+    client: Any = FakeSecretsClient({"current": "k1", "k1": "one", "k2": "two", **further})
     return CallbackKeys(CachedSecret(client, "arn", ManualClock().seconds))
 
 
@@ -94,6 +94,16 @@ def test_invalid_url_enqueues_nothing(changed: dict[str, str]) -> None:
     queue = FakeQueue()
 
     assert not receive(queue, callback_keys(), **changed)
+    assert queue.messages == []
+
+
+@pytest.mark.parametrize(("value", "guess"), [(None, "None"), ("", ""), (7, "7"), (True, "True")])
+def test_url_signed_with_what_an_unusable_key_would_become_enqueues_nothing(
+    value: object, guess: str
+) -> None:
+    queue, token = FakeQueue(), signed_urls.callback_token(guess, TASK_ID)
+
+    assert not receive(queue, callback_keys(k3=value), kid="k3", token=token)
     assert queue.messages == []
 
 
