@@ -68,8 +68,8 @@ NOTIFICATION = (
     Mutant(
         "every notification is signed with some owner's key",
         "aws/secrets.py",
-        'keys.get(owner.partition(OWNER_SEPARATOR)[0]) if isinstance(keys, dict) else ""',
-        'next(iter(keys.values())) if isinstance(keys, dict) else ""',
+        "return _optional(keys, owner.partition(OWNER_SEPARATOR)[0])",
+        'return str(next(iter(keys.values()), ""))',
     ),
     Mutant(
         "a notification may be sent to any host",

@@ -59,8 +59,10 @@ class Invariants:
         own = any(task.task_id == new["task_id"] for task in created)
         for task in created:
             task.confirmed = True
-            # Named for this task alone after PoYo had ended it: no client can decide whose it is then.
-            undecidable = task.named_wrongly and task.ended(self._simulator.now)
+            # Named for this task alone after PoYo had ended it, or had said so twice: no client can decide
+            # whose it is then.
+            ended = task.ended(self._simulator.now) or task.false_failures > 1
+            undecidable = task.named_wrongly and ended
             undecidable = undecidable and old.get("named_by") == new["task_id"]
             require(own or undecidable, "no task gets another one's PoYo id", brief(new))
             self._simulator.counts["event", "id_taken"] += not own

@@ -264,6 +264,8 @@ def test_poll_without_a_result_keeps_the_pending_notification_due(env: TestEnvir
         env, state="failed", reason="timed_out", notification_attempts=1, next_notification_at=later
     )
 
-    after = env.reconcile(before, source="sweep")
+    env.reconcile(before, source="sweep")
+    env.time.forward(LIMITS.failure_confirm_s)
+    after = env.reconcile(before, source="retry")
 
     assert (after.notification_attempts, after.due_at) == (1, later)
