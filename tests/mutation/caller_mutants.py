@@ -62,6 +62,13 @@ CALLERS = (
         UNKNOWN_INPUT,
     ),
     Mutant(
+        "a blank idempotency key is none",
+        "api/request.py",
+        "    if key is None:\n        return None\n",
+        "    if not (key or '').strip():\n        return None\n",
+        UNKNOWN_INPUT,
+    ),
+    Mutant(
         "the last of two equal names wins",
         "api/json_body.py",
         "    if len(found) == len(pairs):\n",

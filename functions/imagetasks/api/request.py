@@ -44,26 +44,27 @@ def acting_user(event: APIGatewayProxyEventV2) -> str:
 
 
 def idempotency_key(event: APIGatewayProxyEventV2) -> str:
-    """The Idempotency-Key. Raises ProblemError if it is missing or invalid."""
-    key = optional_idempotency_key(event)
+    """The Idempotency-Key. Raises ProblemError if it is missing, blank or invalid."""
+    key = optional_idempotency_key(event) if has_idempotency_key(event) else None
     if key is None:
         raise ProblemError(IDEMPOTENCY_KEY_REQUIRED)
     return key
 
 
 def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
-    """The Idempotency-Key, None if there is none. Raises ProblemError if it is invalid."""
-    # Optional whitespace is SP and HTAB only (RFC 9110 §5.6.3).
-    if not has_idempotency_key(event):
+    """The Idempotency-Key, None without the header. Raises ProblemError if it is invalid: with a blank
+    one the caller means to be safe, and would not be."""
+    key = event.headers.get("idempotency-key")
+    if key is None:
         return None
-    key = event.headers["idempotency-key"].strip(" \t")
+    key = key.strip(" \t")  # optional whitespace is SP and HTAB only (RFC 9110 §5.6.3)
     if not KEY.fullmatch(key):
         raise ProblemError(INVALID_IDEMPOTENCY_KEY)
     return key
 
 
 def has_idempotency_key(event: APIGatewayProxyEventV2) -> bool:
-    """Whether the request names an Idempotency-Key, valid or not."""
+    """Whether the request has an Idempotency-Key that is not blank, valid or not."""
     return bool(event.headers.get("idempotency-key", "").strip(" \t"))
 
 

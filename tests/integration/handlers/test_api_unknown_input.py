@@ -49,6 +49,18 @@ def test_repeated_idempotency_key_is_refused(api: Api, path: str) -> None:
     assert api.has_no_side_effects()
 
 
+@pytest.mark.parametrize("key", ["", " ", "\t "])
+@pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])
+def test_blank_idempotency_key_is_refused_and_not_taken_for_none(
+    api: Api, path: str, key: str
+) -> None:
+    response = api.request("POST", path, ORDER, idempotency_key=key)
+
+    assert response.status == 400
+    assert "1 to 255 printable ASCII characters" in response.body
+    assert api.has_no_side_effects()
+
+
 @pytest.mark.parametrize("path", POSTS)
 def test_repeated_owner_is_refused(api: Api, path: str) -> None:
     response = api.request("POST", path, POSTS[path], idempotency_key="key", x_owner="ada,bob")
