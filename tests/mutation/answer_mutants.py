@@ -10,6 +10,27 @@ TRANSPORT = "integration/poyo/test_transport.py"
 
 ANSWERS = (
     Mutant(
+        "a gap that is optional is required",
+        "poyo/moderation.py",
+        'GAP = r"(?:[\\W_]{1,4})"',
+        'GAP = r"[\\W_]{1,4}"',
+        MODERATION,
+    ),
+    Mutant(
+        "the prompt in an error as JSON is taken for its reason",
+        "poyo/moderation.py",
+        "    return prompt, *as_json, repr(prompt)[1:-1], html.escape(prompt)\n",
+        "    return prompt, repr(prompt)[1:-1], html.escape(prompt)\n",
+        MODERATION,
+    ),
+    Mutant(
+        "a moderation service that broke is told as a refusal",
+        "poyo/moderation.py",
+        r'r"(?:returned (?:status|',
+        r'r"(?:came back with (?:status|',
+        MODERATION,
+    ),
+    Mutant(
         "the id in malformed JSON is dropped",
         "poyo/answer.py",
         "return Answer(http, content, broken_id(body) if content is None else None)",

@@ -6,6 +6,8 @@ it (OpenAI, Azure, Gemini, Volcengine, DashScope, Zhipu), whose errors it passes
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -29,6 +31,7 @@ POLICY_CODE = re.compile(
     r"|(?:content)?safetyviolation|(?:image)?safety|blockedbysafety|(?:image)?prohibitedcontent"
     r"|promptblocked|blocklist|(?:image)?recitation|(?:publicerror)?unsafe(?:content|generation)"
     r"|nsfw(?:content)?(?:detected)?|inappropriatecontent|(?:text|image)riskdetected"
+    r"|(?:request|content)moderated|harmcategory[a-z]+"
     r"|(?:(?:in|out)put(?:text|image))?sensitivecontent(?:detected)?|datainspectionfailed|1301"
 )
 # Of our account or of PoYo's machines: nothing that the user could mend.
@@ -46,7 +49,12 @@ ACCOUNT = (
     r"(?:accounts?|organi[sz]ations?|subscriptions?|resources?|projects?|tenants?|workspaces?|teams?|"
     r"deployments?|channels?|api[\W_]?keys?|keys?)"
 )
-GAP = r"[\W_]{1,4}"  # bounded, as are the words between, so that no text takes long
+# A part of PoYo's machines that examines prompts and images.
+CHECKER = (
+    r"(?:(?:content|safety|moderation|nsfw|policy)[ _-])?"
+    r"(?:moderation|safety|nsfw|policy|filter|checker|detector|classifier|engine|system)"
+)
+GAP = r"(?:[\W_]{1,4})"  # bounded, as are the words between, so that no text takes long
 
 
 def _words(*patterns: str) -> re.Pattern[str]:
@@ -66,17 +74,32 @@ NOT_THE_USERS = (
         rf"{ACCOUNT}{_up_to(2)}(?:has|have|is|was|were|are){_up_to(3)}{BLOCKED}",
         rf"{ACCOUNT}{GAP}(?:(?:has|have){GAP})?violat(?:es|ed)",
         rf"(?:suspended|disabled|deactivated|banned|blocked){GAP}{ACCOUNT}",
+        rf"(?:access|users?){GAP}(?:(?:has|have|is|was|were|been){GAP}){{1,2}}"
+        r"(?:suspended|disabled|deactivated|banned|terminated|revoked)",
+        rf"unsupported{GAP}(?:countr(?:y|ies)|regions?|territor(?:y|ies))"
+        rf"|(?:in|for|from){GAP}your{GAP}(?:country|region|territory)",
+        rf"organi[sz]ation{GAP}verification|payment{GAP}required",
         rf"quota|billing|rate{GAP}?limit(?:ed|s)?|insufficient{GAP}(?:credits?|balance|funds)",
-        rf"connection{GAP}(?:reset|refused|closed|aborted|error|failed|timed{GAP}out)",
+        rf"connection{GAP}(?:is{GAP})?(?:reset|closing|refused|closed|aborted|error|failed|timed{GAP}out)",
         rf"timed?{GAP}?outs?|deadline{GAP}exceeded|econn[a-z]+|bad{GAP}gateway|overloaded",
         rf"(?:service|system|server|api|filter|model|checker){GAP}(?:is{GAP})?"
         rf"(?:(?:currently|temporarily){GAP})?(?:unavailable|unreachable|busy|down)",
         rf"temporarily{GAP}unavailable|internal{GAP}(?:server{GAP})?error",
+        # a part that examines did not run
+        rf"{CHECKER}[ _-](?:(?:service|model|api|client|endpoint|request|server) )?(?:(?:has|is|was) )?"
+        r"(?:returned (?:status|error|an error|[45][0-9]{2})|failed (?:to|with (?:status|error|code))"
+        r"|crashed|closed|exited|died|not (?:found|loaded|ready|responding))",
+        r"(?:failed|unable|could not|cannot) (?:to )?"
+        rf"(?:call|load|reach|connect to|contact|start) (?:the |an? |our )?{CHECKER}",
+        rf"no{GAP}(?:such{GAP}host|healthy{GAP}upstream)|out{GAP}of{GAP}memory|upstream{GAP}connect"
+        rf"|dial{GAP}tcp|(?:memory|thread|type){GAP}safety|too{GAP}(?:large|big){GAP}for",
     ),
     re.compile(
-        r"(?:账号|帐号|账户|帐户|组织|企业|资源|密钥|渠道)[^，。；]{0,16}"
+        r"(?:账号|帐号|账户|帐户|组织|企业|资源|密钥|渠道|令牌)[^，。；]{0,16}"
         r"(?:封|冻结|停用|禁用|暂停|限制|锁定|审核|欠费|异常|违规|违反)"
         r"|余额不足|额度不足|欠费|超时|服务(?:暂时)?不可用|(?:系统|服务)繁忙"
+        r"|用户(?:已经?)?被?(?:封禁|禁用|停用)(?!词)|地区[^，。；]{0,8}(?:不支持|限制|无法使用)"
+        r"|(?:服务|接口|系统|模块)(?:调用|请求|连接|响应|内部)?(?:异常|失败|错误|故障|崩溃)"
         r"|连接(?:失败|被?重置|断开|错误)|网络(?:错误|异常)"
     ),
 )
@@ -98,10 +121,11 @@ POLICY = (
         rf"(?:sensitive|unsafe|inappropriate|harmful|explicit|sexual|adult|violent|offensive|illegal"
         rf"|disallowed){GAP}(?:content|words?|information|topics?|materials?|language|prompts?"
         rf"|images?|text)(?!{GAP}(?:formats?|sizes?|types?|urls?|dimensions?|encoding|length|files?))",
+        rf"terms{GAP}of{GAP}(?:service|use){GAP}violations?|nudity",
         rf"nsfw|not{GAP}safe{GAP}for{GAP}work",
     ),
     re.compile(
-        r"违规|违禁|审核|审查(?:不|未)|涉黄|涉嫌|色情|不当内容|不适当|不安全"
+        r"违规|违禁|不合规|不适宜|审核|审查(?:不|未)|涉黄|涉嫌|色情|不当内容|不适当|不安全"
         r"|内容(?:政策|安全|策略)|安全(?:系统|策略|过滤|审查|风控)"
         r"|违反[^，。；]{0,16}(?:政策|规定|规范|准则|条款|法律|法规|规则|策略)"
         r"|敏感(?:词|内容|信息|字|图|话题|人物|主题)|(?:包含|含有|涉及)[^，。；]{0,8}敏感"
@@ -189,25 +213,34 @@ def _without_echoes(sentence: str, prompt: str) -> str:
 
 
 def _without_prompt(sentence: str, prompt: str) -> str:
-    """The sentence without the prompt, also where only its beginning is repeated. A prompt without
-    words that could mislead stays, so that a prompt of one common word takes no sense away."""
-    asked = " ".join(prompt.split())
-    if not _any_in((*POLICY, *NOT_THE_USERS), [asked]):
+    """The sentence without the prompt, also where only its beginning is repeated or its quotes and line
+    ends are escaped. A prompt without words that could mislead stays, so that a prompt of one common
+    word takes no sense away."""
+    spellings = [" ".join(each.split()) for each in _spellings(prompt)]
+    if not _any_in((*POLICY, *NOT_THE_USERS), spellings[:1]):
         return sentence
-    said = " ".join(sentence.split())
-    begin, parts = asked[:MIN_ECHO_CHARS].lower(), []
-    while (at := said.lower().find(begin)) >= 0:
-        same = next(
-            (
-                n
-                for n, (a, b) in enumerate(zip(said[at:].lower(), asked.lower(), strict=False))
-                if a != b
-            ),
-            min(len(said) - at, len(asked)),
-        )
-        parts.append(said[:at])
-        said = said[at + max(same, 1) :]
+    begin = re.compile(
+        "|".join(re.escape(each[:MIN_ECHO_CHARS]) for each in spellings), re.IGNORECASE
+    )
+    said, parts = " ".join(sentence.split()), []
+    while found := begin.search(said):
+        rest = said[found.start() :]
+        same = max(_common_chars(rest[: len(each)].lower(), each.lower()) for each in spellings)
+        parts.append(said[: found.start()])
+        said = rest[max(same, 1) :]
     return " ".join([*parts, said])
+
+
+def _common_chars(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _spellings(prompt: str) -> Sequence[str]:
+    """The prompt as it is, and as JSON, Python and HTML write it inside a text."""
+    as_json = (json.dumps(prompt, ensure_ascii=each)[1:-1] for each in (True, False))
+    return prompt, *as_json, repr(prompt)[1:-1], html.escape(prompt)
 
 
 def _any_in(patterns: Sequence[re.Pattern[str]], texts: Sequence[str]) -> bool:
