@@ -22,12 +22,16 @@ class PoyoUnavailable(ImageTasksError):
         wait_s: float | None = None,
         ours: bool = False,
         mismatched: bool = False,
+        unreached: bool = False,
     ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.wait_s = wait_s
         self.ours = ours  # True: our key or account is at fault and only the operator can fix it
         self.mismatched = mismatched  # True: the status is another task's, which raises an alarm
+        self.unreached = (
+            unreached  # True: a submit did not reach PoYo; the circuit breaker counts it
+        )
 
 
 class PoyoRejected(ImageTasksError):

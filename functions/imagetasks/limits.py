@@ -27,7 +27,7 @@ class Limits:
     max_delay_s: int = 15 * 60  # SQS delays a message no longer
     swept_before_slot_s: int = 10 * 60  # the sweep triggers a task with a slot beyond that
     max_pause_s: int = 60  # of all submits, whatever PoYo's 429 says
-    breaker_threshold: int = 3  # consecutive submits that PoYo answered with 401, 402, 5xx or not
+    breaker_threshold: int = 3  # consecutive submits that PoYo did not take: 401, 402, 5xx, silence
     failure_counts_s: int = 10 * 60  # failures before a longer gap no longer count
     probe_backoff_s: tuple[int, int] = (10, 60)  # between probes while the circuit breaker is open
     probe_lease_s: int = 20  # longer than a submit can last, connecting included

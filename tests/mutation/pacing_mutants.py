@@ -108,6 +108,20 @@ PACING = (
         SLOTS,
     ),
     Mutant(
+        "an outage in which no connection is made leaves the circuit breaker closed",
+        "workflows/submit.py",
+        "        if error.unreached:\n",
+        "        if False:\n",
+        MODEL,
+    ),
+    Mutant(
+        "a refusal by a proxy leaves the circuit breaker closed",
+        "poyo/responses.py",
+        "wait_s=wait_s, unreached=True)",
+        "wait_s=wait_s)",
+        MODEL,
+    ),
+    Mutant(
         "a refused order is told to come back after five seconds",
         "api/error_mapping.py",
         "return replace(TOO_MANY_ORDERS, retry_after_s=max(1, math.ceil(error.wait_s)))",

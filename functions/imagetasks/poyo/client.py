@@ -74,7 +74,7 @@ class PoyoClient:
         try:
             response = self.send("POST", url, headers=headers, body=body, read_s=self.submit_read_s)
         except RequestNotSent as error:
-            raise PoyoUnavailable(f"not sent: {error}") from error
+            raise PoyoUnavailable(f"not sent: {error}", unreached=True) from error
         except ResponseLost as error:
             named = broken_id(error.partial)
             raise SubmitOutcomeUnknown(f"answer lost: {error}", poyo_id=named) from error

@@ -87,7 +87,8 @@ def parse_submit(response: HttpResponse, *, prompt: str = "") -> str:
     if answer.code not in REFUSALS:
         raise SubmitOutcomeUnknown(detail)
     if not answer.is_poyos:
-        raise PoyoUnavailable(f"{detail} (not PoYo's)", wait_s=_wait_s(response, answer))
+        wait_s = _wait_s(response, answer)
+        raise PoyoUnavailable(f"{detail} (not PoYo's)", wait_s=wait_s, unreached=True)
     raise PoyoRejected(_refusal(answer, prompt), detail)
 
 

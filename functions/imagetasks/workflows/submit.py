@@ -166,7 +166,7 @@ class Submitter:
         return result.task
 
     def _on_refusal(self, task: Task, error: PoyoUnavailable) -> Task:
-        """PoYo created nothing. A wait that PoYo named holds for all submits."""
+        """PoYo created nothing. A wait that PoYo named holds for all submits, and so does an outage."""
         if self.is_refused_for_good(task):
             settled = self._fail_refused(task, "unavailable", error.detail)
         else:
@@ -176,6 +176,8 @@ class Submitter:
             # Without the pause, others get a 429 too.
             with contextlib.suppress(DatabaseUnavailable):
                 self.slots.pause(error.wait_s)
+        if error.unreached:
+            self._record_breaker_outcome(succeeded=False)
         return settled
 
     def is_refused_for_good(self, task: Task) -> bool:

@@ -16,6 +16,7 @@ from tests.support.traffic import SlidingPoyo, Traffic
 
 HOUR_S = 3600
 NO_CREDITS = poyo_response({"code": 402, "error": {"message": "no credits"}}, 402)
+FIREWALL = HttpResponse(403, b"<html>forbidden</html>")
 WINDOW_OF_SUBMITS = 20  # messages arrive to the second, so submits of one window may change places
 
 
@@ -101,7 +102,9 @@ def test_lost_messages_delay_only_their_own_orders() -> None:
     assert traffic.sent_after_s()[-1] < 600
 
 
-@pytest.mark.parametrize("failure", [NO_CREDITS, ResponseLost("ReadTimeout")])
+@pytest.mark.parametrize(
+    "failure", [NO_CREDITS, ResponseLost("ReadTimeout"), RequestNotSent("ConnectTimeout"), FIREWALL]
+)
 @pytest.mark.parametrize("outage_s", [60, 600, 1500])
 def test_first_and_hundredth_order_are_sent_soon_after_poyo_has_recovered(
     failure: HttpResponse | Exception, outage_s: int
@@ -119,6 +122,23 @@ def test_first_and_hundredth_order_are_sent_soon_after_poyo_has_recovered(
     lost = len(traffic.orders) - len(traffic.poyo.sent)
     assert lost <= 5 + outage_s / 60  # three to open the circuit breaker, then one for each probe
     assert ("failed", "unavailable") not in states(traffic)
+
+
+@pytest.mark.parametrize("failure", [RequestNotSent("ConnectTimeout"), FIREWALL])
+def test_orders_of_before_an_outage_are_sent_soon_after_it(
+    failure: HttpResponse | Exception,
+) -> None:
+    traffic = Traffic()
+    fail_until(traffic, 1500, failure)
+    for n in range(100):
+        traffic.order_at(n / 10)
+
+    traffic.run(HOUR_S)
+
+    after_s = [each - 1500 for each in traffic.sent_after_s()]
+    assert len(after_s) == 100
+    assert after_s[0] <= 65
+    assert after_s[-6] <= 150  # probes that failed have waited longer
 
 
 def test_orders_wait_in_their_order_while_poyo_fails() -> None:
