@@ -10,6 +10,20 @@ TRANSPORT = "integration/poyo/test_transport.py"
 
 ANSWERS = (
     Mutant(
+        "a Retry-After of PoYo and a proxy is read as none",
+        "poyo/retry_after.py",
+        "HEADER_NUMBER.fullmatch(value)",
+        're.fullmatch(f"({NUMBER.pattern})", value)',
+        "unit/poyo/test_retry_after.py",
+    ),
+    Mutant(
+        "a progress beyond all of it is shown",
+        "poyo/responses.py",
+        "min(progress, Decimal(100))",
+        "progress",
+        RESPONSES,
+    ),
+    Mutant(
         "a gap that is optional is required",
         "poyo/moderation.py",
         'GAP = r"(?:[\\W_]{1,4})"',

@@ -111,10 +111,10 @@ def parse_status(response: HttpResponse, asked_id: str, *, prompt: str = "") -> 
         raise PoyoUnavailable("the status of another task", mismatched=True)
     file_urls, other_files = image_urls(task)
     errors = {key: value for key, value in task.items() if value and ERROR_KEYS.fullmatch(key)}
-    status = _documented_status(word)
+    status, progress = _documented_status(word), _number(task.get("progress"))
     return TaskStatus(
         status=status,
-        progress=_number(task.get("progress")),
+        progress=None if progress is None else min(progress, Decimal(100)),
         file_urls=file_urls,
         other_files=other_files,
         credits=_number(task.get("credits_amount")),
@@ -180,7 +180,7 @@ def _number(value: Any, *, least: int = 0) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = Decimal(str(value)[:100])
+        number = Decimal(str(value)[:100].strip().removesuffix("%"))
     except (InvalidOperation, ValueError):  # ValueError: an int of more than 4,300 digits
         return None
     return round(number, 4) if number.is_finite() and least <= number < MAX_CREDITS else None

@@ -11,6 +11,9 @@ MAX_WAIT_S = 24 * 60 * 60.0  # a longer wait counts as this one
 MAX_TEXT_CHARS = 2_000  # of an error, searched for a wait
 SECONDS: Mapping[str, float] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
+HEADER_NUMBER = re.compile(
+    r"(\d+(?:\.\d+)?)(?:\s*,.*)?", re.ASCII
+)  # the first, if a proxy adds its own
 AMOUNT = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?)\s?(?:(?P<ms>milliseconds?\b|msecs?\b|ms\b|毫秒)"
     r"|(?P<s>seconds?\b|secs?\b|s(?![a-z])|秒)|(?P<m>minutes?\b|mins?\b|m(?![a-z])|分钟?)"
@@ -20,7 +23,14 @@ AMOUNT = re.compile(
 BETWEEN = re.compile(r"[\s,]*(?:and\s+)?", re.IGNORECASE)
 # What stands before a wait, with few words between ("try again in about", "retry after").
 BEFORE = re.compile(
-    r"(?:\bagain|\bretry|\bwait|\bresets?|稍后|请在|请等待|等待)[^\d.。]{0,24}", re.IGNORECASE
+    r"(?:\bagain|\bretry|\bwait|\bresets?|\bavailable|稍后|请在|请等待|等待)[^\d.。]{0,24}",
+    re.IGNORECASE,
+)
+# What is a number of seconds without a unit: "Retry-After: 30", "retry after 20."
+SECONDS_ALONE = re.compile(
+    r"\bretry[\s_-]?after(?:[\s_-]?sec(?:ond)?s)?[\s:=\"]{1,4}(\d{1,9}(?:\.\d{1,9})?)\"?(?=[,.;)}]?(?:\s|\Z))"
+    r"(?!\s?[a-z%\d])",
+    re.ASCII | re.IGNORECASE,
 )
 AFTER = re.compile(r"\s?(?:之?后|以后)", re.IGNORECASE)  # "30秒后重试"
 
@@ -29,8 +39,8 @@ def header_wait_s(headers: Mapping[str, str], *, now_s: float) -> float | None:
     """Seconds that Retry-After names: a number, or an instant (RFC 9110 §10.2.3) as seen from the
     response's own Date, else from `now_s`, seconds since 1970."""
     value = headers.get("retry-after", "").strip()
-    if NUMBER.fullmatch(value):
-        return _bounded(float(value))
+    if number := HEADER_NUMBER.fullmatch(value):
+        return _bounded(float(number[1]))
     until_s = _instant_s(value)
     if until_s is None:
         return None
@@ -49,7 +59,8 @@ def text_wait_s(text: str) -> float | None:
         found = _amounts_s(text, amount.start())
         if found is not None and AFTER.match(text, found[1]):
             return _bounded(found[0])
-    return None
+    alone = SECONDS_ALONE.search(text)
+    return _bounded(float(alone[1])) if alone else None
 
 
 def number_wait_s(value: object) -> float | None:
