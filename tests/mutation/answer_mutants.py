@@ -10,6 +10,13 @@ TRANSPORT = "integration/poyo/test_transport.py"
 
 ANSWERS = (
     Mutant(
+        "an id in a prompt that Python wrote is the task's",
+        "poyo/task_ids.py",
+        "if not JSON_BEGINS.match(partial):",
+        'if not partial.lstrip().startswith((b"{", b"[", b"\\xef")):',
+        RESPONSES,
+    ),
+    Mutant(
         "a Retry-After of PoYo and a proxy is read as none",
         "poyo/retry_after.py",
         "HEADER_NUMBER.fullmatch(value)",

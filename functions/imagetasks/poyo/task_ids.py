@@ -12,6 +12,8 @@ BROKEN_ID = re.compile(
     rb'"(?i:task_?id)"\s*:\s*'
     rb'(?:"([A-Za-z0-9][A-Za-z0-9_.:-]{0,127})"|([0-9]{1,128})(?=[\s,}\]]))'
 )
+# Python's `{'prompt': '"task_id":"…"'}` leaves the quotes of a prompt as they are.
+JSON_BEGINS = re.compile(rb'(?:\xef\xbb\xbf)?\s*[\[{][\s\[{]*"')
 ID_KEY = re.compile(r"task_?ids?", re.IGNORECASE)
 ECHOES = frozenset({"input", "request", "body", "params"})  # repeat what we sent
 MIN_BARE_ID_CHARS = 12  # a shorter text without a key is a word, like "ok"
@@ -26,7 +28,7 @@ def poyo_id(value: Any) -> str:
 
 def broken_id(partial: bytes) -> str | None:
     """The task id in JSON that broke off, is malformed or was too long to be read whole."""
-    if not partial.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+    if not JSON_BEGINS.match(partial):
         return None
     found = BROKEN_ID.search(partial)
     return (found[1] or found[2]).decode() if found else None
