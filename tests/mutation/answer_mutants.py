@@ -10,6 +10,20 @@ TRANSPORT = "integration/poyo/test_transport.py"
 
 ANSWERS = (
     Mutant(
+        "a JPEG with an empty scan is an image",
+        "tasks/image_format.py",
+        "(marker == JPEG_SCAN and found > position)",
+        "marker == JPEG_SCAN",
+        "unit/tasks/test_image_format.py",
+    ),
+    Mutant(
+        "a WebP with an empty image is an image",
+        "tasks/image_format.py",
+        "(chunk[:4] in WEBP_PIXELS and content_end > position + 8)",
+        "chunk[:4] in WEBP_PIXELS",
+        "unit/tasks/test_image_format.py",
+    ),
+    Mutant(
         "an id in a prompt that Python wrote is the task's",
         "poyo/task_ids.py",
         "if not JSON_BEGINS.match(partial):",

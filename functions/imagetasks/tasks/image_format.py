@@ -127,7 +127,7 @@ def _webp(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
         content_end = position + 8 + int.from_bytes(chunk[4:], "little")
         if content_end > end:
             break
-        has_pixels = has_pixels or chunk[:4] in WEBP_PIXELS
+        has_pixels = has_pixels or (chunk[:4] in WEBP_PIXELS and content_end > position + 8)
         position = content_end + content_end % 2
         if position + 8 > end:  # decoders pass over what is too short to be a chunk
             if not has_pixels:
@@ -155,11 +155,12 @@ def _jpeg(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
     decoders do."""
     if not head.startswith(b"\xff\xd8\xff"):
         return None
-    size, has_scan, position = (0, 0), False, 2
+    size, has_scan, position, marker = (0, 0), False, 2, JPEG_START
     for _ in range(MAX_PARTS):
         found = blocks.search(JPEG_MARKER, position)
         if found is None:
             break
+        has_scan = has_scan or (marker == JPEG_SCAN and found > position)
         segment = blocks.at(found, 9)
         marker, position = segment[1], found + 2
         if marker == JPEG_END:
@@ -170,7 +171,6 @@ def _jpeg(blocks: _Blocks, head: bytes) -> tuple[ImageInfo, int] | None:
         position += length
         if marker == JPEG_START or length < 2:  # decoders refuse a second start, too
             raise ValueError("the JPEG is damaged")
-        has_scan = has_scan or marker == JPEG_SCAN
         if marker in JPEG_SIZES and size == (0, 0) and len(segment) == 9:
             height, width = struct.unpack_from(">HH", segment, 5)
             size = width, height
