@@ -11,6 +11,7 @@ TRANSITIONS_TEST = "integration/aws/test_transitions.py"
 REASONS_TEST = "unit/tasks/test_failure_reasons.py"
 POLLING_TEST = "integration/workflows/test_reconcile_polling.py"
 COPY_TEST = "integration/workflows/test_copy_images.py"
+RECONCILE_TEST = "integration/workflows/test_reconcile.py"
 FLOOD_TEST = "integration/workflows/test_callback_floods.py"
 CONFIRM_TEST = "integration/workflows/test_confirm_poyo_id.py"
 CALLBACK_TEST = "integration/workflows/test_callback_before_retry.py"
@@ -79,8 +80,8 @@ RECONCILE = (
     Mutant(
         "a status that lags ends the task in spite of its callback",
         "workflows/poll_status.py",
-        'return message.source == "callback" or any(',
-        "return False and any(",
+        'if message.source == "callback" or self._result_was_seen(task):',
+        "if self._result_was_seen(task):",
     ),
     Mutant(
         "a candidate that was stored meanwhile does not prevent a failure",
@@ -190,8 +191,8 @@ RECONCILE = (
     Mutant(
         "a result that PoYo had shown is forgotten",
         "workflows/poll_status.py",
-        "            (task.result_seen_at, limits.timed_out_after_s),\n",
-        "",
+        "seen_at, trusted_s = task.result_seen_at, ",
+        "seen_at, trusted_s = None, ",
         POLLING_TEST,
     ),
     Mutant(
@@ -406,5 +407,89 @@ RECONCILE = (
         "elif late and task.state == State.UNKNOWN:",
         "elif False:",
         CONFIRM_TEST,
+    ),
+    Mutant(
+        "a result that PoYo showed after two days ends with the next poll",
+        "workflows/poll_status.py",
+        "if task.is_final or self._result_was_seen(task):",
+        "if task.is_final:",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "a clock that was a year ahead keeps a task open",
+        "workflows/poll_status.py",
+        "abs(self.clock.now_ms() - seen_at)",
+        "self.clock.now_ms() - seen_at",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "zero credits that PoYo named are taken for none",
+        "workflows/poll_status.py",
+        "next(each for each in named if each is not None)",
+        "next(each for each in named if each)",
+        POLLING_TEST,
+    ),
+    Mutant(
+        "only the first callback for a failed task gets two polls",
+        "workflows/poll_status.py",
+        "self.updater.reschedule(task, due_at=None, failure_seen_at=None)",
+        "self.updater.reschedule(task, due_at=None)",
+        RECONCILE_TEST,
+    ),
+    Mutant(
+        "a task that failed keeps the first of its two polls",
+        "tasks/transition_writes.py",
+        '"slot_number", "failure_seen_at"),\n        tests',
+        '"slot_number"),\n        tests',
+        RECONCILE_TEST,
+    ),
+    Mutant(
+        "callbacks in time with failing copies keep a task open",
+        "workflows/copy_images.py",
+        "if not result.applied and result.task.result_seen_at is None:",
+        "if False:",
+        COPY_TEST,
+    ),
+    Mutant(
+        "credits that PoYo names after a failure are forgotten",
+        "workflows/copy_images.py",
+        "due_at=None, **_named_credits(status)",
+        "due_at=None",
+        COPY_TEST,
+    ),
+    Mutant(
+        "a second id that comes soon after another callback is forgotten",
+        "workflows/admit_callback.py",
+        "            elif _is_second_id(task, message):",
+        "            elif False:",
+        FLOOD_TEST,
+    ),
+    Mutant(
+        "each of many second ids causes a request",
+        "workflows/admit_callback.py",
+        "if now < (task.callback_poll_at or 0) <= now + wait_ms:",
+        "if False:",
+        FLOOD_TEST,
+    ),
+    Mutant(
+        "new forged ids at each check keep a task open",
+        "workflows/admit_callback.py",
+        "if not task.is_final and self.clock.has_elapsed(open_since, limits.timed_out_after_s):",
+        "if False:",
+        FLOOD_TEST,
+    ),
+    Mutant(
+        "a submit that PoYo refused meanwhile becomes unknown",
+        "tasks/transitions.py",
+        'unchanged=("state", "attempt", "candidate_poyo_ids", "callback_at"),',
+        'unchanged=("attempt", "candidate_poyo_ids", "callback_at"),',
+        TRANSITIONS_TEST,
+    ),
+    Mutant(
+        "an amount that PoYo named does not decide whether a failure was charged",
+        "tasks/failure_reasons.py",
+        "    if task.charged_credits is not None:\n        return",
+        "    if False:\n        return",
+        "unit/api/test_schemas.py",
     ),
 )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from imagetasks.json_schema import Count, Instant, JsonSchema, Number, Uri
 from imagetasks.poyo import models
 from imagetasks.tasks import signed_urls
-from imagetasks.tasks.failure_reasons import REASONS, charged_credits
+from imagetasks.tasks.failure_reasons import REASONS, charged_credits, was_charged
 from imagetasks.tasks.image_format import ContentType
 from imagetasks.tasks.image_reference import ID, SCHEME
 from imagetasks.tasks.task import Status, StoredImage, Task, TaskId, files_expire_at
@@ -219,5 +219,5 @@ def _error(task: Task) -> ErrorBody | None:
         "code": str(task.reason),
         "message": reason.message,
         "retry": "new_key" if reason.retryable else "never",
-        "charged": reason.charged,
+        "charged": was_charged(task),
     }

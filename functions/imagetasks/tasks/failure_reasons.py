@@ -61,7 +61,7 @@ REASONS: Mapping[str, FailureReason] = {
     ),
     "upstream": FailureReason(
         from_states=(State.RUNNING,),
-        message="PoYo could not make the image. Failed tasks are not charged.",
+        message="PoYo could not make the image.",
         retryable=True,
         recoverable=True,
     ),
@@ -90,6 +90,15 @@ def charged_credits(task: Task) -> Decimal | None:
     if task.charged_credits is None and reason and reason.charged is False:
         return Decimal(0)
     return task.charged_credits
+
+
+def was_charged(task: Task) -> bool | None:
+    """Whether PoYo kept credits for a failed task: by the amount that it named, else by the reason; None
+    if it is unknown."""
+    if task.charged_credits is not None:
+        return task.charged_credits > 0
+    reason = REASONS.get(task.reason or "")
+    return reason.charged if reason else None
 
 
 def is_recoverable(task: Task) -> bool:

@@ -127,7 +127,7 @@ def fail(
         task,
         stamp,
         values | follow_up,
-        removed=(*removed, "not_before", "slot_number"),
+        removed=(*removed, "not_before", "slot_number", "failure_seen_at"),
         tests=(one_of("state", REASONS[reason].from_states),),
         entry={"reason": reason},
     )

@@ -50,7 +50,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         from_states=(State.SUBMITTING, State.PENDING),
         target=State.UNKNOWN,
         event="unclear",
-        unchanged=("attempt", "candidate_poyo_ids", "callback_at"),
+        unchanged=("state", "attempt", "candidate_poyo_ids", "callback_at"),
     ),
     "retry": Transition(
         meaning="the next submit attempt begins; the only way to a second POST",

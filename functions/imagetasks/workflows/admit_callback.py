@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from imagetasks import telemetry
 from imagetasks.tasks.failure_reasons import is_recoverable
 from imagetasks.tasks.task import State
 
@@ -30,7 +31,7 @@ class CallbackAdmission:
         """Store the message's id as a candidate and return the task if a poll may follow now.
 
         None: another callback caused a poll less than `callback_gap_s` ago. The next poll comes soon
-        enough after this one, or is scheduled here. Raises DatabaseUnavailable, and QueueUnavailable
+        enough after this one, or is scheduled here; so is the check of a second id. Raises DatabaseUnavailable, and QueueUnavailable
         where the message's id would be lost.
         """
         for _ in range(WRITE_TRIES):
@@ -41,6 +42,11 @@ class CallbackAdmission:
                 result = self._begin(task, facts)
                 if result.applied:
                     return result.task
+            elif _is_second_id(task, message):
+                checked = self._defer_check(task, message, wait_ms)
+                if checked is None or checked.applied:
+                    return None
+                result = checked
             elif _has_ended(task) or (self._is_due_soon(task, wait_ms) and not facts):
                 return None
             else:
@@ -69,6 +75,21 @@ class CallbackAdmission:
         scheduled: TaskFacts = {"callback_poll_at": now + wait_ms, "callback_at": now, "polls": 0}
         return self.updater.retry_in(task, wait_ms / 1000, **scheduled | facts)
 
+    def _defer_check(self, task: Task, message: TaskMessage, wait_ms: int) -> WriteResult | None:
+        """Check a second id in `wait_ms`, as the one poll that callbacks may cause then. None: that is
+        taken, and the id is only logged."""
+        now = self.clock.now_ms()
+        if now < (task.callback_poll_at or 0) <= now + wait_ms:
+            telemetry.warning(
+                "second_poyo_id_not_checked", task_id=task.task_id, poyo_id=message.poyo_id
+            )
+            return None
+        result = self.updater.reschedule(task, due_at=task.due_at, callback_poll_at=now + wait_ms)
+        if result.applied:  # as a message of a submit, it does not wait for another gap
+            later = replace(message, source="submit")
+            self.updater.enqueue(later, delay_s=wait_ms / 1000, on_failure="alarm")
+        return result
+
     def _wait_ms(self, task: Task) -> int:
         """Time until a callback may cause a poll; the last such poll may itself lie ahead."""
         gap_ms, now = self.clock.limits.callback_gap_s * 1000, self.clock.now_ms()
@@ -83,9 +104,12 @@ class CallbackAdmission:
     def _new_candidate(self, task: Task, message: TaskMessage) -> TaskFacts:
         """What the message's id changes of a task that has none: the first ids and the newest are kept.
         An id of PoYo's answer comes first. A new one gets the full number of checks, unless the hour
-        after the attempt is over."""
+        after the attempt is over. After a day an open task takes none: it ends, and takes them then."""
         poyo_id, answered = message.poyo_id, message.source == "submit"
         if poyo_id is None or task.poyo_id is not None or _has_ended(task):
+            return {}
+        limits, open_since = self.clock.limits, task.attempted_at
+        if not task.is_final and self.clock.has_elapsed(open_since, limits.timed_out_after_s):
             return {}
         known = task.candidate_poyo_ids
         ids = (poyo_id, *known) if answered else (*known, poyo_id)
@@ -95,7 +119,7 @@ class CallbackAdmission:
         facts: TaskFacts = {"candidate_poyo_ids": kept}
         if answered:
             facts["answered_poyo_id"] = poyo_id
-        late = self.clock.has_elapsed(task.attempted_at, self.clock.limits.unconfirmed_after_s)
+        late = self.clock.has_elapsed(open_since, limits.unconfirmed_after_s)
         if task.is_final or not late:
             facts |= {"polls": 0, "not_found_count": 0}
         return facts
@@ -108,6 +132,12 @@ def _bounded(ids: tuple[str, ...]) -> tuple[str, ...]:
 def _has_ended(task: Task) -> bool:
     """Whether nothing that PoYo says can change the task."""
     return task.is_final and (task.deleted_at is not None or not is_recoverable(task))
+
+
+def _is_second_id(task: Task, message: TaskMessage) -> bool:
+    """Whether the message names an id that the task can no longer take."""
+    named = message.poyo_id not in (None, task.poyo_id)
+    return named and (task.poyo_id is not None or _has_ended(task))
 
 
 def _causes_poll(task: Task, message: TaskMessage) -> bool:

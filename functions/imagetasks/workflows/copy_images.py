@@ -80,7 +80,7 @@ class ImageCopier:
             )
             self.updater.apply(write)
         elif reason:
-            self.updater.reschedule(task, due_at=None)
+            self.updater.reschedule(task, due_at=None, **_named_credits(status))
         else:
             self._retry_later(task, status, error)
 
@@ -104,14 +104,16 @@ class ImageCopier:
             "detail": str(error),
             "result_seen_at": seen_at,
         }
-        if status.credits is not None:
-            facts["charged_credits"] = status.credits
+        facts |= _named_credits(status)
         delay_s = self.clock.fast_retry_s(task.copy_attempts, self.clock.limits.poll_backoff_s)
         if is_recoverable(task):
             self.updater.reopen(task, delay_s, **facts)
         else:
             facts["failure_seen_at"] = None
-            self.updater.retry_in(task, delay_s, **facts)
+            result = self.updater.retry_in(task, delay_s, **facts)
+            # A callback began a poll of its own meanwhile. The patience with the host counts all the same.
+            if not result.applied and result.task.result_seen_at is None:
+                self.updater.reschedule(result.task, due_at=result.task.due_at, **facts)
 
     def _give_up_reason(self, task: Task, error: DownloadFailed) -> str | None:
         """The reason to fail with because no retry can help, or None while one may: PoYo charged for
@@ -124,3 +126,7 @@ class ImageCopier:
         if seen_at is None or not self.clock.has_elapsed(seen_at, patience_s):
             return None
         return "bad_result" if no_image else "result_expired"
+
+
+def _named_credits(status: TaskStatus) -> TaskFacts:
+    return {} if status.credits is None else {"charged_credits": status.credits}

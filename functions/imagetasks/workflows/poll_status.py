@@ -54,9 +54,8 @@ class StatusPoller:
             files = self.copier.copy_all(task, status)
         except DownloadFailed as error:
             return self.copier.on_failure(task, status, error)
-        charged = task.charged_credits or task.estimated_credits
-        if status.credits is not None:
-            charged = status.credits
+        named = (status.credits, task.charged_credits, task.estimated_credits)
+        charged = next(each for each in named if each is not None)
         write = transition_writes.finish(
             task, self.clock.stamp(), files=files, charged_credits=charged
         )
@@ -70,8 +69,8 @@ class StatusPoller:
         if task.failure_seen_at is None:
             self.updater.retry_in(task, confirm_s, failure_seen_at=self.clock.now_ms())
         elif task.is_final:
-            if task.due_at is not None:
-                self.updater.reschedule(task, due_at=None)
+            # Forgotten, so that the next callback gets two polls as well.
+            self.updater.reschedule(task, due_at=None, failure_seen_at=None)
         elif self.clock.has_elapsed(task.failure_seen_at, confirm_s):
             reason = "moderated" if status.moderated else "upstream"
             self._fail(task, reason, detail=status.error, charged_credits=status.credits)
@@ -120,23 +119,26 @@ class StatusPoller:
 
     def _has_timed_out(self, task: Task, message: TaskMessage) -> bool:
         """Whether a running task ends now: a day after PoYo's id was confirmed, or another day later if
-        a result is expected."""
+        a callback announces a result, but not within a day of PoYo's status `finished`."""
+        if task.is_final or self._result_was_seen(task):
+            return False
         limits, started_at = self.clock.limits, task.confirmed_at or task.attempted_at
         expected = self._result_expected(task, message)
         patience_s = limits.callback_extends_s if expected else limits.timed_out_after_s
-        return not task.is_final and self.clock.has_elapsed(started_at, patience_s)
+        return self.clock.has_elapsed(started_at, patience_s)
+
+    def _result_was_seen(self, task: Task) -> bool:
+        """Whether PoYo's status was `finished` for the first time within a day. An instant that lies
+        further ahead comes from a wrong clock."""
+        seen_at, trusted_s = task.result_seen_at, self.clock.limits.timed_out_after_s
+        return seen_at is not None and abs(self.clock.now_ms() - seen_at) < trusted_s * 1000
 
     def _result_expected(self, task: Task, message: TaskMessage) -> bool:
         """Whether PoYo announced a result: in a recent callback, or in its status within a day."""
-        limits = self.clock.limits
-        announcements = (
-            (task.callback_at, limits.callback_trust_s),
-            (task.result_seen_at, limits.timed_out_after_s),
-        )
-        return message.source == "callback" or any(
-            at is not None and not self.clock.has_elapsed(at, valid_s)
-            for at, valid_s in announcements
-        )
+        if message.source == "callback" or self._result_was_seen(task):
+            return True
+        called_at, trusted_s = task.callback_at, self.clock.limits.callback_trust_s
+        return called_at is not None and not self.clock.has_elapsed(called_at, trusted_s)
 
     def _poll_again(
         self, task: Task, message: TaskMessage, *, fast: bool, **facts: Unpack[TaskFacts]

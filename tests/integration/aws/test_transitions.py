@@ -158,6 +158,7 @@ CONCURRENT_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("defer", "submitting", {"candidate_poyo_ids": (POYO_ID,)}),
     ("defer", "submitting", {"callback_at": START}),
     ("mark_unknown", "submitting", {"attempt": 2}),
+    ("mark_unknown", "submitting", {"state": "pending"}),
     ("mark_unknown", "submitting", {"candidate_poyo_ids": (POYO_ID,)}),
     ("mark_unknown", "submitting", {"callback_at": START}),
     ("retry", "pending", {"attempt": 2}),

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
 
 import pytest
 
+from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
+from imagetasks.tasks.transition_writes import TransitionWrite
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
     NOT_FOUND,
     POYO_ID,
+    START,
     finished_response,
     status_response,
     task,
 )
+from tests.support.lambdas import captured_logs
 from tests.support.stored_tasks import LIMITS, put_ended, put_running
 
 GAP_S = LIMITS.callback_gap_s
@@ -27,6 +33,20 @@ def env() -> Iterator[TestEnvironment]:
     with new_environment() as environment:
         environment.fake_poyo.respond_with("GET", status_response("running"))
         yield environment
+
+
+def put_at_rest(env: TestEnvironment) -> Task:
+    return put_ended(env, notification_attempts=None, notification_url=None, due_at=None)
+
+
+class KeptQueue:
+    """A queue that only keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[TaskMessage] = []
+
+    def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
+        self.sent.append(message)
 
 
 def flood(env: TestEnvironment, before: Task, callbacks: int, *, poyo_id: str = "") -> None:
@@ -69,12 +89,81 @@ def test_flood_of_forged_ids_causes_no_more_polls_than_it_leaves_candidates(
 
 
 def test_flood_of_second_ids_for_an_ended_task_causes_one_request(env: TestEnvironment) -> None:
-    before = put_ended(env, notification_attempts=None, notification_url=None, due_at=None)
+    before = put_at_rest(env)
 
     flood(env, before, 50, poyo_id="SECOND")
 
     assert env.fake_poyo.request_count("GET") == 1
     assert not env.is_due(before)
+
+
+@pytest.mark.parametrize("put", [put_running, put_at_rest])
+def test_second_id_that_comes_soon_after_another_callback_raises_its_alarm_all_the_same(
+    env: TestEnvironment, put: Callable[[TestEnvironment], Task]
+) -> None:
+    """PoYo created the task twice, and both of its tasks end at the same time."""
+    before, queue = put(env), KeptQueue()
+    env.reconcile(before, source="callback", poyo_id="FIRST")
+    env.time.forward(1)
+    message = TaskMessage(task_id=before.task_id, source="callback", poyo_id="SECOND")
+    reconciler = env.reconciler_with(queue=queue)
+    reconciler.reconcile(message)
+    env.time.forward(GAP_S)
+    with captured_logs() as log:
+        reconciler.reconcile(queue.sent[-1])
+
+    assert '"poyo_id":"SECOND"' in log.getvalue()
+    assert "duplicate_poyo_task" in log.getvalue()
+
+
+def test_second_id_is_enqueued_although_another_write_won_first(
+    env: TestEnvironment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = put_running(env, callback_poll_at=env.time.now)
+    apply, applied = TaskRepository.apply, count()
+
+    def concurrent(repository: TaskRepository, write: TransitionWrite) -> WriteResult:
+        if next(applied) == 0:
+            env.put(replace(env.read(before), due_at=START + 1))
+        return apply(repository, write)
+
+    monkeypatch.setattr(TaskRepository, "apply", concurrent)
+    env.reconcile(before, source="callback", poyo_id="SECOND")
+
+    assert delayed_messages(env) == 1
+    assert env.fake_poyo.requests == []
+
+
+def test_flood_of_second_ids_enqueues_one_of_them_again_and_logs_the_others(
+    env: TestEnvironment,
+) -> None:
+    before = put_at_rest(env)
+    with captured_logs() as log:
+        flood(env, before, 50, poyo_id="SECOND")
+
+    assert delayed_messages(env) == 1
+    assert log.getvalue().count("second_poyo_id_not_checked") == 48
+
+
+def test_flood_of_forged_ids_does_not_keep_a_task_open_for_longer_than_a_day(
+    env: TestEnvironment,
+) -> None:
+    """While PoYo's status is read, a callback names yet another id, each time."""
+    before = env.put(task(state="unknown", candidate_poyo_ids=("FORGED",)))
+    numbers = count()
+
+    def respond() -> HttpResponse:
+        message = TaskMessage(
+            task_id=before.task_id, source="callback", poyo_id=f"FORGED{next(numbers)}"
+        )
+        env.reconciler.reconcile(message)
+        return status_response("running")
+
+    env.reconcile(before, source="callback", poyo_id="FORGED")
+    env.fake_poyo.respond_with("GET", respond)
+    env.time.forward(LIMITS.timed_out_after_s)
+
+    assert env.reconcile(before).reason == "unconfirmed"
 
 
 def test_an_hour_of_callbacks_causes_one_poll_in_thirty_seconds(env: TestEnvironment) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -19,13 +19,14 @@ from tests.fixtures.images import HEIGHT, WIDTH, jpeg, png
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
     FILE_URL,
+    POYO_ID,
     START,
     client_error,
     finished_response,
     status_response,
 )
 from tests.support.lambdas import captured_logs
-from tests.support.stored_tasks import DAY_S, LIMITS, put_running, seconds_until_due
+from tests.support.stored_tasks import DAY_S, LIMITS, put_failed, put_running, seconds_until_due
 
 
 @pytest.fixture
@@ -249,6 +250,36 @@ def test_credits_that_poyo_names_at_last_are_kept_by_a_bad_result(env: TestEnvir
     after = env.reconcile(put_running(env, result_seen_at=START - DAY_S * 1000))
 
     assert (after.reason, after.charged_credits) == ("bad_result", Decimal(3))
+
+
+def test_credits_that_poyo_names_after_the_failure_are_kept(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response(credits_amount=3))
+    env.file_host.respond_with(DownloadFailed("http_404", gone=True))
+    seen: dict[str, Any] = {"poyo_id": POYO_ID, "result_seen_at": START - DAY_S * 1000}
+
+    after = env.reconcile(put_failed(env, "timed_out", **seen), source="operator")
+
+    assert (after.reason, after.charged_credits, after.due_at) == ("timed_out", Decimal(3), None)
+
+
+def test_result_is_remembered_although_a_callback_moved_the_task_during_the_copy(
+    env: TestEnvironment,
+) -> None:
+    """Else callbacks in time with a slow host's copies would keep the task open for ever."""
+    before = put_running(env)
+
+    class SlowHost:
+        def fetch(self, url: str, *, within_s: float) -> NoReturn:
+            env.updater.reschedule(env.read(before), due_at=START + 90_000)
+            raise DownloadFailed("unreachable")
+
+    env.fake_poyo.respond_with("GET", finished_response(credits_amount=3))
+    message = TaskMessage(task_id=before.task_id, source="callback")
+    env.reconciler_with(downloader=SlowHost()).reconcile(message)
+
+    after = env.read(before)
+    assert (after.result_seen_at, after.due_at) == (env.time.now, START + 90_000)
+    assert after.charged_credits == Decimal(3)
 
 
 @pytest.mark.parametrize("source", ["callback", "operator"])

@@ -96,6 +96,22 @@ def test_one_poll_that_says_failed_does_not_hide_the_image_that_a_callback_annou
     assert not env.is_due(after)
 
 
+def test_every_callback_for_a_failed_task_gets_two_polls(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", status_response("failed"))
+    running = put_running(env)
+    for _ in range(2):  # PoYo says `failed` twice, and again after each callback but the last
+        for _ in range(2):
+            after = env.reconcile(running, source="callback")
+            env.time.forward(LIMITS.callback_gap_s)
+        assert (after.reason, env.is_due(after)) == ("upstream", False)
+
+    env.fake_poyo.respond_with("GET", status_response("failed"), finished_response())
+    assert env.is_due(env.reconcile(running, source="callback"))
+    env.time.forward(LIMITS.failure_confirm_s)
+
+    assert env.reconcile(running).state == "finished"
+
+
 def test_recoverable_failure_is_polled_for_a_week_while_poyo_does_not_answer(
     env: TestEnvironment,
 ) -> None:

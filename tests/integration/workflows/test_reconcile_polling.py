@@ -75,6 +75,35 @@ def test_failed_task_keeps_the_credits_and_the_message_that_poyo_named(
     assert not env.is_due(after)
 
 
+def test_zero_credits_that_poyo_named_are_charged(env: TestEnvironment) -> None:
+    env.fake_poyo.respond_with("GET", finished_response())
+
+    assert env.reconcile(put_running(env, charged_credits=Decimal(0))).charged_credits == 0
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, status_response("running"), ResponseLost("x")])
+def test_result_that_poyo_showed_after_two_days_is_awaited_for_a_day(
+    env: TestEnvironment, answer: HttpResponse | Exception
+) -> None:
+    """PoYo was away for two days; one poll that does not show the result again ends nothing."""
+    env.fake_poyo.respond_with("GET", answer)
+    seen_at = START + 2 * DAY_S * 1000
+    before = put_running(env, result_seen_at=seen_at)
+    env.time.now = seen_at + (DAY_S - 1) * 1000
+    assert env.reconcile(before).state == "running"
+    env.time.forward(1)
+
+    assert env.reconcile(before).reason == "timed_out"
+
+
+def test_result_that_a_clock_a_year_ahead_saw_keeps_no_task_open(env: TestEnvironment) -> None:
+    before = put_running(env, result_seen_at=START + 365 * DAY_S * 1000)
+    env.fake_poyo.respond_with("GET", status_response("running"))
+    env.time.forward(DAY_S)
+
+    assert env.reconcile(before).reason == "timed_out"
+
+
 def test_task_that_the_content_policy_refused_fails_as_moderated(env: TestEnvironment) -> None:
     env.fake_poyo.respond_with(
         "GET", status_response("failed", error_message="violates our content policy")
@@ -101,7 +130,7 @@ def test_failed_status_is_believed_when_a_poll_seconds_later_says_the_same(
 
     after = env.reconcile(before, source="retry")
 
-    assert (after.state, after.failure_seen_at) == (state, START if state == "failed" else None)
+    assert (after.state, after.failure_seen_at) == (state, None)
 
 
 @pytest.mark.parametrize("reason", ["upstream", "moderated"])

@@ -113,6 +113,20 @@ def test_failed_task_has_the_reason_in_our_words(reason: str) -> None:
     assert body["credits"]["charged"] == (0 if free else None)
 
 
+@pytest.mark.parametrize("reason", ["upstream", "moderated", "timed_out", "bad_result"])
+@pytest.mark.parametrize("named", [Decimal(0), Decimal("2.5")])
+def test_failed_task_was_charged_if_poyo_named_credits_and_not_if_it_named_none(
+    reason: str, named: Decimal
+) -> None:
+    failed = task(state="failed", reason=reason, charged_credits=named)
+
+    body = task_body(failed, public_base_url=BASE_URL)
+
+    assert body["error"] is not None
+    assert body["error"]["charged"] is (named > 0)
+    assert body["credits"]["charged"] == named
+
+
 @pytest.mark.parametrize(
     ("progress", "expected"),
     [(None, 0), (Decimal("33.3333"), 33.3333), (Decimal(100), 100), (Decimal("40.0"), 40)],
