@@ -269,8 +269,8 @@ def test_logs_show_a_task_by_its_id_from_the_order_to_the_image(
         for name, text in logs.items()
     }
 
-    steps = [line["transition"] for line in lines["ApiLogs"]]
-    assert steps[:2] == ["submit", "confirm_submission"]
+    steps = [line.get("transition", line["message"]) for line in lines["ApiLogs"]]
+    assert steps[:3] == ["submit", "poyo_id_received", "confirm_submission"]
     assert [line["message"] for line in lines["WebhookLogs"]][:1] == ["callback_received"]
     assert all(line["request_id"] for line in lines["WebhookLogs"])
     ends = [line for line in lines["WorkerLogs"] if line.get("transition") == "finish"]

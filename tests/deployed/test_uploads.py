@@ -18,7 +18,6 @@ import boto3
 import boto3.session
 import pytest
 import requests
-from botocore.exceptions import ClientError
 
 from imagetasks.aws.image_bucket import CONFIG, ImageBucket
 from imagetasks.aws.upload_bucket import (
@@ -29,7 +28,7 @@ from imagetasks.aws.upload_bucket import (
     PresignedUpload,
     UploadBucket,
 )
-from imagetasks.errors import InvalidUpload
+from imagetasks.errors import InvalidUpload, StorageUnavailable
 from imagetasks.tasks.image_format import ImageInfo
 from imagetasks.tasks.image_reference import is_upload, upload_id
 from local.cloud import REGION
@@ -250,7 +249,7 @@ def test_denied_and_missing_uploads_are_not_found(code: str, status: int) -> Non
 
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])
 def test_unavailable_bucket_does_not_reject_the_upload(code: str, status: int) -> None:
-    with pytest.raises(ClientError, match=code):
+    with pytest.raises(StorageUnavailable, match=code):
         UploadBucket(cast(Any, RejectingBucket(code, status)), "bucket").validate("owner", ID)
 
 
