@@ -147,9 +147,8 @@ def history(deployed: UpdatedStack) -> History:
         for each in (update, *placing):
             each.result()
     history.observe(deployed, "released")
-    deployed.call_api_and_webhook(history.orders[0])
-    deployed.finish_at_poyo({each.task_id for each in history.orders if STUCK in each.prompt})
-    wait_until_all_ended(deployed)
+    deployed.call_functions(history.orders[0])
+    wait_until_all_ended(deployed, history)
     return history
 
 
@@ -161,10 +160,13 @@ def wait_until_some_ended(deployed: UpdatedStack) -> None:
         time.sleep(0.5)
 
 
-def wait_until_all_ended(deployed: UpdatedStack) -> None:
-    """Invoke the sweep until every task has ended; the tests name those that have not."""
+def wait_until_all_ended(deployed: UpdatedStack, history: History) -> None:
+    """Invoke the sweep, and finish stuck tasks once PoYo has them, until every task has ended; the
+    tests name those that have not."""
+    stuck = {each.task_id for each in history.orders if STUCK in each.prompt}
     deadline = time.monotonic() + TIMEOUT_S
     while OPEN & set(deployed.states()) and time.monotonic() < deadline:
+        deployed.finish_at_poyo(stuck)
         deployed.sweep()
         time.sleep(1)
 

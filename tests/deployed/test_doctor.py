@@ -152,7 +152,12 @@ def dead_letter(output: str) -> Callable[[System], AbstractContextManager[None]]
 @contextmanager
 def queue_not_read(system: System) -> Iterator[None]:
     functions = system.client("lambda")
-    [mapping] = functions.list_event_source_mappings()["EventSourceMappings"]
+    worker = system.outputs["WorkerFunctionName"]
+    [mapping] = [
+        each
+        for each in functions.list_event_source_mappings()["EventSourceMappings"]
+        if worker in each["FunctionArn"]
+    ]
     functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
     try:
         yield

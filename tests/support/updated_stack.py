@@ -138,20 +138,26 @@ class UpdatedStack:
         found: dict[str, Any] = self._call("GET", f"/v1/tasks/{order.task_id}", order).json()
         return found
 
-    def call_api_and_webhook(self, order: Order) -> None:
-        """Invoke the API with a read and the webhook with a forged callback."""
+    def call_functions(self, order: Order) -> None:
+        """Invoke the API with a read, the webhook with a forged callback, and the function that
+        notifies callers with no message: no order of this test has a callback_url."""
         assert self.task(order)["task_id"] == order.task_id
         callback = f"{self.system.url}/callbacks/poyo/k1/{order.task_id}/forged"
         assert requests.post(callback, timeout=60).status_code == 404
+        name = self._physical("NotifyFunction")
+        response = self.system.client("lambda").invoke(
+            FunctionName=name, Qualifier="live", Payload=b'{"Records": []}'
+        )
+        assert "FunctionError" not in response
 
     def poyo(self, path: str) -> Any:
         return requests.get(f"{self.system.poyo_url}/control/{path}", timeout=30).json()
 
     def finish_at_poyo(self, task_ids: set[str]) -> None:
-        """Have PoYo finish these tasks of ours; it then sends their callbacks."""
+        """Have PoYo finish those of our tasks that are open there; it then sends their callbacks."""
         tasks = f"{self.system.poyo_url}/control/tasks"
         for task in self.poyo("tasks")["tasks"]:
-            if our_task_id(task["callback_url"]) in task_ids:
+            if task["ended"] is None and our_task_id(task["callback_url"]) in task_ids:
                 requests.post(f"{tasks}/{task['task_id']}/finish", timeout=30).raise_for_status()
 
     def _call(self, method: str, path: str, order: Order) -> requests.Response:
