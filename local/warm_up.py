@@ -1,5 +1,6 @@
 """Starts the functions before the first user's request, as the emulator starts them at their first."""
 
+import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -7,9 +8,22 @@ from functools import partial
 import requests
 
 from local.gateway import MAX_CONCURRENT
+from local.progress import StepFailed
 from local.system import System
 
 TIMEOUT_S = 60
+NO_TASK = json.dumps(
+    {
+        "Records": [
+            {
+                "messageId": "warm-up",
+                "body": json.dumps({"task_id": "warm-up", "source": "operator"}),
+                "attributes": {},
+                "eventSource": "aws:sqs",
+            }
+        ]
+    }
+).encode()
 PROCESSES = 2  # of the webhook and of the worker; one of the notify function
 
 
@@ -20,8 +34,8 @@ def warm_up(system: System) -> None:
     jobs: list[Callable[[System], None]] = [
         *[_list_tasks] * MAX_CONCURRENT["request"],
         *[_call_back] * PROCESSES,
-        *[partial(_invoke, "WorkerFunction")] * PROCESSES,
-        partial(_invoke, "NotifyFunction"),
+        *[partial(invoke, function="WorkerFunction")] * PROCESSES,
+        partial(invoke, function="NotifyFunction"),
     ]
     with ThreadPoolExecutor(len(jobs)) as pool:
         for done in [pool.submit(job, system) for job in jobs]:
@@ -40,10 +54,12 @@ def _call_back(system: System) -> None:
         session.post(f"{system.url}/callbacks/poyo/k1/none/none", timeout=TIMEOUT_S)
 
 
-def _invoke(function: str, system: System) -> None:
-    """A batch without messages."""
+def invoke(system: System, *, function: str) -> None:
+    """Invoke a function that reads a queue with a message about a task that does not exist."""
     name = f"{system.outputs[f'{function}Name']}:live"
-    system.client("lambda").invoke(FunctionName=name, Payload=b'{"Records": []}')
+    response = system.client("lambda").invoke(FunctionName=name, Payload=NO_TASK)
+    if "FunctionError" in response:
+        raise StepFailed(f"{function} fails: {response['Payload'].read().decode()}")
 
 
 def _session() -> requests.Session:
