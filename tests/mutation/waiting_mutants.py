@@ -31,6 +31,20 @@ WAITING = (
         WAIT_TEST,
     ),
     Mutant(
+        "looking for a slot takes the time to respond",
+        "aws/wait_slots.py",
+        "if self.clock.time_left_s() < needed_s:",
+        "if False:",
+        SLOTS_TEST,
+    ),
+    Mutant(
+        "freeing a slot takes the time to respond",
+        "aws/wait_slots.py",
+        "if self.clock.time_left_s() < self.clock.limits.aws_call_s:",
+        "if False:",
+        SLOTS_TEST,
+    ),
+    Mutant(
         "two requests take the same slot",
         "aws/wait_slots.py",
         'condition = Condition((unchanged("held_until", before),))',

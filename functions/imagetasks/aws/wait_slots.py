@@ -41,16 +41,23 @@ class WaitSlots:
         return cls(table=table, clock=clock, count=int(os.environ["WAITING_CONCURRENCY"]))
 
     def take(self) -> WaitSlot | None:
-        """A free slot, or None if the few that are tried are taken."""
+        """A free slot, or None if the few that are tried are taken, or if taking one may not leave the
+        time to read the task once more."""
+        needed_s = 3 * self.clock.limits.aws_call_s
         tries = self.clock.rng.sample(range(self.count), min(TRIES, self.count))
         with contextlib.suppress(DatabaseUnavailable):
             for number in tries:
+                if self.clock.time_left_s() < needed_s:
+                    return None
                 if slot := self._take(f"wait_slot#{number}"):
                     return slot
         return None
 
     def free(self, slot: WaitSlot) -> None:
-        """Free the slot, unless its lease has ended and another request took it."""
+        """Free the slot, unless its lease has ended and another request took it, or too little time is
+        left for the call: then the lease frees it."""
+        if self.clock.time_left_s() < self.clock.limits.aws_call_s:
+            return
         with contextlib.suppress(ConditionFailed, DatabaseUnavailable):
             self._put(slot.pk, held_until=0, before=slot.held_until)
 

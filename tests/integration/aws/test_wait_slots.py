@@ -94,3 +94,44 @@ def test_without_dynamodb_no_slot_is_free_and_nothing_is_raised(env: TestEnviron
 
     assert missing.take() is None
     missing.free(taken)
+
+
+@pytest.mark.parametrize(("spare_s", "taken"), [(0.1, True), (-0.1, False)])
+def test_slot_is_taken_only_with_time_for_that_and_for_a_last_read(
+    env: TestEnvironment, spare_s: float, taken: bool
+) -> None:
+    env.clock.begin(lambda: (3 * env.limits.aws_call_s + spare_s) * 1000)
+
+    assert (slots(env, 1).take() is not None) == taken
+
+
+def test_slot_that_took_long_to_find_is_not_looked_for_again(env: TestEnvironment) -> None:
+    class SlowTable(Table):
+        """Answers each read after the longest time that a call may take; every slot is taken."""
+
+        def get(self, pk: str) -> dict[str, object]:
+            reads.append(pk)
+            env.time.forward(env.limits.aws_call_s)
+            return {"pk": pk, "held_until": env.time.now + 1000}
+
+    reads: list[str] = []
+    ends_at = START + int(properties("ApiFunction")["Timeout"]) * 1000
+    env.clock.begin(lambda: ends_at - env.time.now)
+
+    slow = replace(slots(env, 9), table=SlowTable(env.table.client, env.table.name))
+
+    assert slow.take() is None
+    assert len(reads) == 2
+    assert env.clock.time_left_s() > 2 * env.limits.aws_call_s
+
+
+def test_slot_is_left_to_its_lease_when_no_time_is_left_to_free_it(env: TestEnvironment) -> None:
+    slot = slots(env, 1).take()
+    assert slot is not None
+    env.clock.begin(lambda: (env.limits.aws_call_s - 0.1) * 1000)
+    slots(env, 1).free(slot)
+    env.clock.begin(lambda: 60_000)
+
+    assert slots(env, 1).take() is None
+    env.time.forward(LEASE_S)
+    assert slots(env, 1).take() is not None

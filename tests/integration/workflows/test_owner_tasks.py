@@ -213,12 +213,12 @@ def test_wait_without_a_free_slot_returns_the_task_at_once(waiting: Waiting, slo
 
 def test_wait_ends_while_there_is_time_to_read_and_to_respond(waiting: Waiting) -> None:
     stored = waiting.env.put(task())
-    ends_at = START + 12_000
+    ends_at = START + 25_000
     waiting.env.clock.begin(lambda: ends_at - waiting.env.time.now)
 
     waiting.owner_tasks.wait_for_change("owner", stored.task_id, wait_s=20)
 
-    assert sum(waiting.slept) == 12 - waiting.env.limits.aws_call_s
+    assert sum(waiting.slept) == 25 - waiting.env.limits.aws_call_s
 
 
 def test_wait_frees_its_slot(waiting: Waiting) -> None:
