@@ -10,6 +10,13 @@ TRANSPORT = "integration/poyo/test_transport.py"
 
 ANSWERS = (
     Mutant(
+        "a missing route refuses an order for good",
+        "poyo/responses.py",
+        "    if not answer.is_poyos or (answer.code == 404 and not answer.names_nothing_known):\n",
+        "    if not answer.is_poyos:\n",
+        RESPONSES,
+    ),
+    Mutant(
         "a JPEG with an empty scan is an image",
         "tasks/image_format.py",
         "(marker == JPEG_SCAN and found > position)",
@@ -187,7 +194,7 @@ ANSWERS = (
     Mutant(
         "a 404 of anybody means that PoYo does not know the id",
         "poyo/responses.py",
-        "if answer.code == 404 and answer.is_poyos and (answer.body_code == 404 or answer.error_type):",
+        "if answer.names_nothing_known:",
         "if answer.code == 404:",
         RESPONSES,
     ),
@@ -201,7 +208,7 @@ ANSWERS = (
     Mutant(
         "a proxy's refusal counts as PoYo's",
         "poyo/responses.py",
-        "    if not answer.is_poyos:\n",
+        "    if not answer.is_poyos or (answer.code == 404 and not answer.names_nothing_known):\n",
         "    if False:\n",
         RESPONSES,
     ),

@@ -71,6 +71,14 @@ class Answer:
         return "detail" in self.body and not self.body.keys() & {"title", "type"}
 
     @property
+    def names_nothing_known(self) -> bool:
+        """Whether PoYo says that it does not know an id or a model. A route that is missing, at PoYo or
+        in a proxy (Envoy sends no body), answers 404 as well."""
+        return (
+            self.code == 404 and self.is_poyos and (self.body_code == 404 or bool(self.error_type))
+        )
+
+    @property
     def body_code(self) -> int | None:
         """The envelope's `code` as a whole number, however it is spelled; None if it is none."""
         code = self.body.get("code") if isinstance(self.body, dict) else None

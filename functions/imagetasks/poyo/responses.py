@@ -86,7 +86,7 @@ def parse_submit(response: HttpResponse, *, prompt: str = "") -> str:
         raise PoyoUnavailable(detail, wait_s=_wait_s(response, answer))
     if answer.code not in REFUSALS:
         raise SubmitOutcomeUnknown(detail)
-    if not answer.is_poyos:
+    if not answer.is_poyos or (answer.code == 404 and not answer.names_nothing_known):
         wait_s = _wait_s(response, answer)
         raise PoyoUnavailable(f"{detail} (not PoYo's)", wait_s=wait_s, unreached=True)
     raise PoyoRejected(_refusal(answer, prompt), detail)
@@ -100,7 +100,7 @@ def parse_status(response: HttpResponse, asked_id: str, *, prompt: str = "") -> 
     """
     answer = read(response.status, response.body)
     detail = answer.detail[:MAX_DETAIL_CHARS]
-    if answer.code == 404 and answer.is_poyos and (answer.body_code == 404 or answer.error_type):
+    if answer.names_nothing_known:
         raise PoyoTaskNotFound(detail)
     task = answer.task
     word = text(task.get("status")).strip().lower()
