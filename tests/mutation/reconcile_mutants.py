@@ -82,6 +82,7 @@ RECONCILE = (
         "workflows/poll_status.py",
         'if message.source == "callback" or self._result_was_seen(task):',
         "if self._result_was_seen(task):",
+        POLLING_TEST,
     ),
     Mutant(
         "a candidate that was stored meanwhile does not prevent a failure",
