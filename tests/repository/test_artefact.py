@@ -104,7 +104,7 @@ def test_layer_has_extension_modules_for_both_architectures(artefact: Path) -> N
         assert struct.unpack_from("<H", header, 18)[0] == MACHINES[name[2]], each
         modules.setdefault(str(each.with_name(name[1])), set()).add(name[2])
 
-    assert len(modules) >= 3
+    assert modules  # pydantic's
     assert all(machines == set(MACHINES) for machines in modules.values())
 
 
