@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 POYO_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
@@ -35,9 +36,12 @@ def broken_id(partial: bytes) -> str | None:
 
 
 def named_ids(body: Any) -> list[str]:
-    """Every id that `body` calls a task's, the outermost first, outside of echoes of our request."""
+    """Every id that `body` calls a task's, outside of echoes of our request: first those in `data`,
+    where PoYo documents it, then the outermost."""
+    data = body.get("data") if isinstance(body, dict) else None
     objects = (
-        sorted(each.items(), key=lambda pair: pair[0] != "task_id") for each in _objects(body)
+        sorted(each.items(), key=lambda pair: pair[0] != "task_id")
+        for each in chain(_objects(data), _objects(body))
     )
     return _usable(v for each in objects for key, v in each if ID_KEY.fullmatch(key))
 
