@@ -55,8 +55,8 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "optional_key": (
         "header",
         "Idempotency-Key",
-        {"type": "string", "pattern": f"^$|{IDEMPOTENCY_KEY}"},
-        f"{KEY_DESCRIPTION} Without a key, or with an empty one, every order creates a new task.",
+        {"type": "string", "pattern": IDEMPOTENCY_KEY},
+        f"{KEY_DESCRIPTION} Without a key every order creates a new task; an empty one is refused.",
     ),
     "owner": (
         "header",

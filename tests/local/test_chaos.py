@@ -107,7 +107,7 @@ def test_a_paid_task_must_not_stay_unconfirmed() -> None:
 
 
 def test_a_change_after_a_final_end_is_detected() -> None:
-    failed = TASK | {"status": "failed", "error": {"code": "upstream"}}
+    failed = TASK | {"status": "failed", "error": {"code": "rejected"}}
 
     assert "changed after the end" in violated(run_of(placed(first_end=failed)), observed())
 

@@ -138,7 +138,10 @@ def test_the_page_lists_every_fault_of_the_table() -> None:
     assert {name: (does, parameters) for name, does, parameters in rows} == {
         fault.name: (
             fault.does,
-            ", ".join(f"`{key}` {json.dumps(value)}" for key, value in fault.parameters.items())
+            ", ".join(
+                f"`{key}` {json.dumps(value, ensure_ascii=False)}"
+                for key, value in fault.parameters.items()
+            )
             or "–",
         )
         for fault in FAULTS.values()
