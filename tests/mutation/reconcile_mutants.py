@@ -447,8 +447,15 @@ RECONCILE = (
     Mutant(
         "callbacks in time with failing copies keep a task open",
         "workflows/copy_images.py",
-        "if not result.applied and result.task.result_seen_at is None:",
+        "if runs and not result.applied:",
         "if False:",
+        COPY_TEST,
+    ),
+    Mutant(
+        "a failed copy is written onto a task that another worker has finished",
+        "workflows/copy_images.py",
+        "runs = current.state == State.RUNNING and current.result_seen_at is None",
+        "runs = current.result_seen_at is None",
         COPY_TEST,
     ),
     Mutant(

@@ -111,9 +111,12 @@ class ImageCopier:
         else:
             facts["failure_seen_at"] = None
             result = self.updater.retry_in(task, delay_s, **facts)
-            # A callback began a poll of its own meanwhile. The patience with the host counts all the same.
-            if not result.applied and result.task.result_seen_at is None:
-                self.updater.reschedule(result.task, due_at=result.task.due_at, **facts)
+            current = result.task
+            # A callback began a poll of its own meanwhile. The patience with the host counts all the
+            # same, unless that poll has ended the task.
+            runs = current.state == State.RUNNING and current.result_seen_at is None
+            if runs and not result.applied:
+                self.updater.reschedule(current, due_at=current.due_at, **facts)
 
     def _give_up_reason(self, task: Task, error: DownloadFailed) -> str | None:
         """The reason to fail with because no retry can help, or None while one may: PoYo charged for

@@ -282,6 +282,25 @@ def test_result_is_remembered_although_a_callback_moved_the_task_during_the_copy
     assert after.charged_credits == Decimal(3)
 
 
+def test_failed_copy_changes_nothing_of_a_task_that_another_worker_has_finished(
+    env: TestEnvironment,
+) -> None:
+    before = put_running(env)
+
+    class SlowHost:
+        def fetch(self, url: str, *, within_s: float) -> NoReturn:
+            env.reconcile(before)
+            raise DownloadFailed("unreachable")
+
+    env.fake_poyo.respond_with("GET", finished_response(credits_amount=3))
+    env.file_host.respond_with(png())
+    message = TaskMessage(task_id=before.task_id, source="callback")
+    env.reconciler_with(downloader=SlowHost()).reconcile(message)
+
+    after = env.read(before)
+    assert (after.state, after.detail, after.result_seen_at) == ("finished", None, None)
+
+
 @pytest.mark.parametrize("source", ["callback", "operator"])
 def test_bad_result_that_became_an_image_is_stored_after_a_callback_or_a_redrive(
     env: TestEnvironment, source: str
