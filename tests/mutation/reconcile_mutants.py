@@ -157,15 +157,8 @@ RECONCILE = (
     Mutant(
         "a task that PoYo does not answer for never ends",
         "workflows/poll_status.py",
-        "        if self._has_timed_out(task, message):\n            ended = ",
-        "        if False:\n            ended = ",
-        POLLING_TEST,
-    ),
-    Mutant(
-        "a task that timed out without an answer is not polled again",
-        "workflows/poll_status.py",
-        "if ended.applied and ended.task.due_at is None:",
-        "if False:",
+        "        if self._has_timed_out(task, message):\n            again_s",
+        "        if False:\n            again_s",
         POLLING_TEST,
     ),
     Mutant(
@@ -450,6 +443,20 @@ RECONCILE = (
         "if runs and not result.applied:",
         "if False:",
         COPY_TEST,
+    ),
+    Mutant(
+        "the candidates of an unconfirmed task are not checked on",
+        "workflows/confirm_poyo_id.py",
+        "again_at=self.clock.after(delay_s),",
+        "again_at=None,",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "a task that timed out without an answer is not polled again",
+        "workflows/poll_status.py",
+        "again_at=self.clock.after(again_s)",
+        "again_at=None",
+        POLLING_TEST,
     ),
     Mutant(
         "a failed copy is written onto a task that another worker has finished",

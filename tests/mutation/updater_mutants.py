@@ -33,15 +33,15 @@ UPDATER = (
     Mutant(
         "the end of a task that is still due is not enqueued",
         "workflows/task_updater.py",
-        "if result.applied and write.name in END_METRICS and result.task.due_at is not None:",
+        "if result.applied and write.name in END_METRICS and is_due:",
         "if False:",
         APPLY_TEST,
     ),
     Mutant(
         "every transition of a due task is enqueued",
         "workflows/task_updater.py",
-        "if result.applied and write.name in END_METRICS and result.task.due_at is not None:",
-        "if result.applied and result.task.due_at is not None:",
+        "if result.applied and write.name in END_METRICS and is_due:",
+        "if result.applied and is_due:",
         APPLY_TEST,
     ),
     Mutant(

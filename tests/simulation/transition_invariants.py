@@ -87,9 +87,12 @@ def _check_indexes(before: str, new: Item) -> None:
     require(has_ended or is_due, "an open task has due_at", shown)
     follow_up = "notification_attempts" in new or "deleted_at" in new
     ends_now = has_ended and before != after
+    # PoYo may still disprove these two; it is asked again.
+    has_id = "poyo_id" in new or bool(new.get("candidate_poyo_ids"))
+    disputable = new.get("reason") in ("unconfirmed", "timed_out") and has_id
     require(
-        not ends_now or is_due == follow_up,
-        "a task that ends keeps due_at only for a notification or an erasure",
+        not ends_now or is_due == follow_up or (is_due and disputable),
+        "a task that ends keeps due_at only for a notification, an erasure or further polls",
         shown,
     )
     owed = "notification_attempts" in new

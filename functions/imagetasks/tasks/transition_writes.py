@@ -112,16 +112,22 @@ def fail(
     detail: str,
     notify: bool = True,
     charged_credits: Decimal | None = None,
+    again_at: int | None = None,
 ) -> TransitionWrite:
     """The task ends without an image. `detail` is for the operator and never shown to callers;
     `charged_credits` is what PoYo says that it charged.
 
-    Without `notify` the caller gets no notification, because the response to the order says it.
+    Without `notify` the caller gets no notification, because the response to the order says it. PoYo is
+    asked again at `again_at`, or after the notification; a write of its own for that could be lost.
     """
     values: dict[str, Any] = {"reason": reason, "detail": detail, "finished_at": stamp.now}
     if charged_credits is not None:
         values["charged_credits"] = charged_credits
     follow_up, removed = _follow_up(task, stamp, notify=notify)
+    if again_at is not None:
+        values |= {"polls": 0, "not_found_count": 0}
+        if not follow_up:
+            follow_up, removed = _due(task, again_at), ()
     return _write(
         "fail",
         task,

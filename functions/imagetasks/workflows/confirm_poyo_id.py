@@ -94,8 +94,12 @@ class PoyoIdConfirmer:
 
     def _expire(self, task: Task) -> None:
         """unknown → failed (unconfirmed). The candidates are checked on, as after any such failure."""
-        write = transition_writes.fail(task, self.clock.stamp(), reason="unconfirmed", detail="")
-        ended = self.updater.apply(write)
-        if ended.applied and ended.task.due_at is None:
-            delay_s = self.clock.fast_retry_s(0, self.clock.limits.poll_backoff_s)
-            self.updater.retry_in(ended.task, delay_s, polls=0, not_found_count=0)
+        delay_s = self.clock.fast_retry_s(0, self.clock.limits.poll_backoff_s)
+        write = transition_writes.fail(
+            task,
+            self.clock.stamp(),
+            reason="unconfirmed",
+            detail="",
+            again_at=self.clock.after(delay_s),
+        )
+        self.updater.apply(write)

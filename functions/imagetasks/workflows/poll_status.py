@@ -13,7 +13,6 @@ from imagetasks.tasks.task import Task
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from imagetasks.aws.task_repository import WriteResult
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
     from imagetasks.poyo.responses import TaskStatus
@@ -103,19 +102,29 @@ class StatusPoller:
                 telemetry.alarm("poyo_answer_mismatch", task_id=task.task_id, poyo_id=task.poyo_id)
             facts["poll_alarm_at"] = self.clock.now_ms()
         if self._has_timed_out(task, message):
-            ended = self._fail(task, "timed_out")
-            if ended.applied and ended.task.due_at is None:
-                self._poll_again(ended.task, message, fast=False)
+            again_s = self.clock.backoff_s(0, self.clock.limits.poll_backoff_s)
+            self._fail(task, "timed_out", again_at=self.clock.after(again_s))
         else:
             self._poll_again(task, message, fast=False, **facts)
 
     def _fail(
-        self, task: Task, reason: str, *, detail: str = "", charged_credits: Decimal | None = None
-    ) -> WriteResult:
+        self,
+        task: Task,
+        reason: str,
+        *,
+        detail: str = "",
+        charged_credits: Decimal | None = None,
+        again_at: int | None = None,
+    ) -> None:
         write = transition_writes.fail(
-            task, self.clock.stamp(), reason=reason, detail=detail, charged_credits=charged_credits
+            task,
+            self.clock.stamp(),
+            reason=reason,
+            detail=detail,
+            charged_credits=charged_credits,
+            again_at=again_at,
         )
-        return self.updater.apply(write)
+        self.updater.apply(write)
 
     def _has_timed_out(self, task: Task, message: TaskMessage) -> bool:
         """Whether a running task ends now: a day after PoYo's id was confirmed, or another day later if

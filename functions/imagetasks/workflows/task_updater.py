@@ -50,7 +50,9 @@ class TaskUpdater:
         """
         result = self.repository.apply(write)
         log_transition(write.name, result)
-        if result.applied and write.name in END_METRICS and result.task.due_at is not None:
+        due_at = result.task.due_at
+        is_due = due_at is not None and due_at <= self.clock.now_ms()
+        if result.applied and write.name in END_METRICS and is_due:
             self.enqueue(_retry_message(result.task))
         return result
 
