@@ -157,8 +157,8 @@ RECONCILE = (
     Mutant(
         "a task that PoYo does not answer for never ends",
         "workflows/poll_status.py",
-        "        if self._has_timed_out(task, message):\n            again_s",
-        "        if False:\n            again_s",
+        "        if self._has_timed_out(task, message):\n            delay_s",
+        "        if False:\n            delay_s",
         POLLING_TEST,
     ),
     Mutant(
@@ -454,7 +454,7 @@ RECONCILE = (
     Mutant(
         "a task that timed out without an answer is not polled again",
         "workflows/poll_status.py",
-        "again_at=self.clock.after(again_s)",
+        "again_at=self.clock.after(delay_s)",
         "again_at=None",
         POLLING_TEST,
     ),

@@ -102,8 +102,8 @@ class StatusPoller:
                 telemetry.alarm("poyo_answer_mismatch", task_id=task.task_id, poyo_id=task.poyo_id)
             facts["poll_alarm_at"] = self.clock.now_ms()
         if self._has_timed_out(task, message):
-            again_s = self.clock.backoff_s(0, self.clock.limits.poll_backoff_s)
-            self._fail(task, "timed_out", again_at=self.clock.after(again_s))
+            delay_s = self.clock.backoff_s(0, self.clock.limits.poll_backoff_s)
+            self._fail(task, "timed_out", again_at=self.clock.after(delay_s))
         else:
             self._poll_again(task, message, fast=False, **facts)
 
