@@ -10,14 +10,14 @@ DELETION = (
     Mutant(
         "a transition does not notice a concurrent deletion",
         "tasks/transition_writes.py",
-        'for name in ("deleted_at", *transition.unchanged)}',
-        "for name in transition.unchanged}",
+        'compared = ("deleted_at", *transition.unchanged)',
+        "compared = transition.unchanged",
     ),
     Mutant(
         "PoYo's message about a deleted order is stored",
         "tasks/transition_writes.py",
-        'return {k: v for k, v in values.items() if k != "detail" or task.deleted_at is None}',
-        "return dict(values)",
+        "if task.deleted_at is not None:  # PoYo's words",
+        "if False:  # PoYo's words",
         ERASE_TEST,
     ),
     Mutant(

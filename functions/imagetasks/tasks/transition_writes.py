@@ -121,13 +121,11 @@ def fail(
     asked again at `again_at`, or after the notification; a write of its own for that could be lost.
     """
     values: dict[str, Any] = {"reason": reason, "detail": detail, "finished_at": stamp.now}
-    if charged_credits is not None:
-        values["charged_credits"] = charged_credits
+    values |= {} if charged_credits is None else {"charged_credits": charged_credits}
+    values |= {} if again_at is None else {"polls": 0, "not_found_count": 0}
     follow_up, removed = _follow_up(task, stamp, notify=notify)
-    if again_at is not None:
-        values |= {"polls": 0, "not_found_count": 0}
-        if not follow_up:
-            follow_up, removed = _due(task, again_at), ()
+    if again_at is not None and not follow_up:
+        follow_up, removed = _due(task, again_at), ()
     return _write(
         "fail",
         task,
@@ -212,18 +210,19 @@ def _write(
 ) -> TransitionWrite:
     """The conditional write of the transition `name`, with its row of the table applied."""
     transition = TRANSITIONS[name]
-    read = to_attributes(
-        {name: getattr(task, name) for name in ("deleted_at", *transition.unchanged)}
-    )
+    compared = ("deleted_at", *transition.unchanged)
+    read = to_attributes({each: getattr(task, each) for each in compared})
     exists = equals("pk", task_pk(task.task_id))
     as_read = tuple(unchanged(attribute, value) for attribute, value in read.items())
     stamped = {"updated_at": stamp.now, "write_token": stamp.write_token}
     event = {"at": stamp.now, "event": transition.event} | dict(entry or {})
     since, forgotten = _due_since(values, removed)
+    if task.deleted_at is not None:  # PoYo's words may repeat the prompt
+        values = {each: value for each, value in values.items() if each != "detail"}
     update = UpdateItem(
         pk=task_pk(task.task_id),
         condition=Condition((exists, *as_read, *tests), leaves(transition)),
-        values=to_attributes(_redacted(task, values) | since | _target(task, transition) | stamped),
+        values=to_attributes(dict(values) | since | _target(task, transition) | stamped),
         removed=(*removed, *forgotten),
         history_entry=event if transition.event else None,
     )
@@ -238,11 +237,6 @@ def _due_since(
     """What becomes of `due_since`: it follows every `due_at` but that of a claim, no transition."""
     since = {"due_since": values["due_at"]} if "due_at" in values else {}
     return since, ("due_since",) if "due_at" in removed else ()
-
-
-def _redacted(task: Task, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` without PoYo's words if the task was deleted: they may repeat the prompt."""
-    return {k: v for k, v in values.items() if k != "detail" or task.deleted_at is None}
 
 
 def _target(task: Task, transition: Transition) -> dict[str, Any]:
