@@ -112,7 +112,10 @@ class ImageDownloader:
         if within_s <= 0:
             raise DownloadFailed("too_late", "no time was left")
         deadline = self.clock() + min(self.limits.total_s, within_s)
-        with tempfile.SpooledTemporaryFile(max_size=self.limits.spool_bytes) as spool:
+        held = (
+            self.limits.spool_bytes * 8 // 9
+        )  # a growing BytesIO takes an eighth more than it holds
+        with tempfile.SpooledTemporaryFile(max_size=held) as spool:
             file = cast(BinaryIO, spool)
             with _map_errors():
                 self._follow(url, file, deadline)

@@ -288,4 +288,4 @@ def test_memory_stays_bounded_for_an_image_of_60_megabytes() -> None:
         finally:
             tracemalloc.stop()
 
-    assert peak < limits.spool_bytes + 16 * limits.chunk_bytes
+    assert peak < limits.spool_bytes + 8 * limits.chunk_bytes
