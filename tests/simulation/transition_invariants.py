@@ -87,6 +87,8 @@ def _check_indexes(before: str, new: Item) -> None:
     require(has_ended or is_due, "an open task has due_at", shown)
     follow_up = "notification_attempts" in new or "deleted_at" in new
     ends_now = has_ended and before != after
+    if ends_now and new.get("reason") == "unconfirmed" and new.get("candidate_poyo_ids"):
+        require(is_due, "the write that ends an unconfirmed task schedules its checks", shown)
     # PoYo may still disprove these two; it is asked again.
     has_id = "poyo_id" in new or bool(new.get("candidate_poyo_ids"))
     disputable = new.get("reason") in ("unconfirmed", "timed_out") and has_id
