@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-TOKEN_PK = "token#"
+TOKEN_PK = "token#"  # noqa: S105  # a prefix of keys
 SCOPES = ("tasks:write", "tasks:read", "uploads:write", "quotes")
 
 
