@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import cast
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from imagetasks.api.authentication import authenticate
-from imagetasks.aws.secrets import ApiKeys
+from imagetasks.api.dependencies import ApiDependencies
 
 
 class Keys:
@@ -17,9 +18,14 @@ class Keys:
         return key
 
 
+def dependencies() -> ApiDependencies:
+    return cast(ApiDependencies, SimpleNamespace(api_keys=Keys()))
+
+
 def owner(key: str, user: str) -> str:
     headers = {"authorization": f"Bearer {key}", "x-owner": user}
-    return authenticate(APIGatewayProxyEventV2({"headers": headers}), cast(ApiKeys, Keys()))
+    event = APIGatewayProxyEventV2({"headers": headers})
+    return authenticate(event, dependencies(), "tasks:read").owner
 
 
 def test_no_two_pairs_of_key_and_user_are_the_same_owner() -> None:

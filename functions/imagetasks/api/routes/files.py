@@ -25,8 +25,8 @@ class FileRoutes:
 
     def get(self, event: Event, task_id: str, n: str) -> Response[str]:
         """Redirect to an image of the caller's own task."""
-        owner = authenticate(event, self.dependencies.api_keys)
-        return self._redirect(event, self.dependencies.tasks.file(owner, task_id, n))
+        caller = authenticate(event, self.dependencies, "tasks:read")
+        return self._redirect(event, self.dependencies.tasks.file(caller.owner, task_id, n))
 
     def get_by_signed_url(self, event: Event, task_id: str, n: str, mac: str) -> Response[str]:
         """The same for anyone who has the signed URL: it works in `<img src>`."""

@@ -14,11 +14,12 @@ from imagetasks.errors import ImageTasksError
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
+    from imagetasks.tasks.caller import Caller
     from imagetasks.workflows.submit import Placement
 
 
 def place_order(
-    event: Event, dependencies: ApiDependencies, owner: str, key: str | None
+    event: Event, dependencies: ApiDependencies, caller: Caller, key: str | None
 ) -> Placement:
     """Create the order's task, or find the one that `key` stands for; without a key every request is
     an order of its own. A key's task decides before any rule that may have changed since.
@@ -26,7 +27,7 @@ def place_order(
     Raises ProblemError and InvalidOrder for a refused order, and what `OrderPlacement` raises.
     """
     placement = dependencies.placement
-    earlier = placement.earlier_task(owner, key) if key else None
+    earlier = placement.earlier_task(caller.owner, key) if key else None
     try:
         pagination.query_parameters(event)
         body = json_body.parse_object(request.limited_body(event))
@@ -41,7 +42,7 @@ def place_order(
         return _accepted(placement.replay(earlier, fingerprint))
     order = order_request.to_order(
         order_request.validate(body, request.public_base_url(event)),
-        owner=owner,
+        owner=caller.owner,
         idempotency_key=key or uuid4().hex,
         fingerprint=fingerprint,
         public_base_url=request.public_base_url(event),

@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
 from imagetasks.api import pagination, problems, request
-from imagetasks.api.authentication import authenticate
+from imagetasks.api.authentication import authenticate, authenticate_server_key
 from imagetasks.api.field_errors import UNKNOWN_MODEL
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
@@ -38,22 +38,22 @@ class PoyoCompatRoutes:
 
     def submit(self, event: Event) -> Response[str]:
         """Create a task. Without an Idempotency-Key every request is a new order, as at PoYo."""
-        owner = authenticate(event, self.dependencies.api_keys)
+        caller = authenticate(event, self.dependencies, "tasks:write")
         key = request.optional_idempotency_key(event)
-        placement = place_order(event, self.dependencies, owner, key)
+        placement = place_order(event, self.dependencies, caller, key)
         headers = {"Idempotent-Replayed": "true"} if placement.replayed else {}
         return json_response(compat.submit_body(placement.task), 200, headers)
 
     def status(self, event: Event, task_id: str) -> Response[str]:
         """The task in PoYo's shape; its file URLs are ours and do not expire after a day."""
-        owner = authenticate(event, self.dependencies.api_keys)
-        task = self.dependencies.tasks.get(owner, task_id)
+        caller = authenticate(event, self.dependencies, "tasks:read")
+        task = self.dependencies.tasks.get(caller.owner, task_id)
         body = compat.task_body(task, public_base_url=request.public_base_url(event))
         return json_response(compat.envelope(body))
 
     def balance(self, event: Event) -> Response[str]:
         """Credits left on the account at PoYo, as of the last minute."""
-        authenticate(event, self.dependencies.api_keys)
+        authenticate_server_key(event, self.dependencies)
         return json_response(compat.balance_body(self.dependencies.balance()))
 
     def models(self, event: Event) -> Response[str]:

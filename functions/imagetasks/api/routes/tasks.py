@@ -39,8 +39,8 @@ class TaskRoutes:
 
     def create(self, event: Event) -> Response[str]:
         """Create one task for each Idempotency-Key."""
-        owner = authenticate(event, self.dependencies.api_keys)
-        placement = place_order(event, self.dependencies, owner, request.idempotency_key(event))
+        caller = authenticate(event, self.dependencies, "tasks:write")
+        placement = place_order(event, self.dependencies, caller, request.idempotency_key(event))
         task = placement.task
         headers = {"Location": f"/v1/tasks/{task.task_id}"} | _retry_after(task)
         if placement.replayed:
@@ -51,7 +51,7 @@ class TaskRoutes:
     def get(self, event: Event, task_id: str) -> Response[str]:
         """The task as it is, or within `wait` seconds as soon as it differs from what the caller has:
         from the body that If-None-Match names, else from the status at the beginning."""
-        owner = authenticate(event, self.dependencies.api_keys)
+        caller = authenticate(event, self.dependencies, "tasks:read")
         wait_s = pagination.wait_s(pagination.query_parameters(event, "wait"))
         wait_s = 0 if request.is_head(event) else wait_s
         known = known_entity_tags(event)
@@ -60,16 +60,16 @@ class TaskRoutes:
             return entity_tag(self._body(task, event)) not in known
 
         task = self.dependencies.tasks.wait_for_change(
-            owner, task_id, wait_s=wait_s, has_changed=is_unknown if known else None
+            caller.owner, task_id, wait_s=wait_s, has_changed=is_unknown if known else None
         )
         return conditional_response(event, self._body(task, event), _retry_after(task))
 
     def list(self, event: Event) -> Response[str]:
         """A page of the owner's tasks, newest first."""
-        owner = authenticate(event, self.dependencies.api_keys)
+        caller = authenticate(event, self.dependencies, "tasks:read")
         parameters = pagination.query_parameters(event, "status", "limit", "cursor")
         page = self.dependencies.tasks.list(
-            owner,
+            caller.owner,
             status=pagination.status_filter(parameters),
             limit=pagination.page_limit(parameters),
             after=pagination.list_position(parameters),
@@ -80,18 +80,18 @@ class TaskRoutes:
     def delete(self, event: Event, task_id: str) -> Response[str]:
         """Remove the prompt and the images; the Idempotency-Key and the charge stay recorded."""
         pagination.query_parameters(event)
-        owner = authenticate(event, self.dependencies.api_keys)
-        self.dependencies.tasks.delete(owner, task_id)
+        caller = authenticate(event, self.dependencies, "tasks:write")
+        self.dependencies.tasks.delete(caller.owner, task_id)
         return Response(204, None, "")
 
     def quote(self, event: Event) -> Response[str]:
         """What an order would cost, after the checks of an order; nothing is submitted."""
-        owner = authenticate(event, self.dependencies.api_keys)
+        caller = authenticate(event, self.dependencies, "quotes")
         public_base_url = request.public_base_url(event)
         pagination.query_parameters(event)
         body = order_request.parse(request.limited_body(event), public_base_url)
         self.dependencies.placement.check(
-            owner,
+            caller.owner,
             image_urls=body.input.image_urls,
             public_base_url=public_base_url,
             notification_url=body.callback_url,

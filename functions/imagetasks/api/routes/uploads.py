@@ -25,10 +25,10 @@ class UploadRoutes:
 
     def create(self, event: Event) -> Response[str]:
         """A form for one image, and the `upload://` address that stands for it in an order."""
-        owner = authenticate(event, self.dependencies.api_keys)
+        caller = authenticate(event, self.dependencies, "uploads:write")
         pagination.query_parameters(event)
         body = order_request.parse_upload(request.limited_body(event))
-        upload = self.dependencies.uploads.presign_post(owner, body.content_type)
+        upload = self.dependencies.uploads.presign_post(caller.owner, body.content_type)
         expires_at = self.dependencies.clock.after(upload.expires_s)
         response: schemas.UploadBody = {
             "file_url": upload.file_url,
