@@ -91,15 +91,15 @@ ACCESS = (
     Mutant(
         "owner and user are joined without a separator",
         "api/authentication.py",
-        'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',
-        'return f"{name}{user}" if user else name',
+        'owner=f"{name}{OWNER_SEPARATOR}{user}" if user else name',
+        'owner=f"{name}{user}" if user else name',
         "unit/api/test_authentication.py",
     ),
     Mutant(
         "the user whom a server key acts for is ignored",
         "api/authentication.py",
-        'return f"{name}{OWNER_SEPARATOR}{user}" if user else name',
-        "return name",
+        'owner=f"{name}{OWNER_SEPARATOR}{user}" if user else name',
+        "owner=name",
         "integration/handlers/test_owners.py",
     ),
     Mutant(
