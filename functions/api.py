@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from bootstrap import Clients, build_owner_tasks, build_submitter
+from bootstrap import Clients, build_owner_tasks, build_spending, build_submitter
 from imagetasks import telemetry
 from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
@@ -21,10 +21,12 @@ from imagetasks.workflows.place_order import OrderPlacement
 app = APIGatewayHttpResolver()
 clients = Clients.from_env()
 tasks = build_owner_tasks(clients)
+spending = build_spending(clients)
 dependencies = ApiDependencies(
     api_keys=clients.api_keys,
     placement=OrderPlacement(
         submitter=build_submitter(clients),
+        spending=spending,
         repository=clients.repository,
         uploads=clients.uploads,
         notifications=NotificationSender.from_env(),
@@ -33,6 +35,7 @@ dependencies = ApiDependencies(
     tasks=tasks,
     images=clients.images,
     uploads=clients.uploads,
+    spending=spending,
     balance=CachedBalance(clients.poyo.balance),
     clock=clients.clock,
 )

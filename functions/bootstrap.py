@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imagetasks.aws.budget_repository import BudgetRepository
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
@@ -17,6 +18,7 @@ from imagetasks.limits import Limits
 from imagetasks.poyo import transport
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.workflows.owner_tasks import OwnerTasks
+from imagetasks.workflows.spending import Spending, SpendingDefaults
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 
@@ -64,6 +66,15 @@ def build_submitter(clients: Clients) -> Submitter:
         callback_keys=clients.callback_keys,
         uploads=clients.uploads,
         updater=clients.updater,
+        clock=clients.clock,
+    )
+
+
+def build_spending(clients: Clients) -> Spending:
+    """The workflow that says what a caller may spend."""
+    return Spending(
+        repository=BudgetRepository(clients.repository.table),
+        defaults=SpendingDefaults.from_env(),
         clock=clients.clock,
     )
 

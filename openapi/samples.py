@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from imagetasks.api import error_mapping, order_request, pagination, problems, schemas
 from imagetasks.api.problem_details import Problem
-from imagetasks.errors import InvalidOrder, InvalidParameter
+from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
@@ -137,6 +137,8 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
         return _invalid_order(operation)
     if problem.code == problems.INVALID_PARAMETER.code:
         return _invalid_parameter()
+    if problem.code == problems.BUDGET_EXHAUSTED.code:
+        return error_mapping.problem_for(BudgetExhausted("owner", Decimal("1.5"), START))
     of_a_task = (*error_mapping.SUBMISSION_PROBLEMS, problems.IDEMPOTENCY_KEY_REUSED)
     has_task = problem in of_a_task
     return replace(problem, task_id=RUNNING.task_id) if has_task else problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 
 
 class ImageTasksError(Exception):
@@ -128,6 +129,25 @@ class TooManyOrders(ImageTasksError):
     def __init__(self, wait_s: float) -> None:
         super().__init__("too many orders")
         self.wait_s = wait_s
+
+
+class OrdersPaused(ImageTasksError):
+    """The operator has paused new orders: refuse this one before anything is written."""
+
+
+class BudgetExhausted(ImageTasksError):
+    """The budget of `scope` has no room for the order, only `left` credits until `resets_at`
+    (milliseconds; None: it never resets): refuse it before anything is written."""
+
+    def __init__(self, scope: str, left: Decimal, resets_at: int | None) -> None:
+        super().__init__(f"{scope}: {left} credits left")
+        self.scope = scope
+        self.left = left
+        self.resets_at = resets_at
+
+
+class TokenRevoked(ImageTasksError):
+    """The browser token was revoked, or removed, after the request had begun: refuse the request."""
 
 
 # AWS

@@ -25,7 +25,7 @@ from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.conditional_write import Condition, ConditionFailed, PutItem, equals
 from imagetasks.tasks.task import Task, poyo_pk, shard_of
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 from local.system import System

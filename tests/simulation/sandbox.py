@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,8 +20,9 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.download import ImageDownloader
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.client import PoyoClient
+from imagetasks.tasks.budgets import Limit
 from imagetasks.tasks.task import Task
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.owner_tasks import OwnerTasks
 from imagetasks.workflows.reconcile import TaskReconciler
@@ -44,9 +45,9 @@ class CountingRepository(TaskRepository):
 
     simulator: Simulator
 
-    def create(self, task: Task) -> WriteResult:
-        """Create the item of a new task."""
-        return self._counted("submit", TaskRepository.create(self, task))
+    def create(self, task: Task, limits: Sequence[Limit] = ()) -> WriteResult:
+        """Create the item of a new task and reserve its credits."""
+        return self._counted("submit", TaskRepository.create(self, task, limits))
 
     def apply(self, change: TransitionWrite) -> WriteResult:
         """Apply any transition but `submit`, `confirm_submission` and `claim`."""

@@ -26,7 +26,7 @@ from imagetasks.tasks.task import (
     task_pk,
     to_item,
 )
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from tests.simulation.table_state import InMemoryTable
 from tests.support.fakes import START, task
 from tests.support.table_engine import Operation, sorted_due, sorted_list, whole_list

@@ -10,7 +10,7 @@ from imagetasks.clock import WriteStamp
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import StoredImage, Task
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.tasks.transitions import TRANSITIONS
 from tests.support.fakes import POYO_ID, START, task
 from tests.support.stored_tasks import CALLER_URL
@@ -135,6 +135,10 @@ WRITES: dict[str, tuple[Make, set[str]]] = {
     "reopen": (
         lambda task, stamp: transition_writes.reopen(task, stamp, due_at=LATER, copy_attempts=1),
         RECOVERABLE_ITEMS,
+    ),
+    "settle": (
+        lambda task, stamp: transition_writes.settle(task, stamp, charged_credits=Decimal(2)),
+        UNCONFIRMED | {"failed: timed_out"},
     ),
     "delete": (transition_writes.delete, set(BASES.values())),
     "fail: rejected": (_failing("rejected"), SUBMITTING),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 
 
 @dataclass(frozen=True)

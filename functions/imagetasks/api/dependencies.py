@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.workflows.owner_tasks import OwnerTasks
     from imagetasks.workflows.place_order import OrderPlacement
+    from imagetasks.workflows.spending import Spending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -25,5 +26,6 @@ class ApiDependencies:
     tasks: OwnerTasks
     images: ImageBucket
     uploads: UploadBucket
+    spending: Spending
     balance: Callable[[], Decimal]
     clock: Clock

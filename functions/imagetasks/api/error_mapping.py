@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from imagetasks.api.problem_details import Problem, ProblemError, Retry
 from imagetasks.api.problems import (
+    BUDGET_EXHAUSTED,
     FILE_EXPIRED,
     FILE_NOT_FOUND,
     IDEMPOTENCY_KEY_REUSED,
@@ -17,14 +18,18 @@ from imagetasks.api.problems import (
     INVALID_PARAMETER,
     METHOD_NOT_ALLOWED,
     NOT_CONFIGURED,
+    ORDERS_PAUSED,
     ROUTE_NOT_FOUND,
     SERVICE_UNAVAILABLE,
     TASK_DELETED,
     TASK_NOT_FOUND,
     TOO_MANY_ORDERS,
+    UNAUTHORIZED,
 )
+from imagetasks.api.schemas import json_number, rfc3339
 from imagetasks.errors import (
     AwsError,
+    BudgetExhausted,
     DatabaseUnavailable,
     FileExpired,
     FileNotFound,
@@ -32,9 +37,11 @@ from imagetasks.errors import (
     ImageTasksError,
     InvalidOrder,
     InvalidParameter,
+    OrdersPaused,
     SecretInvalid,
     TaskDeleted,
     TaskNotFound,
+    TokenRevoked,
     TooManyOrders,
 )
 from imagetasks.tasks.failure_reasons import REASONS
@@ -87,8 +94,19 @@ PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
     FileNotFound: FILE_NOT_FOUND,
     FileExpired: FILE_EXPIRED,
     SecretInvalid: NOT_CONFIGURED,
+    OrdersPaused: ORDERS_PAUSED,
+    TokenRevoked: UNAUTHORIZED,
     DatabaseUnavailable: SERVICE_UNAVAILABLE,
 }
+
+
+def _budget_problem(error: BudgetExhausted) -> Problem:
+    """The same order may succeed when the budget starts anew, if it ever does."""
+    resets_at = None if error.resets_at is None else rfc3339(error.resets_at)
+    left = json_number(error.left) or 0
+    return replace(
+        BUDGET_EXHAUSTED, budget={"scope": error.scope, "left": left, "resets_at": resets_at}
+    )
 
 
 def problem_for(error: ImageTasksError | ProblemError) -> Problem:
@@ -103,6 +121,8 @@ def problem_for(error: ImageTasksError | ProblemError) -> Problem:
         return INTERNAL_ERROR
     if isinstance(error, IdempotencyKeyReused):
         return replace(IDEMPOTENCY_KEY_REUSED, task_id=str(error))
+    if isinstance(error, BudgetExhausted):
+        return _budget_problem(error)
     if isinstance(error, TooManyOrders):
         return replace(TOO_MANY_ORDERS, retry_after_s=max(1, math.ceil(error.wait_s)))
     return PROBLEM_BY_ERROR.get(type(error), SERVICE_UNAVAILABLE)

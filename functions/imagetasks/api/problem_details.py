@@ -34,6 +34,17 @@ class ProblemBody(TypedDict):
     request_id: str
     task_id: NotRequired[str]
     errors: NotRequired[Sequence[FieldError]]
+    scope: NotRequired[str]
+    left: NotRequired[int | float]
+    resets_at: NotRequired[str | None]
+
+
+class BudgetFacts(TypedDict):
+    """Which budget has no room for an order: credits `left` until `resets_at` (null: for ever)."""
+
+    scope: str
+    left: int | float
+    resets_at: str | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Problem:
     retry: Retry = "never"
     errors: Sequence[Mapping[str, str]] = ()
     task_id: str | None = None
+    budget: BudgetFacts | None = None
     charged: bool | None = False  # None: unknown
     allow: str = ""  # the methods of the route, if another method was used
     retry_after_s: int = 5  # 0: nobody knows when the same request may succeed
@@ -66,6 +78,8 @@ class Problem:
             body["task_id"] = self.task_id
         if self.errors:
             body["errors"] = [cast(FieldError, each) for each in self.errors]
+        if self.budget:
+            body = {**body, **self.budget}
         content_type = "application/problem+json"
         return Response(self.status, content_type, json.dumps(body), headers=self.headers())
 

@@ -78,6 +78,19 @@ TOO_MANY_ORDERS = Problem(
     "request again after the time in `Retry-After`.",
     retry="same_key",
 )
+BUDGET_EXHAUSTED = Problem(
+    402,
+    "budget_exhausted",
+    "The order costs more than is left of a budget. Nothing was ordered: `scope` names the budget, `left` "
+    "the credits that it still has, `resets_at` when it starts anew.",
+)
+ORDERS_PAUSED = Problem(
+    503,
+    "orders_paused",
+    "The operator has paused new orders. Nothing was ordered; tasks that exist go on.",
+    retry="same_key",
+    retry_after_s=0,
+)
 SERVICE_UNAVAILABLE = Problem(
     503,
     "service_unavailable",

@@ -55,6 +55,8 @@ class Expression:
             return f"attribute_not_exists({name})"
         if test.test == "equals":
             return f"{name} = {self._value(test.value)}"
+        if test.test == "at_most":
+            return f"{name} <= {self._value(test.value)}"
         return f"{name} IN ({', '.join(map(self._value, test.value))})"
 
     def _name(self, attribute: str) -> str:

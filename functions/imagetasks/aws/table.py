@@ -8,6 +8,8 @@ it; it also holds `due_since`. Indexes `by_owner` and `by_owner_status`: sort ke
 from __future__ import annotations
 
 import os
+import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 DUE_INDEX = "due"
 # Partition attribute of each index over an owner's tasks.
 OWNER_INDEXES = {"by_owner": "owner_key", "by_owner_status": "owner_status_key"}
-CONFLICT_TRIES = 3
+CONFLICT_TRIES = 20  # in 3 s on average: as long as another call of ours may take
+CONFLICT_WAIT_S = 0.01
+CONFLICT_MAX_WAIT_S = 0.4
 BATCH_TRIES = 5  # AWS asks callers to request unprocessed keys again
 
 
@@ -43,6 +47,8 @@ class Table:
 
     client: DynamoDBClient
     name: str
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[float, float], float] = random.SystemRandom().uniform
 
     @classmethod
     def from_env(cls) -> Table:
@@ -80,17 +86,10 @@ class Table:
         """All writes or none. Raises ConditionFailed with the existing item and the write's position.
 
         botocore adds a ClientRequestToken, so its retry after a lost response is the same
-        transaction. A conflict with a concurrent write is retried here.
+        transaction.
         """
         items = [self._transact_item(write) for write in writes]
-        for remaining in reversed(range(CONFLICT_TRIES)):
-            try:
-                self._call(self.client.transact_write_items, named=False, TransactItems=items)
-            except _TransactionConflict as conflict:
-                if not remaining:
-                    raise DatabaseUnavailable("TransactionConflict") from conflict
-            else:
-                return
+        self._call(self.client.transact_write_items, named=False, TransactItems=items)
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
         """Keys (`pk`, `due_at`) and `due_since` of up to `limit` items due at `now` ms, longest overdue first.
@@ -158,14 +157,21 @@ class Table:
         return {"Update": {**arguments, **named, "Key": _marshal({"pk": write.pk})}}
 
     def _call(self, operation: Callable[..., Any], *, named: bool = True, **arguments: Any) -> Any:
+        """Call DynamoDB. A conflict with a concurrent transaction wrote nothing and is retried, with
+        full jitter, because the orders of one budget meet at its item."""
         if named:
             arguments["TableName"] = self.name
-        try:
-            return operation(**arguments)
-        except ClientError as error:
-            raise _translate_error(error) from error
-        except BotoCoreError as error:
-            raise translated(error, DatabaseUnavailable) from error
+        for attempt in range(CONFLICT_TRIES):
+            try:
+                return operation(**arguments)
+            except ClientError as error:
+                translation = _translate_error(error)
+                if not isinstance(translation, _TransactionConflict):
+                    raise translation from error
+            except BotoCoreError as error:
+                raise translated(error, DatabaseUnavailable) from error
+            self.sleep(self.jitter(0, min(CONFLICT_MAX_WAIT_S, CONFLICT_WAIT_S * 2**attempt)))
+        raise DatabaseUnavailable("TransactionConflict")
 
 
 class _TransactionConflict(Exception):
@@ -175,7 +181,10 @@ class _TransactionConflict(Exception):
 def _translate_error(error: ClientError) -> Exception:
     """The exception for an error response: a failed condition, a conflict, or DynamoDB unavailable."""
     response: Mapping[str, Any] = error.response
-    if response["Error"]["Code"] == "ConditionalCheckFailedException":
+    code = response["Error"]["Code"]
+    if code == "TransactionConflictException":
+        return _TransactionConflict()
+    if code == "ConditionalCheckFailedException":
         return ConditionFailed(_unmarshal(response.get("Item", {})))
     reasons = response.get("CancellationReasons", ())
     for which, reason in enumerate(reasons):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imagetasks.errors import PoyoIdConflict, TaskNotFound
+from imagetasks.tasks.bookings import reservation
+from imagetasks.tasks.budgets import refusal
 from imagetasks.tasks.conditional_write import (
     Condition,
     ConditionFailed,
@@ -22,7 +24,8 @@ from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, ta
 
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table
-    from imagetasks.tasks.transition_writes import TransitionWrite
+    from imagetasks.tasks.budgets import Limit
+    from imagetasks.tasks.transition_write import TransitionWrite
 
 SEVERAL = "several"  # no task id: these have 26 characters
 
@@ -58,11 +61,16 @@ class TaskRepository:
 
     table: Table
 
-    def create(self, task: Task) -> WriteResult:
-        """Write a task that does not exist yet; if it exists, return the existing one."""
+    def create(self, task: Task, limits: Sequence[Limit] = ()) -> WriteResult:
+        """Write a task that does not exist yet and reserve its credits, both or neither; if it exists,
+        return the existing one. Raises BudgetExhausted or TokenRevoked for the first of `limits` that
+        has no room."""
+        put = PutItem(item=to_item(task), condition=Condition((absent("pk"),)))
         try:
-            self.table.put(PutItem(item=to_item(task), condition=Condition((absent("pk"),))))
+            self.table.transact_write([put, *reservation(task, limits)])
         except ConditionFailed as failed:
+            if failed.which:
+                raise refusal(limits[failed.which - 1], failed.item) from failed
             return _write_result(failed.item, task.write_token)
         return WriteResult(True, task)
 
@@ -92,14 +100,17 @@ class TaskRepository:
         return TaskPage(tuple(task for task in tasks if task.deleted_at is None), last)
 
     def apply(self, write: TransitionWrite) -> WriteResult:
-        """Make one transition, or return the task that a concurrent write left. Raises
-        TaskNotFound."""
+        """Make one transition, with its bookings if it changes the task's credits, or return the task
+        that a concurrent write left. Raises TaskNotFound."""
         try:
-            return WriteResult(True, from_item(self.table.update(write.update)))
+            if not write.bookings:
+                return WriteResult(True, from_item(self.table.update(write.update)))
+            self.table.transact_write([write.update, *write.bookings])
         except ConditionFailed as failed:
             if not failed.item:
                 raise TaskNotFound(write.task_id) from failed
             return _write_result(failed.item, write.write_token)
+        return WriteResult(True, self.get(write.task_id))
 
     def name_poyo_id(self, poyo_id: str, task_id: str, *, now: int) -> int:
         """Record that a callback named `poyo_id` for this task; returns when that was recorded first.
@@ -138,7 +149,7 @@ class TaskRepository:
         )
         owner = PutItem(item={"pk": poyo_pk(poyo_id), "task_id": write.task_id}, condition=free)
         try:
-            self.table.transact_write([write.update, owner])
+            self.table.transact_write([write.update, owner, *write.bookings])
         except ConditionFailed as failed:
             if failed.which == 1:
                 raise PoyoIdConflict(poyo_id) from failed

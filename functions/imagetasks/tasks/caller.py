@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 TOKEN_PK = "token#"  # noqa: S105  # a prefix of keys
+OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
 SCOPES = ("tasks:write", "tasks:read", "uploads:write", "quotes")
 
 

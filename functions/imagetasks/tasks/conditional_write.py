@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 Item = Mapping[str, Any]
@@ -18,7 +19,7 @@ class AttributeTest:
     """One attribute and what must be true of it for a write to happen."""
 
     attribute: str
-    test: Literal["absent", "equals", "one_of"]
+    test: Literal["absent", "equals", "one_of", "at_most"]
     value: Any = None
 
 
@@ -35,6 +36,11 @@ def equals(attribute: str, value: Any) -> AttributeTest:
 def one_of(attribute: str, values: Collection[str]) -> AttributeTest:
     """The item has the attribute with one of these values."""
     return AttributeTest(attribute, "one_of", tuple(sorted(values)))
+
+
+def at_most(attribute: str, value: Decimal | int) -> AttributeTest:
+    """The item has the attribute, a number, and it is not greater than `value`."""
+    return AttributeTest(attribute, "at_most", value)
 
 
 def unchanged(attribute: str, value: Any) -> AttributeTest:
@@ -71,7 +77,7 @@ class UpdateItem:
     pk: str
     condition: Condition
     values: Item
-    added: Mapping[str, int] = field(default_factory=dict)
+    added: Mapping[str, Decimal | int] = field(default_factory=dict)
     removed: tuple[str, ...] = ()
     history_entry: Item | None = None
 
@@ -105,4 +111,6 @@ def _is_true(test: AttributeTest, item: Item) -> bool:
         return False
     if test.test == "equals":
         return bool(item[test.attribute] == test.value)
+    if test.test == "at_most":
+        return bool(item[test.attribute] <= test.value)
     return item[test.attribute] in test.value

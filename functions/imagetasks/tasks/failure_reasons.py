@@ -80,6 +80,7 @@ REASONS: Mapping[str, FailureReason] = {
         recoverable=True,  # paid: keep a file that comes back or whose host is allowed later
     ),
 }
+UNKNOWN_CHARGE = tuple(name for name, reason in REASONS.items() if reason.charged is None)
 RECOVERABLE = tuple(sorted(name for name, reason in REASONS.items() if reason.recoverable))
 
 

@@ -75,6 +75,7 @@ class Task:
     updated_at: int
     attempted_at: int  # when the last submit attempt began
     write_token: str  # of the last transition: tells our own write from a concurrent one
+    spend_pks: tuple[str, ...] = ()  # the items that its credits are booked in
     due_at: int | None = None  # when the sweep acts; a claim moves it
     due_since: int | None = None  # `due_at` as the last transition set it; no claim moves it
     due_shard: str | None = None
@@ -222,6 +223,8 @@ def _to_attribute(value: Any, name: str) -> Any:
         return list(value or ()) or None
     if name == "history":
         return [dict(entry) for entry in value]
+    if name == "spend_pks":
+        return list(value)
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -234,7 +237,7 @@ def _from_attribute(value: Any, name: str) -> Any:
         )
     if name == "history":
         return tuple({k: _from_attribute(v, k) for k, v in entry.items()} for entry in value)
-    if name == "candidate_poyo_ids":
+    if name in ("candidate_poyo_ids", "spend_pks"):
         return tuple(value)
     if isinstance(value, Decimal) and name not in _DECIMALS:
         return int(value)  # DynamoDB returns every number as Decimal

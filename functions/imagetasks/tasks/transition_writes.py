@@ -2,43 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Unpack
 
 from imagetasks.clock import WriteStamp
-from imagetasks.tasks.conditional_write import (
-    AttributeTest,
-    Condition,
-    UpdateItem,
-    absent,
-    equals,
-    one_of,
-    unchanged,
-)
-from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import (
-    PUBLIC_STATUS,
-    StoredImage,
-    Task,
-    TaskFacts,
-    owner_status_key,
-    shard_of,
-    task_pk,
-    to_attributes,
-)
-from imagetasks.tasks.transitions import TRANSITIONS, Transition, leaves
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransitionWrite:
-    """One transition of one task as a conditional write; no other write has its `write_token`."""
-
-    name: str
-    task_id: str
-    write_token: str
-    update: UpdateItem
+from imagetasks.tasks.conditional_write import absent, one_of
+from imagetasks.tasks.failure_reasons import REASONS, UNKNOWN_CHARGE
+from imagetasks.tasks.task import StoredImage, Task, TaskFacts, shard_of
+from imagetasks.tasks.transition_write import TransitionWrite, transition_write
 
 
 def confirm_submission(
@@ -50,7 +22,7 @@ def confirm_submission(
     """
     values = _due(task, due_at) | {"poyo_id": poyo_id, "confirmed_at": stamp.now, "polls": 0}
     removed = ("not_before", "slot_number", "reason", "detail", "finished_at", "failure_seen_at")
-    return _write(
+    return transition_write(
         "confirm_submission",
         task,
         stamp,
@@ -67,7 +39,7 @@ def defer(
     """PoYo, if it was asked, `refused`; the next POST may start at `not_before`."""
     refused_at = {"refused_at": task.refused_at or stamp.now} if refused else {}
     values = {"not_before": not_before, "due_at": due_at, "detail": detail} | refused_at
-    return _write("defer", task, stamp, values)
+    return transition_write("defer", task, stamp, values)
 
 
 def mark_unknown(
@@ -80,13 +52,15 @@ def mark_unknown(
     values |= {"answered_poyo_id": poyo_id} if poyo_id else {}
     if candidates:
         values |= {"due_at": stamp.now, "candidate_poyo_ids": candidates}
-    return _write("mark_unknown", task, stamp, values, removed=("not_before", "slot_number"))
+    return transition_write(
+        "mark_unknown", task, stamp, values, removed=("not_before", "slot_number")
+    )
 
 
 def retry(task: Task, stamp: WriteStamp, *, due_at: int) -> TransitionWrite:
     """The next submit attempt begins, and only the worker whose write succeeds may POST."""
     values = {"attempt": task.attempt + 1, "attempted_at": stamp.now, "due_at": due_at}
-    return _write("retry", task, stamp, values, removed=("not_before", "slot_number"))
+    return transition_write("retry", task, stamp, values, removed=("not_before", "slot_number"))
 
 
 def finish(
@@ -101,7 +75,7 @@ def finish(
     }
     follow_up, removed = _follow_up(task, stamp, notify=True)
     removed = (*removed, "reason", "detail", "failure_seen_at")
-    return _write("finish", task, stamp, values | follow_up, removed=removed)
+    return transition_write("finish", task, stamp, values | follow_up, removed=removed)
 
 
 def fail(
@@ -126,7 +100,7 @@ def fail(
     follow_up, removed = _follow_up(task, stamp, notify=notify)
     if again_at is not None and not follow_up:
         follow_up, removed = _due(task, again_at), ()
-    return _write(
+    return transition_write(
         "fail",
         task,
         stamp,
@@ -144,11 +118,11 @@ def reschedule(
     values = {name: value for name, value in facts.items() if value is not None}
     removed = [name for name, value in facts.items() if value is None]
     if due_at is not None:
-        return _write(
+        return transition_write(
             "reschedule", task, stamp, _due(task, due_at) | values, removed=tuple(removed)
         )
     gone = dict.fromkeys(("due_at", "due_shard", "candidate_poyo_ids", *removed))
-    return _write("reschedule", task, stamp, values, removed=tuple(gone))
+    return transition_write("reschedule", task, stamp, values, removed=tuple(gone))
 
 
 def reopen(
@@ -157,13 +131,20 @@ def reopen(
     """PoYo has the image after all; from here on the task is an ordinary running one."""
     values = _due(task, due_at) | dict(facts)
     removed = ("reason", "finished_at", "failure_seen_at")
-    return _write("reopen", task, stamp, values, removed=removed)
+    return transition_write("reopen", task, stamp, values, removed=removed)
+
+
+def settle(task: Task, stamp: WriteStamp, *, charged_credits: Decimal) -> TransitionWrite:
+    """The operator decides what PoYo kept for a task that failed without a known charge."""
+    unresolved = (absent("charged_credits"), one_of("reason", UNKNOWN_CHARGE))
+    values = {"charged_credits": charged_credits}
+    return transition_write("settle", task, stamp, values, tests=unresolved)
 
 
 def delete(task: Task, stamp: WriteStamp) -> TransitionWrite:
     """Nobody sees the task any more; it is due at once, so that the worker erases its images."""
     values = {"deleted_at": stamp.now, "input": {}, "metadata": {}}
-    return _write(
+    return transition_write(
         "delete",
         task,
         stamp,
@@ -196,55 +177,3 @@ def _follow_up(
         pending = {"notification_attempts": 0, "next_notification_at": stamp.now}
         return _due(task, stamp.now) | pending, ()
     return {}, ("due_at", "due_shard")
-
-
-def _write(
-    name: str,
-    task: Task,
-    stamp: WriteStamp,
-    values: Mapping[str, Any],
-    *,
-    removed: tuple[str, ...] = (),
-    tests: tuple[AttributeTest, ...] = (),
-    entry: Mapping[str, Any] | None = None,
-) -> TransitionWrite:
-    """The conditional write of the transition `name`, with its row of the table applied."""
-    transition = TRANSITIONS[name]
-    compared = ("deleted_at", *transition.unchanged)
-    read = to_attributes({each: getattr(task, each) for each in compared})
-    exists = equals("pk", task_pk(task.task_id))
-    as_read = tuple(unchanged(attribute, value) for attribute, value in read.items())
-    stamped = {"updated_at": stamp.now, "write_token": stamp.write_token}
-    event = {"at": stamp.now, "event": transition.event} | dict(entry or {})
-    since, forgotten = _due_since(values, removed)
-    if task.deleted_at is not None:  # PoYo's words may repeat the prompt
-        values = {each: value for each, value in values.items() if each != "detail"}
-    update = UpdateItem(
-        pk=task_pk(task.task_id),
-        condition=Condition((exists, *as_read, *tests), leaves(transition)),
-        values=to_attributes(dict(values) | since | _target(task, transition) | stamped),
-        removed=(*removed, *forgotten),
-        history_entry=event if transition.event else None,
-    )
-    return TransitionWrite(
-        name=name, task_id=task.task_id, write_token=stamp.write_token, update=update
-    )
-
-
-def _due_since(
-    values: Mapping[str, Any], removed: tuple[str, ...]
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """What becomes of `due_since`: it follows every `due_at` but that of a claim, no transition."""
-    since = {"due_since": values["due_at"]} if "due_at" in values else {}
-    return since, ("due_since",) if "due_at" in removed else ()
-
-
-def _target(task: Task, transition: Transition) -> dict[str, Any]:
-    """The new state and the list that the task is in because of it; a tombstone is in no list."""
-    if transition.target is None:
-        return {}
-    state = {"state": str(transition.target)}
-    if task.deleted_at is not None:
-        return state
-    status = PUBLIC_STATUS[transition.target]
-    return state | {"owner_status_key": owner_status_key(status, task.owner)}

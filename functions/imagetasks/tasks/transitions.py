@@ -14,7 +14,8 @@ from imagetasks.tasks.task import State
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
     """One transition: what it does, from which states, to which state, which public history event it
-    adds, and which attributes must still be as they were read: all that the caller decided from.
+    adds, and which attributes must still be as they were read: all that the caller decided from, and
+    all that decides which credits are booked (`bookings.MONEY`) if the transition changes one of them.
 
     `deleted_at` must be unchanged for every transition. `from_recoverable` adds `failed` with a
     recoverable reason to the states it may leave.
@@ -35,6 +36,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         from_states=(State.SUBMITTING, State.PENDING, State.UNKNOWN),
         target=State.RUNNING,
         event="submitted",
+        unchanged=("state", "reason", "charged_credits"),
         from_recoverable=True,
     ),
     "defer": Transition(
@@ -64,7 +66,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         from_states=(State.RUNNING,),
         target=State.FINISHED,
         event="finished",
-        unchanged=("poyo_id",),
+        unchanged=("state", "reason", "charged_credits", "poyo_id"),
         from_recoverable=True,
     ),
     "fail": Transition(
@@ -80,6 +82,7 @@ TRANSITIONS: Mapping[str, Transition] = {
             "callback_at",
             "result_seen_at",
             "failure_seen_at",
+            "charged_credits",
         ),
     ),
     "reschedule": Transition(
@@ -91,14 +94,21 @@ TRANSITIONS: Mapping[str, Transition] = {
             "candidate_poyo_ids",
             "callback_at",
             "notification_attempts",
+            "reason",
+            "charged_credits",
         ),
     ),
     "reopen": Transition(
         meaning="PoYo has finished a failed task after all, and its image is still to be copied",
         target=State.RUNNING,
         event="revived",
-        unchanged=("poyo_id", "reason"),
+        unchanged=("state", "poyo_id", "reason", "charged_credits"),
         from_recoverable=True,
+    ),
+    "settle": Transition(
+        meaning="the operator says what PoYo kept for a task of which nobody else will say it",
+        from_states=(State.FAILED,),
+        unchanged=("state", "reason", "charged_credits"),
     ),
     "delete": Transition(
         meaning="the order and its images are removed; money and idempotency stay",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from imagetasks.tasks.budgets import usage_pk
 from imagetasks.tasks.task import (
     PUBLIC_STATUS,
     State,
@@ -19,6 +20,7 @@ from imagetasks.tasks.task import (
 if TYPE_CHECKING:
     from imagetasks.clock import Clock
     from imagetasks.poyo.rate_limit import Slot
+    from imagetasks.tasks.budgets import Limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +40,18 @@ class Order:
     notification_url: str | None = None
 
 
-def new_task(order: Order, slot: Slot, *, due_at: int, clock: Clock) -> Task:
-    """The task of `order`: submitting, or pending if its slot is later. Called by `Submitter.submit`."""
+def new_task(
+    order: Order, slot: Slot, limits: Sequence[Limit], *, due_at: int, clock: Clock
+) -> Task:
+    """The task of `order`: submitting, or pending if its slot is later. Its credits are booked under
+    `limits` and in its owner's usage. Called by `Submitter.submit`."""
     stamp = clock.stamp()
     waits = slot.not_before is not None
     state, events = State.SUBMITTING, ["accepted"]
     if waits:
         state, events = State.PENDING, ["accepted", "waiting"]
     task_id = derive_task_id(order.owner, order.idempotency_key)
-    return Task(
+    task = Task(
         task_id=task_id,
         owner=order.owner,
         fingerprint=order.fingerprint,
@@ -73,3 +78,4 @@ def new_task(order: Order, slot: Slot, *, due_at: int, clock: Clock) -> Task:
         notification_url=order.notification_url,
         history=tuple({"at": stamp.now, "event": each} for each in events),
     )
+    return replace(task, spend_pks=(*(limit.pk for limit in limits), usage_pk(task)))

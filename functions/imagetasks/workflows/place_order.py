@@ -3,11 +3,13 @@ the submit."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagetasks.errors import (
+    DatabaseUnavailable,
     FileExpired,
     IdempotencyKeyReused,
     InvalidOrder,
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from imagetasks.aws.task_repository import TaskRepository
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.outbound.notifications import NotificationSender
+    from imagetasks.tasks.caller import Caller
     from imagetasks.tasks.task import StoredImage, Task
     from imagetasks.workflows.order import Order
+    from imagetasks.workflows.spending import Spending
     from imagetasks.workflows.submit import Submitter
 
 
@@ -34,6 +38,7 @@ class OrderPlacement:
     that a signed URL names (`OwnerTasks.shared_file`)."""
 
     submitter: Submitter
+    spending: Spending
     repository: TaskRepository
     uploads: UploadBucket
     notifications: NotificationSender
@@ -60,11 +65,11 @@ class OrderPlacement:
             raise TaskDeleted(task.task_id)
         return Placement(task, replayed=True)
 
-    def place(self, order: Order) -> Placement:
-        """Check `order`, create its task and submit it. Called by `POST /v1/tasks` and
+    def place(self, order: Order, caller: Caller) -> Placement:
+        """Check `order`, reserve its credits, create its task and submit it. Called by `POST /v1/tasks` and
         `POST /api/generate/submit`; states as in `Submitter.submit`.
 
-        Raises InvalidOrder before anything is written, TaskDeleted when the key stands for a deleted
+        Raises InvalidOrder, OrdersPaused or BudgetExhausted before anything is written, TaskDeleted when the key stands for a deleted
         task, and what `Submitter.submit` raises.
         """
         self.check(
@@ -73,8 +78,13 @@ class OrderPlacement:
             public_base_url=order.public_base_url,
             notification_url=order.notification_url,
         )
-        placement = self.submitter.submit(order)
-        return self.replay(placement.task, order.fingerprint) if placement.replayed else placement
+        limits = self.spending.admit(caller, order.estimated_credits)
+        placement = self.submitter.submit(order, limits)
+        if placement.replayed:
+            return self.replay(placement.task, order.fingerprint)
+        with contextlib.suppress(DatabaseUnavailable):  # the next order reports it
+            self.spending.report(limits)
+        return placement
 
     def check(
         self,

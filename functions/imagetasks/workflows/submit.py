@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
+    from imagetasks.tasks.budgets import Limit
     from imagetasks.tasks.task import Task
     from imagetasks.workflows.order import Order
     from imagetasks.workflows.task_updater import TaskUpdater
@@ -54,12 +55,12 @@ class Submitter:
     updater: TaskUpdater
     clock: Clock
 
-    def submit(self, order: Order) -> Placement:
-        """Create the task of `order` and submit it: – → submitting → running, pending, unknown or
+    def submit(self, order: Order, limits: Sequence[Limit] = ()) -> Placement:
+        """Create the task of `order`, reserve its credits under `limits` and submit it: – → submitting → running, pending, unknown or
         failed. If it has to wait for its slot: – → pending. Called by `OrderPlacement.place`.
 
         Raises IdempotencyKeyReused when the key stands for another body, SecretInvalid,
-        SecretUnavailable or TooManyOrders before the task exists, and DatabaseUnavailable when
+        SecretUnavailable, TooManyOrders, BudgetExhausted or TokenRevoked before the task exists, and DatabaseUnavailable when
         nothing is known to be written (the same call may be repeated).
         """
         self.require_credentials()
@@ -67,8 +68,8 @@ class Submitter:
         due_at = self.clock.after(self.clock.limits.submit_lease_s)
         if slot.not_before is not None:
             due_at = self.updater.submit_due_at(slot.not_before)
-        task = new_task(order, slot, due_at=due_at, clock=self.clock)
-        created = self.updater.create(task)
+        task = new_task(order, slot, limits, due_at=due_at, clock=self.clock)
+        created = self.updater.create(task, limits)
         if not created.applied:
             if created.task.fingerprint != task.fingerprint:
                 raise IdempotencyKeyReused(task.task_id)

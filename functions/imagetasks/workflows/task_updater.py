@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Unpack
 
@@ -11,13 +11,15 @@ from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import State
+from imagetasks.tasks.transitions import TRANSITIONS
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_queue import TaskQueue
     from imagetasks.aws.task_repository import TaskRepository, WriteResult
     from imagetasks.clock import Clock, WriteStamp
+    from imagetasks.tasks.budgets import Limit
     from imagetasks.tasks.task import Task, TaskFacts
-    from imagetasks.tasks.transition_writes import TransitionWrite
+    from imagetasks.tasks.transition_write import TransitionWrite
 
 # What a failed enqueue means: the sweep finds the task (log a warning), the message was the last
 # record of a PoYo id (raise an alarm), or SQS must deliver the current message again (raise).
@@ -35,9 +37,10 @@ class TaskUpdater:
     queue: TaskQueue
     clock: Clock
 
-    def create(self, task: Task) -> WriteResult:
-        """Write a new task: – → submitting. An existing one is returned and not changed."""
-        result = self.repository.create(task)
+    def create(self, task: Task, limits: Sequence[Limit] = ()) -> WriteResult:
+        """Write a new task and reserve its credits: – → submitting. An existing one is returned and not
+        changed. Raises BudgetExhausted or TokenRevoked if one of `limits` has no room."""
+        result = self.repository.create(task, limits)
         if result.applied:
             log_transition("submit", result)
         return result
@@ -59,8 +62,8 @@ class TaskUpdater:
     def confirm_submission(self, task: Task, *, poyo_id: str, source: str) -> WriteResult:
         """Write PoYo's id: submitting, pending, unknown or failed (recoverable) → running.
 
-        Repeats the write if the task was deleted meanwhile, because PoYo charges for it all the
-        same. Enqueues every other candidate id: PoYo may have created a second task. Raises
+        Repeats the write if the task has changed meanwhile but still has no PoYo id: PoYo charges for
+        a deleted one all the same. Enqueues every other candidate id: PoYo may have created a second task. Raises
         PoyoIdConflict, TaskNotFound.
         """
         write = transition_writes.confirm_submission(
@@ -72,7 +75,7 @@ class TaskUpdater:
         )
         result = self.repository.confirm_submission(write, poyo_id, named=source == "callback")
         log_transition(write.name, result)
-        if not result.applied and result.task.deleted_at != task.deleted_at:
+        if not result.applied and _may_confirm(result.task, read=task):
             return self.confirm_submission(result.task, poyo_id=poyo_id, source=source)
         if result.applied:
             for other in result.task.candidate_poyo_ids:
@@ -205,6 +208,13 @@ class TaskUpdater:
 def _retry_message(task: Task) -> TaskMessage:
     """The message for the step that is scheduled now; stale when the sweep's was faster."""
     return TaskMessage(task_id=task.task_id, source="retry", due_since=task.due_since)
+
+
+def _may_confirm(task: Task, *, read: Task) -> bool:
+    """Whether only a change of what was `read` has kept a PoYo id from being confirmed."""
+    names = TRANSITIONS["confirm_submission"].unchanged
+    changed = any(getattr(task, each) != getattr(read, each) for each in ("deleted_at", *names))
+    return changed and task.poyo_id is None
 
 
 def log_transition(name: str, result: WriteResult) -> None:

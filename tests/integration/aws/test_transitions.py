@@ -11,7 +11,7 @@ import pytest
 from imagetasks.aws.task_repository import WriteResult
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import State, Task, task_pk, to_item
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.tasks.transitions import TRANSITIONS
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, START

@@ -60,7 +60,11 @@ def test_every_problem_has_the_members_of_rfc_9457(name: str) -> None:
     assert 400 <= body["status"] < 600
     assert body["code"] == code
     assert body["detail"].endswith((".", "-", "+"))
-    defect = code in ("internal", "not_configured")  # nobody knows when the operator mends it
+    defect = code in (
+        "internal",
+        "not_configured",
+        "orders_paused",
+    )  # nobody knows when the operator mends it
     assert ("Retry-After" in headers) is (body["retry"] == "same_key" and not defect)
     assert body["request_id"] == "request"
     assert ("WWW-Authenticate" in headers) is (body["status"] == 401)
@@ -72,7 +76,13 @@ def test_retry_says_under_which_key() -> None:
     for name, problem in PROBLEMS.items():
         by_retry.setdefault(problem.retry, set()).add(name)
 
-    passing = {"internal", "service_unavailable", "not_configured", "too_many_orders"}
+    passing = {
+        "internal",
+        "orders_paused",
+        "service_unavailable",
+        "not_configured",
+        "too_many_orders",
+    }
     assert by_retry["same_key"] == passing
     assert by_retry["new_key"] == {"poyo insufficient_credits", "poyo unavailable"}
     assert by_retry["never"] == set(PROBLEMS) - by_retry["same_key"] - by_retry["new_key"]

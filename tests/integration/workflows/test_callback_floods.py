@@ -12,7 +12,7 @@ from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
     NOT_FOUND,

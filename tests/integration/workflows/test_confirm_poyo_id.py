@@ -12,7 +12,7 @@ from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.errors import ResponseLost
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import poyo_pk
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.workflows.admit_callback import MAX_CANDIDATE_IDS
 from tests.support.environment import TestEnvironment, new_environment, order
 from tests.support.fakes import (

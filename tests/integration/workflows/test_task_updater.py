@@ -14,7 +14,7 @@ from imagetasks.clock import WriteStamp
 from imagetasks.errors import PoyoIdConflict, TaskNotFound
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.task import Task, poyo_pk
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, START, task
 from tests.support.lambdas import captured_logs

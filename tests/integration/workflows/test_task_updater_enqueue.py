@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import pytest
 from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
 from imagetasks.tasks import transition_writes
+from imagetasks.tasks.budgets import Limit
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
 from imagetasks.workflows.task_updater import EnqueuePolicy
@@ -183,7 +184,7 @@ def test_failed_enqueue_is_raised_if_sqs_must_deliver_the_current_message_again(
 class NoDatabase(TaskRepository):
     """A repository that cannot create tasks either."""
 
-    def create(self, new: Task) -> WriteResult:
+    def create(self, task: Task, limits: Sequence[Limit] = ()) -> WriteResult:
         raise DatabaseUnavailable("unavailable")
 
 

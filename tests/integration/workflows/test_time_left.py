@@ -14,7 +14,7 @@ from imagetasks.errors import DatabaseUnavailable, DownloadFailed
 from imagetasks.limits import Limits
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import derive_task_id, task_pk
-from imagetasks.tasks.transition_writes import TransitionWrite
+from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.workflows.submit import Submitter
 from tests.support.environment import TestEnvironment, new_environment, order
 from tests.support.fakes import (

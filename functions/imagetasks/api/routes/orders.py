@@ -47,7 +47,7 @@ def place_order(
         fingerprint=fingerprint,
         public_base_url=request.public_base_url(event),
     )
-    return _accepted(placement.place(order))
+    return _accepted(placement.place(order, caller))
 
 
 def _accepted(placement: Placement) -> Placement:

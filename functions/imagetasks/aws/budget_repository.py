@@ -1,0 +1,103 @@
+"""Budgets, what was spent of them, and whether orders are paused: items of the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imagetasks.tasks.budgets import Budget, Limit, Spend, spend_from_item
+from imagetasks.tasks.conditional_write import (
+    Condition,
+    ConditionFailed,
+    PutItem,
+    UpdateItem,
+    absent,
+)
+
+if TYPE_CHECKING:
+    from imagetasks.aws.table import Table
+
+SETTINGS_PK = "settings"
+REMOVED = {"removed": True}  # an item that says that there is no budget: nothing deletes items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the table says of new orders: whether they are paused, and the budgets by scope."""
+
+    paused: bool
+    budgets: Mapping[str, Budget]
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class BudgetRepository:
+    """Every method raises DatabaseUnavailable when DynamoDB does not answer."""
+
+    table: Table
+
+    def rules(self, scopes: Iterable[str]) -> Rules:
+        """The rules as of now, read at once."""
+        pks = {_budget_pk(scope): scope for scope in scopes}
+        items = self.table.batch_get([SETTINGS_PK, *pks])
+        found = {scope: items[pk] for pk, scope in pks.items() if pk in items}
+        return Rules(
+            paused=bool(items.get(SETTINGS_PK, {}).get("paused")),
+            budgets={
+                scope: _from_item(scope, item)
+                for scope, item in found.items()
+                if "removed" not in item
+            },
+        )
+
+    def spends(self, limits: Iterable[Limit]) -> Mapping[str, Spend]:
+        """What was spent in the period of each limit, by the limit's `pk`."""
+        pks = [limit.pk for limit in limits]
+        items = self.table.batch_get(pks) if pks else {}
+        return {pk: spend_from_item(items.get(pk, {})) for pk in pks}
+
+    def put(self, budget: Budget) -> None:
+        """Set the budget of its scope."""
+        item = {
+            "max_credits": budget.max_credits,
+            "duration": budget.duration,
+            "soft_credits": budget.soft_credits,
+            "started_at": budget.started_at,
+        }
+        kept = {name: value for name, value in item.items() if value is not None}
+        self._put(_budget_pk(budget.scope), kept)
+
+    def remove(self, scope: str) -> None:
+        """Remove the budget of a scope. What was spent stays recorded."""
+        self._put(_budget_pk(scope), REMOVED)
+
+    def pause(self, *, paused: bool, now: int, reason: str = "") -> None:
+        """Refuse or accept new orders from now on."""
+        self._put(SETTINGS_PK, {"paused": paused, "paused_at": now, "paused_reason": reason})
+
+    def note_soft_limit(self, limit: Limit, *, now: int) -> bool:
+        """Record that the spending of a period has passed its soft limit; whether that is news."""
+        condition = Condition((absent("soft_limit_at"),))
+        values = {"soft_limit_at": now}
+        try:
+            self.table.update(UpdateItem(pk=limit.pk, condition=condition, values=values))
+        except ConditionFailed:
+            return False
+        return True
+
+    def _put(self, pk: str, values: Mapping[str, Any]) -> None:
+        self.table.put(PutItem(item={"pk": pk, **values}, condition=Condition()))
+
+
+def _budget_pk(scope: str) -> str:
+    return f"budget#{scope}"
+
+
+def _from_item(scope: str, item: Mapping[str, Any]) -> Budget:
+    return Budget(
+        scope=scope,
+        max_credits=item["max_credits"],
+        duration=item.get("duration"),
+        soft_credits=item.get("soft_credits"),
+        started_at=int(item.get("started_at", 0)),
+    )
