@@ -103,6 +103,7 @@ SUBMISSION = (
         "workflows/task_updater.py",
         "if current.callback_at or current.candidate_poyo_ids:",
         "if False:",
+        CALLBACK_TEST,
     ),
     Mutant(
         "an outcome that lost to a callback is not written again",

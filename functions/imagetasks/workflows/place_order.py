@@ -9,13 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imagetasks.errors import (
+    BudgetExhausted,
     DatabaseUnavailable,
     FileExpired,
     IdempotencyKeyReused,
     InvalidOrder,
     InvalidUpload,
+    OrdersPaused,
     TaskDeleted,
     TaskNotFound,
+    TokenRevoked,
+    TooManyOrders,
 )
 from imagetasks.tasks.image_reference import file_reference, is_upload, upload_id
 from imagetasks.tasks.task import derive_task_id
@@ -66,11 +70,11 @@ class OrderPlacement:
         return Placement(task, replayed=True)
 
     def place(self, order: Order, caller: Caller) -> Placement:
-        """Check `order`, reserve its credits, create its task and submit it. Called by `POST /v1/tasks` and
-        `POST /api/generate/submit`; states as in `Submitter.submit`.
+        """Check `order`, reserve its credits, create its task and submit it. Called by
+        `POST /v1/tasks` and `POST /api/generate/submit`; states as in `Submitter.submit`.
 
-        Raises InvalidOrder, OrdersPaused or BudgetExhausted before anything is written, TaskDeleted when the key stands for a deleted
-        task, and what `Submitter.submit` raises.
+        Raises InvalidOrder, OrdersPaused or BudgetExhausted before anything is written, TaskDeleted
+        when the key stands for a deleted task, and what `Submitter.submit` raises.
         """
         self.check(
             order.owner,
@@ -78,8 +82,15 @@ class OrderPlacement:
             public_base_url=order.public_base_url,
             notification_url=order.notification_url,
         )
-        limits = self.spending.admit(caller, order.estimated_credits)
-        placement = self.submitter.submit(order, limits)
+        try:
+            limits = self.spending.admit(caller, order.estimated_credits)
+            placement = self.submitter.submit(order, limits)
+        except (BudgetExhausted, OrdersPaused, TokenRevoked, TooManyOrders):
+            # A concurrent request with the same key may have taken the place that this one lacks.
+            earlier = self.earlier_task(order.owner, order.idempotency_key)
+            if earlier is None:
+                raise
+            return self.replay(earlier, order.fingerprint)
         if placement.replayed:
             return self.replay(placement.task, order.fingerprint)
         with contextlib.suppress(DatabaseUnavailable):  # the next order reports it
