@@ -16,8 +16,8 @@ from imagetasks.tasks.budgets import Budget
 from imagetasks.tasks.caller import Caller
 from imagetasks.workflows.place_order import OrderPlacement
 from imagetasks.workflows.spending import Spending, SpendingDefaults
-from tests.support.fakes.py tests.simulation.upstream_responses import submit_response
 from tests.support.environment import TestEnvironment, new_environment, order
+from tests.support.fakes import submit_response
 
 CALLER = Caller(key="owner", owner="owner")
 
