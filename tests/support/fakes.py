@@ -22,6 +22,7 @@ from imagetasks.poyo.client import PoyoClient
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import Task, derive_task_id, shard_of
 from tests.fixtures.images import png
+from tests.support.transport import FakeTransport, SentRequest
 
 START = 1_790_000_000_000  # milliseconds since 1970; tests work at any instant
 PROMPT = "canary-prompt-of-a-heron"
@@ -77,22 +78,7 @@ def finished_response(*urls: str, **facts: object) -> HttpResponse:
     return status_response("finished", progress=100.0, files=files, **facts)
 
 
-@dataclass(frozen=True)
-class SentRequest:
-    """A request that our code sent to PoYo."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]
-    body: bytes | None
-    read_s: float
-
-    @property
-    def content(self) -> Any:
-        return json.loads(self.body or b"null")
-
-
-class FakePoyo:
+class FakePoyo(FakeTransport):
     """A transport that responds with what a test sets, in order, and records every request.
 
     The last response for a method is repeated. An exception is raised instead of a response. A
@@ -108,17 +94,9 @@ class FakePoyo:
     ) -> None:
         self._responses[method] = deque(responses)
 
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        read_s: float,
-    ) -> HttpResponse:
-        self.requests.append(SentRequest(method, url, headers, body, read_s))
-        scripted = self._responses[method]
+    def respond(self, request: SentRequest) -> HttpResponse:
+        self.requests.append(request)
+        scripted = self._responses[request.method]
         response = scripted.popleft() if len(scripted) > 1 else scripted[0]
         if isinstance(response, Exception):
             raise response

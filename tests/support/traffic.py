@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -29,6 +29,7 @@ from imagetasks.workflows.task_updater import TaskUpdater
 from tests.simulation.table_state import InMemoryTable, due_entry, select_due
 from tests.support.environment import order
 from tests.support.fakes import FakeSecretsClient, ManualClock, make_clock, poyo_response
+from tests.support.transport import FakeTransport, SentRequest
 
 NEVER_S = 10**8
 
@@ -49,7 +50,7 @@ class PendingTable(InMemoryTable):
 
 
 @dataclass
-class SlidingPoyo:
+class SlidingPoyo(FakeTransport):
     """PoYo, which accepts 20 submits in any ten seconds, and fails as `failing` says."""
 
     time: ManualClock
@@ -58,16 +59,8 @@ class SlidingPoyo:
     refused: int = 0
     _recent: deque[int] = field(default_factory=deque)
 
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        read_s: float,
-    ) -> HttpResponse:
-        now, task_id = self.time.now, headers["Idempotency-Key"]
+    def respond(self, request: SentRequest) -> HttpResponse:
+        now, task_id = self.time.now, request.headers["Idempotency-Key"]
         failure = self.failing(now)
         if isinstance(failure, Exception):
             raise failure
