@@ -34,8 +34,10 @@ from tests.support.fakes import (
     FakeNotificationSender,
     FakePoyo,
     ManualClock,
+    finished_response,
     make_clock,
     poyo_client,
+    submit_response,
 )
 
 
@@ -155,6 +157,15 @@ def new_environment(**options: Any) -> Iterator[TestEnvironment]:
     """A new environment on an empty cloud."""
     with aws() as cloud:
         yield TestEnvironment(cloud, **options)
+
+
+@contextmanager
+def new_finishing_environment() -> Iterator[TestEnvironment]:
+    """A new environment whose PoYo accepts every submit and has finished every task."""
+    with new_environment() as environment:
+        environment.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
+        environment.fake_poyo.respond_with("POST", submit_response())
+        yield environment
 
 
 def order(key: str = "key", **changed: Any) -> Order:

@@ -106,3 +106,8 @@ class ReadingReceiver:
     def send(self, url: str, body: bytes, *, headers: Any) -> None:
         self.seen.append(self._env.repository.get(json.loads(body)["task_id"]))
         self._act()
+
+
+def sent_statuses(env: TestEnvironment) -> list[str]:
+    """The statuses that the callers were notified of, in order."""
+    return [body["status"] for _, body, _ in env.notifications.sent]

@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 
 from imagetasks.tasks.message import TaskMessage
-from tests.support.environment import TestEnvironment, new_environment
+from tests.support.environment import TestEnvironment, new_finishing_environment
 from tests.support.fakes import (
     POYO_ID,
     PROMPT,
     START,
-    finished_response,
     status_response,
-    submit_response,
     task,
 )
 from tests.support.stored_tasks import (
@@ -32,9 +30,7 @@ from tests.support.stored_tasks import (
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment() as environment:
-        environment.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
-        environment.fake_poyo.respond_with("POST", submit_response())
+    with new_finishing_environment() as environment:
         yield environment
 
 

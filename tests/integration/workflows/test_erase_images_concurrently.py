@@ -14,7 +14,11 @@ from imagetasks.poyo.rate_limit import Slot
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
-from tests.support.environment import TestEnvironment, new_environment, order
+from tests.support.environment import (
+    TestEnvironment,
+    new_finishing_environment,
+    order,
+)
 from tests.support.fakes import (
     POYO_ID,
     PROMPT,
@@ -39,9 +43,7 @@ from tests.support.stored_tasks import (
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment() as environment:
-        environment.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
-        environment.fake_poyo.respond_with("POST", submit_response())
+    with new_finishing_environment() as environment:
         yield environment
 
 

@@ -12,13 +12,11 @@ from imagetasks.aws.task_queue import NotificationQueue
 from imagetasks.errors import NotificationFailed, NotificationForbidden, QueueUnavailable
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.message import TaskMessage
-from tests.support.environment import TestEnvironment, new_environment
+from tests.support.environment import TestEnvironment, new_finishing_environment
 from tests.support.fakes import (
     POYO_ID,
     START,
-    finished_response,
     status_response,
-    submit_response,
 )
 from tests.support.stored_tasks import (
     CALLER_URL,
@@ -28,6 +26,7 @@ from tests.support.stored_tasks import (
     is_at_rest,
     put_ended,
     put_running,
+    sent_statuses,
 )
 
 WAITS_S = LIMITS.notification_waits_s
@@ -37,14 +36,8 @@ UNAVAILABLE = NotificationFailed("http_503")
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment() as environment:
-        environment.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
-        environment.fake_poyo.respond_with("POST", submit_response())
+    with new_finishing_environment() as environment:
         yield environment
-
-
-def sent_statuses(env: TestEnvironment) -> list[str]:
-    return [body["status"] for _, body, _ in env.notifications.sent]
 
 
 def test_task_has_ended_in_the_table_before_its_caller_is_notified(env: TestEnvironment) -> None:

@@ -13,7 +13,11 @@ from imagetasks.aws.secrets import ApiKeys, CachedSecret
 from imagetasks.errors import NotificationFailed, SecretUnavailable
 from imagetasks.poyo.signature import compute
 from imagetasks.poyo.transport import HttpResponse
-from tests.support.environment import TestEnvironment, new_environment, order
+from tests.support.environment import (
+    TestEnvironment,
+    new_finishing_environment,
+    order,
+)
 from tests.support.fakes import (
     POYO_KEY,
     PROMPT,
@@ -22,7 +26,6 @@ from tests.support.fakes import (
     client_error,
     finished_response,
     status_response,
-    submit_response,
     task,
 )
 from tests.support.lambdas import captured_logs
@@ -33,6 +36,7 @@ from tests.support.stored_tasks import (
     is_at_rest,
     put_ended,
     put_running,
+    sent_statuses,
 )
 
 WAITS_S = LIMITS.notification_waits_s
@@ -41,14 +45,8 @@ UNAVAILABLE = NotificationFailed("http_503")
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment() as environment:
-        environment.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
-        environment.fake_poyo.respond_with("POST", submit_response())
+    with new_finishing_environment() as environment:
         yield environment
-
-
-def sent_statuses(env: TestEnvironment) -> list[str]:
-    return [body["status"] for _, body, _ in env.notifications.sent]
 
 
 def test_notification_of_a_failure_does_not_contain_poyos_message(env: TestEnvironment) -> None:

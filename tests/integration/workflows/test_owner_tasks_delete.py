@@ -11,8 +11,12 @@ import pytest
 from imagetasks.errors import TaskNotFound
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.task import StoredImage, Task
-from tests.support.environment import TestEnvironment, new_environment, order
-from tests.support.fakes import PROMPT, START, finished_response, submit_response, task
+from tests.support.environment import (
+    TestEnvironment,
+    new_finishing_environment,
+    order,
+)
+from tests.support.fakes import PROMPT, START, task
 from tests.support.stored_tasks import owner_tasks, put_running
 from tests.support.unavailable import UnavailableQueue
 
@@ -23,9 +27,7 @@ STORED_IMAGE = StoredImage(
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment() as environment:
-        environment.fake_poyo.respond_with("GET", finished_response(credits_amount=5.0))
-        environment.fake_poyo.respond_with("POST", submit_response())
+    with new_finishing_environment() as environment:
         yield environment
 
 
