@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 
 from cli.stack import Values
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "functions"))  # makes imagetasks importable
-
 from imagetasks.errors import PoyoUnavailable
 from imagetasks.poyo import responses
 from imagetasks.poyo.transport import HttpResponse

@@ -22,15 +22,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from cli.stack import CommandError, Stack, argument_parser
-
-RECOVERABLE = (
-    "unconfirmed",
-    "timed_out",
-    "upstream",
-    "moderated",
-    "bad_result",
-    "result_expired",
-)
+from imagetasks.tasks.failure_reasons import RECOVERABLE
 
 
 def redrive_dead_letters(stack: Stack) -> str:
@@ -114,7 +106,7 @@ def main() -> int:
     """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
     parser = argument_parser("redrive", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("dead-letters", help="move every dead letter back to the task queue")
+    commands.add_parser("dead-letters", help="move every dead letter back to its queue")
     task = commands.add_parser("task", help="reconcile the given tasks again")
     task.add_argument("task_id", nargs="+")
     commands.add_parser("failed", help="reconcile every recoverable failure that has a PoYo id")

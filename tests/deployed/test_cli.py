@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from cli import keys, redrive
-from cli.redrive import RECOVERABLE
 from imagetasks.aws.secrets import ApiKeys, CachedSecret
-from imagetasks.tasks import failure_reasons
+from imagetasks.tasks.failure_reasons import RECOVERABLE
 from local.system import System
 
 NAME = "commands"
@@ -334,9 +333,16 @@ def test_redrive_task_sends_one_task_message_each_with_source_operator(
 def test_redrive_failed_sends_messages_only_for_recoverable_failures_with_a_poyo_id(
     deployed: Deployed, command: Command
 ) -> None:
-    tasks = [
+    recoverable = [
         ("late", "failed", "timed_out", "P1"),
         ("lost", "failed", "result_expired", "P2"),
+        ("broken", "failed", "bad_result", "P5"),
+        ("doubtful", "failed", "unconfirmed", "P6"),
+        ("moderated", "failed", "moderated", "P7"),
+        ("trouble", "failed", "upstream", "P8"),
+    ]
+    tasks = [
+        *recoverable,
         ("never", "failed", "unconfirmed", None),
         ("refused", "failed", "rejected", None),
         ("done", "finished", None, "P3"),
@@ -353,9 +359,6 @@ def test_redrive_failed_sends_messages_only_for_recoverable_failures_with_a_poyo
     status, out, _ = command("redrive failed")
 
     found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
-    assert (status, out) == (0, "task messages sent: 2\n")
-    assert {each["task_id"] for each in found} == {"late", "lost"}
-
-
-def test_redrive_uses_the_recoverable_reasons_of_the_transition_table() -> None:
-    assert set(RECOVERABLE) == set(failure_reasons.RECOVERABLE)
+    assert (status, out) == (0, "task messages sent: 6\n")
+    assert {each["task_id"] for each in found} == {task_id for task_id, *_ in recoverable}
+    assert {reason for _, _, reason, _ in recoverable} == set(RECOVERABLE)
