@@ -108,7 +108,6 @@ class Run:
     kills: list[Kill] = field(default_factory=list)
     successful_attacks: list[str] = field(default_factory=list)
     attacks: int = 0
-    sweeps_failed: int = 0
     over: threading.Event = field(default_factory=threading.Event)
     sessions: list[requests.Session] = field(default_factory=list)
     local: threading.local = field(default_factory=threading.local)

@@ -6,7 +6,6 @@ from tests.mutation.mutant import Mutant
 
 DEAD_WORKER_TEST = "integration/workflows/test_dead_worker.py"
 NEXT_STEP_TEST = "unit/workflows/test_next_step.py"
-REPOSITORY_TEST = "integration/aws/test_task_repository.py"
 TRANSITIONS_TEST = "integration/aws/test_transitions.py"
 REASONS_TEST = "unit/tasks/test_failure_reasons.py"
 POLLING_TEST = "integration/workflows/test_reconcile_polling.py"

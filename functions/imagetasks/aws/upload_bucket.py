@@ -105,9 +105,9 @@ class UploadBucket:
         except ValueError as error:
             raise InvalidUpload(upload_id, f"{error}; {ALLOWED}") from None
 
-    def presigned_url(self, owner: str, upload_id: str, *, seconds: int = PRESIGNED_S) -> str:
-        """A URL with which anyone can read the upload for `seconds`."""
-        return self._presigned(_key(owner, upload_id), seconds)
+    def presigned_url(self, owner: str, upload_id: str) -> str:
+        """A URL with which anyone can read the upload for `PRESIGNED_S` seconds."""
+        return self._presigned(_key(owner, upload_id))
 
     def resolve_urls(self, owner: str, urls: Iterable[str], public_base_url: str = "") -> list[str]:
         """`urls` with a presigned URL in the place of each upload, and of each image of this service:
@@ -118,12 +118,12 @@ class UploadBucket:
         if is_upload(url):
             return self.presigned_url(owner, upload_id(url))
         if image := file_reference(url, public_base_url):
-            return self._presigned(image_key(image.task_id, int(image.n)), PRESIGNED_S)
+            return self._presigned(image_key(image.task_id, int(image.n)))
         return url
 
-    def _presigned(self, key: str, seconds: int) -> str:
+    def _presigned(self, key: str) -> str:
         return self.client.generate_presigned_url(
-            "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=seconds
+            "get_object", Params={"Bucket": self.bucket, "Key": key}, ExpiresIn=PRESIGNED_S
         )
 
 
