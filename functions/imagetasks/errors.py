@@ -30,9 +30,8 @@ class PoyoUnavailable(ImageTasksError):
         self.wait_s = wait_s
         self.ours = ours  # True: our key or account is at fault and only the operator can fix it
         self.mismatched = mismatched  # True: the status is another task's, which raises an alarm
-        self.unreached = (
-            unreached  # True: a submit did not reach PoYo; the circuit breaker counts it
-        )
+        # True: a submit did not reach PoYo; the circuit breaker counts it
+        self.unreached = unreached
 
 
 class PoyoRejected(ImageTasksError):
@@ -196,7 +195,7 @@ class DownloadFailed(ImageTasksError):
 
 
 class NotAnImage(DownloadFailed):
-    """The host answered with something that is not an image: retry a few times, then give up."""
+    """The host answered with something that is not an image: retry while PoYo may still have the file."""
 
 
 class DownloadForbidden(DownloadFailed):

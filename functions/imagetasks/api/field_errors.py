@@ -18,9 +18,8 @@ MAX_VALUE_CHARS = 256  # of a value of `metadata`
 MAX_METADATA = 16
 
 BROADEST = next(iter(models.MODELS.values()))  # its rules accept the orders of every model
-ALLOWED: Mapping[
-    str, str
-] = {  # by field; the fields of `input` have other names than those beside it
+# By field; the fields of `input` have other names than those beside it.
+ALLOWED: Mapping[str, str] = {
     "model": f"one of {', '.join(models.MODELS)}",
     "input": "an object with a prompt",
     "prompt": f"a string of 1 to {MAX_PROMPT_CHARS:,} characters",
@@ -43,8 +42,6 @@ FIELD_ALIASES = {  # names of the same field in similar APIs
     **dict.fromkeys(("webhook", "webhook_url", "webhookUrl"), "callback_url"),
 }
 SIMILAR = 0.75  # a slip of the pen; less is another field, as `mask_url` is not `image_urls`
-
-
 UNKNOWN_MODEL = {"pointer": "/model", "detail": f"must be {ALLOWED['model']}"}
 
 

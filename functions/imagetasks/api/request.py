@@ -21,9 +21,8 @@ from imagetasks.api.problems import (
 # API Gateway joins the values of a repeated header by commas, so that no value may contain one.
 KEY = re.compile(r"[ -+\--~]{1,255}")
 USER = re.compile(r"[A-Za-z0-9._~@:|+-]{1,128}")
-MAX_BODY_BYTES = (
-    256 * 1024
-)  # 16 URLs of 2 KiB + a 20,000-character prompt (4 bytes each) + headroom
+# 16 URLs of 2 KiB + a 20,000-character prompt (4 bytes each) + headroom
+MAX_BODY_BYTES = 256 * 1024
 
 
 def bearer_token(event: APIGatewayProxyEventV2) -> str:

@@ -112,9 +112,8 @@ class ImageDownloader:
         if within_s <= 0:
             raise DownloadFailed("too_late", "no time was left")
         deadline = self.clock() + min(self.limits.total_s, within_s)
-        held = (
-            self.limits.spool_bytes * 8 // 9
-        )  # a growing BytesIO takes an eighth more than it holds
+        # A growing BytesIO takes an eighth more than it holds.
+        held = self.limits.spool_bytes * 8 // 9
         with tempfile.SpooledTemporaryFile(max_size=held) as spool:
             file = cast(BinaryIO, spool)
             with _map_errors():

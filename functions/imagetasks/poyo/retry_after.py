@@ -11,9 +11,8 @@ MAX_WAIT_S = 24 * 60 * 60.0  # a longer wait counts as this one
 MAX_TEXT_CHARS = 2_000  # of an error, searched for a wait
 SECONDS: Mapping[str, float] = {"ms": 0.001, "s": 1, "m": 60, "h": 3600}
 NUMBER = re.compile(r"\d{1,12}(?:\.\d{1,12})?", re.ASCII)
-HEADER_NUMBER = re.compile(
-    r"(\d+(?:\.\d+)?)(?:\s*,.*)?", re.ASCII
-)  # the first, if a proxy adds its own
+# The first one, if a proxy adds its own.
+HEADER_NUMBER = re.compile(r"(\d+(?:\.\d+)?)(?:\s*,.*)?", re.ASCII)
 AMOUNT = re.compile(
     r"(\d{1,9}(?:\.\d{1,9})?)\s?(?:(?P<ms>milliseconds?\b|msecs?\b|ms\b|毫秒)"
     r"|(?P<s>seconds?\b|secs?\b|s(?![a-z])|秒)|(?P<m>minutes?\b|mins?\b|m(?![a-z])|分钟?)"

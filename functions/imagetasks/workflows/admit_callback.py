@@ -31,8 +31,8 @@ class CallbackAdmission:
         """Store the message's id as a candidate and return the task if a poll may follow now.
 
         None: another callback caused a poll less than `callback_gap_s` ago. The next poll comes soon
-        enough after this one, or is scheduled here; so is the check of a second id. Raises DatabaseUnavailable, and QueueUnavailable
-        where the message's id would be lost.
+        enough after this one, or is scheduled here; so is the check of a second id. Raises
+        DatabaseUnavailable, and QueueUnavailable where the message's id would be lost.
         """
         for _ in range(WRITE_TRIES):
             if not _causes_poll(task, message):

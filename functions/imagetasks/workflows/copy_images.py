@@ -34,7 +34,8 @@ class ImageCopier:
         """Copy every image of the task; none if the task was deleted. The task's state stays.
 
         One of several files that is still no image after the first quick retries is left out, as long
-        as another is one: a page of the file host instead of an image may be gone by then. Raises DownloadFailed or one of its kinds, and StorageUnavailable.
+        as another is one: a page of the file host instead of an image may be gone by then. Raises
+        DownloadFailed or one of its kinds, and StorageUnavailable.
         """
         if task.deleted_at is not None:
             return ()

@@ -33,8 +33,8 @@ def receive_callback(request: CallbackRequest, *, keys: CallbackKeys, queue: Tas
 
     The URL is verified first, without calling another service. An id without PoYo's signature raises
     an alarm if the key for it is configured, and the task is enqueued without it: the key may be
-    wrong, and a poll does no harm. The task's state stays; called by the webhook. Raises QueueUnavailable, SecretInvalid or SecretUnavailable: PoYo repeats the
-    callback.
+    wrong, and a poll does no harm. The task's state stays; called by the webhook. Raises
+    QueueUnavailable, SecretInvalid or SecretUnavailable: PoYo repeats the callback.
     """
     known = keys.all()
     if not signed_urls.verify_callback(known, request.kid, request.task_id, request.token):
