@@ -8,7 +8,7 @@ callers' keys:  python -m cli.keys server add website   (prints the new key once
 notifications:  python -m cli.keys webhook add website  (prints the signing secret once)
                 python -m cli.keys webhook list | remove website
 callback keys:  python -m cli.keys callback add         then, fifteen minutes later,
-                python -m cli.keys callback use k2      and, three days later,
+                python -m cli.keys callback use k2      and, five days later,
                 python -m cli.keys callback remove k1
 """
 
@@ -98,7 +98,7 @@ def _callback(stack: Stack, options: argparse.Namespace) -> str:
         values, kid = change.add_callback(values, secrets.token_urlsafe(36))
         stack.put_secret("CallbackSecretArn", values)
         command = f"python -m cli.keys callback use {kid}"
-        return f"{kid} is accepted within 30 seconds; then run: {command}"
+        return f"{kid} is accepted everywhere within fifteen minutes; then run: {command}"
     update = change.use_callback if options.action == "use" else change.remove_callback
     stack.put_secret("CallbackSecretArn", update(values, options.name))
     return f"{options.action} {options.name}: done, in effect everywhere within 30 seconds"

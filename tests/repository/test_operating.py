@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from cli import keys
+
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text()
 PAGE = (ROOT / "docs" / "operating.md").read_text()
@@ -38,3 +40,10 @@ def test_operating_page_lists_each_output() -> None:
 
     assert len(outputs) > 10
     assert [name for name in outputs if f"`{name}`" not in PAGE] == []
+
+
+def test_help_of_the_callback_keys_names_the_waits_of_the_operating_page() -> None:
+    page, text = (" ".join(each.split()) for each in (PAGE, str(keys.__doc__)))
+
+    assert "fifteen minutes later run `callback use <id>`; and after five days" in page
+    assert "fifteen minutes later, python -m cli.keys callback use k2 and, five days later," in text
