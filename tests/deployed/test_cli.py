@@ -15,6 +15,7 @@ from cli import keys, redrive
 from imagetasks.aws.secrets import ApiKeys, CachedSecret
 from imagetasks.tasks.failure_reasons import RECOVERABLE
 from local.system import System
+from tests.support.template import table_arguments
 
 NAME = "commands"
 POYO_KEY = "sk-canary-0123456789"
@@ -38,14 +39,7 @@ TEMPLATE = {
         "TaskDeadLetterQueue": {"Type": "AWS::SQS::Queue"},
         "NotificationQueue": {"Type": "AWS::SQS::Queue"},
         "NotificationDeadLetterQueue": {"Type": "AWS::SQS::Queue"},
-        "TasksTable": {
-            "Type": "AWS::DynamoDB::Table",
-            "Properties": {
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-            },
-        },
+        "TasksTable": {"Type": "AWS::DynamoDB::Table", "Properties": table_arguments()},
     },
     "Outputs": {
         "ApiSecretArn": {"Value": {"Ref": "ApiSecret"}},

@@ -47,6 +47,7 @@ from local.system import System
 from tests.support.dynamodb_engines import create_table
 from tests.support.environment import order
 from tests.support.fakes import FakeFileHost, FakeNotificationQueue, ManualClock, poyo_response
+from tests.support.template import table_arguments
 
 INSTANCES = 8
 OLD, NEW = "sk-canary-the-old-one", "sk-canary-the-new-one"
@@ -63,11 +64,7 @@ TEMPLATE = {
     | {
         "TasksTable": {  # `keys poyo` closes the circuit breaker, whose state is in the table
             "Type": "AWS::DynamoDB::Table",
-            "Properties": {
-                "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
-                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
-            },
+            "Properties": table_arguments(),
         }
     },
     "Outputs": {

@@ -37,6 +37,17 @@ def api() -> Iterator[Api]:
         yield api
 
 
+@pytest.fixture(params=ROUTES)
+def path(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def first(api: Api, path: str) -> HandlerResponse:
+    """The order before anything has changed."""
+    return order(api, path)
+
+
 def order(api: Api, path: str, body: object = FULL) -> HandlerResponse:
     return api.request("POST", path, body, idempotency_key="key")
 
@@ -60,32 +71,27 @@ def assert_only_replayed(api: Api, path: str, first: HandlerResponse) -> None:
     assert api.request("POST", path, FULL, idempotency_key="other").status in (400, 422)
 
 
-@pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize("limit", [0.01, 0, -1, None, "much"])
-def test_replay_with_another_limit_is_the_same_order(api: Api, path: str, limit: object) -> None:
-    first = order(api, path)
-
+def test_replay_with_another_limit_is_the_same_order(
+    api: Api, path: str, first: HandlerResponse, limit: object
+) -> None:
     assert_replayed(api, path, first, FULL | {"max_credits": limit})
     without = {name: value for name, value in FULL.items() if name != "max_credits"}
     assert_replayed(api, path, first, without)
 
 
-@pytest.mark.parametrize("path", ROUTES)
 def test_replay_is_answered_after_a_price_rose(
-    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = order(api, path)
     dearer = {key: price + 1000 for key, price in models.CREDITS_PER_IMAGE.items()}
     monkeypatch.setattr(models, "CREDITS_PER_IMAGE", dearer)
 
     assert_only_replayed(api, path, first)
 
 
-@pytest.mark.parametrize("path", ROUTES)
 def test_replay_is_answered_after_its_model_or_its_values_were_withdrawn(
-    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = order(api, path)
     edit = models.MODELS["gpt-image-2-edit"]
     for left in (
         {"gpt-image-2": models.MODELS["gpt-image-2"]},
@@ -95,22 +101,18 @@ def test_replay_is_answered_after_its_model_or_its_values_were_withdrawn(
         assert_replayed(api, path, first)
 
 
-@pytest.mark.parametrize("path", ROUTES)
 def test_replay_is_answered_after_the_callback_hosts_changed(
-    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = order(api, path)
     placement = api.handler_module.dependencies.placement
     monkeypatch.setattr(type(placement.notifications), "allows", lambda *_: False)
 
     assert_only_replayed(api, path, first)
 
 
-@pytest.mark.parametrize("path", ROUTES)
 def test_replay_needs_no_key_of_poyo_and_no_callback_key(
-    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = order(api, path)
     placement = api.handler_module.dependencies.placement
 
     def missing(_: object) -> None:
@@ -122,7 +124,6 @@ def test_replay_needs_no_key_of_poyo_and_no_callback_key(
     assert api.request("POST", path, FULL, idempotency_key="other").status == 503
 
 
-@pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize(
     "changed",
     [
@@ -150,11 +151,9 @@ def test_other_body_is_told_so_even_if_it_is_invalid(
     assert api.submit_count() == 1
 
 
-@pytest.mark.parametrize("path", ROUTES)
 def test_replay_of_a_deleted_task_is_told_so_whatever_has_changed(
-    api: Api, path: str, monkeypatch: pytest.MonkeyPatch
+    api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = order(api, path)
     api.request("DELETE", f"/v1/tasks/{task_id(first)}")
     monkeypatch.setattr(models, "MODELS", {})
 
