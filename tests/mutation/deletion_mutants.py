@@ -9,13 +9,13 @@ ERASE_TEST = "integration/workflows/test_erase_images.py"
 DELETION = (
     Mutant(
         "a transition does not notice a concurrent deletion",
-        "tasks/transition_writes.py",
+        "tasks/transition_write.py",
         'compared = ("deleted_at", *transition.unchanged)',
         "compared = transition.unchanged",
     ),
     Mutant(
         "PoYo's message about a deleted order is stored",
-        "tasks/transition_writes.py",
+        "tasks/transition_write.py",
         "if task.deleted_at is not None:  # PoYo's words",
         "if False:  # PoYo's words",
         ERASE_TEST,
@@ -131,7 +131,7 @@ DELETION = (
     ),
     Mutant(
         "the list by status does not follow the state",
-        "tasks/transition_writes.py",
+        "tasks/transition_write.py",
         'return state | {"owner_status_key": owner_status_key(status, task.owner)}',
         "return state",
     ),

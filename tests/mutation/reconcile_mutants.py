@@ -264,7 +264,7 @@ RECONCILE = (
     ),
     Mutant(
         "a transition leaves any state",
-        "tasks/transition_writes.py",
+        "tasks/transition_write.py",
         "condition=Condition((exists, *as_read, *tests), leaves(transition)),",
         "condition=Condition((exists, *as_read, *tests)),",
     ),

@@ -13,8 +13,8 @@ SUBMISSION = (
     Mutant(
         "POST before the item is written",
         "workflows/submit.py",
-        "created = self.updater.create(task)",
-        "created = (self.submit_to_poyo(task, slot), self.updater.create(task))[1]",
+        "created = self.updater.create(task, limits)",
+        "created = (self.submit_to_poyo(task, slot), self.updater.create(task, limits))[1]",
     ),
     Mutant(
         "a submit with an unknown outcome is submitted again",
@@ -51,8 +51,8 @@ SUBMISSION = (
     Mutant(
         "a task is written over an existing one",
         "aws/task_repository.py",
-        'condition=Condition((absent("pk"),))))',
-        "condition=Condition()))",
+        'condition=Condition((absent("pk"),)))',
+        "condition=Condition())",
     ),
     Mutant(
         "the same idempotency key creates another task each time",

@@ -19,7 +19,7 @@ UPDATER = (
     Mutant(
         "PoYo's id that lost to a deletion is not written again",
         "workflows/task_updater.py",
-        "if not result.applied and result.task.deleted_at != task.deleted_at:",
+        "if not result.applied and _may_confirm(result.task, read=task):",
         "if False:",
         "integration/workflows/test_erase_images_concurrently.py",
     ),
