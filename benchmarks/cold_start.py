@@ -31,6 +31,7 @@ VARIABLES = {
     "ORDERS_PAUSED": "false",
     "API_SECRET_ARN": "arn:api",
     "CALLBACK_SECRET_ARN": "arn:callback",
+    "TOKEN_SECRET_ARN": "arn:token",
     "POYO_BASE_URL": "https://api.poyo.ai",
     "PUBLIC_URL": "https://img.example",
     "DOWNLOAD_HOSTS": "cdn.doculator.org",

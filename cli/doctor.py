@@ -60,9 +60,10 @@ def _settings(configuration: Values) -> Values:
 
 
 def check_keys(stack: Stack) -> Findings:
-    """The contents of both secrets."""
+    """The contents of the three secrets."""
     yield from _secret(stack, "ApiSecretArn", findings.api_keys)
     yield from _secret(stack, "CallbackSecretArn", findings.callback_keys)
+    yield from _secret(stack, "TokenSecretArn", findings.token_keys)
 
 
 def _secret(stack: Stack, output: str, check: Callable[[Values], Findings]) -> Findings:

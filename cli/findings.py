@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from cli.stack import Values
+from imagetasks.aws.secrets import MIN_TOKEN_KEY_CHARS
 from imagetasks.errors import PoyoUnavailable
 from imagetasks.poyo import responses
 from imagetasks.poyo.transport import HttpResponse
@@ -94,15 +95,27 @@ def api_keys(values: Values) -> Findings:
 
 
 def callback_keys(values: Values) -> Findings:
-    """Whether `current` names a callback key. Prints no names: one may be a misplaced key."""
+    """Whether `current` names a callback key."""
+    yield _signing_keys(values, "callback", min_chars=1)
+
+
+def token_keys(values: Values) -> Findings:
+    """Whether `current` names a token key, and one that is long enough to be used."""
+    yield _signing_keys(values, "token", min_chars=MIN_TOKEN_KEY_CHARS)
+
+
+def _signing_keys(values: Values, kind: str, *, min_chars: int) -> Finding:
+    """Prints no names: one may be a misplaced key."""
     settings = ("current", "poyo_callback_signing_key")
     keys = {name: key for name, key in values.items() if name not in settings}
     current = values.get("current")
-    if isinstance(current, str) and isinstance(keys.get(current), str) and keys[current]:
-        yield Finding("keys", f"callback keys: {len(keys)}, one of them in use")
-    else:
-        todo = "`python -m cli.keys callback list` (`add` if there is none), then `callback use`"
-        yield Finding("keys", "`current` names none of the callback keys", todo)
+    key = keys.get(current) if isinstance(current, str) else None
+    if isinstance(key, str) and len(key) >= min_chars:
+        return Finding("keys", f"{kind} keys: {len(keys)}, one of them in use")
+    todo = f"`python -m cli.keys {kind} list` (`add` if there is none), then `{kind} use`"
+    if isinstance(key, str) and key:
+        return Finding("keys", f"the {kind} key in use has less than {min_chars} characters", todo)
+    return Finding("keys", f"`current` names none of the {kind} keys", todo)
 
 
 def balance(response: HttpResponse | str) -> Finding:

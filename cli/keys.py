@@ -10,6 +10,9 @@ notifications:  python -m cli.keys webhook add website  (prints the signing secr
 callback keys:  python -m cli.keys callback add         then, fifteen minutes later,
                 python -m cli.keys callback use k2      and, five days later,
                 python -m cli.keys callback remove k1
+browser tokens: python -m cli.keys token add            then, fifteen minutes later,
+                python -m cli.keys token use k2         and, two hours later,
+                python -m cli.keys token remove k1
 """
 
 from __future__ import annotations
@@ -25,6 +28,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import secret_changes as change
 from cli.redrive import close_circuit_breaker
 from cli.stack import CommandError, Stack, argument_parser
+
+# Kinds of keys that sign and are rotated with an overlap: the output with their secret, a summary.
+SIGNING = {
+    "callback": ("CallbackSecretArn", "keys of the callback URLs"),
+    "token": ("TokenSecretArn", "keys of the browser tokens"),
+}
 
 
 def _read_key(prompt: str) -> str:
@@ -46,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     kinds.add_parser("poyo", help="store PoYo's API key")
     _add_actions(kinds, "server", "API keys of callers", "add", "rotate", "retire", "remove")
     _add_actions(kinds, "webhook", "secrets that sign notifications to callers", "add", "remove")
-    callback = _add_actions(kinds, "callback", "keys of the callback URLs", "use", "remove")
-    callback.add_parser("add")
+    for kind, (_, summary) in SIGNING.items():
+        _add_actions(kinds, kind, summary, "use", "remove").add_parser("add")
     return parser
 
 
@@ -87,26 +96,27 @@ def _webhook(stack: Stack, options: argparse.Namespace) -> str:
     )
 
 
-def _callback(stack: Stack, options: argparse.Namespace) -> str:
-    values = stack.secret("CallbackSecretArn")
+def _signing(stack: Stack, options: argparse.Namespace) -> str:
+    output, _ = SIGNING[options.kind]
+    values = stack.secret(output)
     if options.action == "list":
         current = values.get("current")
         return "\n".join(
             f"{kid}{' (in use)' if kid == current else ''}" for kid in change.kids(values)
         )
     if options.action == "add":
-        values, kid = change.add_callback(values, secrets.token_urlsafe(36))
-        stack.put_secret("CallbackSecretArn", values)
-        command = f"python -m cli.keys callback use {kid}"
+        values, kid = change.add_signing(values, secrets.token_urlsafe(36))
+        stack.put_secret(output, values)
+        command = f"python -m cli.keys {options.kind} use {kid}"
         return f"{kid} is accepted everywhere within fifteen minutes; then run: {command}"
-    update = change.use_callback if options.action == "use" else change.remove_callback
-    stack.put_secret("CallbackSecretArn", update(values, options.name))
+    update = change.use_signing if options.action == "use" else change.remove_signing
+    stack.put_secret(output, update(values, options.name))
     return f"{options.action} {options.name}: done, in effect everywhere within 30 seconds"
 
 
 def _run(options: argparse.Namespace) -> str:
     stack = Stack(options.stack, options.region)
-    kinds = {"server": _server, "webhook": _webhook, "callback": _callback}
+    kinds = {"server": _server, "webhook": _webhook, **dict.fromkeys(SIGNING, _signing)}
     if options.kind in kinds:
         return kinds[options.kind](stack, options)
     values = change.set_poyo(stack.secret("ApiSecretArn"), _read_key("PoYo API key (not shown): "))

@@ -1,4 +1,4 @@
-"""Changes to the two secrets of a stack. Pure functions: a secret's values in, the new values out."""
+"""Changes to the three secrets of a stack. Pure functions: a secret's values in, the new values out."""
 
 from __future__ import annotations
 
@@ -78,18 +78,18 @@ def remove_webhook(values: Values, name: str) -> Values:
     return _without(values, "notification_signing_keys", name)
 
 
-def add_callback(values: Values, key: str) -> tuple[Values, str]:
-    """The secret with one more callback key, and the key's id.
+def add_signing(values: Values, key: str) -> tuple[Values, str]:
+    """The secret with one more signing key, and the key's id.
 
-    Callbacks with the new key are accepted; new callback URLs do not use it until `callback use`.
+    What it signed is accepted; nothing new is signed with it until `use`.
     """
     numbers = [int(kid[1:]) for kid in kids(values) if kid[1:].isdecimal()]
     kid = f"k{max(numbers, default=0) + 1}"
     return values | {kid: key}, kid
 
 
-def use_callback(values: Values, kid: str) -> Values:
-    """The secret with `kid` as the key of new callback URLs. URLs of other keys remain valid.
+def use_signing(values: Values, kid: str) -> Values:
+    """The secret with `kid` as the key that signs. What other keys signed remains valid.
 
     Raises CommandError if `kid` is unknown.
     """
@@ -97,8 +97,8 @@ def use_callback(values: Values, kid: str) -> Values:
     return values | {"current": kid}
 
 
-def remove_callback(values: Values, kid: str) -> Values:
-    """The secret without `kid`. Callbacks of tasks submitted with it are rejected from then on.
+def remove_signing(values: Values, kid: str) -> Values:
+    """The secret without `kid`. What it signed is rejected from then on.
 
     Raises CommandError if `kid` is unknown or in use.
     """
@@ -123,7 +123,7 @@ def key_hashes(values: Values, name: str) -> list[str]:
 
 
 def kids(values: Values) -> list[str]:
-    """The ids of the callback keys, sorted."""
+    """The ids of the signing keys, sorted."""
     return sorted(set(values) - RESERVED)
 
 
@@ -145,4 +145,4 @@ def _join(names: Values) -> str:
 
 def _require_kid(values: Values, kid: str) -> None:
     if kid not in kids(values):
-        raise CommandError(f"there is no callback key {kid}, only: {', '.join(kids(values))}")
+        raise CommandError(f"there is no key {kid}, only: {', '.join(kids(values))}")

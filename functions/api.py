@@ -13,6 +13,8 @@ from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
+from imagetasks.aws.secrets import TokenKeys
+from imagetasks.aws.token_repository import TokenRepository
 from imagetasks.errors import ImageTasksError, SecretInvalid
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.balance import CachedBalance
@@ -24,6 +26,8 @@ tasks = build_owner_tasks(clients)
 spending = build_spending(clients)
 dependencies = ApiDependencies(
     api_keys=clients.api_keys,
+    token_keys=TokenKeys.from_env(clients.api_keys.secret.client),
+    tokens=TokenRepository(clients.repository.table),
     placement=OrderPlacement(
         submitter=build_submitter(clients),
         spending=spending,

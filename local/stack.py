@@ -13,6 +13,7 @@ from local.settings import Settings
 
 NAME = "imagetasks"
 CALLBACK_KEYS = {"current": "k1", "k1": "local-callback-key-not-a-secret"}
+TOKEN_KEYS = {"current": "k1", "k1": "local-token-key-not-a-secret-000000"}
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,14 @@ def allow_localhost_pages(cloud: Cloud, stack: Stack) -> None:
 
 
 def put_keys(cloud: Cloud, stack: Stack, settings: Settings) -> None:
-    """Write the two secrets, which the template creates with placeholder values."""
+    """Write the three secrets, which the template creates with placeholder values."""
     fingerprint = hashlib.sha256(settings.api_key.encode()).hexdigest()
     api = {"poyo_api_key": settings.poyo_api_key, "server_keys": {"default": fingerprint}}
     secrets = cloud.client("secretsmanager")
-    for output, value in (("ApiSecretArn", api), ("CallbackSecretArn", CALLBACK_KEYS)):
+    values = {
+        "ApiSecretArn": api,
+        "CallbackSecretArn": CALLBACK_KEYS,
+        "TokenSecretArn": TOKEN_KEYS,
+    }
+    for output, value in values.items():
         secrets.put_secret_value(SecretId=stack.outputs[output], SecretString=json.dumps(value))

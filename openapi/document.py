@@ -25,6 +25,7 @@ twice, and a task is visible to its owner only. An order is answered at once; th
 Read the task until its `status` is `finished` or `failed`, or set a `callback_url`.
 
 **Keys.** `Authorization: Bearer <server key>`. With `X-Owner` a server key acts for one of your users.
+A page sends a browser token instead, which a server key has issued for one user with `POST /v1/tokens`.
 
 **Idempotency.** `Idempotency-Key`: {KEY_DESCRIPTION} PoYo's own submit route takes orders without a key,
 too: each of them is a new task, as at PoYo, and repeating one pays again.
@@ -43,6 +44,7 @@ TAGS = {
     "Tasks": "An ordered image, from the order to its final status.",
     "Files": "Finished images and reference images.",
     "PoYo": "PoYo's own routes and schemas: a PoYo client needs only another base URL and key.",
+    "Tokens": "Browser tokens: what a page may hold in place of a server key.",
     "Service": "The service itself.",
 }
 
@@ -71,7 +73,14 @@ def document() -> Schema:
                     "type": "http",
                     "scheme": "bearer",
                     "description": "A server key, as `python -m cli.keys server add` prints it.",
-                }
+                },
+                "browserToken": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A browser token, as `POST /v1/tokens` returns it. "
+                    "`x-required-scope` of an operation is the scope that it must have.",
+                },
             },
         },
     }

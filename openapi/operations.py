@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
-from imagetasks.api import error_mapping, order_request, schemas
+from imagetasks.api import error_mapping, order_request, schemas, token_bodies, token_request
 from imagetasks.api import problems as p
+from imagetasks.api.authentication import Scope
 from imagetasks.api.field_errors import UNKNOWN_MODEL
 from imagetasks.api.problem_details import Problem
 from imagetasks.poyo import catalog, compat
@@ -28,6 +29,16 @@ class Success:
     links: Mapping[str, Mapping[str, str]] | None = None  # operation id to its parameters
 
 
+RequestModel = (
+    order_request.CreateTaskRequest
+    | order_request.CreateUploadRequest
+    | token_request.CreateTokenRequest
+)
+SERVER_KEY: Literal["server key"] = "server key"
+PUBLIC: Literal["public"] = "public"
+Access = Literal["server key", "public"] | Scope  # a scope: server keys, and tokens that have it
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """One route. `parameters` are names in PARAMETERS; `request_model` is the model of the body."""
@@ -40,10 +51,8 @@ class Operation:
     successes: tuple[Success, ...]
     problems: tuple[Problem, ...]
     parameters: tuple[str, ...] = ()
-    request_model: (
-        type[order_request.CreateTaskRequest | order_request.CreateUploadRequest] | None
-    ) = None
-    public: bool = False
+    request_model: type[RequestModel] | None = None
+    access: Access = SERVER_KEY
 
 
 def task_links(task_id: str) -> Mapping[str, Mapping[str, str]]:
@@ -54,10 +63,22 @@ def task_links(task_id: str) -> Mapping[str, Mapping[str, str]]:
 
 
 SERVER_ERRORS = (p.INTERNAL_ERROR, p.SERVICE_UNAVAILABLE)
-AUTHENTICATED = (p.UNAUTHORIZED, p.INVALID_OWNER, p.NOT_CONFIGURED, *SERVER_ERRORS)
+AUTHENTICATED = (
+    p.UNAUTHORIZED,
+    p.INVALID_TOKEN,
+    p.OWNER_NOT_ALLOWED,
+    p.ORIGIN_NOT_ALLOWED,
+    p.INVALID_OWNER,
+    p.NOT_CONFIGURED,
+    *SERVER_ERRORS,
+)
+WITH_SCOPE = (*AUTHENTICATED, p.INSUFFICIENT_SCOPE)
+WITH_SERVER_KEY = (*AUTHENTICATED, p.SERVER_KEY_REQUIRED)
 BODY = (p.BODY_TOO_LARGE, p.INVALID_ORDER, p.INVALID_PARAMETER)
+TOKEN = (p.TOKEN_NOT_FOUND, p.INVALID_PARAMETER, p.ROUTE_NOT_FOUND)
 ORDER = (
     *BODY,
+    p.MODEL_NOT_ALLOWED,
     p.INVALID_IDEMPOTENCY_KEY,
     p.IDEMPOTENCY_KEY_REUSED,
     p.TASK_DELETED,
@@ -87,48 +108,58 @@ OPERATIONS = (
         Success(202, "Accepted.", TASK, TASK_HEADERS, task_links("/task_id")),
         Success(200, "Already accepted under this key; nothing is paid again.", TASK,
                (*TASK_HEADERS, "Idempotent-Replayed"), task_links("/task_id")),
-    ), (*AUTHENTICATED, p.IDEMPOTENCY_KEY_REQUIRED, *ORDER), ("key", "owner"), order_request.CreateTaskRequest),
+    ), (*WITH_SCOPE, p.IDEMPOTENCY_KEY_REQUIRED, *ORDER), ("key", "owner"), order_request.CreateTaskRequest, access="tasks:write"),
     Operation("GET", "/v1/tasks", "listTasks", "Tasks", "List your tasks, newest first", (
         Success(200, "One page.", schemas.TaskListBody, ("ETag",), task_links("/tasks/0/task_id")), NOT_MODIFIED,
-    ), (*AUTHENTICATED, p.INVALID_PARAMETER), ("status", "limit", "cursor", "known", "owner")),
+    ), (*WITH_SCOPE, p.INVALID_PARAMETER), ("status", "limit", "cursor", "known", "owner"), access="tasks:read"),
     Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "Read a task, or wait until it changes", (
         Success(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_NOT_MODIFIED,
-    ), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner")),
+    ), (*WITH_SCOPE, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner"), access="tasks:read"),
     Operation("DELETE", "/v1/tasks/{task_id}", "deleteTask", "Tasks", "Delete a task's prompt and images", (
         Success(204, "Deleted, now or earlier. Charged credits are not refunded."),
-    ), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
+    ), (*WITH_SCOPE, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner"), access="tasks:write"),
     Operation("GET", "/v1/tasks/{task_id}/files/{n}", "readFile", "Files", "Read an image with a server key",
-              (FILE,), (*AUTHENTICATED, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.FILE_EXPIRED, p.ROUTE_NOT_FOUND),
-              ("task_id", "n", "download", "owner")),
+              (FILE,), (*WITH_SCOPE, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.FILE_NOT_FOUND, p.FILE_EXPIRED, p.ROUTE_NOT_FOUND),
+              ("task_id", "n", "download", "owner"), access="tasks:read"),
     Operation("GET", "/files/{task_id}/{n}/{mac}", "openLink", "Files", "Read an image by its `file_url`",
               (FILE,), (*SERVER_ERRORS, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.FILE_EXPIRED, p.ROUTE_NOT_FOUND),
-              ("task_id", "n", "mac", "download"), public=True),
+              ("task_id", "n", "mac", "download"), access=PUBLIC),
     Operation("POST", "/v1/uploads", "createUpload", "Files", "Upload a reference image", (
         Success(201, "A presigned form for one file, and the URL for it in an order.", schemas.UploadBody),
-    ), (*AUTHENTICATED, *BODY), ("owner",), order_request.CreateUploadRequest),
+    ), (*WITH_SCOPE, *BODY), ("owner",), order_request.CreateUploadRequest, access="uploads:write"),
     Operation("POST", "/v1/quotes", "quote", "Tasks", "Estimate what an order costs; nothing is sent to PoYo", (
         Success(200, "The estimate.", schemas.Quote),
-    ), (*AUTHENTICATED, *BODY), ("owner",), order_request.CreateTaskRequest),
+    ), (*WITH_SCOPE, *BODY, p.MODEL_NOT_ALLOWED), ("owner",), order_request.CreateTaskRequest, access="quotes"),
+    Operation("POST", "/v1/tokens", "createToken", "Tokens", "Issue a browser token for one of your users", (
+        Success(201, "The token; its text is not shown again.", token_bodies.CreatedTokenBody, ("Location", "Cache-Control"),
+               {name: {"token_id": "$response.body#/token_id"} for name in ("readToken", "revokeToken")}),
+    ), (*WITH_SERVER_KEY, p.BODY_TOO_LARGE, p.INVALID_REQUEST, p.INVALID_PARAMETER), (), token_request.CreateTokenRequest),
+    Operation("GET", "/v1/tokens/{token_id}", "readToken", "Tokens", "Read a browser token's limits and what it has spent", (
+        Success(200, "The token, without its text.", token_bodies.TokenBody),
+    ), (*WITH_SERVER_KEY, *TOKEN), ("token_id", "owner")),
+    Operation("DELETE", "/v1/tokens/{token_id}", "revokeToken", "Tokens", "Revoke a browser token at once", (
+        Success(204, "Revoked, now or earlier. Tasks that it ordered go on."),
+    ), (*WITH_SERVER_KEY, *TOKEN), ("token_id", "owner")),
     Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "List all models, in PoYo's format", (
         Success(200, "One page.", compat.Envelope[catalog.ModelPage], ("ETag",)), NOT_MODIFIED,
-    ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), public=True),
+    ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), access=PUBLIC),
     Operation("GET", "/v1/catalog/models/{model}", "readModel", "PoYo", "Read a model, in PoYo's format", (
         Success(200, "The model.", compat.Envelope[catalog.ModelEntry], ("ETag",)), NOT_MODIFIED,
-    ), (p.INTERNAL_ERROR, p.MODEL_NOT_FOUND, p.ROUTE_NOT_FOUND), ("model", "known"), public=True),
+    ), (p.INTERNAL_ERROR, p.MODEL_NOT_FOUND, p.ROUTE_NOT_FOUND), ("model", "known"), access=PUBLIC),
     Operation("POST", "/api/generate/submit", "submitPoyoTask", "PoYo", "Order an image, in PoYo's format", (
         Success(200, "Accepted.", SUBMITTED, ("Idempotent-Replayed?",), task_links("/data/task_id")),
-    ), (*AUTHENTICATED, *ORDER, NO_SUCH_MODEL), ("optional_key", "owner"), order_request.CreateTaskRequest),
+    ), (*WITH_SCOPE, *ORDER, NO_SUCH_MODEL), ("optional_key", "owner"), order_request.CreateTaskRequest, access="tasks:write"),
     Operation("GET", "/api/generate/status/{task_id}", "readPoyoTask", "PoYo", "Read a task, in PoYo's format", (
         Success(200, "The task.", compat.Envelope[compat.PoyoTask]),
-    ), (*AUTHENTICATED, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner")),
+    ), (*WITH_SCOPE, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "owner"), access="tasks:read"),
     Operation("GET", "/api/user/balance", "readBalance", "PoYo", "Read the credits left on the PoYo account", (
         Success(200, "The balance, at most one minute old.", compat.Envelope[compat.Balance]),
-    ), AUTHENTICATED, ("owner",)),
+    ), WITH_SERVER_KEY, ("owner",)),
     Operation("GET", "/openapi.json", "readContract", "Service", "This document", (
         Success(200, "OpenAPI 3.1.", dict[str, Any]),
-    ), (p.INTERNAL_ERROR,), public=True),
+    ), (p.INTERNAL_ERROR,), access=PUBLIC),
     Operation("GET", "/health", "health", "Service", "Health check; calls no other service", (
         Success(200, "The function runs.", dict[str, str]),
-    ), (), public=True),
+    ), (), access=PUBLIC),
 )
 # fmt: on

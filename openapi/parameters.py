@@ -7,6 +7,7 @@ from typing import Any
 
 from imagetasks.api import pagination, request
 from imagetasks.poyo import catalog, models
+from imagetasks.tasks.caller import TOKEN_ID
 from imagetasks.tasks.signed_urls import PART
 from imagetasks.tasks.task import TASK_ID
 
@@ -37,6 +38,12 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
         "task_id",
         matching(TASK_ID.pattern),
         "The `task_id` in the response to an order.",
+    ),
+    "token_id": (
+        "path",
+        "token_id",
+        matching(TOKEN_ID.pattern),
+        "The `token_id` in the response to `POST /v1/tokens`.",
     ),
     "n": ("path", "n", integer(0, 99), "Index of the image, from 0."),
     "mac": ("path", "mac", matching(PART.pattern), "The token at the end of a `file_url`."),
@@ -130,7 +137,7 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
 
 # Response headers: schema and description.
 HEADERS: Mapping[str, tuple[Schema, str]] = {
-    "Location": ({"type": "string", "format": "uri-reference"}, "URL of the task or the image."),
+    "Location": ({"type": "string", "format": "uri-reference"}, "URL of the task, token or image."),
     "Retry-After": (integer(1, 3600), "Seconds to wait before the next request."),
     "ETag": (
         {"type": "string"},
@@ -140,6 +147,12 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
         {"type": "string", "const": "true"},
         "The task existed already; nothing was sent to PoYo.",
     ),
-    "Cache-Control": ({"type": "string"}, "Caching ends before the presigned URL expires."),
-    "WWW-Authenticate": ({"type": "string"}, "`Bearer`"),
+    "Cache-Control": (
+        {"type": "string"},
+        "`no-store` for a token; caching of a file ends before its presigned URL expires.",
+    ),
+    "WWW-Authenticate": (
+        {"type": "string"},
+        "`Bearer`, with an `error` (RFC 6750) if the request had a browser token.",
+    ),
 }

@@ -14,7 +14,7 @@ from imagetasks.api.problem_details import Problem, ProblemBody
 from imagetasks.api.routes import problem_response
 from imagetasks.poyo import compat
 from openapi import samples
-from openapi.operations import OPERATIONS, Operation, Success
+from openapi.operations import OPERATIONS, PUBLIC, SERVER_KEY, Operation, Success
 from openapi.parameters import HEADERS, PARAMETERS, Schema
 from openapi.schemas import REF, is_named, schema_name
 
@@ -56,7 +56,7 @@ def _operation(operation: Operation) -> Schema:
         "operationId": operation.id,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "security": [] if operation.public else [{"serverKey": []}],
+        **_access(operation),
     }
     if operation.parameters:
         spec["parameters"] = [
@@ -75,6 +75,16 @@ def _operation(operation: Operation) -> Schema:
         url = "{$request.body#/callback_url}"
         spec["callbacks"] = {"taskEnded": {url: {"post": _notification(operation)}}}
     return spec
+
+
+def _access(operation: Operation) -> Schema:
+    """Who may use the operation. OpenAPI knows no scopes of bearer tokens, hence the extension."""
+    if operation.access == PUBLIC:
+        return {"security": []}
+    if operation.access == SERVER_KEY:
+        return {"security": [{"serverKey": []}]}
+    schemes: list[Schema] = [{"serverKey": []}, {"browserToken": []}]
+    return {"security": schemes, "x-required-scope": operation.access}
 
 
 def parameter(name: str) -> Schema:

@@ -10,11 +10,20 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
-from imagetasks.api import error_mapping, order_request, pagination, problems, schemas
+from imagetasks.api import (
+    error_mapping,
+    order_request,
+    pagination,
+    problems,
+    schemas,
+    token_bodies,
+    token_request,
+)
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
+from imagetasks.tasks.caller import SCOPES, Token
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
@@ -93,11 +102,35 @@ PAGE: schemas.TaskListBody = {
     "tasks": [schemas.task_body(FINISHED, public_base_url=ORIGIN)],
     "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
 }
+TOKEN_REQUESTS: Mapping[str, Any] = {
+    "usual": {"owner": "ann", "max_credits": 50},
+    "narrow": {
+        "owner": "ann",
+        "max_credits": 8.48,
+        "ttl_s": 300,
+        "scopes": ["tasks:write", "tasks:read"],
+        "max_tasks": 1,
+        "models": ["gpt-image-2"],
+        "origin": "https://shop.example",
+    },
+}
+TOKEN = Token(
+    token_id="3f7c1a0b9d2e4856a1c0ffee12345678",  # noqa: S106  # nosec B106  # an id; not a credential
+    key="website",
+    owner="website/ann",
+    scopes=SCOPES,
+    max_credits=Decimal(50),
+    ends_at=START + 900_000,
+    tasks=2,
+    reserved=Decimal(2),
+    charged=Decimal("8.48"),
+)
 
 
 def request_bodies(operation: Operation) -> Mapping[str, Any]:
     """Valid request bodies of an operation, by example name."""
-    return {"png": {"content_type": "image/png"}} if operation.id == "createUpload" else ORDERS
+    other = {"createUpload": {"png": {"content_type": "image/png"}}, "createToken": TOKEN_REQUESTS}
+    return other.get(operation.id, ORDERS)
 
 
 def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
@@ -113,6 +146,8 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
         "quote": {
             "billed_lower": schemas.quote("gpt-image-2", {"size": "1:1", "resolution": "4K"})
         },
+        "createToken": {"issued": token_bodies.created_token_body(TOKEN, "eyJhbGciOiJIUzI1NiIs…")},
+        "readToken": {"used": token_bodies.token_body(TOKEN)},
         "listModels": {"all": compat.envelope(catalog.list_models({}))},
         "readModel": {"model": compat.envelope(catalog.model_entry("gpt-image-2"))},
         "submitPoyoTask": {"accepted": compat.submit_body(RUNNING)},
@@ -135,6 +170,8 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
     """The problem as the operation returns it, with invalid fields or the task id filled in."""
     if problem.code == problems.INVALID_ORDER.code and problem is not NO_SUCH_MODEL:
         return _invalid_order(operation)
+    if problem.code == problems.INVALID_REQUEST.code:
+        return _invalid_request()
     if problem.code == problems.INVALID_PARAMETER.code:
         return _invalid_parameter()
     if problem.code == problems.BUDGET_EXHAUSTED.code:
@@ -151,6 +188,15 @@ def _invalid_parameter() -> Problem:
     except InvalidParameter as error:
         return error_mapping.problem_for(error)
     raise AssertionError("the parser accepted an unknown parameter")
+
+
+def _invalid_request() -> Problem:
+    """The problem that the validation itself raises for an invalid token."""
+    try:
+        token_request.parse_token_request(b'{"owner": "", "max_credits": 0}')
+    except InvalidOrder as error:
+        return replace(problems.INVALID_REQUEST, errors=error.problems)
+    raise AssertionError("the validation accepted an invalid token")
 
 
 def _invalid_order(operation: Operation) -> Problem:

@@ -13,6 +13,7 @@ from imagetasks.poyo import catalog, compat, models
 from imagetasks.tasks.image_format import EXTENSIONS
 from openapi.operations import OPERATIONS
 from openapi.parameters import Schema
+from openapi.token_schema import token_request_schema
 
 REF = "#/components/schemas/{model}"
 # Public schema names by class name. Clients are generated with them, so they must not change.
@@ -20,6 +21,9 @@ NAMES: Mapping[str, str] = {
     "ImageInput": "TaskInput",
     "CreateTaskRequest": "TaskRequest",
     "CreateUploadRequest": "UploadRequest",
+    "CreateTokenRequest": "TokenRequest",
+    "CreatedTokenBody": "NewToken",
+    "TokenBody": "Token",
     "TaskBody": "Task",
     "TaskListBody": "TaskPage",
     "InputBody": "Ordered",
@@ -74,7 +78,8 @@ def body_models() -> Iterable[Any]:
     """The types of all bodies whose schema has a name."""
     yield from (ProblemBody, compat.PoyoError, compat.PoyoTask)
     for operation in OPERATIONS:
-        yield from [operation.request_model] if operation.request_model else []
+        if operation.request_model and issubclass(operation.request_model, BaseModel):
+            yield operation.request_model
         yield from (each.body for each in operation.successes if is_named(each.body))
 
 
@@ -93,7 +98,7 @@ def components() -> dict[str, Schema]:
         )
         found = {**schema.pop("$defs", {}), schema_name(model): schema}
         schemas |= {NAMES.get(name, name): _cleaned(each) for name, each in found.items()}
-    schemas["Throttled"] = THROTTLED
+    schemas |= {"Throttled": THROTTLED, "TokenRequest": token_request_schema()}
     schemas["TaskInput"] = _with_model_rules(schemas["TaskInput"])
     schemas["TaskRequest"] |= {"allOf": list(_by_model())}
     metadata = schemas["TaskRequest"]["properties"]["metadata"]

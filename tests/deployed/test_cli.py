@@ -22,6 +22,7 @@ POYO_KEY = "sk-canary-0123456789"
 SECRETS = {
     "ApiSecretArn": {"poyo_api_key": "", "server_keys": {}, "unused": "x"},
     "CallbackSecretArn": {"current": "k1", "k1": "first"},
+    "TokenSecretArn": {"current": "k1", "k1": "first"},
 }
 TEMPLATE = {
     "Resources": {
@@ -35,6 +36,10 @@ TEMPLATE = {
             "Type": "AWS::SecretsManager::Secret",
             "Properties": {"SecretString": "{}"},
         },
+        "TokenSecret": {
+            "Type": "AWS::SecretsManager::Secret",
+            "Properties": {"SecretString": "{}"},
+        },
         "TaskQueue": {"Type": "AWS::SQS::Queue"},
         "TaskDeadLetterQueue": {"Type": "AWS::SQS::Queue"},
         "NotificationQueue": {"Type": "AWS::SQS::Queue"},
@@ -44,6 +49,7 @@ TEMPLATE = {
     "Outputs": {
         "ApiSecretArn": {"Value": {"Ref": "ApiSecret"}},
         "CallbackSecretArn": {"Value": {"Ref": "CallbackSecret"}},
+        "TokenSecretArn": {"Value": {"Ref": "TokenSecret"}},
         "TaskQueueUrl": {"Value": {"Ref": "TaskQueue"}},
         "TaskDeadLetterQueueUrl": {"Value": {"Ref": "TaskDeadLetterQueue"}},
         "NotificationQueueUrl": {"Value": {"Ref": "NotificationQueue"}},
@@ -263,32 +269,41 @@ def test_notifications_are_no_longer_signed_after_the_key_is_removed(
     assert command("keys webhook list")[1] == "no notifications are signed\n"
 
 
-def test_callback_key_rotates_with_an_overlap_of_both_keys(
-    deployed: Deployed, command: Command
+SIGNING = {"callback": "CallbackSecretArn", "token": "TokenSecretArn"}
+
+
+@pytest.mark.parametrize(("kind", "output"), SIGNING.items())
+def test_signing_key_rotates_with_an_overlap_of_both_keys(
+    deployed: Deployed, command: Command, kind: str, output: str
 ) -> None:
-    assert command("keys callback add")[1].startswith("k2 ")
-    added = deployed.secret("CallbackSecretArn")
+    first = command(f"keys {kind} add")[1]
+    assert first.startswith("k2 ")
+    assert first.endswith(f"python -m cli.keys {kind} use k2\n")
+    added = deployed.secret(output)
     assert (added["current"], added["k1"]) == ("k1", "first")
     assert len(added["k2"]) >= 40
 
-    command("keys callback use k2")
-    assert command("keys callback list")[1] == "k1\nk2 (in use)\n"
+    command(f"keys {kind} use k2")
+    assert command(f"keys {kind} list")[1] == "k1\nk2 (in use)\n"
 
-    command("keys callback remove k1")
-    assert deployed.secret("CallbackSecretArn") == {"current": "k2", "k2": added["k2"]}
+    command(f"keys {kind} remove k1")
+    assert deployed.secret(output) == {"current": "k2", "k2": added["k2"]}
+    others = {each: deployed.secret(each) for each in SECRETS if each != output}
+    assert others == {each: SECRETS[each] for each in others}
 
 
+@pytest.mark.parametrize(("kind", "output"), SIGNING.items())
 @pytest.mark.parametrize("line", ["use k9", "use current", "remove k9", "remove k1"])
-def test_callback_key_in_use_is_not_removed_and_unknown_key_is_not_used(
-    deployed: Deployed, command: Command, line: str
+def test_signing_key_in_use_is_not_removed_and_unknown_key_is_not_used(
+    deployed: Deployed, command: Command, kind: str, output: str, line: str
 ) -> None:
-    before = deployed.secret("CallbackSecretArn")
+    before = deployed.secret(output)
 
-    status, _, err = command(f"keys callback {line}")
+    status, _, err = command(f"keys {kind} {line}")
 
     assert status == 1
     assert err.startswith("failed: ")
-    assert deployed.secret("CallbackSecretArn") == before
+    assert deployed.secret(output) == before
 
 
 def test_unknown_stack_is_named_in_the_error(deployed: Deployed, command: Command) -> None:

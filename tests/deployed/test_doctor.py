@@ -123,6 +123,10 @@ def callback_secret(text: str) -> Callable[[System], AbstractContextManager[None
     return lambda system: secret(system, "CallbackSecretArn", text)
 
 
+def token_secret(text: str) -> Callable[[System], AbstractContextManager[None]]:
+    return lambda system: secret(system, "TokenSecretArn", text)
+
+
 @contextmanager
 def schedule_disabled(system: System) -> Iterator[None]:
     client, name = system.client("scheduler"), physical_id(system, "SweepFunctionEveryMinute")
@@ -271,6 +275,12 @@ BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, s
         "names none of the callback keys",
     ),
     "no callback key": (callback_secret('{"current": "k1"}'), "keys", "names none"),
+    "no token key": (token_secret('{"current": "k1"}'), "keys", "none of the token keys"),
+    "a token key that is too short": (
+        token_secret('{"current": "k1", "k1": "short"}'),
+        "keys",
+        "has less than 32 characters",
+    ),
     "a disabled schedule": (schedule_disabled, "sweep", "DISABLED"),
     "a dead letter": (dead_letter("TaskDeadLetterQueueUrl"), "queue", "see DeadLettersAlarm"),
     "a dead letter about a notification": (

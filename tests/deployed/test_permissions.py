@@ -154,6 +154,9 @@ ACTS: dict[str, Act] = {
     "read the callback keys": lambda r: r.client("secretsmanager").get_secret_value(
         SecretId=r.outputs["CallbackSecretArn"]
     ),
+    "read the token keys": lambda r: r.client("secretsmanager").get_secret_value(
+        SecretId=r.outputs["TokenSecretArn"]
+    ),
     "change a secret": lambda r: r.client("secretsmanager").put_secret_value(
         SecretId=r.outputs["CallbackSecretArn"], SecretString="{}"
     ),
@@ -166,6 +169,7 @@ ALLOWED = {
     "Api": TASKS
     | LISTS
     | KEYS
+    | {"read the token keys"}
     | {"read an image", "put an upload", "read an upload", "send a task message"},
     "Webhook": {"send a task message", "read the callback keys"},
     # Lambda itself receives from the queue with the worker's role. PoYo reads an upload from a URL

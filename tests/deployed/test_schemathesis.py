@@ -21,7 +21,7 @@ from schemathesis.config._checks import POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUS
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
-from imagetasks.api import pagination
+from imagetasks.api import pagination, token_request
 from imagetasks.poyo.catalog import IMAGE, NOT_BLANK
 from imagetasks.poyo.models import CUSTOM_SIZE
 from imagetasks.tasks.list_position import ListPosition
@@ -88,7 +88,9 @@ def before_call(
 ) -> None:
     """Repair what JSON Schema cannot express, so that a request that is valid by its schema is valid.
     A request that is invalid by its schema stays invalid. No URL leads to an existing server."""
-    if isinstance(case.body, dict):
+    if isinstance(case.body, dict) and case.operation.path == "/v1/tokens":
+        _repair_token(case.body)
+    elif isinstance(case.body, dict):
         _repair_order(case.body)
     headers, query = case.headers or CaseInsensitiveDict(), case.query or {}
     if KEY.fullmatch(str(headers.get("Idempotency-Key", ""))):
@@ -98,6 +100,14 @@ def before_call(
     known = isinstance(given, str) and len(given) <= pagination.MAX_CURSOR_CHARS
     if known and case.operation.path == "/v1/tasks":
         query["cursor"] = PLACE  # no generator can create a valid cursor
+
+
+def _repair_token(body: dict[str, Any]) -> None:
+    limit, origin = body.get("max_credits"), body.get("origin")
+    if isinstance(limit, float) and 0 < limit <= token_request.MAX_CREDITS:
+        body["max_credits"] = round(limit, token_request.MAX_DECIMALS) or 1
+    if isinstance(origin, str) and token_request.ORIGIN.fullmatch(origin):
+        body["origin"] = "https://pages.example"  # maybe with the scheme's own port
 
 
 def _repair_order(body: dict[str, Any]) -> None:

@@ -37,6 +37,7 @@ PERMISSIONS = {
         "ApiLogs": OWN_LOG,
         "ApiSecret": "secretsmanager: GetSecretValue",
         "CallbackSecret": "secretsmanager: GetSecretValue",
+        "TokenSecret": "secretsmanager: GetSecretValue",
     },
     "WebhookFunctionRole": {
         "WebhookLogs": OWN_LOG,

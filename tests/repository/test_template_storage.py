@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from imagetasks.tasks.caller import Token, token_to_item
 from tests.support.translated_template import FUNCTIONS, JsonObject, properties, resolved, resources
 
 
-@pytest.mark.parametrize("name", ["TasksTable", "ImagesBucket", "ApiSecret", "CallbackSecret"])
+@pytest.mark.parametrize(
+    "name", ["TasksTable", "ImagesBucket", "ApiSecret", "CallbackSecret", "TokenSecret"]
+)
 def test_table_bucket_and_secrets_are_retained_when_the_stack_is_deleted(name: str) -> None:
     found = resources()[name]
 
@@ -20,6 +25,16 @@ def test_table_has_encryption_point_in_time_recovery_and_deletion_protection() -
     assert table["SSESpecification"] == {"SSEEnabled": True}
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["DeletionProtectionEnabled"] is True
+
+
+def test_dynamodb_removes_the_items_of_ended_browser_tokens_and_no_others() -> None:
+    specification = properties("TasksTable")["TimeToLiveSpecification"]
+    token = Token(
+        token_id="0" * 32, key="k", owner="k/u", scopes=(), max_credits=Decimal(1), ends_at=5_000
+    )
+
+    assert specification == {"AttributeName": "removed_at", "Enabled": True}
+    assert token_to_item(token)["removed_at"] == 5 + 8 * 24 * 3600
 
 
 def test_bucket_is_encrypted_and_blocks_public_access() -> None:

@@ -22,6 +22,11 @@ REGION: Final = "eu-west-1"
 SERVER_KEY = "canary-server-key"  # of `owner`
 OTHER_SERVER_KEY = "another-server-key"  # of `other`
 CALLBACK_KEY = "canary-callback-key"
+TOKEN_KEYS = {
+    "current": "k1",
+    "k1": "canary-token-key-" + "1" * 32,
+    "k2": "canary-token-key-" + "2" * 32,
+}
 
 
 @dataclass
@@ -34,6 +39,7 @@ class Cloud:
     notification_queue_url: str
     api_secret: str
     callback_secret: str
+    token_secret: str
     clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str) -> Any:
@@ -50,6 +56,7 @@ class Cloud:
             "NOTIFICATION_QUEUE_URL": self.notification_queue_url,
             "API_SECRET_ARN": self.api_secret,
             "CALLBACK_SECRET_ARN": self.callback_secret,
+            "TOKEN_SECRET_ARN": self.token_secret,
             "POYO_BASE_URL": "http://127.0.0.1:9",
             "PUBLIC_URL": "https://img.example",
             "DOWNLOAD_HOSTS": "cdn.doculator.org",
@@ -133,5 +140,8 @@ def aws() -> Iterator[Cloud]:
             callback_secret=secrets.create_secret(
                 Name="callbacks", SecretString=json.dumps(callbacks)
             )["ARN"],
+            token_secret=secrets.create_secret(Name="tokens", SecretString=json.dumps(TOKEN_KEYS))[
+                "ARN"
+            ],
             clients=clients,
         )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagetasks.aws.image_bucket import ImageBucket
-    from imagetasks.aws.secrets import ApiKeys
+    from imagetasks.aws.secrets import ApiKeys, TokenKeys
+    from imagetasks.aws.token_repository import TokenRepository
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.clock import Clock
     from imagetasks.workflows.owner_tasks import OwnerTasks
@@ -22,6 +23,8 @@ class ApiDependencies:
     """Clients and workflows of the routes."""
 
     api_keys: ApiKeys
+    token_keys: TokenKeys
+    tokens: TokenRepository
     placement: OrderPlacement
     tasks: OwnerTasks
     images: ImageBucket

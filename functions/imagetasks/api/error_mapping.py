@@ -16,6 +16,7 @@ from imagetasks.api.problems import (
     INTERNAL_ERROR,
     INVALID_ORDER,
     INVALID_PARAMETER,
+    INVALID_TOKEN,
     METHOD_NOT_ALLOWED,
     NOT_CONFIGURED,
     ORDERS_PAUSED,
@@ -24,7 +25,6 @@ from imagetasks.api.problems import (
     TASK_DELETED,
     TASK_NOT_FOUND,
     TOO_MANY_ORDERS,
-    UNAUTHORIZED,
 )
 from imagetasks.api.schemas import json_number, rfc3339
 from imagetasks.errors import (
@@ -95,7 +95,7 @@ PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
     FileExpired: FILE_EXPIRED,
     SecretInvalid: NOT_CONFIGURED,
     OrdersPaused: ORDERS_PAUSED,
-    TokenRevoked: UNAUTHORIZED,
+    TokenRevoked: INVALID_TOKEN,
     DatabaseUnavailable: SERVICE_UNAVAILABLE,
 }
 

@@ -59,6 +59,7 @@ class Problem:
     task_id: str | None = None
     budget: BudgetFacts | None = None
     charged: bool | None = False  # None: unknown
+    challenge: str = ""  # WWW-Authenticate (RFC 6750)
     allow: str = ""  # the methods of the route, if another method was used
     retry_after_s: int = 5  # 0: nobody knows when the same request may succeed
 
@@ -85,7 +86,7 @@ class Problem:
 
     def headers(self) -> dict[str, str]:
         """The HTTP headers that belong to the problem."""
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {}
+        headers = {"WWW-Authenticate": self.challenge} if self.challenge else {}
         if self.allow:
             headers["Allow"] = self.allow
         if self.retry == "same_key" and self.retry_after_s:

@@ -5,7 +5,36 @@ from __future__ import annotations
 
 from imagetasks.api.problem_details import Problem
 
-UNAUTHORIZED = Problem(401, "unauthorized", "Send `Authorization: Bearer <key>` with a valid key.")
+UNAUTHORIZED = Problem(
+    401,
+    "unauthorized",
+    "Send `Authorization: Bearer <key>` with a valid key.",
+    challenge="Bearer",
+)
+INVALID_TOKEN = Problem(
+    401,
+    "invalid_token",
+    "The browser token has expired, was revoked, or is not one of this service. Get a new one.",
+    challenge='Bearer error="invalid_token"',
+)
+INSUFFICIENT_SCOPE = Problem(
+    403,
+    "insufficient_scope",
+    "The browser token has no scope for this request.",
+    challenge='Bearer error="insufficient_scope"',
+)
+SERVER_KEY_REQUIRED = Problem(
+    403, "server_key_required", "Only a server key may do this, not a browser token."
+)
+OWNER_NOT_ALLOWED = Problem(
+    403, "owner_not_allowed", "The browser token is for another user than `X-Owner` names."
+)
+ORIGIN_NOT_ALLOWED = Problem(
+    403, "origin_not_allowed", "The browser token is for pages of another origin."
+)
+MODEL_NOT_ALLOWED = Problem(403, "model_not_allowed", "The browser token is not for this model.")
+TOKEN_NOT_FOUND = Problem(404, "no_such_token", "No such browser token.")
+INVALID_REQUEST = Problem(422, "invalid_request", "The request body is not valid.")
 ROUTE_NOT_FOUND = Problem(404, "no_such_route", "No such route.")
 METHOD_NOT_ALLOWED = Problem(
     405, "method_not_allowed", "This route does not support the request's method."

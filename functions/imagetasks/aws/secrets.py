@@ -1,4 +1,4 @@
-"""The two secrets: keys of PoYo and of our own callers, and keys of the callback URLs."""
+"""The three secrets: keys of PoYo and of our own callers, of the callback URLs and of browser tokens."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from imagetasks import telemetry
 from imagetasks.aws import CLIENT_CONFIG, translated
 from imagetasks.errors import SecretInvalid, SecretUnavailable
+from imagetasks.tasks.caller import OWNER_SEPARATOR
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 MAX_AGE_S = 30.0  # a removed key stops working so soon; each function reads a secret as often
 HARD_MAX_AGE_S = 840.0  # nobody knows what has changed since, so that an older value is not used,
 INVOCATION_S = 60.0  # except by an invocation that began with it: 15 minutes at most together
-OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
 REFRESH_AFTER_S = 5.0  # a series of 401 from PoYo causes at most one read in five seconds
+MIN_TOKEN_KEY_CHARS = 32  # HS256 needs a key as long as its hash (RFC 7518, section 3.2)
 KEY = re.compile(r"[!-~]+")  # the characters that an Authorization header can carry
 
 
@@ -128,10 +129,17 @@ class ApiKeys:
         """The name of the server key `key`, or None; every name is compared. A name that contains the
         separator is refused: it would act for a user of another name."""
         digest = hashlib.sha256(key.encode(errors="replace")).hexdigest().encode()
-        names = self.secret.get().get("server_keys")
-        entries = names.items() if isinstance(names, dict) else ()
+        entries = self._server_keys().items()
         matching = [name for name, hashes in entries if _contains(hashes, digest)]
         return next((name for name in matching if name and OWNER_SEPARATOR not in name), None)
+
+    def has_server_key(self, name: str) -> bool:
+        """Whether there is a server key of this name."""
+        return bool(self._server_keys().get(name))
+
+    def _server_keys(self) -> Mapping[str, Any]:
+        names = self.secret.get().get("server_keys")
+        return names if isinstance(names, dict) else {}
 
 
 def _contains(hashes: Any, digest: bytes) -> bool:
@@ -142,18 +150,13 @@ def _contains(hashes: Any, digest: bytes) -> bool:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class CallbackKeys:
-    """`{"current": "k1", "k1": "…", "k2": "…", "poyo_callback_signing_key": "…" (optional)}`"""
+class SigningKeys:
+    """`{"current": "k1", "k1": "…", "k2": "…"}`: keys by id, of which one signs and all verify."""
 
     secret: CachedSecret
 
-    @classmethod
-    def from_env(cls) -> CallbackKeys:
-        """The secret named by CALLBACK_SECRET_ARN."""
-        return cls(CachedSecret.from_env("CALLBACK_SECRET_ARN"))
-
     def current(self) -> tuple[str, str]:
-        """Id and value of the key that signs new callback URLs. Raises SecretInvalid."""
+        """Id and value of the key that signs. Raises SecretInvalid."""
         kid = str(self.secret.get().get("current", ""))
         keys = self.all()
         if not keys.get(kid):
@@ -161,16 +164,41 @@ class CallbackKeys:
         return kid, keys[kid]
 
     def all(self) -> Mapping[str, str]:
-        """Every key that callback URLs may be signed with, by its id. Only a text is a key: anybody
-        could sign with the "None" that null would become."""
+        """Every key that may have signed, by its id. Only a text is a key: anybody could sign with
+        the "None" that null would become."""
         values = self.secret.get()
         others = {"current", "poyo_callback_signing_key"}
         return {name: _text(key) for name, key in values.items() if name not in others}
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class CallbackKeys(SigningKeys):
+    """Keys of the callback URLs, and `"poyo_callback_signing_key": "…"` (optional)."""
+
+    @classmethod
+    def from_env(cls) -> CallbackKeys:
+        """The secret named by CALLBACK_SECRET_ARN."""
+        return cls(CachedSecret.from_env("CALLBACK_SECRET_ARN"))
 
     def poyo_callback_signing_key(self) -> str:
         """The key that PoYo signs its callbacks with; empty if it is not configured. Raises
         SecretInvalid for a value that is no text."""
         return _optional(self.secret.get(), "poyo_callback_signing_key").strip()
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TokenKeys(SigningKeys):
+    """Keys of the browser tokens. A shorter one could be guessed from a token: it is none."""
+
+    @classmethod
+    def from_env(cls, client: SecretsManagerClient) -> TokenKeys:
+        """The secret named by TOKEN_SECRET_ARN. `client` is shared, because making one takes long."""
+        return cls(CachedSecret(client, os.environ["TOKEN_SECRET_ARN"]))
+
+    def all(self) -> Mapping[str, str]:
+        """Every key that may have signed a token, by its id."""
+        keys = SigningKeys.all(self).items()
+        return {kid: key for kid, key in keys if len(key) >= MIN_TOKEN_KEY_CHARS}
 
 
 def _text(value: object) -> str:

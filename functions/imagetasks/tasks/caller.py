@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any
 
 TOKEN_PK = "token#"  # noqa: S105  # a prefix of keys
 OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
+TOKEN_ID = re.compile(r"[0-9a-f]{32}")
+KEPT_S = 8 * 24 * 60 * 60  # after its end: a late charge is written within a week
 SCOPES = ("tasks:write", "tasks:read", "uploads:write", "quotes")
 
 
@@ -50,6 +53,26 @@ class Caller:
 def token_pk(token_id: str) -> str:
     """Partition key of a token's item."""
     return f"{TOKEN_PK}{token_id}"
+
+
+def token_to_item(token: Token) -> dict[str, Any]:
+    """The item of a token that has ordered nothing yet. DynamoDB removes it eight days after its end."""
+    optional = {
+        "max_tasks": token.max_tasks,
+        "models": None if token.models is None else list(token.models),
+        "origin": token.origin,
+    }
+    return {
+        "pk": token_pk(token.token_id),
+        "key": token.key,
+        "owner": token.owner,
+        "scopes": list(token.scopes),
+        "max_credits": token.max_credits,
+        "ends_at": token.ends_at,
+        "removed_at": token.ends_at // 1000 + KEPT_S,
+        **dict.fromkeys(("tasks", "estimated", "reserved", "charged", "committed"), 0),
+        **{name: value for name, value in optional.items() if value is not None},
+    }
 
 
 def token_from_item(item: Mapping[str, Any]) -> Token:

@@ -10,15 +10,19 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from imagetasks.aws.token_repository import TokenRepository
 from imagetasks.tasks import signed_urls
+from imagetasks.tasks.caller import SCOPES, Token
 from imagetasks.tasks.task import derive_task_id
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
 from tests.support.emulated_aws import CALLBACK_KEY, OTHER_SERVER_KEY, SERVER_KEY, Cloud, aws
+from tests.support.environment import TestEnvironment
 from tests.support.fakes import POYO_KEY, PROMPT, client_error
 from tests.support.lambdas import (
     Context,
@@ -39,7 +43,10 @@ PUBLIC = {  # routes that need no server key
     ("GET", "/openapi.json"),
     ("GET", "/health"),
 }
-BODIES: dict[str, object] = {"/v1/uploads": {"content_type": "image/png"}}
+BODIES: dict[str, object] = {
+    "/v1/uploads": {"content_type": "image/png"},
+    "/v1/tokens": {"owner": "ann", "max_credits": 1},
+}
 POYO_SHAPED = ("/api/", "/v1/catalog/")  # paths with errors in PoYo's shape
 
 
@@ -67,9 +74,31 @@ AUTHENTICATED = [each for each in ROUTES if each not in PUBLIC]
 TASK_ROUTES = [each for each in ROUTES if "<task_id>" in each[1]]
 
 
+TOKEN_ID = "0" * 32
+
+
+def put_token(api: Api) -> None:
+    """Write the token that `path_of` names."""
+    TokenRepository(TestEnvironment(api.cloud).table).create(
+        Token(
+            token_id=TOKEN_ID,
+            key="owner",
+            owner="owner/ann",
+            scopes=SCOPES,
+            max_credits=Decimal(1),
+            ends_at=2**41,
+        )
+    )
+
+
 def path_of(rule: str, task_id: str = derive_task_id("owner", "key")) -> str:
     """A path that matches the rule."""
-    parts = {"task_id": task_id, "n": "0", "mac": signed_urls.file_token("a1" * 20, 0)}
+    parts = {
+        "task_id": task_id,
+        "token_id": TOKEN_ID,
+        "n": "0",
+        "mac": signed_urls.file_token("a1" * 20, 0),
+    }
     return re.sub(r"<(\w+)>", lambda found: {**parts, "model": "gpt-image-2"}[found[1]], rule)
 
 
@@ -102,6 +131,7 @@ def test_template_and_handler_have_the_same_routes() -> None:
 @pytest.mark.parametrize(("method", "rule"), ROUTES)
 def test_every_route_accepts_its_request(api: Api, method: str, rule: str) -> None:
     api.put_finished()
+    put_token(api)
 
     response = request(api, method, rule, idempotency_key="new")
 
@@ -381,6 +411,7 @@ def test_missing_keys_get_503_before_anything_is_written(api: Api, path: str, mi
         "QUEUE_URL",
         "API_SECRET_ARN",
         "CALLBACK_SECRET_ARN",
+        "TOKEN_SECRET_ARN",
         "POYO_BASE_URL",
         "NOTIFICATION_HOSTS",
         "FIRST_POLL_SECONDS",

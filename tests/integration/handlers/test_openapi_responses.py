@@ -19,7 +19,7 @@ from imagetasks.aws.submit_slots import ACCOUNT_PK
 from imagetasks.clock import wall_clock_ms
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
 from imagetasks.tasks.task import derive_task_id
-from openapi.operations import OPERATIONS, Operation
+from openapi.operations import OPERATIONS, PUBLIC, Operation
 from tests.support.api import ORDER, STORED_IMAGE, aws_client, fail_every_call
 from tests.support.emulated_aws import Cloud, aws
 from tests.support.environment import TestEnvironment
@@ -28,6 +28,7 @@ from tests.support.lambdas import HandlerResponse, http_event, invoke, load_hand
 from tests.support.openapi_schemas import declared_operation, schema_errors
 from tests.support.scripted_server import responding, scripted_server
 
+TOKEN: Mapping[str, Any] = {"owner": "ann", "max_credits": 100}
 IDS = [operation.id for operation in OPERATIONS]
 # PoYo's responses to a submit. The first is its response to a request for the balance, too.
 ACCEPTED = {"code": 200, "data": {"task_id": "BFJI1885TB0ROHQM", "credits_amount": 12.5}}
@@ -119,12 +120,36 @@ def valid_request(deployment: Deployment, operation: Operation) -> ValidRequest:
     TestEnvironment(deployment.cloud).put(finished)
     token = task_body(finished, public_base_url="")["files"][0]["file_url"].rpartition("/")[2]
     parts = {"task_id": finished.task_id, "n": "0", "mac": token, "model": "gpt-image-2"}
-    body: object = {"content_type": "image/png"} if operation.id == "createUpload" else ORDER
-    headers = {} if operation.public else request_headers()
+    if "token_id" in operation.parameters:
+        parts["token_id"] = issue(deployment)["token_id"]
+    others: Mapping[str, object] = {
+        "createUpload": {"content_type": "image/png"},
+        "createToken": TOKEN,
+    }
+    body = others.get(operation.id, ORDER)
+    headers = {} if operation.access == PUBLIC else request_headers()
     if {"key", "optional_key"} & set(operation.parameters):
         headers["idempotency-key"] = deployment.new_idempotency_key()
     path = operation.path.format(**parts)
     return ValidRequest(operation, path, headers, body if operation.request_model else None)
+
+
+def issue(deployment: Deployment, **restrictions: Any) -> Any:
+    """A new browser token of `ann`."""
+    body = json.dumps({**TOKEN, **restrictions})
+    event = http_event("POST", "/v1/tokens", headers=request_headers(), body=body)
+    return invoke(deployment.handler_module, event).json
+
+
+def with_token(headers: Mapping[str, str], **restrictions: Any) -> Case:
+    """Send the request with a new browser token in place of the server key."""
+
+    def send(deployment: Deployment, request: ValidRequest) -> list[HandlerResponse]:
+        token = issue(deployment, **restrictions)["token"]
+        sent = {**request.headers, "authorization": f"Bearer {token}", **headers}
+        return [replace(request, headers=sent).send(deployment.handler_module)]
+
+    return send
 
 
 Case = Callable[[Deployment, ValidRequest], list[HandlerResponse]]
@@ -230,6 +255,13 @@ CASES: Mapping[str, Case] = {
     "If-None-Match": repeat_with_etag,
     "no key": changed(headers=without_header("authorization")),
     "wrong key": changed(headers=with_headers(authorization="Bearer wrong")),
+    "invalid token": changed(headers=with_headers(authorization="Bearer eyJ.e30.")),
+    "token": with_token({}),
+    "token of another owner": with_token({"x-owner": "bob"}),
+    "token of a page elsewhere": with_token({}, origin="https://shop.example"),
+    "token without reading": with_token({}, scopes=["tasks:write", "uploads:write", "quotes"]),
+    "token without writing": with_token({}, scopes=["tasks:read"]),
+    "token for another model": with_token({}, models=["gpt-image-2-edit"]),
     "invalid owner": changed(headers=with_headers(x_owner="not a name")),
     "another owner": changed(headers=with_headers(x_owner="another-owner")),
     "unknown parameter": changed(path=lambda request: f"{request.path}?colour=red"),
@@ -242,6 +274,7 @@ CASES: Mapping[str, Case] = {
     "key of a deleted task": delete_then_repeat,
     "unknown task": changed(path=path_with("task_id", "a" * 26)),
     "expired file": changed(to="retention"),
+    "unknown token": changed(path=path_with("token_id", "0" * 32)),
     "unknown file": changed(path=path_with("n", "7")),
     "file number of 5000 digits": changed(path=path_with("n", "9" * 5000)),
     "forged signed URL": changed(path=path_with("mac", "A" * 43)),

@@ -16,6 +16,7 @@ from imagetasks.api.routes.poyo_compat import (
     without_key,
 )
 from imagetasks.api.routes.tasks import TaskRoutes
+from imagetasks.api.routes.tokens import TokenRoutes
 from imagetasks.api.routes.uploads import UploadRoutes
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
     handler drops its body."""
     tasks, files = TaskRoutes(dependencies), FileRoutes(dependencies)
     uploads, poyo = UploadRoutes(dependencies), PoyoCompatRoutes(dependencies)
+    tokens = TokenRoutes(dependencies)
     found: tuple[Route, ...] = (
         ("POST", "/v1/tasks", tasks.create),
         ("GET", "/v1/tasks", tasks.list),
@@ -50,6 +52,9 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
         ("GET", "/files/<task_id>/<n>/<mac>", files.get_by_signed_url),
         ("POST", "/v1/uploads", uploads.create),
         ("POST", "/v1/quotes", tasks.quote),
+        ("POST", "/v1/tokens", tokens.create),
+        ("GET", "/v1/tokens/<token_id>", tokens.get),
+        ("DELETE", "/v1/tokens/<token_id>", tokens.delete),
         ("GET", "/v1/catalog/models", poyo.models),
         ("GET", "/v1/catalog/models/<model>", poyo.model),
         ("POST", "/api/generate/submit", poyo.submit),

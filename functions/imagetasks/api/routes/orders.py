@@ -9,6 +9,7 @@ from uuid import uuid4
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
 from imagetasks.api import error_mapping, json_body, order_request, pagination, request
+from imagetasks.api.authentication import require_model
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.errors import ImageTasksError
 
@@ -40,8 +41,10 @@ def place_order(
     fingerprint = order_request.order_fingerprint(body)
     if earlier:
         return _accepted(placement.replay(earlier, fingerprint))
+    wanted = order_request.validate(body, request.public_base_url(event))
+    require_model(caller, wanted.model)
     order = order_request.to_order(
-        order_request.validate(body, request.public_base_url(event)),
+        wanted,
         owner=caller.owner,
         idempotency_key=key or uuid4().hex,
         fingerprint=fingerprint,

@@ -12,7 +12,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
 from imagetasks.api import order_request, pagination, request, schemas
-from imagetasks.api.authentication import authenticate
+from imagetasks.api.authentication import authenticate, require_model
 from imagetasks.api.response import (
     conditional_response,
     entity_tag,
@@ -90,6 +90,7 @@ class TaskRoutes:
         public_base_url = request.public_base_url(event)
         pagination.query_parameters(event)
         body = order_request.parse(request.limited_body(event), public_base_url)
+        require_model(caller, body.model)
         self.dependencies.placement.check(
             caller.owner,
             image_urls=body.input.image_urls,

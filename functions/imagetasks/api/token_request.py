@@ -1,0 +1,158 @@
+"""The body of `POST /v1/tokens`, validated field by field. It needs no pydantic, and raises no limit:
+a token may do at most what its server key may."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from imagetasks.api import json_body
+from imagetasks.api.field_errors import MAX_ERRORS, field_error, json_type, pointer_below
+from imagetasks.api.request import USER
+from imagetasks.errors import InvalidOrder
+from imagetasks.poyo.models import MODELS
+from imagetasks.tasks.caller import SCOPES
+
+MAX_CREDITS = 1_000_000_000
+MAX_DECIMALS = 4
+TTL_S = (60, 3600)
+DEFAULT_TTL_S = 900
+MAX_TASKS = 1_000_000
+MAX_MODELS = 50
+MAX_ORIGIN_CHARS = 256
+# As browsers send it: lower-case, without a path, without the scheme's own port.
+ORIGIN = re.compile(
+    r"(https?)://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(\d{1,5}))?"
+)
+OWN_PORT = {"https": "443", "http": "80"}
+
+ALLOWED: Mapping[str, str] = {
+    "owner": "one of your users: 1 to 128 letters, digits and any of . _ ~ @ : | + -",
+    "max_credits": f"a number greater than 0, up to {MAX_CREDITS:,}, with up to {MAX_DECIMALS} decimals",
+    "ttl_s": f"a whole number of seconds from {TTL_S[0]} to {TTL_S[1]:,}",
+    "scopes": f"an array of {', '.join(SCOPES)}, each at most once",
+    "max_tasks": f"a whole number from 1 to {MAX_TASKS:,}",
+    "models": f"an array of 1 to {MAX_MODELS} of {', '.join(MODELS)}, each at most once",
+    "origin": "the origin of a page as browsers send it, such as https://app.example",
+}
+REQUIRED = ("owner", "max_credits")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTokenRequest:
+    """A token that a server key wants for its user `owner`; None: no such restriction."""
+
+    owner: str
+    max_credits: Decimal
+    ttl_s: int = DEFAULT_TTL_S
+    scopes: tuple[str, ...] = SCOPES
+    max_tasks: int | None = None
+    models: tuple[str, ...] | None = None
+    origin: str | None = None
+
+
+def parse_token_request(body: bytes) -> CreateTokenRequest:
+    """The token that `body` describes; null means absent. Raises InvalidOrder, which names every wrong
+    field and what is allowed."""
+    fields = {k: v for k, v in json_body.parse_object(body).items() if v is not None}
+    if problems := list(_problems(fields)):
+        raise InvalidOrder(problems[:MAX_ERRORS])
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
+    return CreateTokenRequest(**values | {"max_credits": _decimal(fields["max_credits"])})
+
+
+def _problems(fields: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+    for name in fields:
+        if name not in ALLOWED:
+            detail = f"unknown field, allowed are {', '.join(ALLOWED)}"
+            yield field_error(pointer_below("", name), detail)
+    for name in REQUIRED:
+        if name not in fields:
+            yield field_error(f"/{name}", f"`{name}` is missing; it must be {ALLOWED[name]}")
+    for name, faults in FAULTS.items():
+        if name in fields:
+            for pointer, fault in faults(fields[name]):
+                detail = f"{fault}; `{name}` must be {ALLOWED[name]}"
+                yield field_error(f"/{name}{pointer}", detail)
+
+
+Faults = Iterable[tuple[str, str]]  # a pointer below the field, and what is wrong there
+
+
+def _owner(value: Any) -> Faults:
+    if not isinstance(value, str):
+        yield "", f"is {json_type(value)}"
+    elif not value:
+        yield "", "is empty"
+    elif not USER.fullmatch(value):
+        yield "", "is not valid"
+
+
+def _max_credits(value: Any) -> Faults:
+    if not _is_number(value):
+        yield "", f"is {json_type(value)}"
+    elif not 0 < value <= MAX_CREDITS:
+        yield "", "is too small" if value <= 0 else "is too large"
+    elif int(_decimal(value).normalize().as_tuple().exponent) < -MAX_DECIMALS:
+        yield "", "has too many decimals"
+
+
+def _whole_number(smallest: int, largest: int) -> Callable[[Any], Faults]:
+    def faults(value: Any) -> Faults:
+        if not _is_number(value):
+            yield "", f"is {json_type(value)}"
+        elif not isinstance(value, int):
+            yield "", "is not a whole number"
+        elif not smallest <= value <= largest:
+            yield "", "is too small" if value < smallest else "is too large"
+
+    return faults
+
+
+def _selection(of: Iterable[str], most: int) -> Callable[[Any], Faults]:
+    def faults(value: Any) -> Faults:
+        if not isinstance(value, list):
+            yield "", f"is {json_type(value)}"
+            return
+        if not 1 <= len(value) <= most:
+            yield "", "is empty" if not value else f"has {len(value):,} entries"
+            return
+        for n, each in enumerate(value):
+            if each not in of:
+                yield f"/{n}", "is not known"
+            elif each in value[:n]:
+                yield f"/{n}", "is there twice"
+
+    return faults
+
+
+def _origin(value: Any) -> Faults:
+    if not isinstance(value, str):
+        yield "", f"is {json_type(value)}"
+        return
+    found = ORIGIN.fullmatch(value) if len(value) <= MAX_ORIGIN_CHARS else None
+    if not found or found[2] == OWN_PORT[found[1]]:
+        yield "", "is not valid"
+
+
+FAULTS: Mapping[str, Callable[[Any], Faults]] = {
+    "owner": _owner,
+    "max_credits": _max_credits,
+    "ttl_s": _whole_number(*TTL_S),
+    "scopes": _selection(SCOPES, len(SCOPES)),
+    "max_tasks": _whole_number(1, MAX_TASKS),
+    "models": _selection(tuple(MODELS), MAX_MODELS),
+    "origin": _origin,
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _decimal(value: float) -> Decimal:
+    """The number as it was written, which is its shortest form."""
+    return Decimal(str(value))
