@@ -7,7 +7,7 @@ from typing import Any
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from bootstrap import Clients, build_owner_tasks, build_spending, build_submitter
+from bootstrap import Clients, build_owner_tasks, build_placement, build_spending
 from imagetasks import telemetry
 from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
@@ -16,9 +16,7 @@ from imagetasks.api.routes import problem_response, register, routes
 from imagetasks.aws.secrets import TokenKeys
 from imagetasks.aws.token_repository import TokenRepository
 from imagetasks.errors import ImageTasksError, SecretInvalid
-from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.balance import CachedBalance
-from imagetasks.workflows.place_order import OrderPlacement
 
 app = APIGatewayHttpResolver()
 clients = Clients.from_env()
@@ -28,14 +26,7 @@ dependencies = ApiDependencies(
     api_keys=clients.api_keys,
     token_keys=TokenKeys.from_env(clients.api_keys.secret.client),
     tokens=TokenRepository(clients.repository.table),
-    placement=OrderPlacement(
-        submitter=build_submitter(clients),
-        spending=spending,
-        repository=clients.repository,
-        uploads=clients.uploads,
-        notifications=NotificationSender.from_env(),
-        shared_file=tasks.shared_file,
-    ),
+    placement=build_placement(clients, tasks, spending),
     tasks=tasks,
     images=clients.images,
     uploads=clients.uploads,

@@ -15,9 +15,11 @@ from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.clock import Clock, system_clock
 from imagetasks.limits import Limits
+from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo import transport
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.workflows.owner_tasks import OwnerTasks
+from imagetasks.workflows.place_order import OrderPlacement
 from imagetasks.workflows.spending import Spending, SpendingDefaults
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
@@ -67,6 +69,18 @@ def build_submitter(clients: Clients) -> Submitter:
         uploads=clients.uploads,
         updater=clients.updater,
         clock=clients.clock,
+    )
+
+
+def build_placement(clients: Clients, tasks: OwnerTasks, spending: Spending) -> OrderPlacement:
+    """The workflow that checks and places orders."""
+    return OrderPlacement(
+        submitter=build_submitter(clients),
+        spending=spending,
+        repository=clients.repository,
+        uploads=clients.uploads,
+        notifications=NotificationSender.from_env(),
+        shared_file=tasks.shared_file,
     )
 
 

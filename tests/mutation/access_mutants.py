@@ -91,15 +91,15 @@ ACCESS = (
     Mutant(
         "owner and user are joined without a separator",
         "api/authentication.py",
-        'owner=f"{name}{OWNER_SEPARATOR}{user}" if user else name',
-        'owner=f"{name}{user}" if user else name',
+        'return f"{key}{OWNER_SEPARATOR}{user}" if user else key',
+        'return f"{key}{user}" if user else key',
         "unit/api/test_authentication.py",
     ),
     Mutant(
         "the user whom a server key acts for is ignored",
         "api/authentication.py",
-        'owner=f"{name}{OWNER_SEPARATOR}{user}" if user else name',
-        "owner=name",
+        'return f"{key}{OWNER_SEPARATOR}{user}" if user else key',
+        "return key",
         "integration/handlers/test_owners.py",
     ),
     Mutant(
