@@ -10,7 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from imagetasks.api import error_mapping, order_request, schemas, token_bodies, token_request
+from imagetasks.api import (
+    budget_request,
+    budget_schemas,
+    error_mapping,
+    order_request,
+    schemas,
+    token_bodies,
+    token_request,
+)
 from imagetasks.api import problems as p
 from imagetasks.api.authentication import Scope
 from imagetasks.api.field_errors import UNKNOWN_MODEL
@@ -29,11 +37,6 @@ class Success:
     links: Mapping[str, Mapping[str, str]] | None = None  # operation id to its parameters
 
 
-RequestModel = (
-    order_request.CreateTaskRequest
-    | order_request.CreateUploadRequest
-    | token_request.CreateTokenRequest
-)
 SERVER_KEY: Literal["server key"] = "server key"
 PUBLIC: Literal["public"] = "public"
 Access = Literal["server key", "public"] | Scope  # a scope: server keys, and tokens that have it
@@ -51,7 +54,7 @@ class Operation:
     successes: tuple[Success, ...]
     problems: tuple[Problem, ...]
     parameters: tuple[str, ...] = ()
-    request_model: type[RequestModel] | None = None
+    request_model: type[Any] | None = None
     access: Access = SERVER_KEY
 
 
@@ -90,6 +93,7 @@ ORDER = (
 NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[UNKNOWN_MODEL])
 
 TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
+BUDGET = budget_schemas.BudgetBody
 SUBMITTED = compat.Envelope[compat.SubmitBody]
 FILE = Success(
     302,
@@ -140,6 +144,15 @@ OPERATIONS = (
     Operation("DELETE", "/v1/tokens/{token_id}", "revokeToken", "Tokens", "Revoke a browser token at once", (
         Success(204, "Revoked, now or earlier. Tasks that it ordered go on."),
     ), (*WITH_SERVER_KEY, *TOKEN), ("token_id", "owner")),
+    Operation("GET", "/v1/budgets/{scope}", "readBudget", "Budgets", "Read a budget and what is left of it", (
+        Success(200, "The budget that counts now, with nulls if there is none.", BUDGET, ("ETag",)), NOT_MODIFIED,
+    ), (*WITH_SERVER_KEY, p.INVALID_PARAMETER, p.SCOPE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("scope", "known", "owner")),
+    Operation("PUT", "/v1/budgets/{scope}", "setBudget", "Budgets", "Set a budget", (
+        Success(200, "The budget, in effect for every later order.", BUDGET),
+    ), (*WITH_SERVER_KEY, p.BODY_TOO_LARGE, p.INVALID_REQUEST, p.INVALID_PARAMETER, p.SCOPE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("scope", "owner"), budget_request.BudgetRequest),
+    Operation("DELETE", "/v1/budgets/{scope}", "removeBudget", "Budgets", "Remove a budget", (
+        Success(204, "There is none, or only the deployment's own. What was spent stays recorded."),
+    ), (*WITH_SERVER_KEY, p.INVALID_PARAMETER, p.SCOPE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("scope", "owner")),
     Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "List all models, in PoYo's format", (
         Success(200, "One page.", compat.Envelope[catalog.ModelPage], ("ETag",)), NOT_MODIFIED,
     ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), access=PUBLIC),

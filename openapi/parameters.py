@@ -45,6 +45,12 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
         matching(TOKEN_ID.pattern),
         "The `token_id` in the response to `POST /v1/tokens`.",
     ),
+    "scope": (
+        "path",
+        "scope",
+        matching(rf"stack|key|owner(?::{request.USER.pattern})?"),
+        "Whose budget: `stack`, the calling key's, its owner's (the user of `X-Owner`), or a user's.",
+    ),
     "n": ("path", "n", integer(0, 99), "Index of the image, from 0."),
     "mac": ("path", "mac", matching(PART.pattern), "The token at the end of a `file_url`."),
     "model": (

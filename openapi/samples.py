@@ -11,6 +11,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from imagetasks.api import (
+    budget_request,
+    budget_schemas,
     error_mapping,
     order_request,
     pagination,
@@ -23,10 +25,12 @@ from imagetasks.api.problem_details import Problem
 from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
+from imagetasks.tasks.budgets import Budget, Spend
 from imagetasks.tasks.caller import SCOPES, Token
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
+from imagetasks.workflows.budget_settings import BudgetState
 from openapi.operations import NO_SUCH_MODEL, Operation
 
 ORIGIN = "https://img.example"
@@ -98,6 +102,20 @@ UPLOAD: schemas.UploadBody = {
     "content_types": list(EXTENSIONS),
     "expires_at": schemas.rfc3339(START + 600_000),
 }
+UPLOADS = {"png": {"content_type": "image/png"}}
+BUDGETS = {
+    "daily": {"max_credits": 500, "budget_duration": "1d", "soft_credits": 400},
+    "once": {"max_credits": 12.5, "budget_duration": None},
+}
+BUDGET = Budget(scope="key", max_credits=Decimal(500), soft_credits=Decimal(400))
+LIMIT = BUDGET.limit(START)
+BUDGET_STATE = BudgetState(
+    budget=BUDGET,
+    source="api",
+    limit=LIMIT,
+    ceiling=None,
+    spends={LIMIT.pk: Spend(tasks=60, reserved=Decimal(16), charged=Decimal("104.64"))},
+)
 PAGE: schemas.TaskListBody = {
     "tasks": [schemas.task_body(FINISHED, public_base_url=ORIGIN)],
     "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
@@ -129,7 +147,7 @@ TOKEN = Token(
 
 def request_bodies(operation: Operation) -> Mapping[str, Any]:
     """Valid request bodies of an operation, by example name."""
-    other = {"createUpload": {"png": {"content_type": "image/png"}}, "createToken": TOKEN_REQUESTS}
+    other = {"createUpload": UPLOADS, "createToken": TOKEN_REQUESTS, "setBudget": BUDGETS}
     return other.get(operation.id, ORDERS)
 
 
@@ -138,6 +156,7 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
     accepted = {"accepted": schemas.task_body(RUNNING, public_base_url=ORIGIN)}
     tasks = {name: schemas.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
     poyo = {name: compat.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
+    budget = {"daily": budget_schemas.budget_body("key", BUDGET_STATE)}
     bodies: Mapping[str, Mapping[str, Any]] = {
         "createTask": accepted if status == 202 else {"replayed": tasks["finished"]},
         "readTask": tasks,
@@ -148,6 +167,8 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
         },
         "createToken": {"issued": token_bodies.created_token_body(TOKEN, "eyJhbGciOiJIUzI1NiIs…")},
         "readToken": {"used": token_bodies.token_body(TOKEN)},
+        "readBudget": budget,
+        "setBudget": budget,
         "listModels": {"all": compat.envelope(catalog.list_models({}))},
         "readModel": {"model": compat.envelope(catalog.model_entry("gpt-image-2"))},
         "submitPoyoTask": {"accepted": compat.submit_body(RUNNING)},
@@ -171,7 +192,7 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
     if problem.code == problems.INVALID_ORDER.code and problem is not NO_SUCH_MODEL:
         return _invalid_order(operation)
     if problem.code == problems.INVALID_REQUEST.code:
-        return _invalid_request()
+        return _invalid_request(operation)
     if problem.code == problems.INVALID_PARAMETER.code:
         return _invalid_parameter()
     if problem.code == problems.BUDGET_EXHAUSTED.code:
@@ -190,21 +211,22 @@ def _invalid_parameter() -> Problem:
     raise AssertionError("the parser accepted an unknown parameter")
 
 
-def _invalid_request() -> Problem:
-    """The problem that the validation itself raises for an invalid token."""
+def _invalid_request(operation: Operation) -> Problem:
+    """The problem that the validation itself raises for an invalid token or budget."""
     try:
+        if operation.request_model is budget_request.BudgetRequest:
+            budget_request.parse(b'{"max_credits": -1}')
         token_request.parse_token_request(b'{"owner": "", "max_credits": 0}')
     except InvalidOrder as error:
         return replace(problems.INVALID_REQUEST, errors=error.problems)
-    raise AssertionError("the validation accepted an invalid token")
+    raise AssertionError("the validation accepted an invalid body")
 
 
 def _invalid_order(operation: Operation) -> Problem:
     """The problem that the validation itself raises for an invalid body."""
     order = {"model": "gpt-image-2", "input": {"prompt": PROMPT, "aspect_ratio": "3:2"}}
-    is_upload = operation.request_model is order_request.CreateUploadRequest
     try:
-        if is_upload:
+        if operation.request_model is order_request.CreateUploadRequest:
             order_request.parse_upload(b'{"content_type": "image/gif"}')
         order_request.parse(json.dumps(order).encode())
     except InvalidOrder as error:

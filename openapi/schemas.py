@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args, get_origin
+from typing import Any, get_args, get_origin, is_typeddict
 
 from pydantic import BaseModel, TypeAdapter
 
-from imagetasks.api import error_mapping, problems
+from imagetasks.api import budget_request, error_mapping, problems
 from imagetasks.api.problem_details import Problem, ProblemBody
 from imagetasks.poyo import catalog, compat, models
 from imagetasks.tasks.image_format import EXTENSIONS
@@ -31,6 +31,8 @@ NAMES: Mapping[str, str] = {
     "ErrorBody": "TaskError",
     "HistoryEntry": "TaskEvent",
     "UploadBody": "Upload",
+    "BudgetBody": "Budget",
+    "CeilingBody": "BudgetCeiling",
     "ProblemBody": "Problem",
     "FieldError": "ProblemField",
     "ModelEntry": "Model",
@@ -51,6 +53,10 @@ FIELDS: Mapping[str, Mapping[str, Schema]] = {
         },
     },
     "UploadRequest": {"content_type": {"enum": list(EXTENSIONS)}},
+    "BudgetRequest": {
+        name: {"description": f"{text[0].upper()}{text[1:]}."}
+        for name, text in budget_request.ALLOWED.items()
+    },
 }
 THROTTLED: Schema = {
     "type": "object",
@@ -78,8 +84,9 @@ def body_models() -> Iterable[Any]:
     """The types of all bodies whose schema has a name."""
     yield from (ProblemBody, compat.PoyoError, compat.PoyoTask)
     for operation in OPERATIONS:
-        if operation.request_model and issubclass(operation.request_model, BaseModel):
-            yield operation.request_model
+        model = operation.request_model
+        if model and (issubclass(model, BaseModel) or is_typeddict(model)):
+            yield model
         yield from (each.body for each in operation.successes if is_named(each.body))
 
 
@@ -99,6 +106,7 @@ def components() -> dict[str, Schema]:
         found = {**schema.pop("$defs", {}), schema_name(model): schema}
         schemas |= {NAMES.get(name, name): _cleaned(each) for name, each in found.items()}
     schemas |= {"Throttled": THROTTLED, "TokenRequest": token_request_schema()}
+    schemas["BudgetRequest"]["additionalProperties"] = False
     schemas["TaskInput"] = _with_model_rules(schemas["TaskInput"])
     schemas["TaskRequest"] |= {"allOf": list(_by_model())}
     metadata = schemas["TaskRequest"]["properties"]["metadata"]

@@ -136,13 +136,17 @@ class OrdersPaused(ImageTasksError):
 
 class BudgetExhausted(ImageTasksError):
     """The budget of `scope` has no room for the order, only `left` credits until `resets_at`
-    (milliseconds; None: it never resets): refuse it before anything is written."""
+    (milliseconds; None: it never resets): refuse it before anything is written. After `wait_s` seconds
+    the same order may be accepted (None: not before somebody changes the budget)."""
 
-    def __init__(self, scope: str, left: Decimal, resets_at: int | None) -> None:
+    def __init__(
+        self, scope: str, left: Decimal, resets_at: int | None, *, wait_s: float | None = None
+    ) -> None:
         super().__init__(f"{scope}: {left} credits left")
         self.scope = scope
         self.left = left
         self.resets_at = resets_at
+        self.wait_s = wait_s
 
 
 class TokenRevoked(ImageTasksError):

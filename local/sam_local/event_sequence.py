@@ -35,7 +35,9 @@ STEPS = (
     ("api-poyo-submit", "api-poyo-status", "api-poyo-balance"),  # a replay and the result
     ("api-upload", "api-read-wait", "api-list", "notify-caller"),
     ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
-    ("api-delete",),
+    ("api-set-budget",),
+    ("api-read-budget",),
+    ("api-delete", "api-remove-budget"),
 )
 DUE_TIMEOUT_S = 3 * FIRST_POLL_SECONDS
 POLL_S = 0.2

@@ -13,7 +13,7 @@ def cors() -> dict[str, Any]:
 
 
 def test_pages_may_use_every_method_and_send_the_headers_of_tracing_tools() -> None:
-    assert set(cors()["AllowMethods"]) == {"GET", "HEAD", "POST", "DELETE"}
+    assert set(cors()["AllowMethods"]) == {"GET", "HEAD", "POST", "PUT", "DELETE"}
     assert set(cors()["AllowHeaders"]) >= {
         "authorization",
         "content-type",

@@ -78,7 +78,7 @@ def from_validation(
     for name in path:
         pointer = pointer_below(pointer, name)
     if error["type"] == "extra_forbidden":
-        return field_error(pointer, _unknown_field(str(path[-1]), known, elsewhere))
+        return field_error(pointer, unknown_field(str(path[-1]), known, elsewhere))
     depth = 2 if path[0] == "input" and len(path) > 1 else 1
     field, part = path[depth - 1], f"`{path[depth - 1]}`"
     if len(path) > depth:
@@ -105,8 +105,9 @@ def _fault(error: Mapping[str, Any]) -> str:
     return FAULTS.get(kind, "is not valid")
 
 
-def _unknown_field(name: str, known: Collection[str], elsewhere: Mapping[str, str]) -> str:
-    """The message for an unknown field, with the known field that was probably meant."""
+def unknown_field(name: str, known: Collection[str], elsewhere: Mapping[str, str]) -> str:
+    """The message for an unknown field, with the known field that was probably meant. `elsewhere` are
+    fields of other objects, and where they are."""
     places = {**elsewhere, **{each: each for each in known}}
     similar = (
         [FIELD_ALIASES[name]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
@@ -23,11 +25,11 @@ MAX_DIGITS = sys.float_info.max_10_exp + 2  # of an integer that a double can be
 NOT_TEXT = re.compile("[\ud800-\udfff]")
 
 
-def parse_object(body: bytes) -> dict[str, Any]:
-    """The JSON object in `body` (RFC 8259). Raises InvalidOrder, which points to every name that an
+def parse_object(body: bytes, *, exact: bool = False) -> dict[str, Any]:
+    """The JSON object in `body` (RFC 8259); with `exact`, fractions are Decimals. Raises InvalidOrder, which points to every name that an
     object has twice and to every number that JSON does not have."""
     try:
-        value = _parsed(body)
+        value = _parsed(body, _decimal if exact else float)
         problems = list(islice(_ambiguities(value, ""), MAX_ERRORS))
     except RecursionError:
         raise _unreadable("the body is nested more deeply than any order") from None
@@ -39,13 +41,13 @@ def parse_object(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _parsed(body: bytes) -> Any:
+def _parsed(body: bytes, fraction: Callable[[str], float | Decimal]) -> Any:
     """The JSON value in `body`, which may begin with a byte order mark. Raises InvalidOrder, RecursionError."""
     if not body.strip():
         raise _unreadable("the body is empty")
     try:
         text = body.decode("utf-8-sig")
-        return json.loads(text, object_pairs_hook=_object, parse_int=_integer)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_integer, parse_float=fraction)
     except UnicodeDecodeError:
         raise _unreadable("the body is not UTF-8, or it is compressed") from None
     except json.JSONDecodeError as error:
@@ -60,6 +62,14 @@ def _unreadable(fault: str) -> InvalidOrder:
 def _integer(digits: str) -> int | float:
     """The number that `digits` are, infinity if they are too many for a double."""
     return int(digits) if len(digits) <= MAX_DIGITS else float(digits)
+
+
+def _decimal(digits: str) -> float | Decimal:
+    """The number that `digits` are, infinity if its exponent is too long for one."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return math.inf
 
 
 class _RepeatedNames(dict[str, Any]):

@@ -41,6 +41,12 @@ METHOD_NOT_ALLOWED = Problem(
 )
 MODEL_NOT_FOUND = Problem(404, "no_such_model", "No such model.")
 TASK_NOT_FOUND = Problem(404, "no_such_task", "No such task.")
+SCOPE_NOT_FOUND = Problem(
+    404,
+    "no_such_scope",
+    "No such scope of a budget. There are `stack`, `key`, `owner` and `owner:{user}`, with a user as "
+    "`X-Owner` names it: 1 to 128 letters, digits and any of . _ ~ @ : | + -",
+)
 FILE_NOT_FOUND = Problem(404, "no_such_file", "The task has no such file, or does not have it yet.")
 FILE_EXPIRED = Problem(
     410, "file_expired", "This service keeps images for some days only, and deleted this one."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from imagetasks.tasks.conditional_write import (
     PutItem,
     UpdateItem,
     absent,
+    equals,
 )
 
 if TYPE_CHECKING:
@@ -68,8 +70,11 @@ class BudgetRepository:
         self._put(_budget_pk(budget.scope), kept)
 
     def remove(self, scope: str) -> None:
-        """Remove the budget of a scope. What was spent stays recorded."""
-        self._put(_budget_pk(scope), REMOVED)
+        """Remove the budget of a scope, if there is one. What was spent stays recorded."""
+        pk = _budget_pk(scope)
+        exists = Condition((equals("pk", pk),))
+        with contextlib.suppress(ConditionFailed):
+            self.table.put(PutItem(item={"pk": pk, **REMOVED}, condition=exists))
 
     def pause(self, *, paused: bool, now: int, reason: str = "") -> None:
         """Refuse or accept new orders from now on."""

@@ -70,7 +70,7 @@ class TaskRepository:
             self.table.transact_write([put, *reservation(task, limits)])
         except ConditionFailed as failed:
             if failed.which:
-                raise refusal(limits[failed.which - 1], failed.item) from failed
+                raise refusal(limits[failed.which - 1], failed.item, task) from failed
             return _write_result(failed.item, task.write_token)
         return WriteResult(True, task)
 

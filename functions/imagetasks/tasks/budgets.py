@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,11 @@ DURATION = re.compile(r"([1-9][0-9]{0,3})([hd])")
 UNIT_MS = {"h": 60 * 60 * 1000, "d": 24 * 60 * 60 * 1000}
 MAX_DURATION_MS = 366 * UNIT_MS["d"]
 DAY = "1d"
-STACK = "stack"
+STACK, KEY, OWNER = (
+    "stack",
+    "key:",
+    "owner:",
+)  # scopes, and what those of a key or an owner begin with
 NOTHING = Decimal(0)
 
 
@@ -91,6 +95,13 @@ class Limit:
         few = self.max_tasks is None or spend.tasks < self.max_tasks
         return few and spend.committed + credits_ <= self.max_credits
 
+    def wait_s(self, credits_: Decimal, now: int) -> float | None:
+        """Seconds from `now` until an order of `credits_` that has no room may have it, None if the limit
+        never resets or is lower than the order."""
+        if self.resets_at is None or credits_ > self.max_credits:
+            return None
+        return (self.resets_at - now) / 1000
+
     @property
     def is_token(self) -> bool:
         """Whether it is a browser token's: its item exists, and may be revoked."""
@@ -129,16 +140,18 @@ def period_start(duration: str, now: int) -> int:
 
 def scopes(caller: Caller) -> Mapping[str, str]:
     """The scopes that an order of the caller counts in, by what callers name them."""
-    return {"stack": STACK, "key": f"key:{caller.key}", "owner": f"owner:{caller.owner}"}
+    return {"stack": STACK, "key": f"{KEY}{caller.key}", "owner": f"{OWNER}{caller.owner}"}
 
 
 def tightest(limits: Iterable[Limit]) -> tuple[Limit, ...]:
-    """One limit for each item: a transaction can write an item once."""
+    """One limit for each item, because a transaction can write an item once: the lowest, with the lowest
+    soft limit of all."""
     found: dict[str, Limit] = {}
     for limit in limits:
-        other = found.get(limit.pk)
-        if other is None or limit.max_credits < other.max_credits:
-            found[limit.pk] = limit
+        others = [found[limit.pk]] if limit.pk in found else []
+        lowest = min([*others, limit], key=lambda each: each.max_credits)
+        soft = [each.soft_credits for each in [*others, limit] if each.soft_credits is not None]
+        found[limit.pk] = replace(lowest, soft_credits=min(soft, default=None))
     return tuple(found.values())
 
 
@@ -162,11 +175,16 @@ def day_of(instant: int) -> str:
     return datetime.fromtimestamp(instant / 1000, UTC).date().isoformat()
 
 
-def refusal(limit: Limit, item: Mapping[str, Any]) -> ImageTasksError:
-    """Why an order has no room under `limit`, whose item is `item`."""
+def refusal(limit: Limit, item: Mapping[str, Any], task: Task) -> ImageTasksError:
+    """Why the new task has no room under `limit`, whose item is `item`."""
     if limit.is_token and ("revoked_at" in item or not item):
         return TokenRevoked("revoked")
-    return BudgetExhausted(limit.scope, limit.left(spend_from_item(item)), limit.resets_at)
+    return BudgetExhausted(
+        limit.scope,
+        limit.left(spend_from_item(item)),
+        limit.resets_at,
+        wait_s=limit.wait_s(task.estimated_credits, task.created_at),
+    )
 
 
 def usage_pk(task: Task) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imagetasks import telemetry
 from imagetasks.errors import BudgetExhausted, OrdersPaused
-from imagetasks.tasks.budgets import DAY, STACK, Budget, Limit, scopes, tightest, token_limit
+from imagetasks.tasks.budgets import DAY, OWNER, STACK, Budget, Limit, scopes, tightest, token_limit
 
 if TYPE_CHECKING:
     from imagetasks.aws.budget_repository import BudgetRepository, Rules
@@ -37,6 +37,18 @@ class SpendingDefaults:
             paused=os.environ["ORDERS_PAUSED"] == "true",
         )
 
+    def ceiling(self) -> Budget | None:
+        """What bounds all orders together, whatever budgets are set over the API."""
+        if self.stack_daily is None:
+            return None
+        return Budget(scope=STACK, max_credits=self.stack_daily, duration=DAY)
+
+    def of_owner(self, scope: str) -> Budget | None:
+        """The budget of an owner's scope that has none of its own; None for other scopes."""
+        if self.owner_daily is None or not scope.startswith(OWNER):
+            return None
+        return Budget(scope=scope, max_credits=self.owner_daily, duration=DAY)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -45,17 +57,26 @@ class Standing:
     limits: tuple[Limit, ...]
     spends: Mapping[str, Spend]
     paused: bool
+    now: int
 
     def refusal(self, credits_: Decimal) -> OrdersPaused | BudgetExhausted | None:
-        """Why an order of `credits_` is refused now, None if it is not. Of several limits without room
-        the one that is reset last decides, because the order has to wait for that."""
-        if self.paused:
-            return OrdersPaused("paused")
+        """Why an order of `credits_` is refused now, None if it is not."""
+        return OrdersPaused("paused") if self.paused else self.exhausted(credits_)
+
+    def exhausted(self, credits_: Decimal) -> BudgetExhausted | None:
+        """The limit without room for an order of `credits_`, None if all have it. Of several the one that
+        is reset last decides, because the order has to wait for that."""
         full = [each for each in self.limits if not each.allows(self.spends[each.pk], credits_)]
         if not full:
             return None
         last = max(full, key=lambda each: (each.resets_at is None, each.resets_at or 0))
-        return BudgetExhausted(last.scope, last.left(self.spends[last.pk]), last.resets_at)
+        waits = [each.wait_s(credits_, self.now) for each in full]
+        return BudgetExhausted(
+            last.scope,
+            last.left(self.spends[last.pk]),
+            last.resets_at,
+            wait_s=None if None in waits else last.wait_s(credits_, self.now),
+        )
 
     def narrowest(self) -> Limit | None:
         """The limit that leaves the least, None without any."""
@@ -72,13 +93,14 @@ class Spending:
 
     def standing(self, caller: Caller) -> Standing:
         """What the caller may spend now."""
-        names = scopes(caller)
+        names, now = scopes(caller), self.clock.now_ms()
         rules = self.repository.rules(names.values())
-        limits = tightest([*self._limits(names, rules), *token_limit(caller)])
+        limits = tightest([*self._limits(names, rules, now), *token_limit(caller)])
         return Standing(
             limits=limits,
             spends=self.repository.spends(limits),
             paused=rules.paused or self.defaults.paused,
+            now=now,
         )
 
     def admit(self, caller: Caller, estimated_credits: Decimal) -> tuple[Limit, ...]:
@@ -103,15 +125,11 @@ class Spending:
             if passed and self.repository.note_soft_limit(limit, now=self.clock.now_ms()):
                 telemetry.alarm("soft_budget_reached", scope=limit.scope)
 
-    def _limits(self, names: Mapping[str, str], rules: Rules) -> Iterable[Limit]:
+    def _limits(self, names: Mapping[str, str], rules: Rules, now: int) -> Iterable[Limit]:
         """The limits of each scope, under the name that callers know it by."""
-        now, defaults = self.clock.now_ms(), self.defaults
-        if defaults.stack_daily is not None:
-            ceiling = Budget(scope=STACK, max_credits=defaults.stack_daily, duration=DAY)
+        if ceiling := self.defaults.ceiling():
             yield ceiling.limit(now)
         for name, scope in names.items():
-            budget = rules.budgets.get(scope)
-            if budget is None and name == "owner" and defaults.owner_daily is not None:
-                budget = Budget(scope=scope, max_credits=defaults.owner_daily, duration=DAY)
+            budget = rules.budgets.get(scope) or self.defaults.of_owner(scope)
             if budget is not None:
                 yield replace(budget.limit(now), scope=name)

@@ -94,6 +94,8 @@ def deployment() -> Iterator[Deployment]:
             "no_table": {},
             "no_secret": {},
             "no_keys": {"API_SECRET_ARN": without_keys["ARN"]},
+            "paused": {"ORDERS_PAUSED": "true"},
+            "no_budget": {"OWNER_DAILY_CREDITS": "1"},
             "retention": {"IMAGE_RETENTION_DAYS": "1"},
         }
         handler_modules = {
@@ -120,13 +122,10 @@ def valid_request(deployment: Deployment, operation: Operation) -> ValidRequest:
     TestEnvironment(deployment.cloud).put(finished)
     token = task_body(finished, public_base_url="")["files"][0]["file_url"].rpartition("/")[2]
     parts = {"task_id": finished.task_id, "n": "0", "mac": token, "model": "gpt-image-2"}
+    parts["scope"] = "owner:ada"
     if "token_id" in operation.parameters:
         parts["token_id"] = issue(deployment)["token_id"]
-    others: Mapping[str, object] = {
-        "createUpload": {"content_type": "image/png"},
-        "createToken": TOKEN,
-    }
-    body = others.get(operation.id, ORDER)
+    body = BODIES.get(operation.id, ORDER)
     headers = {} if operation.access == PUBLIC else request_headers()
     if {"key", "optional_key"} & set(operation.parameters):
         headers["idempotency-key"] = deployment.new_idempotency_key()
@@ -152,6 +151,11 @@ def with_token(headers: Mapping[str, str], **restrictions: Any) -> Case:
     return send
 
 
+BODIES: Mapping[str, object] = {
+    "createUpload": {"content_type": "image/png"},
+    "createToken": TOKEN,
+    "setBudget": {"max_credits": 7},
+}
 Case = Callable[[Deployment, ValidRequest], list[HandlerResponse]]
 
 
@@ -278,6 +282,7 @@ CASES: Mapping[str, Case] = {
     "unknown file": changed(path=path_with("n", "7")),
     "file number of 5000 digits": changed(path=path_with("n", "9" * 5000)),
     "forged signed URL": changed(path=path_with("mac", "A" * 43)),
+    "unknown scope": changed(path=path_with("scope", "token:x")),
     "control character in the path": changed(path=control_character_path),
     "unknown model in the path": changed(path=path_with("model", "gpt-image-1")),
     "unknown model in the body": changed(
@@ -290,6 +295,8 @@ CASES: Mapping[str, Case] = {
         body=lambda request: request.body and {**ORDER, "callback_url": "http://10.0.0.1/"}
     ),
     "too many orders wait": order_while_too_many_wait,
+    "paused orders": changed(to="paused"),
+    "exhausted budget": changed(to="no_budget"),
     "unavailable table": changed(to="no_table"),
     "unavailable secret": changed(to="no_secret"),
     "missing keys": changed(to="no_keys"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from imagetasks.api.routes.budgets import BudgetRoutes
 from imagetasks.api.routes.files import FileRoutes
 from imagetasks.api.routes.poyo_compat import (
     PATHS,
@@ -42,7 +43,7 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
     handler drops its body."""
     tasks, files = TaskRoutes(dependencies), FileRoutes(dependencies)
     uploads, poyo = UploadRoutes(dependencies), PoyoCompatRoutes(dependencies)
-    tokens = TokenRoutes(dependencies)
+    tokens, budgets = TokenRoutes(dependencies), BudgetRoutes(dependencies)
     found: tuple[Route, ...] = (
         ("POST", "/v1/tasks", tasks.create),
         ("GET", "/v1/tasks", tasks.list),
@@ -55,6 +56,9 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
         ("POST", "/v1/tokens", tokens.create),
         ("GET", "/v1/tokens/<token_id>", tokens.get),
         ("DELETE", "/v1/tokens/<token_id>", tokens.delete),
+        ("GET", "/v1/budgets/<scope>", budgets.get),
+        ("PUT", "/v1/budgets/<scope>", budgets.put),
+        ("DELETE", "/v1/budgets/<scope>", budgets.delete),
         ("GET", "/v1/catalog/models", poyo.models),
         ("GET", "/v1/catalog/models/<model>", poyo.model),
         ("POST", "/api/generate/submit", poyo.submit),
