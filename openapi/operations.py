@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from imagetasks.api import (
+    budget_bodies,
     budget_request,
-    budget_schemas,
     error_mapping,
     order_request,
+    quote_bodies,
     schemas,
     token_bodies,
     token_request,
@@ -93,7 +94,7 @@ ORDER = (
 NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[UNKNOWN_MODEL])
 
 TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
-BUDGET = budget_schemas.BudgetBody
+BUDGET = budget_bodies.BudgetBody
 SUBMITTED = compat.Envelope[compat.SubmitBody]
 FILE = Success(
     302,
@@ -132,7 +133,7 @@ OPERATIONS = (
         Success(201, "A presigned form for one file, and the URL for it in an order.", schemas.UploadBody),
     ), (*WITH_SCOPE, *BODY), ("owner",), order_request.CreateUploadRequest, access="uploads:write"),
     Operation("POST", "/v1/quotes", "quote", "Tasks", "Estimate what an order costs; nothing is sent to PoYo", (
-        Success(200, "The estimate.", schemas.Quote),
+        Success(200, "The estimate.", quote_bodies.Quote),
     ), (*WITH_SCOPE, *BODY, p.MODEL_NOT_ALLOWED), ("owner",), order_request.CreateTaskRequest, access="quotes"),
     Operation("POST", "/v1/tokens", "createToken", "Tokens", "Issue a browser token for one of your users", (
         Success(201, "The token; its text is not shown again.", token_bodies.CreatedTokenBody, ("Location", "Cache-Control"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from imagetasks.api import pagination, request
 from imagetasks.poyo import catalog, models
+from imagetasks.tasks.budgets import MAX_DURATION_MS
 from imagetasks.tasks.caller import TOKEN_ID
 from imagetasks.tasks.signed_urls import PART
 from imagetasks.tasks.task import TASK_ID
@@ -144,7 +145,10 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
 # Response headers: schema and description.
 HEADERS: Mapping[str, tuple[Schema, str]] = {
     "Location": ({"type": "string", "format": "uri-reference"}, "URL of the task, token or image."),
-    "Retry-After": (integer(1, 3600), "Seconds to wait before the next request."),
+    "Retry-After": (
+        integer(1, MAX_DURATION_MS // 1000),
+        "Seconds to wait before the next request: until a budget is reset it may be days.",
+    ),
     "ETag": (
         {"type": "string"},
         "Identifies this version of the response body, for `If-None-Match`.",

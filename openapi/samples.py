@@ -11,8 +11,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from imagetasks.api import (
+    budget_bodies,
     budget_request,
-    budget_schemas,
     error_mapping,
     order_request,
     pagination,
@@ -22,6 +22,7 @@ from imagetasks.api import (
     token_request,
 )
 from imagetasks.api.problem_details import Problem
+from imagetasks.api.quote_bodies import quote
 from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
@@ -31,6 +32,7 @@ from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
 from imagetasks.workflows.budget_settings import BudgetState
+from imagetasks.workflows.spending import Standing
 from openapi.operations import NO_SUCH_MODEL, Operation
 
 ORIGIN = "https://img.example"
@@ -108,14 +110,16 @@ BUDGETS = {
     "once": {"max_credits": 12.5, "budget_duration": None},
 }
 BUDGET = Budget(scope="key", max_credits=Decimal(500), soft_credits=Decimal(400))
-LIMIT = BUDGET.limit(START)
+LIMIT = replace(BUDGET.limit(START), scope="key")
+SPENDS = {LIMIT.pk: Spend(tasks=60, reserved=Decimal(16), charged=Decimal("104.64"))}
 BUDGET_STATE = BudgetState(
     budget=BUDGET,
     source="api",
     limit=LIMIT,
     ceiling=None,
-    spends={LIMIT.pk: Spend(tasks=60, reserved=Decimal(16), charged=Decimal("104.64"))},
+    spends=SPENDS,
 )
+STANDING = Standing(limits=(LIMIT,), spends=SPENDS, paused=False, now=START)
 PAGE: schemas.TaskListBody = {
     "tasks": [schemas.task_body(FINISHED, public_base_url=ORIGIN)],
     "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
@@ -156,14 +160,14 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
     accepted = {"accepted": schemas.task_body(RUNNING, public_base_url=ORIGIN)}
     tasks = {name: schemas.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
     poyo = {name: compat.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
-    budget = {"daily": budget_schemas.budget_body("key", BUDGET_STATE)}
+    budget = {"daily": budget_bodies.budget_body("key", BUDGET_STATE)}
     bodies: Mapping[str, Mapping[str, Any]] = {
         "createTask": accepted if status == 202 else {"replayed": tasks["finished"]},
         "readTask": tasks,
         "listTasks": {"page": PAGE},
         "createUpload": {"offer": UPLOAD},
         "quote": {
-            "billed_lower": schemas.quote("gpt-image-2", {"size": "1:1", "resolution": "4K"})
+            "billed_lower": quote("gpt-image-2", {"size": "1:1", "resolution": "4K"}, STANDING)
         },
         "createToken": {"issued": token_bodies.created_token_body(TOKEN, "eyJhbGciOiJIUzI1NiIs…")},
         "readToken": {"used": token_bodies.token_body(TOKEN)},
@@ -196,7 +200,9 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
     if problem.code == problems.INVALID_PARAMETER.code:
         return _invalid_parameter()
     if problem.code == problems.BUDGET_EXHAUSTED.code:
-        return error_mapping.problem_for(BudgetExhausted("owner", Decimal("1.5"), START))
+        return error_mapping.problem_for(
+            BudgetExhausted("owner", Decimal("1.5"), START, wait_s=3600)
+        )
     of_a_task = (*error_mapping.SUBMISSION_PROBLEMS, problems.IDEMPOTENCY_KEY_REUSED)
     has_task = problem in of_a_task
     return replace(problem, task_id=RUNNING.task_id) if has_task else problem

@@ -141,7 +141,11 @@ def assert_problem(
     assert body["title"]
     assert body["detail"]
     assert body["retry"] in ("same_key", "new_key", "never")
-    invited = body["retry"] == "same_key" and code not in ("internal", "not_configured")
+    invited = body["retry"] == "same_key" and code not in (
+        "internal",
+        "not_configured",
+        "orders_paused",
+    )
     assert ("retry-after" in response.headers) is invited
     assert body["request_id"] == "request"
     return body

@@ -100,13 +100,28 @@ PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {
 }
 
 
+BUDGET_OWNERS = {
+    "stack": "the whole service",
+    "key": "this server key",
+    "owner": "this user",
+    "token": "this browser token",
+}
+
+
 def _budget_problem(error: BudgetExhausted) -> Problem:
-    """The same order may succeed when the budget starts anew, if it ever does."""
+    """The same order may succeed when the budget is reset, if it fits into a period of it."""
     resets_at = None if error.resets_at is None else rfc3339(error.resets_at)
     left = json_number(error.left) or 0
-    return replace(
-        BUDGET_EXHAUSTED, budget={"scope": error.scope, "left": left, "resets_at": resets_at}
+    until = f"until {resets_at}" if resets_at else "and the budget does not reset"
+    problem = replace(
+        BUDGET_EXHAUSTED,
+        detail=f"{BUDGET_EXHAUSTED.detail} The budget of {BUDGET_OWNERS[error.scope]} has {left} credits "
+        f"left, {until}.",
+        budget={"scope": error.scope, "left": left, "resets_at": resets_at},
     )
+    if error.wait_s is None:
+        return problem
+    return replace(problem, retry="same_key", retry_after_s=max(1, math.ceil(error.wait_s)))
 
 
 def problem_for(error: ImageTasksError | ProblemError) -> Problem:

@@ -116,8 +116,7 @@ TOO_MANY_ORDERS = Problem(
 BUDGET_EXHAUSTED = Problem(
     402,
     "budget_exhausted",
-    "The order costs more than is left of a budget. Nothing was ordered: `scope` names the budget, `left` "
-    "the credits that it still has, `resets_at` when it starts anew.",
+    "A budget has no room for this order, and nothing was ordered.",
 )
 ORDERS_PAUSED = Problem(
     503,

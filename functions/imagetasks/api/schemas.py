@@ -101,15 +101,6 @@ class TaskListBody(TypedDict):
     next_cursor: str | None
 
 
-class Quote(TypedDict):
-    """What an order would cost; nothing was submitted."""
-
-    model: str
-    credits: Number
-    billed_resolution: models.Resolution
-    warnings: Sequence[OrderWarning]
-
-
 class UploadForm(TypedDict):
     """A multipart/form-data form: send `fields` first, then the file as `file`."""
 
@@ -166,16 +157,6 @@ def warnings(order: Mapping[str, Any]) -> list[OrderWarning]:
         return []
     detail = f"PoYo makes and bills this size at {billed}, not at {requested}"
     return [{"pointer": "/input/resolution", "detail": detail}]
-
-
-def quote(model: str, order: Mapping[str, Any]) -> Quote:
-    """What an order would cost."""
-    return {
-        "model": model,
-        "credits": json_number(models.estimate_credits(order)) or 0,
-        "billed_resolution": models.billed_resolution(order),
-        "warnings": warnings(order),
-    }
 
 
 def rfc3339(ms: int) -> str:

@@ -50,6 +50,17 @@ class SpendingDefaults:
         return Budget(scope=scope, max_credits=self.owner_daily, duration=DAY)
 
 
+@dataclass(frozen=True, slots=True)
+class Headroom:
+    """Whether an order is allowed, by the limit of `scope`, which has `left` credits until `resets_at`
+    (milliseconds; None: it never resets)."""
+
+    allowed: bool
+    scope: str
+    left: Decimal
+    resets_at: int | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """The limits of a caller, what was spent under each, and whether orders are paused."""
@@ -78,9 +89,15 @@ class Standing:
             wait_s=None if None in waits else last.wait_s(credits_, self.now),
         )
 
-    def narrowest(self) -> Limit | None:
-        """The limit that leaves the least, None without any."""
-        return min(self.limits, key=lambda each: each.left(self.spends[each.pk]), default=None)
+    def headroom(self, credits_: Decimal) -> Headroom | None:
+        """Whether the limits allow an order of `credits_`, and what the limit that decides leaves: the one
+        without room, else the one that leaves least. None without any limit."""
+        if full := self.exhausted(credits_):
+            return Headroom(False, full.scope, full.left, full.resets_at)
+        if not self.limits:
+            return None
+        least = min(self.limits, key=lambda each: each.left(self.spends[each.pk]))
+        return Headroom(True, least.scope, least.left(self.spends[least.pk]), least.resets_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -7,13 +7,16 @@ from decimal import Decimal
 
 import pytest
 
-from imagetasks.api.schemas import quote, rfc3339, task_body, warnings
+from imagetasks.api.quote_bodies import quote
+from imagetasks.api.schemas import rfc3339, task_body, warnings
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import StoredImage
+from imagetasks.workflows.spending import Standing
 from tests.support.fakes import POYO_ID, START, task
 
 DAY_MS = 24 * 60 * 60 * 1000
+UNLIMITED = Standing(limits=(), spends={}, paused=False, now=START)
 BASE_URL = "https://img.example"
 STORED_IMAGE = StoredImage(
     key="images/t/0", content_type="image/png", bytes=7, width=4, height=3, sha256="a" * 64
@@ -94,7 +97,7 @@ def test_resolution_that_poyo_bills_differently_gets_a_warning(
 
     assert [each["pointer"] for each in found] == ["/input/resolution"] * (billed is not None)
     assert all(f"bills this size at {billed}" in each["detail"] for each in found)
-    assert quote("gpt-image-2", image_input)["warnings"] == found
+    assert quote("gpt-image-2", image_input, UNLIMITED)["warnings"] == found
 
 
 @pytest.mark.parametrize("reason", REASONS)

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
 
-from imagetasks.api import budget_request, budget_schemas, pagination, request
+from imagetasks.api import budget_bodies, budget_request, pagination, request
 from imagetasks.api.authentication import authenticate_server_key
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.problems import INVALID_REQUEST, SCOPE_NOT_FOUND
@@ -34,7 +34,7 @@ class BudgetRoutes:
         """The budget that counts for the scope, and what is left of it."""
         name, internal = self._scope(event, scope)
         state = self._budgets.get(internal)
-        return conditional_response(event, budget_schemas.budget_body(name, state))
+        return conditional_response(event, budget_bodies.budget_body(name, state))
 
     def put(self, event: Event, scope: str) -> Response[str]:
         """Set the scope's budget."""
@@ -44,7 +44,7 @@ class BudgetRoutes:
         except InvalidOrder as error:
             raise ProblemError(replace(INVALID_REQUEST, errors=error.problems)) from None
         state = self._budgets.set(internal, **terms)
-        return json_response(budget_schemas.budget_body(name, state))
+        return json_response(budget_bodies.budget_body(name, state))
 
     def delete(self, event: Event, scope: str) -> Response[str]:
         """Remove the scope's budget; what was spent stays recorded."""

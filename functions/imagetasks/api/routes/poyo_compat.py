@@ -27,6 +27,10 @@ KEYLESS = {
     None: "It is not known whether the order was accepted.",
 }
 ADVICE = "Without an Idempotency-Key each request is an order of its own."
+REFUSED = {
+    problems.BUDGET_EXHAUSTED.code,
+    problems.ORDERS_PAUSED.code,
+}  # say why, and invite to nothing
 POYO_STATUS = {410: 404, 413: 400, 422: 400}  # PoYo answers these problems with other statuses
 
 
@@ -88,4 +92,6 @@ def without_key(problem: Problem) -> Problem:
     invites the client to it."""
     if problem.retry != "same_key":
         return problem
-    return replace(problem, retry="never", detail=f"{KEYLESS[problem.charged]} {ADVICE}")
+    invites = problem.code not in REFUSED
+    told = KEYLESS[problem.charged] if invites else problem.detail
+    return replace(problem, retry="never", detail=f"{told} {ADVICE}")

@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 
 
 from imagetasks.api import order_request, pagination, request, schemas
 from imagetasks.api.authentication import authenticate, require_model
+from imagetasks.api.quote_bodies import quote
 from imagetasks.api.response import (
     conditional_response,
     entity_tag,
@@ -85,7 +86,8 @@ class TaskRoutes:
         return Response(204, None, "")
 
     def quote(self, event: Event) -> Response[str]:
-        """What an order would cost, after the checks of an order; nothing is submitted."""
+        """What an order would cost and whether the caller may spend that, after the checks of an order;
+        nothing is submitted."""
         caller = authenticate(event, self.dependencies, "quotes")
         public_base_url = request.public_base_url(event)
         pagination.query_parameters(event)
@@ -97,7 +99,8 @@ class TaskRoutes:
             public_base_url=public_base_url,
             notification_url=body.callback_url,
         )
-        return json_response(schemas.quote(body.model, order_request.poyo_input(body)))
+        standing = self.dependencies.spending.standing(caller)
+        return json_response(quote(body.model, order_request.poyo_input(body), standing))
 
     def _body(self, task: Task, event: Event) -> schemas.TaskBody:
         return schemas.task_body(

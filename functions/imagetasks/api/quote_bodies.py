@@ -1,0 +1,62 @@
+"""The body of a quote: the price of an order, and whether its caller may spend that now."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
+
+from imagetasks.api.schemas import OrderWarning, json_number, rfc3339, warnings
+from imagetasks.json_schema import Instant, JsonSchema, Number
+from imagetasks.poyo import models
+
+if TYPE_CHECKING:
+    from imagetasks.workflows.spending import Headroom, Standing
+
+
+LimitName = Annotated[str, JsonSchema(enum=["stack", "key", "owner", "token"])]
+
+
+class QuoteBudget(TypedDict):
+    """Whether the budgets allow the order now. `scope` is the budget that has no room, else the one that
+    has the least `left`, until `resets_at` (null: it never resets)."""
+
+    allowed: bool
+    scope: LimitName
+    left: Number
+    resets_at: Instant | None
+
+
+class Quote(TypedDict):
+    """What an order would cost; nothing was submitted. `budget` is null if nothing limits the caller;
+    while orders are `paused` every order is refused."""
+
+    model: str
+    credits: Number
+    billed_resolution: models.Resolution
+    budget: QuoteBudget | None
+    paused: bool
+    warnings: Sequence[OrderWarning]
+
+
+def quote(model: str, order: Mapping[str, Any], standing: Standing) -> Quote:
+    """What an order with this input would cost a caller with this standing."""
+    credits_ = models.estimate_credits(order)
+    return {
+        "model": model,
+        "credits": json_number(credits_) or 0,
+        "billed_resolution": models.billed_resolution(order),
+        "budget": _budget(standing.headroom(credits_)),
+        "paused": standing.paused,
+        "warnings": warnings(order),
+    }
+
+
+def _budget(found: Headroom | None) -> QuoteBudget | None:
+    if found is None:
+        return None
+    return {
+        "allowed": found.allowed,
+        "scope": found.scope,
+        "left": json_number(found.left) or 0,
+        "resets_at": None if found.resets_at is None else rfc3339(found.resets_at),
+    }
