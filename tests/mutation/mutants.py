@@ -11,6 +11,7 @@ from tests.mutation.notification_mutants import NOTIFICATION
 from tests.mutation.pacing_mutants import PACING
 from tests.mutation.reconcile_mutants import RECONCILE
 from tests.mutation.submission_mutants import SUBMISSION
+from tests.mutation.token_mutants import TOKENS
 from tests.mutation.updater_mutants import UPDATER
 from tests.mutation.waiting_mutants import WAITING
 
@@ -25,4 +26,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *NOTIFICATION,
     *CALLERS,
     *WAITING,
+    *TOKENS,
 )
