@@ -10,7 +10,7 @@ from typing import NoReturn
 from botocore.exceptions import BotoCoreError, ClientError
 from requests import RequestException
 
-from local import invoke, sample
+from local import invoke, sample, sample_token
 from local.cors import LOCALHOST
 from local.env_file import read_env_file
 from local.processes import ROOT
@@ -28,6 +28,7 @@ NO_CALLBACKS = """
 
 SUMMARY = """\
   key      {key}
+  token    {token}
   pages    {pages}
   PoYo     {poyo}
   stop     Ctrl-C"""
@@ -83,7 +84,9 @@ def _show(system: System, began: float) -> None:
             say(f"    the sample FAILED: {error}")
     say(sample.next_commands(system))
     say(f"ready: {system.url}")
-    say(SUMMARY.format(key=system.api_key, pages=_pages(settings), poyo=_poyo(settings)))
+    token = sample_token.described(system)
+    facts = {"token": token, "pages": _pages(settings), "poyo": _poyo(settings)}
+    say(SUMMARY.format(key=system.api_key, **facts))
 
 
 def _pages(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 VARYING = frozenset({
     "requestId", "stackTrace", "max_lag_ms",
     "bytes", "file_size", "sha256", "etag",
-    "fields", "credits_amount",
+    "fields", "credits_amount", "token", "token_id",
 })  # fmt: skip
 _INSTANT = re.compile(
     r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?"
@@ -20,6 +20,7 @@ _FILE = re.compile(
     r"(https?://\S+/files/\w+/\d+/)[\w-]{43}"
 )  # the token depends on the task's own key
 _UPLOAD = re.compile(r"upload://[a-z2-7]{26}")
+_TOKEN = re.compile(r"/v1/tokens/[0-9a-f]{32}")
 _SIGNED = re.compile(r"https?://\S+[?&]X-Amz-Signature=\S+")
 
 
@@ -56,6 +57,8 @@ def _mask(value: Any) -> Any:
             return "<instant>"
         case str() if _UPLOAD.fullmatch(value):
             return "upload://<id>"
+        case str() if _TOKEN.fullmatch(value):
+            return "/v1/tokens/<id>"
         case str() if found := _FILE.fullmatch(value):
             return f"{found[1]}<token>"
         case str() if _SIGNED.fullmatch(value):

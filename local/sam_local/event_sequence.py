@@ -35,6 +35,7 @@ STEPS = (
     ("api-poyo-submit", "api-poyo-status", "api-poyo-balance"),  # a replay and the result
     ("api-upload", "api-read-wait", "api-list", "notify-caller"),
     ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
+    ("api-token-create", "api-token-read", "api-token-revoke", "api-create-with-token"),
     ("api-set-budget",),
     ("api-read-budget",),
     ("api-delete", "api-remove-budget"),

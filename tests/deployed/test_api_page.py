@@ -90,7 +90,9 @@ class PageRunner:
         if request.line == "POST /api/generate/submit":
             self.values["TASK_ID"] = body["data"]["task_id"]
             self.finish(request)
-        if response.status_code == 201:
+        if request.line == "POST /v1/tokens":
+            self.values |= {"TOKEN": body["token"], "TOKEN_ID": body["token_id"]}
+        if request.line == "POST /v1/uploads":
             self.values |= {"UPLOAD": body["file_url"], "UPLOAD_URL": body["upload"]["url"]}
             self.form = body["upload"]["fields"]
         self.values["ETAG"] = response.headers.get("ETag", "")

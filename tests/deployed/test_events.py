@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from imagetasks.api import browser_tokens
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id, task_pk
 from local import stack as local_stack
@@ -128,6 +129,7 @@ def test_every_event_gets_its_expected_response(stack: System) -> None:
             assert response["statusCode"] == status, (name, response)
             assert name != "api-read" or json.loads(response["body"])["task_id"] == TASK_ID
 
+    check_events_of_a_token(stack)
     task = invoke_until_finished(stack)
     link = read("api-signed-url-forged") | {"rawPath": urlsplit(task["files"][0]["file_url"]).path}
     assert invoke(stack, "api-signed-url-forged", link)["statusCode"] == 302
@@ -136,6 +138,26 @@ def test_every_event_gets_its_expected_response(stack: System) -> None:
     for name in ("api-read", "api-file", "api-poyo-status"):
         assert invoke(stack, name)["statusCode"] == 404, name
     assert invoke(stack, "api-create")["statusCode"] == 410
+
+
+def check_events_of_a_token(stack: System) -> None:
+    """The events of a token with the id and the text of a new one."""
+    issued = json.loads(invoke(stack, "api-token-create")["body"])
+    path = {"rawPath": f"/v1/tokens/{issued['token_id']}"}
+    order = read("api-create-with-token")
+    order["headers"]["authorization"] = f"Bearer {issued['token']}"
+
+    assert invoke(stack, "api-token-read", read("api-token-read") | path)["statusCode"] == 200
+    assert invoke(stack, "api-create-with-token", order)["statusCode"] in (200, 202)
+    assert invoke(stack, "api-token-revoke", read("api-token-revoke") | path)["statusCode"] == 204
+    assert invoke(stack, "api-create-with-token", order)["statusCode"] == 401
+
+
+def test_token_of_the_event_is_signed_with_the_local_key_and_has_ended() -> None:
+    text = read("api-create-with-token")["headers"]["authorization"].removeprefix("Bearer ")
+
+    with pytest.raises(browser_tokens.InvalidToken, match="ExpiredSignatureError"):
+        browser_tokens.verify(text, issuer="http://127.0.0.1:8787", keys=local_stack.TOKEN_KEYS)
 
 
 def invoke_until_finished(stack: System) -> dict[str, Any]:

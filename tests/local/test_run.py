@@ -151,11 +151,15 @@ PAGE = {"Origin": "http://localhost:3000"}
 def test_ten_tasks_polled_each_second_right_after_the_start_get_no_error() -> None:
     with run() as process:
         printed = read_until(process, "stop +Ctrl-C")
-        url, key = [re.search(rf"{name} +(\S+)", printed) for name in ("ready:", "  key")]
+        names = ("ready:", "  key", "  token")
+        url, key, token = [re.search(rf"{name} +(\S+)", printed) for name in names]
         assert url
         assert key
+        assert token
         with ThreadPoolExecutor(TASKS) as pool:
-            orders = [pool.submit(order_and_wait, url[1], key[1], n) for n in range(TASKS)]
+            orders = [
+                pool.submit(order_and_wait, url[1], (key, token)[n % 2][1], n) for n in range(TASKS)
+            ]
             images = [order.result() for order in orders]
         process.send_signal(signal.SIGINT)
         process.wait(END_TIMEOUT_S)
