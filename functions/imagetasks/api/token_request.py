@@ -10,7 +10,13 @@ from decimal import Decimal
 from typing import Any
 
 from imagetasks.api import json_body
-from imagetasks.api.field_errors import MAX_ERRORS, field_error, json_type, pointer_below
+from imagetasks.api.field_errors import (
+    MAX_ERRORS,
+    field_error,
+    json_type,
+    pointer_below,
+    unknown_field,
+)
 from imagetasks.api.request import USER
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo.models import MODELS
@@ -57,18 +63,17 @@ class CreateTokenRequest:
 def parse_token_request(body: bytes) -> CreateTokenRequest:
     """The token that `body` describes; null means absent. Raises InvalidOrder, which names every wrong
     field and what is allowed."""
-    fields = {k: v for k, v in json_body.parse_object(body).items() if v is not None}
+    fields = {k: v for k, v in json_body.parse_object(body, exact=True).items() if v is not None}
     if problems := list(_problems(fields)):
         raise InvalidOrder(problems[:MAX_ERRORS])
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return CreateTokenRequest(**values | {"max_credits": _decimal(fields["max_credits"])})
+    return CreateTokenRequest(**values | {"max_credits": Decimal(fields["max_credits"])})
 
 
 def _problems(fields: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
     for name in fields:
         if name not in ALLOWED:
-            detail = f"unknown field, allowed are {', '.join(ALLOWED)}"
-            yield field_error(pointer_below("", name), detail)
+            yield field_error(pointer_below("", name), unknown_field(name, ALLOWED, {}))
     for name in REQUIRED:
         if name not in fields:
             yield field_error(f"/{name}", f"`{name}` is missing; it must be {ALLOWED[name]}")
@@ -96,7 +101,7 @@ def _max_credits(value: Any) -> Faults:
         yield "", f"is {json_type(value)}"
     elif not 0 < value <= MAX_CREDITS:
         yield "", "is too small" if value <= 0 else "is too large"
-    elif int(_decimal(value).normalize().as_tuple().exponent) < -MAX_DECIMALS:
+    elif int(Decimal(value).normalize().as_tuple().exponent) < -MAX_DECIMALS:
         yield "", "has too many decimals"
 
 
@@ -150,9 +155,4 @@ FAULTS: Mapping[str, Callable[[Any], Faults]] = {
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _decimal(value: float) -> Decimal:
-    """The number as it was written, which is its shortest form."""
-    return Decimal(str(value))
+    return isinstance(value, int | Decimal) and not isinstance(value, bool)

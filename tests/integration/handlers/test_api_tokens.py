@@ -117,6 +117,15 @@ def test_credits_are_kept_exactly(api: Api, amount: float) -> None:
     assert token.max_credits == Decimal(str(amount))
 
 
+def test_decimal_beyond_a_double_is_not_rounded_away(api: Api) -> None:
+    body = '{"owner": "ann", "max_credits": 12.34560000000000000001}'
+
+    [error] = assert_problem(api.request("POST", "/v1/tokens", body), 422, "invalid_request")[
+        "errors"
+    ]
+    assert "too many decimals" in error["detail"]
+
+
 MANY_MODELS = ["gpt-image-2"] * 51
 INVALID: list[tuple[dict[str, Any], str, str]] = [
     ({"owner": ""}, "/owner", "is empty"),

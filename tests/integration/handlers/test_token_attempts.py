@@ -307,6 +307,9 @@ ACCESS: dict[tuple[str, str], str] = {  # the scope, or `server key`
     ("POST", "/v1/tokens"): "server key",
     ("GET", "/v1/tokens/<token_id>"): "server key",
     ("DELETE", "/v1/tokens/<token_id>"): "server key",
+    ("GET", "/v1/budgets/<scope>"): "server key",
+    ("PUT", "/v1/budgets/<scope>"): "server key",
+    ("DELETE", "/v1/budgets/<scope>"): "server key",
     ("POST", "/api/generate/submit"): "tasks:write",
     ("GET", "/api/generate/status/<task_id>"): "tasks:read",
     ("GET", "/api/user/balance"): "server key",
@@ -336,13 +339,14 @@ class Page:
     task_id: str
 
     def request(self, method: str, rule: str, token: str = "", **headers: Any) -> HandlerResponse:
-        parts = {"task_id": self.task_id, "token_id": self.token_id, "n": "0"}
+        parts = {"task_id": self.task_id, "token_id": self.token_id, "n": "0", "scope": "key"}
         path = re.sub(r"<(\w+)>", lambda found: parts[found[1]], rule)
         bodies: dict[str, Any] = {
             "/v1/uploads": {"content_type": "image/png"},
             "/v1/tokens": {"owner": "ann", "max_credits": 1},
+            "/v1/budgets/<scope>": {"max_credits": 1_000_000},
         }
-        body = bodies.get(rule, ORDER) if method == "POST" else None
+        body = bodies.get(rule, ORDER) if method in ("POST", "PUT") else None
         sent = {"idempotency_key": "a-key"} | headers
         response: HandlerResponse = send(self.api, token or self.token, method, path, body, **sent)
         return response
