@@ -4,6 +4,7 @@ others are about tools."""
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from imagetasks import telemetry
-from imagetasks.api import pagination
+from imagetasks.api import pagination, token_request
 from imagetasks.aws import image_bucket, secrets, task_queue, upload_bucket
 from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
+from imagetasks.tasks import caller
 from tests.support.template import TEMPLATE, properties
 
 ROOT = Path(__file__).parents[2]
@@ -143,6 +145,17 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("each attempt then takes ten seconds", NOTIFY_S),
     ("fifteen minutes later run `callback use", SECRET_MAX_S),
     ("fifteen minutes are too long", SECRET_MAX_S),
+    ("a browser token and no key; it ends within an hour", token_request.TTL_S[1]),
+    ("issued for one user, for an hour at most", token_request.TTL_S[1]),
+    ("within 30 seconds after that key was removed", SECRET_S),
+    ("was removed a week after its end", caller.KEPT_S // (7 * DAY_S) * 7 * DAY_S),
+    ("fifteen minutes later run `token use", SECRET_MAX_S),
+    (
+        "and after two hours, when every token",
+        math.ceil((token_request.TTL_S[1] + SECRET_MAX_S) / HOUR_S) * HOUR_S,
+    ),
+    ("within 30 seconds every token that it signed is refused", SECRET_S),
+    ("then `server add website`, within 30 seconds", SECRET_S),
     ("and after five days", LIMITS.callback_extends_s + LIMITS.file_lost_after_s),
     ("earlier versions are gone two days later", 2 * DAY_S),  # NoncurrentDays, then S3's daily run
     ("final after 30 days", 30 * DAY_S),  # AWS's default window of DeleteSecret
