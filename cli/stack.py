@@ -11,7 +11,10 @@ from typing import Any
 
 import boto3
 
+from imagetasks.aws.table import Table
+
 Values = dict[str, Any]
+DEFAULT_STACK = "imagetasks"
 
 
 class CommandError(Exception):
@@ -26,10 +29,16 @@ def argument_parser(command: str, description: str | None) -> argparse.ArgumentP
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--stack", default="imagetasks", help="name of the stack (default: imagetasks)"
+        "--stack", default=DEFAULT_STACK, help=f"name of the stack (default: {DEFAULT_STACK})"
     )
     parser.add_argument("--region", help="AWS region of the stack (default: the configured region)")
     return parser
+
+
+def command_line(module: str, stack_name: str, command: str) -> str:
+    """How an operator runs `command` of `module` for this stack."""
+    chosen = "" if stack_name == DEFAULT_STACK else f"--stack {stack_name} "
+    return f"python -m cli.{module} {chosen}{command}"
 
 
 class Stack:
@@ -89,6 +98,10 @@ class Stack:
         if emulated:
             return f"{emulated}/_aws/execute-api/{self.resource('HttpApi')}/$default"
         return self.output("ApiUrl")
+
+    def table(self) -> Table:
+        """The table of the tasks, as the functions use it."""
+        return Table(self.client("dynamodb"), self.output("TasksTableName"))
 
     def secret(self, output: str) -> Values:
         """The JSON object in the secret whose ARN is the given output."""

@@ -8,6 +8,7 @@ from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.deletion_mutants import DELETION
 from tests.mutation.mutant import Mutant
 from tests.mutation.notification_mutants import NOTIFICATION
+from tests.mutation.operator_mutants import OPERATOR
 from tests.mutation.pacing_mutants import PACING
 from tests.mutation.reconcile_mutants import RECONCILE
 from tests.mutation.submission_mutants import SUBMISSION
@@ -27,4 +28,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *CALLERS,
     *WAITING,
     *TOKENS,
+    *OPERATOR,
 )

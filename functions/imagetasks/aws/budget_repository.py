@@ -32,6 +32,15 @@ class Rules:
     budgets: Mapping[str, Budget]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Whether the operator paused new orders, since when (milliseconds; None: never paused), and why."""
+
+    paused: bool
+    since: int | None = None
+    reason: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BudgetRepository:
     """Every method raises DatabaseUnavailable when DynamoDB does not answer."""
@@ -44,7 +53,7 @@ class BudgetRepository:
         items = self.table.batch_get([SETTINGS_PK, *pks])
         found = {scope: items[pk] for pk, scope in pks.items() if pk in items}
         return Rules(
-            paused=bool(items.get(SETTINGS_PK, {}).get("paused")),
+            paused=_pause(items.get(SETTINGS_PK, {})).paused,
             budgets={
                 scope: _from_item(scope, item)
                 for scope, item in found.items()
@@ -80,6 +89,10 @@ class BudgetRepository:
         """Refuse or accept new orders from now on."""
         self._put(SETTINGS_PK, {"paused": paused, "paused_at": now, "paused_reason": reason})
 
+    def pause_state(self) -> Pause:
+        """What `pause` wrote last, read at once."""
+        return _pause(self.table.get(SETTINGS_PK))
+
     def note_soft_limit(self, limit: Limit, *, now: int) -> bool:
         """Record that the spending of a period has passed its soft limit; whether that is news."""
         condition = Condition((absent("soft_limit_at"),))
@@ -96,6 +109,15 @@ class BudgetRepository:
 
 def _budget_pk(scope: str) -> str:
     return f"budget#{scope}"
+
+
+def _pause(item: Mapping[str, Any]) -> Pause:
+    since = item.get("paused_at")
+    return Pause(
+        paused=bool(item.get("paused")),
+        since=None if since is None else int(since),
+        reason=item.get("paused_reason", ""),
+    )
 
 
 def _from_item(scope: str, item: Mapping[str, Any]) -> Budget:
