@@ -267,6 +267,7 @@ RECONCILE = (
         "tasks/transition_write.py",
         "condition=Condition((exists, *as_read, *tests), leaves(transition)),",
         "condition=Condition((exists, *as_read, *tests)),",
+        TRANSITIONS_TEST,
     ),
     Mutant(
         "OR without parentheses",
