@@ -1,0 +1,228 @@
+"""Orders under budgets on a real engine: many callers, workers that stop halfway, and a PoYo that keeps
+accounts of its own."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from decimal import Decimal
+from threading import Barrier, Lock
+from typing import Any, cast
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from imagetasks.aws.budget_repository import BudgetRepository
+from imagetasks.aws.secrets import CachedSecret, CallbackKeys
+from imagetasks.aws.table import Table
+from imagetasks.aws.task_repository import TaskRepository
+from imagetasks.poyo.client import PoyoClient
+from imagetasks.poyo.rate_limit import Slot
+from imagetasks.poyo.transport import HttpResponse
+from imagetasks.tasks.caller import Caller
+from imagetasks.tasks.conditional_write import PutItem, UpdateItem
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import StoredImage, Task, from_item
+from imagetasks.workflows.order import Order
+from imagetasks.workflows.reconcile import TaskReconciler
+from imagetasks.workflows.spending import Spending, SpendingDefaults
+from imagetasks.workflows.submit import Placement, Submitter
+from imagetasks.workflows.task_updater import TaskUpdater
+from tests.support.fakes import (
+    FakeNotificationQueue,
+    FakeSecretsClient,
+    ManualClock,
+    make_clock,
+    poyo_response,
+    submit_response,
+)
+
+IMAGE = StoredImage(
+    key="images/x/0", content_type="image/png", bytes=9, width=3, height=4, sha256="0" * 64
+)
+
+
+class Stopped(BaseException):
+    """The process ends here: nothing of it runs any more."""
+
+
+@dataclass
+class AccountingPoyo:
+    """PoYo: `outcomes` says by prompt what becomes of a submit (`accepted`; `answer_lost`; `stops_before` and
+    `stops_after`: the process that sends it ends before PoYo has the order, or before it has the
+    answer), `results` how PoYo's task ends; one without a result runs for ever."""
+
+    outcomes: Mapping[str, str] = field(default_factory=dict)
+    results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by prompt
+    ids: dict[str, str] = field(default_factory=dict)  # by our task id
+    prompts: dict[str, str] = field(default_factory=dict)  # by PoYo's id
+    _lock: Lock = field(default_factory=Lock)
+
+    def __call__(
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None, **_: Any
+    ) -> HttpResponse:
+        if method == "GET":
+            poyo_id = url.rpartition("/")[2]
+            running = {"status": "running", "files": []}
+            result = self.results.get(self.prompts[poyo_id], running)
+            data = {"task_id": poyo_id} | dict(result)
+            return poyo_response({"code": 200, "data": data})
+        task_id, prompt = headers["Idempotency-Key"], _prompt(body)
+        outcome = self.outcomes.get(prompt, "accepted")
+        if outcome == "stops_before":
+            raise Stopped
+        with self._lock:
+            assert task_id not in self.ids, "paid twice"
+            self.ids[task_id] = f"POYO{len(self.ids):012}"
+            self.prompts[self.ids[task_id]] = prompt
+        if outcome == "stops_after":
+            raise Stopped
+        if outcome == "answer_lost":
+            return HttpResponse(502, b"<html>")
+        return submit_response(self.ids[task_id])
+
+
+def _prompt(body: bytes | None) -> str:
+    return str(json.loads(body or b"{}")["input"]["prompt"])
+
+
+class StoppingTable(Table):
+    """The real table; the process that uses it stops before or after every transaction."""
+
+    def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
+        """All writes, or none, and then the process is gone."""
+        if self.jitter(0, 1) < 0.5:
+            raise Stopped
+        Table.transact_write(self, writes)
+        raise Stopped
+
+
+class KeptImages:
+    """A bucket that has every image already."""
+
+    def find(self, task_id: str, n: int) -> StoredImage:
+        return IMAGE
+
+    def delete_all(self, task_id: str) -> None:
+        """Nothing is left of the task's images."""
+
+
+class FreeSlots:
+    """A PoYo that takes any number of submits at once."""
+
+    def reserve(self, *_: Any, **__: Any) -> Slot:
+        return Slot(number=1, not_before=None)
+
+    def record_outcome(self, *, succeeded: bool) -> None:
+        """No breaker opens."""
+
+
+class SilentQueue:
+    """A queue whose messages are all lost: the tests reconcile by themselves."""
+
+    def send(self, *_: Any, **__: Any) -> None:
+        """Lose the message."""
+
+
+class BudgetedOrders:
+    """The workflows that spend, on the table of a real engine."""
+
+    def __init__(self, table: Table, defaults: SpendingDefaults) -> None:
+        self.table, self.time, self.poyo = table, ManualClock(), AccountingPoyo()
+        self.clock = make_clock(self.time)
+        self.repository = TaskRepository(table)
+        self.budgets = BudgetRepository(table)
+        self.spending = Spending(repository=self.budgets, defaults=defaults, clock=self.clock)
+
+    def place(self, order: Order, caller: Caller) -> Placement:
+        """Admit the order, reserve its credits and submit it, as a process of its own."""
+        limits = self.spending.admit(caller, order.estimated_credits)
+        return self.submitter(self.table).submit(order, limits)
+
+    def submitter(self, table: Table) -> Submitter:
+        """A submitter on `table`; no message is sent and no order has an upload."""
+        secret = CachedSecret(
+            cast(Any, FakeSecretsClient({"current": "k1", "k1": "key"})), "callback"
+        )
+        return Submitter(
+            slots=cast(Any, FreeSlots()),
+            poyo=self.client(),
+            callback_keys=CallbackKeys(secret),
+            uploads=cast(Any, None),
+            updater=self.updater(table),
+            clock=self.clock,
+        )
+
+    def client(self) -> PoyoClient:
+        """A client of PoYo."""
+        return PoyoClient(
+            send=self.poyo,
+            base_url="https://api.poyo.test",
+            key=lambda: "sk",
+            refresh_key=lambda _: False,
+        )
+
+    def updater(self, table: Table) -> TaskUpdater:
+        """An updater on `table`."""
+        return TaskUpdater(
+            repository=TaskRepository(table), queue=cast(Any, SilentQueue()), clock=self.clock
+        )
+
+    def reconcile(self, message: TaskMessage, *, table: Table | None = None) -> None:
+        """Process one message, on another `table` if there is one."""
+        table = table or self.table
+        reconciler = TaskReconciler(
+            repository=TaskRepository(table),
+            poyo=self.client(),
+            images=cast(Any, KeptImages()),
+            downloader=cast(Any, None),
+            submitter=self.submitter(table),
+            notifications=cast(Any, FakeNotificationQueue()),
+            updater=self.updater(table),
+            clock=self.clock,
+        )
+        reconciler.reconcile(message)
+
+    def stop_halfway(self, message: TaskMessage, *, seed: int) -> None:
+        """Process one message in a process that stops before or after its first transaction."""
+        rng = random.Random(seed)  # noqa: S311  # repeatable, not secret
+        table = StoppingTable(self.table.client, self.table.name, jitter=rng.uniform)
+        with suppress(Stopped):
+            self.reconcile(message, table=table)
+
+    def tasks(self) -> list[Task]:
+        """Every task of the table."""
+        return [from_item(each) for pk, each in self.items().items() if pk.startswith("task#")]
+
+    def items(self) -> dict[str, dict[str, Any]]:
+        """Every item of the table, by pk."""
+        read = TypeDeserializer().deserialize
+        pages = self.table.client.get_paginator("scan").paginate(
+            TableName=self.table.name, ConsistentRead=True
+        )
+        found = (
+            {name: read(value) for name, value in item.items()}
+            for page in pages
+            for item in page["Items"]
+        )
+        return {each["pk"]: each for each in found}
+
+
+def concurrently[T](act: Callable[[int], T], threads: int) -> list[T]:
+    """Call `act` in that many threads at the same moment; returns the results."""
+    barrier = Barrier(threads)
+
+    def run(n: int) -> T:
+        barrier.wait()
+        return act(n)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, range(threads)))
+
+
+def decimal(cents: int) -> Decimal:
+    """Credits of so many hundredths."""
+    return Decimal(cents) / 100
