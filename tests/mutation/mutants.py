@@ -6,6 +6,7 @@ from tests.mutation.access_mutants import ACCESS
 from tests.mutation.answer_mutants import ANSWERS
 from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.deletion_mutants import DELETION
+from tests.mutation.model_mutants import MODELS
 from tests.mutation.mutant import Mutant
 from tests.mutation.notification_mutants import NOTIFICATION
 from tests.mutation.operator_mutants import OPERATOR
@@ -29,4 +30,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *WAITING,
     *TOKENS,
     *OPERATOR,
+    *MODELS,
 )

@@ -146,10 +146,11 @@ def _is_chosen(schema: Schema, value: Any) -> bool:
 
 def _one_of_problems(branches: list[Schema], value: Any, at: Place) -> Iterator[Problem]:
     """Nothing if exactly one branch allows `value`. Only one branch can be meant by an object or array."""
-    if sum(is_valid(each, value) for each in branches) == 1:
+    allowing = sum(is_valid(each, value) for each in branches)
+    if allowing == 1:
         return
     meant = [each for each in branches if "type" in each and _has_type(value, each["type"])]
-    if isinstance(value, dict | list) and len(meant) == 1:
+    if not allowing and isinstance(value, dict | list) and len(meant) == 1:
         yield from problems(meant[0], value, at)
     else:
         yield at.must_be()

@@ -62,16 +62,28 @@ class Model:
         """What PoYo takes for each field that an order leaves out, where that is known."""
         return {name: each["default"] for name, each in self.fields.items() if "default" in each}
 
+    def present(self, image_input: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields that are there: null stands for an absent one, and so does an empty array where
+        the field is an array."""
+        return {
+            name: each
+            for name, each in image_input.items()
+            if each is not None and not (each == [] and self._is_array(name))
+        }
+
+    def _is_array(self, name: str) -> bool:
+        return bool(self.fields.get(name, {}).get("type") == "array")
+
     def effective(self, image_input: Mapping[str, Any]) -> dict[str, Any]:
         """The input with the defaults of what it leaves out: what applies, not what is sent."""
-        return {**self.defaults(), **present(image_input)}
+        return {**self.defaults(), **self.present(image_input)}
 
     def errors(
         self, image_input: Mapping[str, Any], elsewhere: Mapping[str, str] | None = None
     ) -> list[Problem]:
         """What PoYo would refuse, or drop and charge for: pointers below `/input` and sentences, at most
         MAX_ERRORS. Of an address only the type is checked. `elsewhere`: see input_schema.problems."""
-        given = present(image_input)
+        given = self.present(image_input)
         at = place(POINTER, "input", self.input_schema)
         found = list(islice(problems(self.input_schema, given, at, elsewhere), MAX_ERRORS))
         named = [self._named(each) for each in found]
@@ -89,7 +101,7 @@ class Model:
 
     def addresses(self, image_input: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         """The pointer and the text of each address of an image, of a mask, or of anything else."""
-        return addresses(self.input_schema, present(image_input), POINTER)
+        return addresses(self.input_schema, self.present(image_input), POINTER)
 
     def price(self, image_input: Mapping[str, Any]) -> Price:
         """The credits that PoYo is expected to charge, or the most that it can."""
@@ -119,11 +131,6 @@ class Model:
 def _field(pointer: str) -> Sequence[str]:
     """The name of the field of the input that a pointer names, or names something in."""
     return pointer.split("/")[2:3]
-
-
-def present(image_input: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are there: null and an empty array stand for an absent one."""
-    return {name: each for name, each in image_input.items() if each is not None and each != []}
 
 
 def read(text: str) -> dict[str, Model]:

@@ -39,12 +39,13 @@ SIZES = (
         for width, height in itertools.product((16, 640, 1000, 1024, 2048, 3840, 3856), repeat=2)
     ),
 )  # fmt: skip
+NOTHING: list[str] = []
 CHOICES = itertools.product(
     ("gpt-image-2", "gpt-image-2-edit"),
-    (None, "low", "medium", "high", "xhigh"),
+    (None, "low", "medium", "high", "xhigh", NOTHING),
     SIZES,
     (None, "1K", "2K", "4K", "8K"),
-    (None, [IMAGE], [IMAGE] * 17),
+    (None, NOTHING, [IMAGE], [IMAGE] * 17),
 )
 
 

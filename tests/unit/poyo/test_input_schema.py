@@ -116,6 +116,7 @@ def test_value_that_the_schema_allows_has_no_problem(schema: Schema, value: obje
         (NAMES, ["a", 7], "/x/1", "an entry in `x` is a number; `x` must be an array of 2 to 3"),
         (SIZE, "3:1", "/x", "must be one of 2K, 1:1, or WIDTHxHEIGHT in pixels, or an object with"),
         (SIZE, "1024x1024\n", "/x", "WIDTHxHEIGHT in pixels"),
+        (SIZE, "10x10\n", "/x", "WIDTHxHEIGHT in pixels"),
         (SIZE, "１０２４x1024", "/x", "WIDTHxHEIGHT in pixels"),
         (SIZE, 7, "/x", "an object with width and height"),
         (SIZE, {"width": 7}, "/x/height", "`height` is missing"),
@@ -132,6 +133,7 @@ def test_value_that_the_schema_allows_has_no_problem(schema: Schema, value: obje
         (inside(URI), {"a/b~": 1}, "/x/a~1b~0", "unknown field, allowed are a"),
         (inside(URI), {"a" * 65: 1}, "/x", "unknown field, allowed are a"),
         ({"oneOf": [{"type": "string"}, {"enum": ["a"]}]}, "a", "/x", "must be a string, or a"),
+        ({"oneOf": [{"type": "object"}, {"enum": [{}]}]}, {}, "/x", "must be an object, or {}"),
     ],
 )
 def test_problem_says_where_it_is_what_is_wrong_and_what_is_allowed(

@@ -43,6 +43,7 @@ OF_EACH_TYPE: dict[str, Any] = {
     "number": 1.5,
     "boolean": True,
     "array": [["nested"]],
+    "empty array": [],
     "object": {"no such": "field"},
 }
 
@@ -50,7 +51,8 @@ OF_EACH_TYPE: dict[str, Any] = {
 def wrong_values(field: dict[str, Any]) -> Iterator[Any]:
     """Values that a field's schema forbids, each for another reason."""
     kind = field.get("type", "string")
-    yield from (each for name, each in OF_EACH_TYPE.items() if name != kind)
+    others = {"array", "empty array"} if kind == "array" else {kind}
+    yield from (each for name, each in OF_EACH_TYPE.items() if name not in others)
     if kind == "integer":
         yield from (1.0, "1")
     if {"enum", "oneOf", "pattern"} & field.keys():
