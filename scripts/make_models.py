@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from imagetasks.poyo import model_catalog
+from imagetasks.poyo.model_facts import billing_facts, digests, input_facts, is_image_model
 from scripts.model_checks import defects
 
 ROOT = Path(__file__).parents[1]
 CATALOG = ROOT / "catalog"
 SCHEMA_VERSION = "1.0"
 
-IMAGE_CATEGORIES = frozenset(("image", "text2img", "img2img", "image_tools"))
-NOTES = frozenset(("description", "example", "examples"))  # PoYo's own texts in its schemas
 FIELDS = (  # the order in which fields are shown and named
     "prompt", "quality", "size", "aspect_ratio", "resolution", "background", "output_format", "n",
     "image_urls", "mask_url",
@@ -40,7 +39,7 @@ def make(items: Iterable[Mapping[str, Any]], overlay: Mapping[str, Json]) -> str
     entries: dict[str, Json] = {}
     for item in items:
         name = str(item["model_id"])
-        if item.get("category") not in IMAGE_CATEGORIES:
+        if not is_image_model(item):
             continue
         if name in entries:
             raise Unusable(f"{name}: there are two models with this id")
@@ -55,10 +54,8 @@ def make(items: Iterable[Mapping[str, Any]], overlay: Mapping[str, Json]) -> str
 def entry(item: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
     """A model's entry: PoYo's facts, bounded, with our texts, examples, rules and corrections."""
     name = str(item["model_id"])
-    facts = _without(item["input_schema"], NOTES)
-    patched = merged(facts, ours.get("input", {}))
+    patched = merged(input_facts(item), ours.get("input", {}))
     schema = _bounded_object({**patched, "additionalProperties": False})
-    billing = merged({**item["billing"], "display": None}, ours.get("billing", {}))
     return {
         "model_id": name,
         "category": item["category"],
@@ -67,8 +64,9 @@ def entry(item: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
         "tags": _tags(schema),
         "input_schema": schema,
         "examples": ours.get("examples") or [_smallest_example(schema)],
-        "billing": {key: each for key, each in billing.items() if each is not None},
+        "billing": merged(billing_facts(item), ours.get("billing", {})),
         "rules": ours.get("rules", {}),
+        "facts": digests(item),
     }
 
 
@@ -109,21 +107,6 @@ def _check(text: str) -> None:
     for name, model in model_catalog.read(text).items():
         for defect in defects(model):
             raise Unusable(f"{name}: {defect}")
-
-
-def _without(value: Any, names: frozenset[str]) -> Any:
-    """A schema without the keywords `names`; a field may have such a name."""
-    if isinstance(value, list):
-        return [_without(each, names) for each in value]
-    if not isinstance(value, dict):
-        return value
-    kept = {name: each for name, each in value.items() if name not in names}
-    return {
-        name: {key: _without(field, names) for key, field in each.items()}
-        if name == "properties"
-        else _without(each, names)
-        for name, each in kept.items()
-    }
 
 
 def _bounded_object(schema: Json) -> Json:

@@ -37,6 +37,7 @@ class Model:
     examples: Sequence[Mapping[str, Any]]
     billing: Mapping[str, Any]
     rules: Mapping[str, Any]
+    facts: Mapping[str, str]  # see model_facts.digests
 
     @property
     def fields(self) -> Mapping[str, Schema]:

@@ -240,6 +240,7 @@ def test_model_is_added_by_data_alone() -> None:
         "examples": [{"prompt": PROMPT}],
         "billing": {"credits": 1.25},
         "rules": {"charged_each": True},
+        "facts": {},
     }
 
     painter = read(json.dumps({"items": [entry]}))["painter-1"]
