@@ -15,6 +15,7 @@ from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
 from imagetasks.aws.secrets import TokenKeys
 from imagetasks.aws.token_repository import TokenRepository
+from imagetasks.aws.usage_repository import UsageRepository
 from imagetasks.errors import ImageTasksError, SecretInvalid
 from imagetasks.poyo.balance import CachedBalance
 
@@ -31,6 +32,7 @@ dependencies = ApiDependencies(
     images=clients.images,
     uploads=clients.uploads,
     spending=spending,
+    usage=UsageRepository(clients.repository.table),
     balance=CachedBalance(clients.poyo.balance),
     clock=clients.clock,
 )

@@ -43,7 +43,7 @@ Responses may get further fields; ignore the ones that you do not know.
 TAGS = {
     "Tasks": "An ordered image, from the order to its final status.",
     "Files": "Finished images and reference images.",
-    "Budgets": "What may be spent: by the whole stack, by a server key, by each of its users.",
+    "Budgets": "What may be spent, and what was: by the whole stack, a server key, each of its users.",
     "PoYo": "PoYo's own routes and schemas: a PoYo client needs only another base URL and key.",
     "Tokens": "Browser tokens: what a page may hold in place of a server key.",
     "Service": "The service itself.",

@@ -19,6 +19,7 @@ from imagetasks.api import (
     schemas,
     token_bodies,
     token_request,
+    usage_bodies,
 )
 from imagetasks.api import problems as p
 from imagetasks.api.authentication import Scope
@@ -154,6 +155,9 @@ OPERATIONS = (
     Operation("DELETE", "/v1/budgets/{scope}", "removeBudget", "Budgets", "Remove a budget", (
         Success(204, "There is none, or only the deployment's own. What was spent stays recorded."),
     ), (*WITH_SERVER_KEY, p.INVALID_PARAMETER, p.SCOPE_NOT_FOUND, p.ROUTE_NOT_FOUND), ("scope", "owner")),
+    Operation("GET", "/v1/usage", "listUsage", "Budgets", "List what was ordered and charged, by day, owner and model", (
+        Success(200, "One page.", usage_bodies.UsageBody, ("ETag",)), NOT_MODIFIED,
+    ), (*WITH_SCOPE, p.INVALID_PARAMETER), ("from", "to", "usage.limit", "usage.cursor", "known", "owner"), access="tasks:read"),
     Operation("GET", "/v1/catalog/models", "listModels", "PoYo", "List all models, in PoYo's format", (
         Success(200, "One page.", compat.Envelope[catalog.ModelPage], ("ETag",)), NOT_MODIFIED,
     ), (p.INTERNAL_ERROR, p.INVALID_PARAMETER), (*QUERY, "known"), access=PUBLIC),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from imagetasks.api import pagination, request
+from imagetasks.api import pagination, request, usage_request
 from imagetasks.poyo import catalog, models
 from imagetasks.tasks.budgets import MAX_DURATION_MS
 from imagetasks.tasks.caller import TOKEN_ID
@@ -31,6 +31,8 @@ def integer(minimum: int, maximum: int, default: int | None = None) -> Schema:
     given = {} if default is None else {"default": default}
     return {"type": "integer", "minimum": minimum, "maximum": maximum, **given}
 
+
+DAY = {"format": "date", **matching(usage_request.DAY.pattern)}
 
 # By our own name: location, public name, schema, description. Path parameters are always required.
 PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
@@ -113,6 +115,25 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
         "cursor",
         {"type": "string", "format": "cursor", "maxLength": pagination.MAX_CURSOR_CHARS},
         "The `next_cursor` of the previous page.",
+    ),
+    "from": (
+        "query",
+        "from",
+        DAY,
+        "The first day, in UTC: by default seven days end with `to`, at most 92.",
+    ),
+    "to": ("query", "to", DAY, "The last day, in UTC; today by default."),
+    "usage.limit": (
+        "query",
+        "limit",
+        integer(1, pagination.MAX_PAGE_SIZE, pagination.MAX_PAGE_SIZE),
+        "Maximum number of rows in the page.",
+    ),
+    "usage.cursor": (
+        "query",
+        "cursor",
+        {"type": "string", "format": "cursor", "maxLength": usage_request.MAX_CURSOR_CHARS},
+        "The `next_cursor` of the previous page, with the same `from` and `to`.",
     ),
     "models.limit": (
         "query",

@@ -11,7 +11,6 @@ from typing import Any
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
 from imagetasks.api import (
-    budget_bodies,
     budget_request,
     error_mapping,
     order_request,
@@ -22,17 +21,14 @@ from imagetasks.api import (
     token_request,
 )
 from imagetasks.api.problem_details import Problem
-from imagetasks.api.quote_bodies import quote
 from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
 from imagetasks.poyo.models import estimate_credits
-from imagetasks.tasks.budgets import Budget, Spend
 from imagetasks.tasks.caller import SCOPES, Token
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
-from imagetasks.workflows.budget_settings import BudgetState
-from imagetasks.workflows.spending import Standing
+from openapi import budget_samples
 from openapi.operations import NO_SUCH_MODEL, Operation
 
 ORIGIN = "https://img.example"
@@ -105,21 +101,6 @@ UPLOAD: schemas.UploadBody = {
     "expires_at": schemas.rfc3339(START + 600_000),
 }
 UPLOADS = {"png": {"content_type": "image/png"}}
-BUDGETS = {
-    "daily": {"max_credits": 500, "budget_duration": "1d", "soft_credits": 400},
-    "once": {"max_credits": 12.5, "budget_duration": None},
-}
-BUDGET = Budget(scope="key", max_credits=Decimal(500), soft_credits=Decimal(400))
-LIMIT = replace(BUDGET.limit(START), scope="key")
-SPENDS = {LIMIT.pk: Spend(tasks=60, reserved=Decimal(16), charged=Decimal("104.64"))}
-BUDGET_STATE = BudgetState(
-    budget=BUDGET,
-    source="api",
-    limit=LIMIT,
-    ceiling=None,
-    spends=SPENDS,
-)
-STANDING = Standing(limits=(LIMIT,), spends=SPENDS, paused=False, now=START)
 PAGE: schemas.TaskListBody = {
     "tasks": [schemas.task_body(FINISHED, public_base_url=ORIGIN)],
     "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
@@ -151,7 +132,11 @@ TOKEN = Token(
 
 def request_bodies(operation: Operation) -> Mapping[str, Any]:
     """Valid request bodies of an operation, by example name."""
-    other = {"createUpload": UPLOADS, "createToken": TOKEN_REQUESTS, "setBudget": BUDGETS}
+    other = {
+        "createUpload": UPLOADS,
+        "createToken": TOKEN_REQUESTS,
+        "setBudget": budget_samples.BUDGETS,
+    }
     return other.get(operation.id, ORDERS)
 
 
@@ -160,19 +145,14 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
     accepted = {"accepted": schemas.task_body(RUNNING, public_base_url=ORIGIN)}
     tasks = {name: schemas.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
     poyo = {name: compat.task_body(task, public_base_url=ORIGIN) for name, task in TASKS.items()}
-    budget = {"daily": budget_bodies.budget_body("key", BUDGET_STATE)}
     bodies: Mapping[str, Mapping[str, Any]] = {
         "createTask": accepted if status == 202 else {"replayed": tasks["finished"]},
         "readTask": tasks,
         "listTasks": {"page": PAGE},
         "createUpload": {"offer": UPLOAD},
-        "quote": {
-            "billed_lower": quote("gpt-image-2", {"size": "1:1", "resolution": "4K"}, STANDING)
-        },
+        **budget_samples.response_bodies(),
         "createToken": {"issued": token_bodies.created_token_body(TOKEN, "eyJhbGciOiJIUzI1NiIs…")},
         "readToken": {"used": token_bodies.token_body(TOKEN)},
-        "readBudget": budget,
-        "setBudget": budget,
         "listModels": {"all": compat.envelope(catalog.list_models({}))},
         "readModel": {"model": compat.envelope(catalog.model_entry("gpt-image-2"))},
         "submitPoyoTask": {"accepted": compat.submit_body(RUNNING)},

@@ -33,6 +33,8 @@ NAMES: Mapping[str, str] = {
     "UploadBody": "Upload",
     "BudgetBody": "Budget",
     "CeilingBody": "BudgetCeiling",
+    "UsageBody": "Usage",
+    "UsageRowBody": "UsageRow",
     "ProblemBody": "Problem",
     "FieldError": "ProblemField",
     "ModelEntry": "Model",

@@ -37,7 +37,7 @@ STEPS = (
     ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
     ("api-token-create", "api-token-read", "api-token-revoke", "api-create-with-token"),
     ("api-set-budget",),
-    ("api-read-budget",),
+    ("api-read-budget", "api-usage"),
     ("api-delete", "api-remove-budget"),
 )
 DUE_TIMEOUT_S = 3 * FIRST_POLL_SECONDS

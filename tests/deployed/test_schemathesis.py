@@ -21,10 +21,12 @@ from schemathesis.config._checks import POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUS
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
-from imagetasks.api import pagination, token_request
+from imagetasks.api import budget_request, pagination, token_request, usage_request
 from imagetasks.poyo.catalog import IMAGE, NOT_BLANK
 from imagetasks.poyo.models import CUSTOM_SIZE
+from imagetasks.tasks.budgets import DURATION
 from imagetasks.tasks.list_position import ListPosition
+from imagetasks.tasks.usage import UsageKey
 from local.system import System
 from openapi import parameters
 from openapi.operations import OPERATIONS
@@ -33,6 +35,8 @@ from openapi.schemas import CALLBACK
 CASES = int(os.environ.get("CASES", "5"))
 SEED = int(os.environ.get("SEED", "1"))
 PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
+USAGE_PLACE = usage_request.cursor(UsageKey(day="2026-11-28", model="gpt-image-2", owner="default"))
+SCOPE = re.compile(parameters.PARAMETERS["scope"][2]["pattern"])
 RESERVED_URL = "https://pages.example/boat.png"  # a reserved name that no server has
 MAX_URL_CHARS = 2048
 KEY = re.compile(parameters.IDEMPOTENCY_KEY)
@@ -90,6 +94,8 @@ def before_call(
     A request that is invalid by its schema stays invalid. No URL leads to an existing server."""
     if isinstance(case.body, dict) and case.operation.path == "/v1/tokens":
         _repair_token(case.body)
+    elif isinstance(case.body, dict) and case.operation.path == "/v1/budgets/{scope}":
+        _repair_budget(case.body)
     elif isinstance(case.body, dict):
         _repair_order(case.body)
     headers, query = case.headers or CaseInsensitiveDict(), case.query or {}
@@ -100,6 +106,36 @@ def before_call(
     known = isinstance(given, str) and len(given) <= pagination.MAX_CURSOR_CHARS
     if known and case.operation.path == "/v1/tasks":
         query["cursor"] = PLACE  # no generator can create a valid cursor
+    if case.operation.path == "/v1/usage":
+        _repair_usage(query)
+    scope = (case.path_parameters or {}).get("scope")
+    if isinstance(scope, str) and SCOPE.fullmatch(scope):  # a budget of a user who orders nothing
+        case.path_parameters["scope"] = "owner:schemathesis"
+
+
+def _repair_usage(query: dict[str, Any]) -> None:
+    """No schema can relate two days or make a valid cursor."""
+    for name in ("from", "to"):
+        if re.fullmatch(usage_request.DAY, str(query.get(name))):
+            query[name] = "2026-11-28"
+    given = query.get("cursor")
+    if isinstance(given, str) and len(given) <= usage_request.MAX_CURSOR_CHARS:
+        query |= {"from": "2026-11-28", "to": "2026-11-28", "cursor": USAGE_PLACE}
+
+
+def _repair_budget(body: dict[str, Any]) -> None:
+    """No schema can count decimals or hours, or compare two fields."""
+    for name in ("max_credits", "soft_credits"):
+        value = body.get(name)
+        if isinstance(value, float) and 0 <= value <= budget_request.MAX_CREDITS:
+            body[name] = round(value, budget_request.DECIMALS)
+    highest, soft, duration = (
+        body.get(name) for name in ("max_credits", "soft_credits", "budget_duration")
+    )
+    if isinstance(highest, int | float) and isinstance(soft, int | float) and 0 <= highest < soft:
+        body["soft_credits"] = min(soft, highest) if soft <= budget_request.MAX_CREDITS else soft
+    if isinstance(duration, str) and DURATION.fullmatch(duration):
+        body["budget_duration"] = "366d"
 
 
 def _repair_token(body: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imagetasks.aws.secrets import ApiKeys, TokenKeys
     from imagetasks.aws.token_repository import TokenRepository
     from imagetasks.aws.upload_bucket import UploadBucket
+    from imagetasks.aws.usage_repository import UsageRepository
     from imagetasks.clock import Clock
     from imagetasks.workflows.owner_tasks import OwnerTasks
     from imagetasks.workflows.place_order import OrderPlacement
@@ -30,5 +31,6 @@ class ApiDependencies:
     images: ImageBucket
     uploads: UploadBucket
     spending: Spending
+    usage: UsageRepository
     balance: Callable[[], Decimal]
     clock: Clock

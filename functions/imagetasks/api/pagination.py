@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
@@ -41,9 +42,9 @@ def is_download(parameters: Mapping[str, str]) -> bool:
     return bool(_integer(parameters, "download", default=0, least=0, most=1))
 
 
-def page_limit(parameters: Mapping[str, str]) -> int:
-    """How many tasks a page may have."""
-    return _integer(parameters, "limit", default=DEFAULT_PAGE_SIZE, least=1, most=MAX_PAGE_SIZE)
+def page_limit(parameters: Mapping[str, str], default: int = DEFAULT_PAGE_SIZE) -> int:
+    """How many entries a page may have."""
+    return _integer(parameters, "limit", default=default, least=1, most=MAX_PAGE_SIZE)
 
 
 def status_filter(parameters: Mapping[str, str]) -> Status | None:
@@ -68,19 +69,12 @@ def list_position(parameters: Mapping[str, str]) -> ListPosition | None:
 
 def encode_cursor(position: ListPosition) -> str:
     """The cursor of the page that follows `position`. It grants no access to anything."""
-    content = json.dumps([position.created_at, position.task_id]).encode()
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return packed([position.created_at, position.task_id])
 
 
 def decode_cursor(cursor: str) -> ListPosition:
     """The position that a cursor stands for. Raises ValueError unless `encode_cursor` made it."""
-    if len(cursor) > MAX_CURSOR_CHARS or not cursor.isascii():
-        raise ValueError("not a cursor")
-    try:
-        content = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (binascii.Error, ValueError, RecursionError) as error:
-        raise ValueError("not a cursor") from error
-    match content:
+    match unpacked(cursor, MAX_CURSOR_CHARS):
         case [int(created_at), str(task_id)] if 0 <= created_at < 2**53 and is_task_id(task_id):
             position = ListPosition(int(created_at), task_id)
             if (
@@ -88,6 +82,22 @@ def decode_cursor(cursor: str) -> ListPosition:
             ):  # JSON's true is an int too, but encodes otherwise
                 return position
     raise ValueError("not a cursor")
+
+
+def packed(content: Sequence[int | str | None]) -> str:
+    """`content` as a cursor: JSON in base64url without padding."""
+    encoded = json.dumps(content, ensure_ascii=False).encode()
+    return base64.urlsafe_b64encode(encoded).rstrip(b"=").decode()
+
+
+def unpacked(cursor: str, max_chars: int) -> Any:
+    """What a cursor contains; nobody has checked it yet. Raises ValueError."""
+    if len(cursor) > max_chars or not cursor.isascii():
+        raise ValueError("not a cursor")
+    try:
+        return json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (binascii.Error, ValueError, RecursionError) as error:
+        raise ValueError("not a cursor") from error
 
 
 def _integer(

@@ -106,13 +106,23 @@ class Table:
         return [_unmarshal(item) for item in response["Items"]]
 
     def query_page(
-        self, index: str, value: str, *, limit: int, after: Item | None
+        self,
+        index: str,
+        value: str,
+        *,
+        limit: int,
+        after: Item | None,
+        created_between: tuple[int, int] | None = None,
     ) -> list[dict[str, Any]]:
-        """Keys (`pk`, `created_at`) of up to `limit` items of an owner index at `value`, newest first.
+        """Keys (`pk`, `created_at`) of up to `limit` items of an owner index at `value`, newest first, or
+        only of those that were created between two instants (both included).
 
-        `after` is the key that the page starts behind; its item need not exist any more.
+        `after` is the key that the page starts behind, between these instants, too; its item need not
+        exist any more.
         """
         attribute = OWNER_INDEXES[index]
+        instants = dict(zip((":first", ":last"), created_between or (), strict=False))
+        created = ["created_at BETWEEN :first AND :last"] if created_between else []
         start: dict[str, Any] = {}
         if after:
             start["ExclusiveStartKey"] = _marshal({**after, attribute: value})
@@ -121,9 +131,9 @@ class Table:
             response = self._call(
                 self.client.query,
                 IndexName=index,
-                KeyConditionExpression="#value = :value",
+                KeyConditionExpression=" AND ".join(["#value = :value", *created]),
                 ExpressionAttributeNames={"#value": attribute},
-                ExpressionAttributeValues=_marshal({":value": value}),
+                ExpressionAttributeValues=_marshal({":value": value, **instants}),
                 ScanIndexForward=False,
                 Limit=limit - len(keys),
                 **start,

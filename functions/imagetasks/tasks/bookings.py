@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from imagetasks.tasks.budgets import Limit, usage_pk, usage_position
+from imagetasks.tasks.budgets import Limit
 from imagetasks.tasks.caller import TOKEN_PK
 from imagetasks.tasks.conditional_write import Condition, UpdateItem
 from imagetasks.tasks.failure_reasons import charged_credits, was_charged
 from imagetasks.tasks.task import State, Task
+from imagetasks.tasks.usage import usage_pk, usage_position
 
 MONEY = (
     "state",

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from imagetasks.errors import BudgetExhausted, ImageTasksError, TokenRevoked
-from imagetasks.tasks.caller import OWNER_SEPARATOR, Caller, token_pk
+from imagetasks.tasks.caller import Caller, token_pk
 from imagetasks.tasks.conditional_write import (
     AttributeTest,
     Condition,
@@ -170,11 +169,6 @@ def token_limit(caller: Caller) -> tuple[Limit, ...]:
     )
 
 
-def day_of(instant: int) -> str:
-    """The day in UTC of an instant in milliseconds, as YYYY-MM-DD."""
-    return datetime.fromtimestamp(instant / 1000, UTC).date().isoformat()
-
-
 def refusal(limit: Limit, item: Mapping[str, Any], task: Task) -> ImageTasksError:
     """Why the new task has no room under `limit`, whose item is `item`."""
     if limit.is_token and ("revoked_at" in item or not item):
@@ -185,27 +179,6 @@ def refusal(limit: Limit, item: Mapping[str, Any], task: Task) -> ImageTasksErro
         limit.resets_at,
         wait_s=limit.wait_s(task.estimated_credits, task.created_at),
     )
-
-
-def usage_pk(task: Task) -> str:
-    """The item that counts the owner's tasks of this model on the day of the order."""
-    return f"usage#{day_of(task.created_at)}#{task.model}#{task.owner}"
-
-
-def usage_position(task: Task) -> Mapping[str, Any]:
-    """The attributes that list the usage item by owner and by server key, newest day first."""
-    day = period_start(DAY, task.created_at)
-    key = task.owner.partition(OWNER_SEPARATOR)[0]
-    return {
-        "owner_key": usage_list(task.owner),
-        "owner_status_key": usage_list(key),
-        "created_at": day,
-    }
-
-
-def usage_list(name: str) -> str:
-    """Partition of the usage of an owner or of a server key. No owner's name begins with a slash."""
-    return f"/usage/{name}"
 
 
 def spend_from_item(item: Mapping[str, Any]) -> Spend:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from imagetasks.tasks.budgets import usage_pk
 from imagetasks.tasks.task import (
     PUBLIC_STATUS,
     State,
@@ -16,6 +15,7 @@ from imagetasks.tasks.task import (
     owner_status_key,
     shard_of,
 )
+from imagetasks.tasks.usage import usage_pk
 
 if TYPE_CHECKING:
     from imagetasks.clock import Clock

@@ -19,6 +19,7 @@ from imagetasks.api.routes.poyo_compat import (
 from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.api.routes.tokens import TokenRoutes
 from imagetasks.api.routes.uploads import UploadRoutes
+from imagetasks.api.routes.usage import UsageRoutes
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
@@ -59,6 +60,7 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
         ("GET", "/v1/budgets/<scope>", budgets.get),
         ("PUT", "/v1/budgets/<scope>", budgets.put),
         ("DELETE", "/v1/budgets/<scope>", budgets.delete),
+        ("GET", "/v1/usage", UsageRoutes(dependencies).list),
         ("GET", "/v1/catalog/models", poyo.models),
         ("GET", "/v1/catalog/models/<model>", poyo.model),
         ("POST", "/api/generate/submit", poyo.submit),
