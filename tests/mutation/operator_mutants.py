@@ -5,6 +5,8 @@ from __future__ import annotations
 from tests.mutation.mutant import Mutant
 
 PAUSE = "integration/cli/test_orders.py"
+CREDITS = "integration/workflows/test_credit_metrics.py"
+STACK_LIMIT = "integration/handlers/test_stack_limit.py"
 
 OPERATOR = (
     Mutant(
@@ -34,5 +36,61 @@ OPERATOR = (
         ".pause(paused=False, now=wall_clock_ms())",
         ".pause(paused=True, now=wall_clock_ms())",
         PAUSE,
+    ),
+    Mutant(
+        "a charge that differs from the estimate raises no alarm",
+        "tasks/bookings.py",
+        "return None if charge == _differing_charge(before) else charge",
+        "return None",
+        CREDITS,
+    ),
+    Mutant(
+        "each write of a task repeats the alarm of its charge",
+        "tasks/bookings.py",
+        "return None if charge == _differing_charge(before) else charge",
+        "return charge",
+        CREDITS,
+    ),
+    Mutant(
+        "a failure without a charge is reported as a charge that differs",
+        "tasks/bookings.py",
+        "uncharged = task.state == State.FAILED and not named",
+        "uncharged = False",
+        CREDITS,
+    ),
+    Mutant(
+        "a transition that lost to a concurrent write counts its credits",
+        "workflows/credit_metrics.py",
+        "    if not result.applied:\n        return\n",
+        "",
+        CREDITS,
+    ),
+    Mutant(
+        "a replay counts the credits of its order again",
+        "workflows/task_updater.py",
+        '            log_transition("submit", result)\n            record_booked(',
+        '            log_transition("submit", result)\n        record_booked(',
+        CREDITS,
+    ),
+    Mutant(
+        "an order that the stack's limit refuses raises no alarm",
+        "workflows/spending.py",
+        "isinstance(refusal, BudgetExhausted) and refusal.scope == STACK",
+        "False",
+        STACK_LIMIT,
+    ),
+    Mutant(
+        "an order that an owner's limit refuses raises the stack's alarm",
+        "workflows/spending.py",
+        "isinstance(refusal, BudgetExhausted) and refusal.scope == STACK",
+        "isinstance(refusal, BudgetExhausted)",
+        STACK_LIMIT,
+    ),
+    Mutant(
+        "what the stack has left is recorded without the order itself",
+        "workflows/spending.py",
+        "record_stack_left(ceiling.max_credits - spend.committed - estimated_credits)",
+        "record_stack_left(ceiling.max_credits - spend.committed)",
+        STACK_LIMIT,
     ),
 )

@@ -23,6 +23,11 @@ WITHOUT_ALARM = {
     "FailedRejected": "the caller's order",
     "FailedUpstream": "PoYo could not create the image and does not charge for it",
     "FailedInsufficientCredits": "PoyoAccountRejectedAlarm goes off at the same moment",
+    "CreditsReserved": "an accepted order",
+    "CreditsCharged": "an image that was paid for",
+    "CreditsReleased": "a task that PoYo does not charge",
+    "ChargeDifference": "ChargeDiffersAlarm goes off at the same moment",
+    "StackCreditsLeft": "StackBudgetExhaustedAlarm goes off when too little is left",
     "NotificationAbandoned": "the caller's server is at fault, and the caller can read the task",
 }
 NOT_IN_CANARY = {
@@ -42,6 +47,9 @@ NOT_IN_CANARY = {
     "PoyoAnswerMismatchAlarm": "PoYo's mistake",
     "ImageAtRiskAlarm": "takes 18 hours",
     "ResultExpiredAlarm": "takes a day",
+    "ChargeDiffersAlarm": "PoYo's prices have changed",
+    "SoftBudgetReachedAlarm": "callers order more than was planned",
+    "StackBudgetExhaustedAlarm": "as SoftBudgetReachedAlarm",
     "BadResultAlarm": "the task is retried before that",
 }
 

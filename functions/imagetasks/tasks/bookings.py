@@ -34,6 +34,11 @@ class Booking:
     reserved: Decimal = NOTHING
     charged: Decimal = NOTHING
 
+    @property
+    def committed(self) -> Decimal:
+        """Credits that are taken: reserved or charged."""
+        return self.reserved + self.charged
+
 
 def booking(task: Task) -> Booking:
     """The estimate is reserved until it is known what PoYo kept. Then that is charged: the credits that
@@ -45,6 +50,19 @@ def booking(task: Task) -> Booking:
         return Booking(reserved=task.estimated_credits)
     named = charged_credits(task)
     return Booking(charged=task.estimated_credits if named is None else named)
+
+
+def difference(before: Task, after: Task) -> Booking:
+    """What is added to the bookings of a task, or taken from them, when `before` becomes `after`."""
+    old, new = booking(before), booking(after)
+    return Booking(reserved=new.reserved - old.reserved, charged=new.charged - old.charged)
+
+
+def unexpected_charge(before: Task, after: Task) -> Decimal | None:
+    """The credits that PoYo charged other than estimated, if that is not known of `before` yet; else
+    None. A failure without a charge is none."""
+    charge = _differing_charge(after)
+    return None if charge == _differing_charge(before) else charge
 
 
 def is_unresolved(task: Task) -> bool:
@@ -69,15 +87,19 @@ def reservation(task: Task, limits: Sequence[Limit]) -> tuple[UpdateItem, ...]:
 
 def changes(before: Task, after: Task) -> tuple[UpdateItem, ...]:
     """The writes that keep the items of a task's credits true when `before` becomes `after`."""
-    old, new = booking(before), booking(after)
-    marks = _marks(before, after)
-    if old == new:
+    more, marks = difference(before, after), _marks(before, after)
+    if more == Booking():
         return marks
-    reserved, charged = new.reserved - old.reserved, new.charged - old.charged
-    sums = {"reserved": reserved, "charged": charged, "committed": reserved + charged}
+    sums = {"reserved": more.reserved, "charged": more.charged, "committed": more.committed}
     added = {name: value for name, value in sums.items() if value}
-    opened = bool(new.reserved) - bool(old.reserved)
+    opened = bool(booking(after).reserved) - bool(booking(before).reserved)
     return (*(_spend(pk, added, opened=opened) for pk in before.spend_pks), *marks)
+
+
+def _differing_charge(task: Task) -> Decimal | None:
+    named = task.charged_credits
+    uncharged = task.state == State.FAILED and not named
+    return None if uncharged or named == task.estimated_credits else named
 
 
 def _spend(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Any
 
 from imagetasks.clock import WriteStamp
-from imagetasks.tasks.bookings import MONEY, changes
+from imagetasks.tasks.bookings import MONEY, Booking, changes, difference, unexpected_charge
 from imagetasks.tasks.conditional_write import (
     AttributeTest,
     Condition,
@@ -22,13 +23,16 @@ from imagetasks.tasks.transitions import TRANSITIONS, Transition, leaves
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionWrite:
     """One transition of one task as a conditional write; no other write has its `write_token`. The
-    `bookings` are writes of other items that happen with it, or not at all."""
+    `bookings` are writes of other items that happen with it, or not at all. `booked` is what it changes
+    of the task's credits, `unexpected_charge` an amount that differs from the estimate."""
 
     name: str
     task_id: str
     write_token: str
     update: UpdateItem
+    booked: Booking
     bookings: tuple[UpdateItem, ...] = ()
+    unexpected_charge: Decimal | None = None
 
 
 def transition_write(
@@ -53,6 +57,7 @@ def transition_write(
     if task.deleted_at is not None:  # PoYo's words may repeat the prompt
         values = {each: value for each, value in values.items() if each != "detail"}
     values = dict(values) | since | _target(task, transition) | stamped
+    after = _with_money(task, values, removed)
     update = UpdateItem(
         pk=task_pk(task.task_id),
         condition=Condition((exists, *as_read, *tests), leaves(transition)),
@@ -65,16 +70,16 @@ def transition_write(
         task_id=task.task_id,
         write_token=stamp.write_token,
         update=update,
-        bookings=_bookings(task, values, removed),
+        bookings=changes(task, after),
+        booked=difference(task, after),
+        unexpected_charge=unexpected_charge(task, after),
     )
 
 
-def _bookings(
-    task: Task, values: Mapping[str, Any], removed: tuple[str, ...]
-) -> tuple[UpdateItem, ...]:
-    """The writes that keep the sums of the task's credits true."""
+def _with_money(task: Task, values: Mapping[str, Any], removed: tuple[str, ...]) -> Task:
+    """The task as it is after the write, as far as its credits follow from it."""
     changed = {name: values[name] for name in MONEY if name in values}
-    return changes(task, replace(task, **changed | dict.fromkeys(set(MONEY) & set(removed))))
+    return replace(task, **changed | dict.fromkeys(set(MONEY) & set(removed)))
 
 
 def _due_since(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from imagetasks import telemetry
 from imagetasks.errors import BudgetExhausted, OrdersPaused
 from imagetasks.tasks.budgets import DAY, OWNER, STACK, Budget, Limit, scopes, tightest, token_limit
+from imagetasks.tasks.caller import OWNER_SEPARATOR
+from imagetasks.workflows.credit_metrics import record_stack_left
 
 if TYPE_CHECKING:
     from imagetasks.aws.budget_repository import BudgetRepository, Rules
@@ -128,8 +130,13 @@ class Spending:
         """
         standing = self.standing(caller)
         refusal = standing.refusal(estimated_credits)
+        if isinstance(refusal, BudgetExhausted) and refusal.scope == STACK:
+            telemetry.alarm("stack_budget_exhausted", server_key=caller.key)
         if refusal is not None:
             raise refusal
+        if ceiling := self.defaults.ceiling():
+            spend = standing.spends[ceiling.limit(standing.now).pk]
+            record_stack_left(ceiling.max_credits - spend.committed - estimated_credits)
         return standing.limits
 
     def report(self, limits: Iterable[Limit]) -> None:
@@ -140,7 +147,7 @@ class Spending:
         for limit in soft:
             passed = spends[limit.pk].committed >= (limit.soft_credits or 0)
             if passed and self.repository.note_soft_limit(limit, now=self.clock.now_ms()):
-                telemetry.alarm("soft_budget_reached", scope=limit.scope)
+                telemetry.alarm("soft_budget_reached", scope=limit.scope, server_key=_key_of(limit))
 
     def _limits(self, names: Mapping[str, str], rules: Rules, now: int) -> Iterable[Limit]:
         """The limits of each scope, under the name that callers know it by."""
@@ -150,3 +157,10 @@ class Spending:
             budget = rules.budgets.get(scope) or self.defaults.of_owner(scope)
             if budget is not None:
                 yield replace(budget.limit(now), scope=name)
+
+
+def _key_of(limit: Limit) -> str | None:
+    """The server key whose budget it is, or one of whose owners'; None for the stack's. The log names no
+    users."""
+    name = limit.pk.split("#", 3)[-1].partition(":")[2]
+    return name.partition(OWNER_SEPARATOR)[0] or None

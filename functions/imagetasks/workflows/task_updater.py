@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Literal, Unpack
 from imagetasks import telemetry
 from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
 from imagetasks.tasks import transition_writes
+from imagetasks.tasks.bookings import booking
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import State
 from imagetasks.tasks.transitions import TRANSITIONS
+from imagetasks.workflows.credit_metrics import record_booked, record_transition
 
 if TYPE_CHECKING:
     from imagetasks.aws.task_queue import TaskQueue
@@ -43,6 +45,7 @@ class TaskUpdater:
         result = self.repository.create(task, limits)
         if result.applied:
             log_transition("submit", result)
+            record_booked(booking(result.task))
         return result
 
     def apply(self, write: TransitionWrite) -> WriteResult:
@@ -53,6 +56,7 @@ class TaskUpdater:
         """
         result = self.repository.apply(write)
         log_transition(write.name, result)
+        record_transition(write, result)
         due_at = result.task.due_at
         is_due = due_at is not None and due_at <= self.clock.now_ms()
         if result.applied and write.name in END_METRICS and is_due:
@@ -75,6 +79,7 @@ class TaskUpdater:
         )
         result = self.repository.confirm_submission(write, poyo_id, named=source == "callback")
         log_transition(write.name, result)
+        record_transition(write, result)
         if not result.applied and _may_confirm(result.task, read=task):
             return self.confirm_submission(result.task, poyo_id=poyo_id, source=source)
         if result.applied:
