@@ -14,6 +14,7 @@ from tests.simulation.upstream_ledger import FAILURES, FILE_LIFE_MS, Ledger, Poy
 
 RECOVERY_MS = 3 * HOUR_MS  # the longest backoff (30 min) twice, a claim, the clock skew, a margin
 DAY_MS = 24 * HOUR_MS
+CALLBACK_MS = 10 * 60 * 1000  # by then a worker has heard an accepted callback
 NOT_FOUND_LIMIT = 6  # after so many 404s a candidate PoYo id may be dropped
 
 
@@ -61,14 +62,14 @@ class ResultInvariants:
         """Whether a correct product must have this image."""
         if task.result in FAILURES or task.ends_at is None:
             return False  # there is no image
-        if task.duplicate_id or task.named_wrongly:
+        confirmed = item.get("poyo_id") == task.poyo_id
+        if task.duplicate_id or (task.named_wrongly and not confirmed):
             return False  # PoYo, or a forged callback, gave one id to two tasks: not decidable
         if self._is_excused(task, item):
             return False
         failed = item["state"] == "failed" and item["reason"] in RECOVERABLE
         if "deleted_at" in item and failed:
             return False  # a deleted task is not reopened after a recoverable failure
-        confirmed = item.get("poyo_id") == task.poyo_id
         if not (confirmed or task.callback_accepted_at or _id_was_enqueued(task)):
             return False  # the response was lost and no callback named the id: it is unknown to us
         if task.false_failures > 1:
@@ -78,14 +79,20 @@ class ResultInvariants:
         return self._had_time(task, item, confirmed=confirmed)
 
     def _is_excused(self, task: PoyoTask, item: Item) -> bool:
-        """Whether PoYo denied that it created the task, and nothing told us before it was too late: it
-        was submitted again (`Invariants.check_submit` checks that rightly so), or it ended."""
+        """Whether PoYo denied that it created the task, and nothing told us before it was too late:
+        another submit of the order is the one whose image counts (`Invariants.check_submit` checks that
+        it was rightly sent), or the task had ended."""
         if item.get("poyo_id") == task.poyo_id:
             return False
         others = [each for each in self._ledger.tasks if each.task_id == task.task_id]
-        submitted_again = any(each.creation_denied for each in others) and len(others) > 1
+        denied = any(each.creation_denied for each in others)
+        if denied and any(each.poyo_id == item.get("poyo_id") for each in others):
+            return True
         ended = item["state"] == "failed" and item["reason"] not in RECOVERABLE
-        return submitted_again or (task.creation_denied and ended)
+        told = task.callback_accepted_at is not None and (
+            task.callback_accepted_at + CALLBACK_MS < int(item.get("finished_at", 0))
+        )
+        return task.creation_denied and ended and not told
 
     def _had_time(self, task: PoyoTask, item: Item, *, confirmed: bool) -> bool:
         """Whether the file lived for long enough after the last fault, and we still polled."""
