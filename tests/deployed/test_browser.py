@@ -67,10 +67,11 @@ class Visitor:
 
     page: Page
     system: System
+    token: str = ""
 
     @property
     def key(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.system.api_key}"}
+        return {"Authorization": f"Bearer {self.token or self.system.api_key}"}
 
     def run(self, script: str, **given: Any) -> Any:
         return self.page.evaluate(script, {"timeout": CALL_MS, **given})
@@ -168,7 +169,7 @@ def test_gateway_responds_to_a_preflight_without_invoking_a_function(
         assert response.status_code == 204
         assert response.headers["Access-Control-Allow-Origin"] == origin
         assert response.headers["Access-Control-Max-Age"] == "600"
-        assert listed(response, "Allow-Methods") == {"GET", "HEAD", "POST", "DELETE"}
+        assert listed(response, "Allow-Methods") == {"GET", "HEAD", "POST", "PUT", "DELETE"}
         allowed = {"authorization", "content-type", "idempotency-key", "if-none-match", "x-owner"}
         tools = {"traceparent", "tracestate", "baggage", "sentry-trace", "x-requested-with"}
         assert listed(response, "Allow-Headers") == allowed | tools | {"cache-control"}
@@ -291,6 +292,74 @@ def test_page_uploads_an_image_and_orders_an_edit(visitor: Visitor, watched: boo
     assert uploaded["status"] == 204
     assert uploaded["etag"]
     assert ordered["status"] == 202
+
+
+def mint(system: System, **limits: Any) -> dict[str, Any]:
+    """A browser token, as a server of the page's own gets it with the server key."""
+    body = {"owner": f"visitor-{uuid.uuid4()}", "max_credits": 3} | limits
+    key = {"Authorization": f"Bearer {system.api_key}"}
+    response = requests.post(f"{system.url}/v1/tokens", json=body, headers=key, timeout=30)
+    assert response.status_code == 201, response.text
+    token: dict[str, Any] = response.json()
+    return token
+
+
+def test_page_with_a_token_alone_orders_waits_and_shows_an_image(
+    visitor: Visitor, allowed_page: str
+) -> None:
+    token = mint(visitor.system, origin=allowed_page, models=["gpt-image-2"], max_tasks=2)
+    holder = Visitor(visitor.page, visitor.system, token["token"])
+    sent: list[str] = []
+    holder.page.on(
+        "request", lambda each: sent.append(f"{each.url} {each.all_headers()} {each.post_data}")
+    )
+
+    upload = holder.create_upload()
+    form = {name: upload["upload"][name] for name in ("url", "fields")}
+    assert holder.run(UPLOAD, **form, watched=True)["status"] == 204
+    ordered = holder.order(f"browser-{uuid.uuid4()}")
+    task = holder.finished(ordered["headers"]["location"])
+    shown = holder.run(SHOW_IMAGE, url=task["files"][0]["file_url"], readable=True)
+
+    assert shown == PIXELS
+    assert [
+        each["task_id"] for each in body_of(holder.read("/v1/tasks", **holder.key))["tasks"]
+    ] == [task["task_id"]]
+    assert any(token["token"] in each for each in sent)
+    assert not any(visitor.system.api_key in each for each in sent)
+
+
+def test_page_with_a_token_cannot_go_beyond_it(visitor: Visitor, allowed_page: str) -> None:
+    token = mint(visitor.system, origin=allowed_page)
+    holder = Visitor(visitor.page, visitor.system, token["token"])
+    assert holder.order(f"browser-{uuid.uuid4()}")["status"] == 202
+
+    beyond = holder.order(f"browser-{uuid.uuid4()}")
+    assert (beyond["status"], json.loads(beyond["text"])["left"]) == (402, 1)
+    minted = holder.post("/v1/tokens", {"owner": "other", "max_credits": 1000})
+    assert minted["status"] == 403
+    others = visitor.a_finished_task()["task_id"]
+    assert holder.read(f"/v1/tasks/{others}", **holder.key)["status"] == 404
+
+    server = {"Authorization": f"Bearer {visitor.system.api_key}"}
+    url = f"{visitor.system.url}/v1/tokens/{token['token_id']}"
+    assert requests.delete(url, headers=server, timeout=30).status_code == 204
+    assert holder.read("/v1/tasks", **holder.key)["status"] == 401
+
+
+def test_page_of_another_origin_cannot_use_a_token(
+    foreign_visitor: Visitor, allowed_page: str
+) -> None:
+    token = mint(foreign_visitor.system, origin=allowed_page)
+    holder = Visitor(foreign_visitor.page, foreign_visitor.system, token["token"])
+
+    with pytest.raises(Error, match=BLOCKED):
+        holder.order(f"browser-{uuid.uuid4()}")
+    with pytest.raises(Error, match=BLOCKED):
+        holder.read("/v1/tasks", **holder.key)
+    headers = holder.key | {"Origin": "https://pages.example"}
+    url = f"{holder.system.url}/v1/tasks"
+    assert requests.get(url, headers=headers, timeout=30).status_code == 403
 
 
 def test_page_of_another_origin_cannot_place_an_order(foreign_visitor: Visitor) -> None:
