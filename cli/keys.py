@@ -74,7 +74,7 @@ def _server(stack: Stack, options: argparse.Namespace) -> str:
         stack.put_secret("ApiSecretArn", update(values, name))
         removed = name if options.action == "remove" else f"the older key of {name}"
         return f"{removed} stops working within 30 seconds"
-    key = f"it_{secrets.token_urlsafe(32)}"
+    key = change.new_server_key()
     put = change.add_server if options.action == "add" else change.rotate_server
     stack.put_secret("ApiSecretArn", put(values, name, key))
     return f"{key}\nThis is the key of {name}. Only its hash is stored, so it is not shown again."

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 
 from cli.stack import CommandError, Values
 
 RESERVED = frozenset({"current", "poyo_callback_signing_key"})
+SERVER_KEY_PREFIX = "it_sk_"
 # The owner of a task is NAME or NAME/USER, so a "/" in a name would collide with a user of another name.
 NAME = re.compile(r"[a-z0-9-]{1,40}")
 
@@ -20,6 +22,11 @@ def set_poyo(values: Values, key: str) -> Values:
             "that does not look like a PoYo key: it is one word that begins with sk-"
         )
     return values | {"poyo_api_key": key}
+
+
+def new_server_key() -> str:
+    """A new key of 256 random bits. Secret scanners find a leaked one by its prefix."""
+    return f"{SERVER_KEY_PREFIX}{secrets.token_urlsafe(32)}"
 
 
 def add_server(values: Values, name: str, key: str) -> Values:

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from imagetasks import telemetry
-from imagetasks.api import pagination, token_request
+from imagetasks.api import pagination, token_request, usage_request
 from imagetasks.aws import image_bucket, secrets, task_queue, upload_bucket
 from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.tasks import caller
+from imagetasks.tasks.budgets import MAX_DURATION_MS
 from tests.support.template import TEMPLATE, properties
 
 ROOT = Path(__file__).parents[2]
@@ -145,6 +146,9 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("each attempt then takes ten seconds", NOTIFY_S),
     ("fifteen minutes later run `callback use", SECRET_MAX_S),
     ("fifteen minutes are too long", SECRET_MAX_S),
+    ("`30d`), 366 days at most", MAX_DURATION_MS // 1000),
+    ("both included: at most 92 days", usage_request.MAX_DAYS * DAY_S),
+    ("they are the seven days until `to`", usage_request.DEFAULT_DAYS * DAY_S),
     ("a browser token and no key; it ends within an hour", token_request.TTL_S[1]),
     ("issued for one user, for an hour at most", token_request.TTL_S[1]),
     ("within 30 seconds after that key was removed", SECRET_S),
