@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutation.access_mutants import ACCESS
 from tests.mutation.answer_mutants import ANSWERS
+from tests.mutation.budget_mutants import BUDGET_ROUTES
 from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.deletion_mutants import DELETION
 from tests.mutation.model_mutants import MODELS
@@ -27,6 +28,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *DELETION,
     *NOTIFICATION,
     *CALLERS,
+    *BUDGET_ROUTES,
     *WAITING,
     *TOKENS,
     *OPERATOR,

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
+from tests.support.browser_tokens import mint, send
 from tests.support.budgets import set_budget
 from tests.support.emulated_aws import OTHER_SERVER_KEY
 
@@ -230,6 +231,18 @@ def test_budgets_need_a_server_key(api: Api, method: str, key: str | None) -> No
 
     assert_problem(response, 401, "unauthorized")
     assert api.cloud.items() == []
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_browser_token_may_not_use_budgets(api: Api, method: str) -> None:
+    set_budget(api, "owner:ann", 5)
+    token = mint(api, "ann", 100)["token"]
+
+    for scope in ("owner", "owner:ann", "key", "stack"):
+        response = send(api, token, method, f"/v1/budgets/{scope}", {"max_credits": 100})
+        assert_problem(response, 403, "server_key_required")
+    assert budget_items(api) == ["budget#owner:owner/ann"]
+    assert api.get("/v1/budgets/owner:ann").json["max_credits"] == 5
 
 
 # Beside the deployment's own limits
