@@ -101,6 +101,7 @@ def test_end_of_a_task_that_is_not_due_enqueues_nothing(env: TestEnvironment, en
 
 def test_other_transition_enqueues_nothing_although_its_task_is_due(env: TestEnvironment) -> None:
     before = env.put(task())
+    env.time.now = START + 10
 
     result = env.updater.apply(mark_unknown(before, env.clock.stamp()))
 
