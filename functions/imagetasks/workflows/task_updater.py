@@ -66,9 +66,9 @@ class TaskUpdater:
     def confirm_submission(self, task: Task, *, poyo_id: str, source: str) -> WriteResult:
         """Write PoYo's id: submitting, pending, unknown or failed (recoverable) → running.
 
-        Repeats the write if the task has changed meanwhile but still has no PoYo id: PoYo charges for
-        a deleted one all the same. Enqueues every other candidate id: PoYo may have created a second task. Raises
-        PoyoIdConflict, TaskNotFound.
+        Repeats the write if the task has changed meanwhile but still has no PoYo id: PoYo charges
+        for a deleted one all the same. Enqueues every other candidate id: PoYo may have created a
+        second task. Raises PoyoIdConflict, TaskNotFound.
         """
         write = transition_writes.confirm_submission(
             task,
