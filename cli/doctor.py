@@ -12,23 +12,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
-import requests
 from botocore.exceptions import BotoCoreError, ClientError
 
-from cli import findings
+from cli import findings, poyo_account
 from cli.account_limits import check_account
 from cli.alarms import check_alarms
 from cli.findings import Finding, Findings
+from cli.http_request import fetch
 from cli.queues import check_queue
 from cli.stack import CommandError, Stack, Values, argument_parser
-from imagetasks.poyo.transport import HttpResponse
 
 FUNCTIONS = [f"{name}Function" for name in ("Api", "Webhook", "Worker", "Notify", "Sweep")]
 SWEEP_WINDOW_S = 300
-TIMEOUT_S = (5, 35)  # connect, read; API Gateway itself answers within 30 s
 FORGED_CALLBACK = (
     f"/callbacks/poyo/k1/{'a' * 26}/forged-by-the-doctor"  # no such task, invalid token
 )
@@ -83,8 +81,7 @@ def check_poyo(stack: Stack) -> Findings:
     except MALFORMED_SECRET:
         key = ""
     if key:
-        url = f"{stack.parameter('PoyoBaseUrl')}/api/user/balance"
-        yield findings.balance(fetch("GET", url, {"Authorization": f"Bearer {key}"}))
+        yield findings.balance(poyo_account.ask_balance(stack, key))
 
 
 def check_api(stack: Stack) -> Findings:
@@ -97,22 +94,6 @@ def check_api(stack: Stack) -> Findings:
     yield findings.callback(fetch("POST", (public_url or api_url) + FORGED_CALLBACK))
     unknown_key = {"Authorization": "Bearer forged-by-the-doctor"}
     yield findings.unknown_key(fetch("GET", (public_url or api_url) + "/v1/tasks", unknown_key))
-
-
-def fetch(method: str, url: str, headers: Mapping[str, str] | None = None) -> HttpResponse | str:
-    """The response, or the name of the exception if there was none."""
-    try:
-        response = requests.request(
-            method,
-            url,
-            headers={"User-Agent": "imagetasks/1", **(headers or {})},
-            auth=lambda request: request,  # keeps requests from sending credentials of a .netrc
-            timeout=TIMEOUT_S,
-            allow_redirects=False,
-        )
-    except requests.RequestException as error:
-        return type(error).__name__
-    return HttpResponse(response.status_code, response.content)
 
 
 def check_sweep(stack: Stack) -> Findings:

@@ -7,6 +7,8 @@ from tests.mutation.mutant import Mutant
 PAUSE = "integration/cli/test_orders.py"
 CREDITS = "integration/workflows/test_credit_metrics.py"
 STACK_LIMIT = "integration/handlers/test_stack_limit.py"
+DECISIONS = "integration/cli/test_reconcile_decisions.py"
+REPORT = "integration/cli/test_reconcile_report.py"
 
 OPERATOR = (
     Mutant(
@@ -92,5 +94,82 @@ OPERATOR = (
         "record_stack_left(ceiling.max_credits - spend.committed - estimated_credits)",
         "record_stack_left(ceiling.max_credits - spend.committed)",
         STACK_LIMIT,
+    ),
+    Mutant(
+        "a task whose charge is known can be decided",
+        "cli/unresolved.py",
+        "if is_unresolved(task) or _is_decided(task, amount(task, charged)):",
+        "if True:",
+        DECISIONS,
+    ),
+    Mutant(
+        "a decision overwrites a charge that PoYo has named meanwhile",
+        "tasks/transition_writes.py",
+        'unresolved = (absent("charged_credits"), one_of("reason", UNKNOWN_CHARGE))',
+        "unresolved = ()",
+        "integration/aws/test_settle.py",
+    ),
+    Mutant(
+        "a decision that lost to a concurrent write is reported as made",
+        "cli/unresolved.py",
+        "if not result.applied and not _is_decided(result.task, charged):",
+        "if False:",
+        DECISIONS,
+    ),
+    Mutant(
+        "a decision is made without the operator's word",
+        "cli/reconcile.py",
+        'if sys.stdin.readline().strip().lower() not in ("y", "yes"):',
+        "if False:",
+        DECISIONS,
+    ),
+    Mutant(
+        "the image of a released task is free when it comes after all",
+        "tasks/transition_writes.py",
+        'return ("charged_credits",) if outdated and "charged_credits" not in values else ()',
+        "return ()",
+        DECISIONS,
+    ),
+    Mutant(
+        "the image of a released task is free when it comes at once",
+        "workflows/poll_status.py",
+        "known = (task.charged_credits or None) if task.is_final else task.charged_credits",
+        "known = task.charged_credits",
+        DECISIONS,
+    ),
+    Mutant(
+        "what PoYo named while the image was copied is forgotten if it was nothing",
+        "workflows/poll_status.py",
+        "known = (task.charged_credits or None) if task.is_final else task.charged_credits",
+        "known = task.charged_credits or None",
+        "integration/workflows/test_reconcile_polling.py",
+    ),
+    Mutant(
+        "charges of the same day before the last run are unexplained",
+        "cli/snapshots.py",
+        "charged=now.charged - before.charged,",
+        "charged=now.charged,",
+        REPORT,
+    ),
+    Mutant(
+        "a removed server key is forgotten by the next comparison",
+        "cli/reconcile.py",
+        "*(before.keys if before else ())",
+        "",
+        REPORT,
+    ),
+    Mutant(
+        "only the first page of unresolved tasks is listed",
+        "cli/unresolved.py",
+        "if len(keys) < PAGE_SIZE:",
+        "if True:",
+        REPORT,
+    ),
+    Mutant(
+        "only the first page of usage is added up",
+        "cli/charges.py",
+        "if after is None:",
+        "if True:",
+        REPORT,
     ),
 )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import dataclass
 
 import pytest
 
-from cli import orders
+from cli import orders, reconcile
 from tests.support.emulated_aws import Cloud
 
 NAME = "imagetasks-test"
-COMMANDS = {"orders": orders.main}
+COMMANDS = {"orders": orders.main, "reconcile": reconcile.main}
 
 
 def create_stack(cloud: Cloud, **parameters: str) -> None:
@@ -37,9 +38,10 @@ class Command:
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
 
-    def __call__(self, line: str, *further: str) -> tuple[int, str, str]:
+    def __call__(self, line: str, *further: str, typed: str = "") -> tuple[int, str, str]:
         name, *arguments = [*line.split(), *further]
         self.monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
+        self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
         self.capsys.readouterr()
         status = COMMANDS[name]()
         output = self.capsys.readouterr()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Unpack
 
 from imagetasks.clock import WriteStamp
 from imagetasks.tasks.conditional_write import absent, one_of
 from imagetasks.tasks.failure_reasons import REASONS, UNKNOWN_CHARGE
-from imagetasks.tasks.task import StoredImage, Task, TaskFacts, shard_of
+from imagetasks.tasks.task import State, StoredImage, Task, TaskFacts, shard_of
 from imagetasks.tasks.transition_write import TransitionWrite, transition_write
 
 
@@ -27,7 +27,7 @@ def confirm_submission(
         task,
         stamp,
         values,
-        removed=removed,
+        removed=(*removed, *_outdated_charge(task, values)),
         tests=(absent("poyo_id"),),
         entry={"source": source},
     )
@@ -130,7 +130,7 @@ def reopen(
 ) -> TransitionWrite:
     """PoYo has the image after all; from here on the task is an ordinary running one."""
     values = _due(task, due_at) | dict(facts)
-    removed = ("reason", "finished_at", "failure_seen_at")
+    removed = ("reason", "finished_at", "failure_seen_at", *_outdated_charge(task, values))
     return transition_write("reopen", task, stamp, values, removed=removed)
 
 
@@ -160,6 +160,12 @@ def delete(task: Task, stamp: WriteStamp) -> TransitionWrite:
         ),
         tests=(absent("deleted_at"),),
     )
+
+
+def _outdated_charge(task: Task, values: Mapping[str, Any]) -> tuple[str, ...]:
+    """A failure that cost nothing, by PoYo's word or the operator's, says nothing of what a result costs."""
+    outdated = task.state == State.FAILED and task.charged_credits == 0
+    return ("charged_credits",) if outdated and "charged_credits" not in values else ()
 
 
 def _due(task: Task, due_at: int) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class StatusPoller:
             files = self.copier.copy_all(task, status)
         except DownloadFailed as error:
             return self.copier.on_failure(task, status, error)
-        named = (status.credits, task.charged_credits, task.estimated_credits)
+        # A failure that cost nothing says nothing of what its result costs after all.
+        known = (task.charged_credits or None) if task.is_final else task.charged_credits
+        named = (status.credits, known, task.estimated_credits)
         charged = next(each for each in named if each is not None)
         write = transition_writes.finish(
             task, self.clock.stamp(), files=files, charged_credits=charged
