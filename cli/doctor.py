@@ -22,6 +22,7 @@ from cli.account_limits import check_account
 from cli.alarms import check_alarms
 from cli.findings import Finding, Findings
 from cli.http_request import fetch
+from cli.money import check_money, removal
 from cli.queues import check_queue
 from cli.stack import CommandError, Stack, Values, argument_parser
 
@@ -116,11 +117,13 @@ def check_sweep(stack: Stack) -> Findings:
 
 
 def check_table(stack: Stack) -> Findings:
-    """Point-in-time recovery of the table that holds the tasks."""
+    """Point-in-time recovery of the table that holds the tasks, and the removal of ended tokens."""
     name = stack.output("TasksTableName")
     described = stack.client("dynamodb").describe_continuous_backups(TableName=name)
     backups = described["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
     yield findings.table_recovery(backups, name)
+    ttl = stack.client("dynamodb").describe_time_to_live(TableName=name)
+    yield removal(ttl["TimeToLiveDescription"])
 
 
 def check_bucket(stack: Stack) -> Findings:
@@ -152,6 +155,7 @@ CHECKS = (
     check_alarms,
     check_table,
     check_bucket,
+    check_money,
 )
 
 

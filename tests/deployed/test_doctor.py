@@ -7,14 +7,18 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from cli import account_limits, alarms, doctor, findings, queues
+from cli import account_limits, alarms, doctor, findings, http_request, queues
 from cli.findings import Finding
 from cli.stack import CommandError, Stack
+from imagetasks.aws.budget_repository import BudgetRepository
+from imagetasks.aws.table import Table
 from imagetasks.poyo.transport import HttpResponse
+from imagetasks.tasks.budgets import STACK, Budget
 from local.ports import free_ports
 from local.stack import CALLBACK_KEYS, NAME
 from local.system import System
@@ -45,9 +49,10 @@ class Doctor:
 
 
 @pytest.fixture(scope="module")
-def healthy_stack(stack: System) -> System:
+def healthy_stack(stack: System) -> Iterator[System]:
     """The stack with backups on (the emulator ignores that part of the template), with empty
-    dead-letter queues whatever other tests did, and with a sweep that has just completed."""
+    dead-letter queues whatever other tests did, with a limit of credits and with a sweep that has just
+    completed."""
     stack.client("dynamodb").update_continuous_backups(
         TableName=stack.outputs["TasksTableName"],
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},
@@ -56,7 +61,14 @@ def healthy_stack(stack: System) -> System:
         stack.client("sqs").purge_queue(QueueUrl=stack.outputs[output])
     sweep = stack.client("lambda").invoke(FunctionName=stack.outputs["SweepFunctionName"])
     assert "FunctionError" not in sweep
-    return stack
+    budgets = BudgetRepository(table_of(stack))
+    budgets.put(Budget(scope=STACK, max_credits=Decimal(10**9)))
+    yield stack
+    budgets.remove(STACK)
+
+
+def table_of(system: System) -> Table:
+    return Table(system.client("dynamodb"), system.outputs["TasksTableName"])
 
 
 @pytest.fixture
@@ -85,7 +97,7 @@ def test_every_check_passes_on_a_healthy_stack(command: Doctor) -> None:
     parts = {line.split()[1] for line in output.splitlines() if line.startswith("ok ")}
     assert parts == {
         "stack", "functions", "public", "keys", "poyo", "api", "callbacks", "secrets", "sweep", "queue",
-        "alarms", "table", "bucket", "account",
+        "alarms", "table", "bucket", "account", "orders", "money",
     }  # fmt: skip
 
 
@@ -245,6 +257,38 @@ def settings_not_published(system: System) -> Iterator[None]:
         )
 
 
+@contextmanager
+def tokens_not_removed(system: System) -> Iterator[None]:
+    table, name = system.client("dynamodb"), system.outputs["TasksTableName"]
+    for wanted in (False, True):
+        table.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"AttributeName": "removed_at", "Enabled": wanted},
+        )
+        if not wanted:
+            yield
+
+
+@contextmanager
+def orders_paused(system: System) -> Iterator[None]:
+    budgets = BudgetRepository(table_of(system))
+    budgets.pause(paused=True, now=0, reason="a test")
+    try:
+        yield
+    finally:
+        budgets.pause(paused=False, now=0)
+
+
+@contextmanager
+def no_limit(system: System) -> Iterator[None]:
+    budgets = BudgetRepository(table_of(system))
+    budgets.remove(STACK)
+    try:
+        yield
+    finally:
+        budgets.put(Budget(scope=STACK, max_credits=Decimal(10**9)))
+
+
 BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, str]] = {
     "no PoYo key": (api_secret(poyo_api_key=""), "keys", "python -m cli.keys poyo"),
     "a wrong PoYo key": (api_secret(poyo_api_key=CANARY), "poyo", "PoYo rejects the stored key"),
@@ -306,6 +350,7 @@ BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, s
         "could become, public",
     ),
     "no backups": (table_not_backed_up, "table", "point-in-time recovery is off"),
+    "items of tokens that are never removed": (tokens_not_removed, "table", "never removed"),
     "no callback route": (callback_route_missing, "callbacks", "the response is 404"),
     "settings that are not published": (
         settings_not_published,
@@ -326,6 +371,29 @@ def test_doctor_reports_the_broken_part_and_no_other(
 
     assert status == 1
     assert problems(output) == {("FAIL", check)}, output
+    assert message in output
+
+
+@pytest.mark.parametrize(
+    ("broken", "check", "message"),
+    [
+        (orders_paused, "orders", "new orders are paused since 1970-01-01 00:00:00+00:00 (a test)"),
+        (no_limit, "money", "a stolen key can spend PoYo's account empty"),
+    ],
+    ids=["paused orders", "no limit of credits"],
+)
+def test_doctor_warns_of_what_may_be_on_purpose(
+    stack: System,
+    command: Doctor,
+    broken: Callable[[System], AbstractContextManager[None]],
+    check: str,
+    message: str,
+) -> None:
+    with broken(stack):
+        status, output = command()
+
+    assert status == 1
+    assert problems(output) == {("warn", check)}, output
     assert message in output
 
 
@@ -475,7 +543,7 @@ def test_health_check_passes_only_for_the_body_of_our_own_function(
 def test_fetch_returns_the_error_name_if_the_connection_is_refused() -> None:
     [port] = free_ports(1)
 
-    assert doctor.fetch("GET", f"http://127.0.0.1:{port}/health") == "ConnectionError"
+    assert http_request.fetch("GET", f"http://127.0.0.1:{port}/health") == "ConnectionError"
 
 
 @pytest.mark.parametrize(

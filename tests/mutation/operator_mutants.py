@@ -172,4 +172,18 @@ OPERATOR = (
         "if True:",
         REPORT,
     ),
+    Mutant(
+        "the doctor takes any key's budget for a limit of the stack",
+        "cli/money.py",
+        "yield stack_limit(daily, budgets.get(STACK))",
+        "yield stack_limit(daily, next(iter(budgets.values()), None))",
+        "integration/cli/test_money.py",
+    ),
+    Mutant(
+        "the doctor is silent about credits that nobody will decide",
+        "cli/money.py",
+        "waiting = [task for task in tasks if task.due_at is None]",
+        "waiting: list[Task] = []",
+        "integration/cli/test_money.py",
+    ),
 )

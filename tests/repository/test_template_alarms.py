@@ -133,3 +133,18 @@ def test_prod_cannot_be_deployed_before_it_has_an_address_for_alarms(
 
     assert bool(re.fullmatch(parameter["AllowedPattern"], address)) is allowed
     assert "samconfig.toml" in parameter["ConstraintDescription"]
+
+
+@pytest.mark.parametrize(("environment", "allowed"), [("prod", False), ("dev", True)])
+def test_prod_cannot_be_deployed_before_it_has_a_limit_of_credits(
+    environment: str, allowed: bool
+) -> None:
+    """samconfig.toml has a value that is no number until someone replaces it."""
+    settings = tomllib.loads((ROOT / "samconfig.toml").read_text())
+    overrides = settings[environment]["deploy"]["parameters"]["parameter_overrides"]
+    given = dict(each.split("=", 1) for each in overrides.split())
+    parameter = template()["Parameters"]["StackDailyCredits"]
+
+    assert parameter["Type"] == "Number"
+    assert str(given.get("StackDailyCredits", parameter["Default"])).isdecimal() is allowed
+    assert "samconfig.toml" in parameter["ConstraintDescription"]
