@@ -80,7 +80,7 @@ def engine() -> Iterator[str]:
 def new_orders(engine: str) -> Callable[..., BudgetedOrders]:
     """Makes orders under the deployment's own limits, each of which ends as `end_of` says."""
 
-    def make(**defaults: Decimal) -> BudgetedOrders:
+    def make(**defaults: Any) -> BudgetedOrders:
         orders = BudgetedOrders(create_table(engine), SpendingDefaults(**defaults))
         orders.poyo.outcomes = {f"order {n}": end_of(n).submit for n in range(500)}
         results = {f"order {n}": end_of(n).result for n in range(500)}
@@ -323,7 +323,10 @@ def test_twenty_operators_who_settle_one_task_at_once_charge_it_once(
 
     assert settled.count(True) == 1
     [sums] = {each for pk, each in _sums(orders).items() if pk.startswith("spend#")}
-    assert (sums.charged, sums.reserved) == (Decimal(settled.index(True)) / 100, 0)
+    assert (sums.charged, sums.reserved) == (
+        Decimal(settled.index(True)) / 100,
+        Decimal(0),
+    )
     assert false_items(orders.items()) == []
 
 
