@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
-from imagetasks.errors import IdempotencyKeyReused, TaskNotFound
+from imagetasks.errors import (
+    BudgetExhausted,
+    IdempotencyKeyReused,
+    OrdersPaused,
+    TaskDeleted,
+    TaskNotFound,
+)
 from imagetasks.tasks.task import derive_task_id, fingerprint
 from imagetasks.workflows.order import Order
-from tests.simulation.functions import Functions
+from tests.simulation.functions import REFUSED, Functions
 from tests.simulation.invariants import Invariants
 from tests.simulation.process import InvariantViolated, Process, ProcessResult
 from tests.simulation.receivers import NOTIFICATION_URLS
 from tests.simulation.scheduler import Simulator
+from tests.simulation.upstream_ledger import estimate
 
 PUBLIC_BASE_URL = "https://api.invalid"
 
@@ -27,6 +32,8 @@ class Client:
         self.task_id = derive_task_id(self.owner, self.key)
         notified = simulator.rng.random() < simulator.scenario.notified_share
         self.notification_url = NOTIFICATION_URLS + name if notified else None
+        with_token = simulator.rng.random() < simulator.scenario.token_share
+        self.token_id = f"{self.owner}-token" if with_token else None
         self.attempts = 0
         self.accepted_bodies: set[str] = set()
         self.task_ids: set[str] = set()
@@ -57,11 +64,12 @@ class Client:
         self.attempts += 1
         self._record("orders", f"{self.task_id[:6]}, {variant} body")
         self.sent_bodies.add(variant)
+        existed = self.task_id in self._invariants.created
 
         def on_end(process: Process, result: ProcessResult) -> None:
-            self._on_response(variant, process, result)
+            self._on_response(variant, process, result, existed=existed)
 
-        self._functions.submit(self.order(variant), on_end)
+        self._functions.submit(self.order(variant), self.token_id, on_end)
 
     def order(self, variant: str) -> Order:
         """The order; its prompt holds `name`, by which PoYo's ledger identifies it."""
@@ -72,7 +80,7 @@ class Client:
             model="gpt-image-2",
             input={"prompt": f"CANARY-prompt {self.name}", "quality": "low", "size": "auto"},
             metadata={"variant": variant},
-            estimated_credits=Decimal(2),
+            estimated_credits=estimate(self.name),
             public_base_url=PUBLIC_BASE_URL,
             notification_url=self.notification_url,
         )
@@ -121,7 +129,9 @@ class Client:
 
         self._functions.delete("owner0/other", self.task_id, on_end)
 
-    def _on_response(self, variant: str, process: Process, result: ProcessResult) -> None:
+    def _on_response(
+        self, variant: str, process: Process, result: ProcessResult, *, existed: bool
+    ) -> None:
         if isinstance(result.error, IdempotencyKeyReused):
             self._simulator.counts["event", "key_reused"] += 1
             if len(self.sent_bodies) < 2:
@@ -129,11 +139,18 @@ class Client:
                     f"an idempotency key conflicts with its own owner's orders only: {self.name}"
                 )
             return
+        if isinstance(result.error, TaskDeleted):
+            self._simulator.counts["event", "deleted_task_ordered_again"] += 1
+            if self.task_id not in self._invariants.deletions.states:
+                raise InvariantViolated(f"only a deleted task is called deleted: {self.name}")
+            return
+        if isinstance(result.error, REFUSED):
+            self._simulator.counts["event", f"refused {type(result.error).__name__}"] += 1
+        if isinstance(result.error, (BudgetExhausted, OrdersPaused)) and existed:
+            raise InvariantViolated(f"an accepted order is not refused later: {self.name}")
         if result.value:
             self._check(variant, result)
             task, replayed = result.value.task, result.value.replayed
-            deleted = result.value.deleted_before
-            self._simulator.counts["event", "deleted_task_ordered_again"] += deleted
             if task.task_id in process.created and replayed and task.deleted_at is None:
                 raise InvariantViolated(f"the process that stores a task submits it: {self.name}")
         elif self.attempts < 5 and self._simulator.rng.random() < 0.8:
@@ -142,8 +159,6 @@ class Client:
 
     def _check(self, variant: str, result: ProcessResult) -> None:
         """Check that every response shows the one task of this order, created from one body."""
-        if result.value.deleted_before and result.value.task.input:
-            raise InvariantViolated(f"a deleted task shows no order: {self.name}")
         self.task_ids.add(result.value.task.task_id)
         if len(self.task_ids) > 1:
             raise InvariantViolated(f"an idempotency key has one task: {self.name}")

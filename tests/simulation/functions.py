@@ -8,14 +8,19 @@ from typing import Any
 
 from imagetasks.aws.task_repository import TaskPage
 from imagetasks.errors import (
+    BudgetExhausted,
     DatabaseUnavailable,
     IdempotencyKeyReused,
+    OrdersPaused,
     QueueUnavailable,
     SecretInvalid,
     SecretUnavailable,
     StorageUnavailable,
+    TaskDeleted,
     TaskNotFound,
+    TokenRevoked,
 )
+from imagetasks.tasks.caller import Caller
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
@@ -30,9 +35,11 @@ from tests.simulation.scheduler import Simulator
 Errors = tuple[type[Exception], ...]
 # What each function may raise while external services fail: Lambda, PoYo or the client retries.
 SECRETS: Errors = (SecretInvalid, SecretUnavailable)
-API: Errors = (IdempotencyKeyReused, DatabaseUnavailable, *SECRETS)
+REFUSED: Errors = (BudgetExhausted, OrdersPaused, TokenRevoked)  # for want of credits
+API: Errors = (IdempotencyKeyReused, TaskDeleted, DatabaseUnavailable, *REFUSED, *SECRETS)
 OWNER_REQUEST: Errors = (TaskNotFound, DatabaseUnavailable)
-CLIENT_ERRORS: Errors = (IdempotencyKeyReused, TaskNotFound)  # responses that need no fault
+# Responses that need no fault.
+CLIENT_ERRORS: Errors = (IdempotencyKeyReused, TaskNotFound, TaskDeleted, *REFUSED)
 WEBHOOK: Errors = (QueueUnavailable, *SECRETS)
 WORKER: Errors = (DatabaseUnavailable, QueueUnavailable, StorageUnavailable, *SECRETS)
 NOTIFY: Errors = (DatabaseUnavailable, *SECRETS)
@@ -55,11 +62,19 @@ class Functions:
         self._idle: dict[str, list[Sandbox]] = {kind: [] for kind in TIMEOUTS_S}
         self._created = 0
 
-    def submit(self, order: Order, on_end: OnEnd) -> None:
-        """A request to place an order."""
+    def submit(self, order: Order, token_id: str | None, on_end: OnEnd) -> None:
+        """A request to place an order, as its route answers it; with a browser token or a server key."""
 
         def work(sandbox: Sandbox) -> _Placement:
-            placement = sandbox.submitter.submit(order)
+            process = self._simulator.process
+            process.begun_at, process.clock_skew_ms = self._simulator.now, sandbox.skew_ms
+            process.token_id = token_id
+            caller = _caller(sandbox, order.owner, token_id)
+            earlier = sandbox.placement.earlier_task(order.owner, order.idempotency_key)
+            if earlier:
+                placement = sandbox.placement.replay(earlier, order.fingerprint)
+            else:
+                placement = sandbox.placement.place(order, caller)
             return _Placement(placement.task, placement.replayed)
 
         subject = f"{order.owner}/{order.idempotency_key}"
@@ -96,6 +111,10 @@ class Functions:
             return True
 
         self._start("api", "delete", task_id[:6], work, OWNER_REQUEST, on_end)
+
+    def operate(self, subject: str, work: Callable[[Sandbox], Any]) -> None:
+        """A request of an operator, or of a server key that changes its budgets."""
+        self._start("api", "operate", subject, work, OWNER_REQUEST, lambda _, result: None)
 
     def webhook(self, callback: CallbackRequest, on_end: OnEnd) -> None:
         """A request to the callback URL."""
@@ -183,17 +202,22 @@ class Functions:
         return Sandbox(f"{kind}#{self._created}", self._simulator, self._services)
 
 
+def _caller(sandbox: Sandbox, owner: str, token_id: str | None) -> Caller:
+    """Who orders. Raises TokenRevoked for a browser token that does not count any more."""
+    if token_id is None:
+        return Caller(key=owner, owner=owner)
+    token = sandbox.tokens.get(token_id)
+    if token is None or token.revoked_at is not None:
+        raise TokenRevoked("revoked")
+    return Caller(key=owner, owner=owner, token=token)
+
+
 @dataclass(frozen=True, slots=True)
 class _Placement:
     """The response to an order."""
 
     task: Task
     replayed: bool
-
-    @property
-    def deleted_before(self) -> bool:
-        """Whether the idempotency key belongs to a task that was deleted."""
-        return self.replayed and self.task.deleted_at is not None
 
     def __str__(self) -> str:
         return f"{self.task.state}{', replayed' if self.replayed else ''}"

@@ -13,6 +13,7 @@ from tests.simulation.process import InvariantViolated, require
 from tests.simulation.result_invariants import ResultInvariants
 from tests.simulation.scheduler import HOUR_MS, Simulator
 from tests.simulation.secrets import SimulatedSecrets
+from tests.simulation.spending_invariants import SpendingInvariants
 from tests.simulation.transition_invariants import brief, check_transition
 from tests.simulation.upstream_ledger import Ledger
 
@@ -36,6 +37,8 @@ class Invariants:
         self.notifications = NotificationInvariants(simulator, secrets)
         self.deletions = DeletionInvariants(simulator, bucket)
         self.results = ResultInvariants(simulator, ledger, bucket)
+        self.spending = SpendingInvariants(simulator, ledger)
+        self.results.settled = self.spending.settled
         self._orders: dict[str, str] = {}
         self._called_back: set[str] = set()  # ids of the tasks of which a worker heard a callback
         self._messages: Counter[tuple[str, int]] = Counter()
@@ -45,6 +48,7 @@ class Invariants:
 
     def check_write(self, old: Item, new: Item, _: PutItem | UpdateItem) -> None:
         """Check one write to the table; `old` is {} for a new item."""
+        self.spending.check_write(old, new)
         if new["pk"].startswith("poyo#"):
             self._check_poyo_id(old, new)
         elif new["pk"].startswith("task#"):

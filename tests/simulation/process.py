@@ -42,6 +42,10 @@ class Process:
         self.created: set[str] = set()  # ids of the tasks whose item this process wrote first
         self.notification_claims: list[tuple[str, str]] = []  # attempts claimed: task id, status
         self.notified: set[str] = set()  # ids of the tasks whose receiver accepted its notification
+        self.rules: dict[str, Any] = {}  # the pause and the budgets as it read them
+        self.begun_at = 0
+        self.clock_skew_ms = 0
+        self.token_id: str | None = None  # of the browser token that it was called with
         self.completed = False
         self.run: Any = None
         self._work = work

@@ -28,6 +28,10 @@ class SimulatedReceivers:
         self._on_attempt = on_attempt
         self._on_accepted = on_accepted
 
+    def allows(self, url: str) -> bool:
+        """Whether the url may be a receiver's: every one is."""
+        return url.startswith(NOTIFICATION_URLS)
+
     def send(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> None:
         """Send a notification once. Raises NotificationFailed or NotificationForbidden."""
         content = json.loads(body)

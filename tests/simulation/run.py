@@ -20,6 +20,7 @@ from tests.simulation.functions import Functions
 from tests.simulation.invariants import Invariants
 from tests.simulation.list_readers import ListReader
 from tests.simulation.log_capture import captured_logs
+from tests.simulation.operators import Operator, first_items
 from tests.simulation.process import InvariantViolated, TraceLine
 from tests.simulation.queue import Message, SimulatedQueue
 from tests.simulation.receivers import SimulatedReceivers
@@ -27,6 +28,7 @@ from tests.simulation.sandbox import ExternalServices
 from tests.simulation.scenario import random_scenario
 from tests.simulation.scheduler import BEGIN_MS, HOUR_MS, MINUTE_MS, Simulator
 from tests.simulation.secrets import SimulatedSecrets
+from tests.simulation.spending_invariants import listed_query
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import SimulatedPoyo
 from tests.simulation.upstream_ledger import Ledger
@@ -87,8 +89,11 @@ class _Simulation:
         self.callbacks = CallbackSender(simulator, self._send_callback)
         self.ledger = Ledger(simulator, self.callbacks)
         self.invariants = Invariants(simulator, self.ledger, self.bucket, self.secrets)
-        self.table = SimulatedTable(simulator, self.invariants.check_write)
-        self.invariants.items = self.table.memory.items
+        spending = self.invariants.spending
+        self.table = SimulatedTable(simulator, self.invariants.check_write, spending.check_commit)
+        self.invariants.items = spending.items = self.table.memory.items
+        for item in first_items(simulator):
+            self.table.add(item)
         self.poyo = SimulatedPoyo(
             simulator, self.ledger, self.secrets, self.invariants.check_submit
         )
@@ -125,6 +130,9 @@ class _Simulation:
         while not self._is_idle() and (simulator.next_at() or limit + 1) <= limit:
             simulator.run(simulator.next_at() or limit)
         self.invariants.check_end()
+        index, partition = listed_query()
+        listed = self.table.memory.query_page(index, partition, limit=1000, after=None)
+        self.invariants.spending.check_end([each["pk"] for each in listed])
 
     def _schedule_actors(self) -> None:
         """Schedule the orders, the list readers, the attacks, the key rotations and the sweep."""
@@ -147,6 +155,13 @@ class _Simulation:
         if rng.random() < 0.5:
             simulator.at(self._random_time(), self.queue.redrive)
             simulator.at(self._random_time(), self.notification_queue.redrive)
+        operator = Operator(simulator, self.functions)
+        for _ in range(scenario.operator_acts):
+            simulator.at(self._random_time(0.7), operator.act)
+        for _ in range(scenario.settles):
+            settled_at = self._random_time() + rng.choice((0, 2 * HOUR_MS))
+            for _ in range(rng.choice((1, 2))):  # two operators at once
+                simulator.at(settled_at + rng.randrange(50), operator.settle)
         simulator.at(BEGIN_MS + MINUTE_MS, self._run_schedule)
 
     def _random_time(self, share: float = 1.0) -> int:

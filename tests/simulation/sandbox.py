@@ -7,12 +7,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from imagetasks.aws.budget_repository import BudgetRepository
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import NotificationQueue, TaskQueue
 from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
+from imagetasks.aws.token_repository import TokenRepository
 from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.clock import Clock, Invocation
@@ -23,9 +25,12 @@ from imagetasks.poyo.client import PoyoClient
 from imagetasks.tasks.budgets import Limit
 from imagetasks.tasks.task import Task
 from imagetasks.tasks.transition_write import TransitionWrite
+from imagetasks.workflows.budget_settings import BudgetSettings
 from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.owner_tasks import OwnerTasks
+from imagetasks.workflows.place_order import OrderPlacement
 from imagetasks.workflows.reconcile import TaskReconciler
+from imagetasks.workflows.spending import Spending, SpendingDefaults
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.task_updater import TaskUpdater
 from tests.simulation.bucket import SimulatedBucket, SimulatedDownloads
@@ -121,6 +126,17 @@ class Sandbox:
             refresh_key=keys.refresh_key,
         )
         updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
+        self.table, self.updater = table, updater
+        self.tokens = TokenRepository(table)
+        scenario = simulator.scenario
+        self.spending = Spending(
+            repository=BudgetRepository(table),
+            defaults=SpendingDefaults(
+                stack_daily=scenario.stack_daily, owner_daily=scenario.owner_daily
+            ),
+            clock=self.clock,
+        )
+        self.budgets = BudgetSettings(self.spending)
         self.submitter = Submitter(
             slots=SubmitSlots(cast(Table, services.table), self.clock),
             poyo=poyo,
@@ -135,6 +151,14 @@ class Sandbox:
             clock=self.clock,
             wait_slots=WaitSlots(table=table, clock=self.clock, count=WAIT_SLOTS),
             sleep=lambda seconds: simulator.sleep(seconds * 1000),
+        )
+        self.placement = OrderPlacement(
+            submitter=self.submitter,
+            spending=self.spending,
+            repository=self.repository,
+            uploads=self.submitter.uploads,
+            notifications=cast(NotificationSender, services.receivers),
+            shared_file=self.reader.shared_file,
         )
         images = ImageBucket(cast(Any, services.bucket), "bucket")
         self.reconciler = TaskReconciler(
@@ -156,6 +180,11 @@ class Sandbox:
             updater=updater,
             clock=self.clock,
         )
+
+    @property
+    def skew_ms(self) -> int:
+        """How much its clock is wrong."""
+        return self._skew_ms
 
     def resume(self) -> None:
         """Prepare for the next invocation; in one of ten cases the clock was corrected in between."""

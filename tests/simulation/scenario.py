@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 
 from tests.simulation.faults import FAULTS, Outage
 from tests.simulation.themes import THEMES
@@ -34,6 +35,11 @@ class Scenario:
     notified_share: float = 0.0  # share of the orders with a notification URL
     deleted_share: float = 0.0  # share of the orders that are deleted sooner or later
     list_readers: int = 0
+    stack_daily: Decimal | None = None  # the deployment's own limits
+    owner_daily: Decimal | None = None
+    token_share: float = 0.0  # share of the orders with a browser token
+    operator_acts: int = 0
+    settles: int = 0
     fault_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def outage(self, family: str, at: int) -> str | None:
@@ -70,6 +76,11 @@ def random_scenario(
         notified_share=rng.choice((0.0, 0.5, 1.0)),
         deleted_share=rng.choice((0.0, 0.0, 0.3, 0.9)),
         list_readers=rng.choice((0, 1, 5)),
+        stack_daily=rng.choice((None, None, None, Decimal("9.3"), Decimal(40))),
+        owner_daily=rng.choice((None, None, None, Decimal("6.9"), Decimal(20))),
+        token_share=rng.choice((0.0, 0.0, 0.0, 0.5, 1.0)),
+        operator_acts=rng.choice((0, 0, 0, 3, 12)),
+        settles=rng.choice((0, 1, 4)),
     )
     return _with_theme(scenario, rng)
 

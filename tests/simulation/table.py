@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from imagetasks.aws.budget_repository import SETTINGS_PK
 from imagetasks.aws.submit_slots import ACCOUNT_PK
 from imagetasks.aws.table import OWNER_INDEXES
 from imagetasks.errors import DatabaseUnavailable
@@ -15,6 +16,7 @@ from tests.simulation.table_state import (
     DUE_ENTRY,
     InMemoryTable,
     OnWrite,
+    as_stored,
     due_entry,
     list_entry,
     select_due,
@@ -28,8 +30,13 @@ INDEXED = (*DUE_ENTRY, "created_at", "owner_key", "owner_status_key")
 class SimulatedTable:
     """Replaces Table; every call may fail in every way that DynamoDB's client can."""
 
-    def __init__(self, simulator: Simulator, on_write: OnWrite) -> None:
-        self.memory = InMemoryTable(self._after_write)
+    def __init__(
+        self,
+        simulator: Simulator,
+        on_write: OnWrite,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        self.memory = InMemoryTable(self._after_write, on_commit)
         self._simulator = simulator
         self._on_write = on_write
         self._index: dict[str, list[tuple[int, dict[str, Any]]]] = {}
@@ -62,7 +69,8 @@ class SimulatedTable:
 
     def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
         """Apply all writes or none; its client token makes a retry of the SDK idempotent."""
-        self._write("table.transact_write", lambda: self.memory.transact_write(writes), token=True)
+        what = f"table.transact_write {write_name(writes[0])}"
+        self._write(what, lambda: self.memory.transact_write(writes), token=True)
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
         """The due items of a shard, as the index shows them: possibly outdated."""
@@ -99,17 +107,23 @@ class SimulatedTable:
         def act() -> dict[str, dict[str, Any]]:
             if self._simulator.fault("table.read"):
                 raise DatabaseUnavailable("UnprocessedKeys")
-            return self.memory.batch_get(pks)
+            items = self.memory.batch_get(pks)
+            if SETTINGS_PK in pks:
+                self._simulator.process.rules = items
+            return items
 
         return self._simulator.effect(
             "table.batch_get", act, describe=lambda items: f"{len(items)} items"
         )
 
+    def add(self, item: Item) -> None:
+        """Put an item that exists before the run."""
+        self.memory.items[item["pk"]] = as_stored(item)
+
     def next_due(self) -> int | None:
         """The earliest `due_at` in the index or in the items, None when no task is due at any time."""
         entries = [
-            due_entry(self._indexed(pk)) or due_entry(item)
-            for pk, item in self.memory.items.items()
+            due_entry(self._indexed(pk)) or due_entry(self.memory.items[pk]) for pk in self._index
         ]
         return min((int(each["due_at"]) for each in entries if each), default=None)
 
@@ -144,6 +158,8 @@ class SimulatedTable:
     def _after_write(self, old: Item, new: Item, write: PutItem | UpdateItem) -> None:
         """Pass the write to the invariants now and to the indexes some time later."""
         self._on_write(old, new, write)
+        if new["pk"] not in self._index and "created_at" not in new:
+            return  # an item of no index
         versions = self._index.setdefault(new["pk"], [])
         lag = 0 if self._simulator.fault_free else self._simulator.scenario.index_lag_ms
         visible_at = self._simulator.now + self._simulator.rng.randint(0, lag)
@@ -162,15 +178,25 @@ class SimulatedTable:
 
 def _kind(pk: str) -> str:
     """The kind of an item that is no task."""
-    kinds = {ACCOUNT_PK: " account", "wait_slot": " wait_slot"}
+    kinds = {ACCOUNT_PK: " account", "wait_slot": " wait_slot", "budget": " budget"}
+    kinds |= {SETTINGS_PK: " settings", "token": " token"}
     return kinds.get(pk.partition("#")[0], "")
 
 
+def write_name(write: PutItem | UpdateItem) -> str:
+    """What the transaction does whose first write this is."""
+    return "submit" if isinstance(write, PutItem) else update_name(write)
+
+
 def update_name(update: UpdateItem) -> str:
-    """The transition that an update makes, `account` for the item that counts submits."""
-    if update.pk == ACCOUNT_PK:
-        return "account"
-    return EVENTS[update.history_entry["event"]] if update.history_entry else "reschedule"
+    """The transition that an update makes, or the kind of the item if it is no task's."""
+    kind = update.pk.partition("#")[0]
+    if kind != "task":
+        return kind
+    if update.history_entry:
+        return EVENTS[update.history_entry["event"]]
+    moves = "due_at" in update.values or "due_at" in update.removed
+    return "settle" if "charged_credits" in update.values and not moves else "reschedule"
 
 
 def _summary(item: Any) -> str:

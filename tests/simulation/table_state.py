@@ -18,11 +18,15 @@ OnWrite = Callable[[Item, Item, PutItem | UpdateItem], None]
 
 
 class InMemoryTable:
-    """A strongly consistent table; `on_write` gets the item before and after each write."""
+    """A strongly consistent table; `on_write` gets the item before and after each write, and `on_commit`
+    is called when all writes of a transaction are done."""
 
-    def __init__(self, on_write: OnWrite | None = None) -> None:
+    def __init__(
+        self, on_write: OnWrite | None = None, on_commit: Callable[[], None] | None = None
+    ) -> None:
         self.items: dict[str, dict[str, Any]] = {}
         self._on_write = on_write
+        self._on_commit = on_commit
 
     def get(self, pk: str) -> dict[str, Any]:
         """The item, {} when it does not exist."""
@@ -61,6 +65,8 @@ class InMemoryTable:
             if self._on_write:
                 self._on_write(old, new, write)
             self.items[new["pk"]] = new
+        if self._on_commit:
+            self._on_commit()
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
         """Keys of up to `limit` items due at `now`, the earliest due first."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from tests.simulation.faults import FAULTS, Outage
@@ -17,14 +18,29 @@ SUBMIT_RETRYABLE = tuple(
     kind for kind in FAULTS["poyo.submit"] if kind.startswith(("busy", "not_sent"))
 )
 ERASE_CRASH_POINTS = ("bucket.put after", "bucket.delete before", "bucket.delete after")
+OPERATIONS = (
+    "table.batch_get",
+    "table.put budget",
+    "table.put settings",
+    "table.transact_write token",
+    "table.query_page",
+    "table.get",
+    "table.transact_write settle",
+)
+ORDERING = (
+    "table.get token",
+    "table.batch_get",
+    "table.transact_write submit",
+    "table.update spend",
+)
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "late_results": {
         "chaos_ms": 40 * 3_600_000,
         "orders_at_once": True,
         "crash_points": (
             None,
-            "reconcile table.update reopen before",
-            "reconcile table.update reopen after",
+            "reconcile table.transact_write reopen before",
+            "reconcile table.transact_write reopen after",
         ),
         "fault_rates": {"poyo.work": 1.0, "file.fetch": 0.5, "poyo.callback": 0.9},
         "fault_kinds": {
@@ -138,7 +154,7 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         "notified_share": 0.5,
         "crash_points": tuple(
             f"{effect} {side}"
-            for effect in ("submit table.update fail", "reconcile table.update defer")
+            for effect in ("submit table.transact_write fail", "reconcile table.update defer")
             for side in ("before", "after")
         ),
         "fault_rates": {"poyo.submit": 0.9},
@@ -156,6 +172,22 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
             "notify notification.post after",
         ),
         "fault_rates": {"notification.post": 0.7, "poyo.submit": 0.3},
+    },
+    "budgets": {
+        "chaos_ms": 3 * 3_600_000,
+        "orders": 8,
+        "stack_daily": Decimal("9.3"),
+        "owner_daily": Decimal("6.9"),
+        "token_share": 0.6,
+        "operator_acts": 12,
+        "settles": 4,
+        "crash_points": (
+            None,
+            *(f"operate {effect} {side}" for effect in OPERATIONS for side in ("before", "after")),
+            *(f"submit {effect} {side}" for effect in ORDERING for side in ("before", "after")),
+        ),
+        "fault_rates": {"poyo.submit": 0.6, "poyo.callback": 0.5},
+        "fault_kinds": {"poyo.submit": SUBMIT_UNCLEAR},
     },
     "deletions": {
         "chaos_ms": 1_800_000,

@@ -64,7 +64,8 @@ def check_transition(old: Item, new: Item) -> None:
     before, after, shown = old.get("state", ""), new["state"], brief(new)
     same = all(old.get(name) == new.get(name) for name in FINAL_ATTRIBUTES)
     require(not is_final(old) or same, "a final state never changes", shown)
-    kept = "charged_credits" not in old or "charged_credits" in new
+    free = before == "failed" and after == "running" and old.get("charged_credits") == 0
+    kept = "charged_credits" not in old or "charged_credits" in new or free
     require(kept, "charged credits are never forgotten", shown)
     if before != after:
         allowed = f"the transition is allowed ({before} to {after})"

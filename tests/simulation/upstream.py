@@ -14,10 +14,9 @@ from tests.simulation import upstream_responses
 from tests.simulation.faults import DENIED_CREATIONS
 from tests.simulation.scheduler import Simulator
 from tests.simulation.secrets import SimulatedSecrets
-from tests.simulation.upstream_ledger import FAILURES, Ledger, PoyoTask, Submit
+from tests.simulation.upstream_ledger import FAILURES, Ledger, PoyoTask, Submit, estimate
 
 ORIGIN = "https://poyo.invalid"
-ESTIMATE = Decimal(2)
 
 
 @dataclass(eq=False)
@@ -171,15 +170,22 @@ class SimulatedPoyo:
         rng = self.simulator.rng
         if fault == "false_failure":
             task.false_failures += 1
-            return upstream_responses.failed_task(task.poyo_id, FAILURES["exception"], rng)
+            return self._failed(task, "exception")
         if fault == "stale" or not task.ended(self.simulator.now):
             return upstream_responses.running_task(task.poyo_id, rng.randint(0, 9900) / 100, rng)
         if task.result in FAILURES:
-            return upstream_responses.failed_task(task.poyo_id, FAILURES[task.result], rng)
+            return self._failed(task, task.result)
         data = upstream_responses.finished_task(
             task.poyo_id, () if fault == "no_files" else task.urls, rng
         )
         credits_amount = data.get("credits_amount")
-        charged = ESTIMATE if credits_amount is None else Decimal(str(credits_amount))
+        charged = estimate(task.order) if credits_amount is None else Decimal(str(credits_amount))
         task.reported_credits.add(charged)
+        return data
+
+    def _failed(self, task: PoyoTask, result: str) -> dict[str, Any]:
+        """The task object of a failure, which sometimes names the credits that PoYo kept."""
+        data = upstream_responses.failed_task(task.poyo_id, FAILURES[result], self.simulator.rng)
+        if kept := Decimal(data.get("credits_amount", 0)):
+            task.reported_credits.add(kept)
         return data

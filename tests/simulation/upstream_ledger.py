@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,6 +18,14 @@ FAILURES = {
     "exception": "Server exception",
     "moderated": "The prompt violates our content policy",
 }
+
+
+ESTIMATES = tuple(map(Decimal, ("2", "2.37", "0.55", "4.4")))
+
+
+def estimate(order: str) -> Decimal:
+    """What the client's order of this name is estimated to cost."""
+    return ESTIMATES[zlib.crc32(order.encode()) % len(ESTIMATES)]
 
 
 @dataclass(eq=False)

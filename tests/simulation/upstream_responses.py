@@ -67,13 +67,15 @@ def running_task(poyo_id: str, progress: float, rng: random.Random) -> dict[str,
     data: dict[str, Any] = {"task_id": poyo_id, "status": rng.choice(RUNNING), "files": []}
     if rng.random() < 0.7:
         data["progress"] = rng.choice((progress, round(progress), None))
+        data["credits_amount"] = rng.choice((None, None, 0))
     return data
 
 
 def failed_task(poyo_id: str, message: str, rng: random.Random) -> dict[str, Any]:
     """A task object that failed; PoYo sends it with HTTP 200 and code 200."""
     status = rng.choice(FAILED)
-    return {"task_id": poyo_id, "status": status, "files": [], "error_message": message}
+    named = {"credits_amount": rng.choice((0, "0.4"))} if rng.random() < 0.3 else {}
+    return {"task_id": poyo_id, "status": status, "files": [], "error_message": message} | named
 
 
 def finished_task(poyo_id: str, urls: tuple[str, ...], rng: random.Random) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def reservation(task: Task, limits: Sequence[Limit]) -> tuple[UpdateItem, ...]:
     sums = dict.fromkeys(("estimated", "reserved", "committed"), estimated)
     added: Mapping[str, Decimal | int] = {"tasks": 1, **sums}
     limited = (
-        _spend(each.pk, added, opened=1, condition=each.condition(estimated)) for each in limits
+        _spend(each.pk, added, opened=bool(estimated), condition=each.condition(estimated))
+        for each in limits
     )
     usage = UpdateItem(
         pk=usage_pk(task), condition=Condition(), values=usage_position(task), added=added

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Unpack
 
 from imagetasks import telemetry
 from imagetasks.errors import DownloadFailed, PoyoTaskNotFound, PoyoUnavailable
 from imagetasks.tasks import transition_writes
+from imagetasks.tasks.bookings import is_unresolved
 from imagetasks.tasks.task import Task
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
     from imagetasks.poyo.responses import TaskStatus
@@ -69,6 +69,13 @@ class StatusPoller:
         confirm_s = self.clock.limits.failure_confirm_s
         if task.failure_seen_at is None:
             self.updater.retry_in(task, confirm_s, failure_seen_at=self.clock.now_ms())
+        elif is_unresolved(task):
+            if self.clock.has_elapsed(task.failure_seen_at, confirm_s):
+                # Now it is known what PoYo kept: as for every failure nothing, unless it names credits.
+                charged = Decimal(0) if status.credits is None else status.credits
+                self.updater.reschedule(
+                    task, due_at=None, failure_seen_at=None, charged_credits=charged
+                )
         elif task.is_final:
             # Forgotten, so that the next callback gets two polls as well.
             self.updater.reschedule(task, due_at=None, failure_seen_at=None)
@@ -82,7 +89,9 @@ class StatusPoller:
             if task.due_at is not None:
                 self.updater.reschedule(task, due_at=None)
         elif self._has_timed_out(task, message):
-            self._fail(task, "timed_out", charged_credits=status.credits if status else None)
+            # Of a task that PoYo still works on, 0 is what it has charged so far, not what it keeps.
+            charged = (status.credits or None) if status else None
+            self._fail(task, "timed_out", charged_credits=charged)
         else:
             facts: TaskFacts = {"failure_seen_at": None}
             if status and status.progress:
