@@ -5,9 +5,10 @@ import json
 
 from aiohttp import web
 
-from local.poyo_simulator.billing import CREDITS, RATIOS, RESOLUTIONS
-from local.poyo_simulator.orders import MAX_PROMPT_CHARS, MODELS, Model
 from local.poyo_simulator.responses import HttpResponse, PoyoError, invalid, success
+from local.poyo_simulator.simulator import SIMULATOR
+
+MAX_PAGE = 100
 
 
 async def list_models(request: web.Request) -> web.Response:
@@ -15,17 +16,17 @@ async def list_models(request: web.Request) -> web.Response:
 
 
 async def get_model(request: web.Request) -> web.Response:
-    known = MODELS.get(request.match_info["model"])
-    if known is None:
+    item = request.app[SIMULATOR].catalog.find(request.match_info["model"])
+    if item is None:
         raise PoyoError(404, "resource_not_found_error", "Model not found")
-    return _conditional(request, success(_item(known)))
+    return _conditional(request, success(item))
 
 
 def _page(request: web.Request) -> HttpResponse:
     query = request.query
     items = [
         item
-        for item in map(_item, MODELS.values())
+        for item in request.app[SIMULATOR].catalog.items
         if query.get("category", item["category"]) == item["category"]
         and query.get("service_type", item["service_type"]) == item["service_type"]
         and query.get("q", "").lower() in json.dumps(item).lower()
@@ -35,7 +36,7 @@ def _page(request: web.Request) -> HttpResponse:
         start, limit = int(query.get("cursor", "0")), int(query.get("limit", "50"))
     except ValueError as error:
         raise invalid("limit and cursor must be numbers") from error
-    end = start + max(1, limit)
+    end = start + min(MAX_PAGE, max(1, limit))
     more = end < len(items)
     page = {"items": items[start:end], "next_cursor": str(end) if more else None, "has_more": more}
     return success({"schema_version": "1.0", **page})
@@ -49,52 +50,3 @@ def _conditional(request: web.Request, content: HttpResponse) -> web.Response:
     response = content.send(request)
     response.headers["ETag"] = etag
     return response
-
-
-def _item(known: Model) -> dict[str, object]:
-    return {
-        "model_id": known.name,
-        "tool_name": known.name.replace("-", "_"),
-        "service_type": "generate",
-        "category": "image",
-        "title": known.title,
-        "description": f"{known.title}: one PNG for one prompt.",
-        "tags": ["image-to-image" if known.min_images else "text-to-image"],
-        "input_schema": _input_schema(known),
-        "output_schema": {"type": "object", "properties": {"files": {"type": "array"}}},
-        "examples": [{"prompt": "A lighthouse at dusk", "size": "3:2", "quality": "low"}],
-        "supported_protocols": ["rest"],
-        "execution_mode": "async",
-        "supports_streaming": False,
-        "supports_callback": True,
-        "billing": {
-            "unit": "credit",
-            "usd_per_credit": 0.005,
-            "credits": {
-                quality: {name: float(price) for name, price in row.items()}
-                for quality, row in CREDITS.items()
-            },
-        },
-        "status": "active",
-    }
-
-
-def _input_schema(known: Model) -> dict[str, object]:
-    sizes = f"auto, {', '.join(RATIOS)} or WIDTHxHEIGHT"
-    images = {
-        "type": "array",
-        "items": {"type": "string", "format": "uri"},
-        "minItems": known.min_images,
-        "maxItems": known.max_images,
-    }
-    return {
-        "type": "object",
-        "required": ["prompt", "image_urls"] if known.min_images else ["prompt"],
-        "properties": {
-            "prompt": {"type": "string", "maxLength": MAX_PROMPT_CHARS},
-            "quality": {"type": "string", "enum": list(CREDITS), "default": "low"},
-            "size": {"type": "string", "default": "auto", "description": sizes},
-            "resolution": {"type": "string", "enum": list(RESOLUTIONS), "default": "1K"},
-            "image_urls": images,
-        },
-    }

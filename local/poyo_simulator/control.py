@@ -52,13 +52,13 @@ async def tasks(request: web.Request) -> web.Response:
 async def task(request: web.Request) -> web.Response:
     found = _task(request)
     details = await task_details(request.app[SIMULATOR], found)
-    return web.json_response({**details, "input": found.order.input})
+    return web.json_response({**details, "input": found.order.input, "sent": found.order.sent})
 
 
 @routes.get("/control/tasks/{task_id}/image")
 async def image(request: web.Request) -> web.Response:
     found = await request.app[SIMULATOR].images.get(_task(request))
-    return web.Response(body=found.png, content_type="image/png")
+    return web.Response(body=found.content, content_type=found.content_type)
 
 
 @routes.post("/control/tasks/{task_id}/callback")
@@ -118,6 +118,13 @@ async def put_faults(request: web.Request) -> web.Response:
 async def delete_faults(request: web.Request) -> web.Response:
     request.app[SIMULATOR].faults.rules = []
     return web.json_response({"rules": []})
+
+
+@routes.put("/control/catalog")
+async def put_catalog(request: web.Request) -> web.Response:
+    catalog = request.app[SIMULATOR].catalog
+    catalog.change(await read_json(request))
+    return web.json_response({"models": len(catalog.items), "sold": len(catalog.sold)})
 
 
 @routes.put("/control/clock")

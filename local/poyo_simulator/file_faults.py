@@ -13,9 +13,12 @@ from itertools import chain, repeat
 from aiohttp import web
 
 from local.poyo_simulator.fault_rules import InjectedFault
+from local.poyo_simulator.images import DrawnImage
 
-Effect = Callable[[web.Request, bytes, InjectedFault], Awaitable[web.StreamResponse | None]]
+Effect = Callable[[web.Request, DrawnImage, InjectedFault], Awaitable[web.StreamResponse | None]]
 CHUNK_S = 0.05
+PNG_START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\r"
+RGB_8_BIT = b"\x08\x02\x00\x00\x00"
 SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="16" height="16">'
     '<script>alert("svg")</script></svg>'
@@ -30,81 +33,104 @@ def _text(text: str, content_type: str) -> web.Response:
     return web.Response(body=text.encode(), headers={"Content-Type": content_type})
 
 
-async def _agent(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response | None:
+async def _agent(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.Response | None:
     if request.headers.get("User-Agent", "").startswith("Mozilla/"):
         return None
     return web.Response(status=403, text="<html><body>403 Forbidden</body></html>")
 
 
-async def _not_found(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+async def _not_found(request: web.Request, image: DrawnImage, fault: InjectedFault) -> web.Response:
     return file_not_found()
 
 
-async def _server_error(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+async def _server_error(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.Response:
     return web.Response(status=500, text="Internal Server Error")
 
 
-async def _octet_stream(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
-    return web.Response(body=png, content_type="application/octet-stream")
+async def _octet_stream(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.Response:
+    return web.Response(body=image.content, content_type="application/octet-stream")
 
 
-async def _html(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+async def _html(request: web.Request, image: DrawnImage, fault: InjectedFault) -> web.Response:
     return _text("<!doctype html><title>Just a moment...</title>", fault.text("content_type"))
 
 
-async def _svg(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+async def _svg(request: web.Request, image: DrawnImage, fault: InjectedFault) -> web.Response:
     return _text(SVG, fault.text("content_type"))
 
 
-async def _endless(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
+async def _endless(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.StreamResponse:
     chunk = bytes(max(1, int(fault.number("bytes_per_second") * CHUNK_S)))
-    return await _stream(request, chain([png[:-12]], repeat(chunk)), CHUNK_S)
+    return await _stream(request, chain([image.content[:-12]], repeat(chunk)), CHUNK_S)
 
 
-async def _trickle(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
+async def _trickle(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.StreamResponse:
     """Wait in real seconds, because the client's timeout is in real seconds too."""
     rate = max(0.1, fault.number("bytes_per_second"))
     step = max(1, int(rate * CHUNK_S))
-    chunks = (png[start : start + step] for start in range(0, len(png), step))
-    return await _stream(request, chunks, step / rate, length=len(png))
+    chunks = (image.content[start : start + step] for start in range(0, len(image.content), step))
+    return await _stream(request, chunks, step / rate, length=len(image.content))
 
 
-async def _truncated(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
-    half = png[: len(png) // 2]
+async def _truncated(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.StreamResponse:
+    half = image.content[: len(image.content) // 2]
     if fault.flag("honest"):
-        return web.Response(body=half, content_type="image/png")
-    return _raw(request, len(png), half)
+        return web.Response(body=half, content_type=image.content_type)
+    return _raw(request, len(image.content), half)
 
 
-async def _trailer(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+async def _trailer(request: web.Request, image: DrawnImage, fault: InjectedFault) -> web.Response:
     trailer = b"\x00\x00\x00\x18ftypmp42" + bytes(int(fault.number("bytes")))
-    return web.Response(body=png + trailer, content_type="image/png")
+    return web.Response(body=image.content + trailer, content_type=image.content_type)
 
 
-async def _longer(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
-    return _raw(request, len(png) // 2, png)
+async def _longer(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.StreamResponse:
+    return _raw(request, len(image.content) // 2, image.content)
 
 
-async def _redirect_private(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
+async def _redirect_private(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.Response:
     return web.Response(status=302, headers={"Location": fault.text("location")})
 
 
-async def _gzip_bomb(request: web.Request, png: bytes, fault: InjectedFault) -> web.StreamResponse:
+async def _gzip_bomb(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.StreamResponse:
     """Send the image as the first gzip member, then a member of zeros for each mebibyte."""
     zeros = gzip.compress(bytes(1024 * 1024))
-    body = gzip.compress(png, 1) + zeros * int(fault.number("mebibytes"))
-    headers = {"Content-Type": "image/png", "Content-Encoding": "gzip"}
+    body = gzip.compress(image.content, 1) + zeros * int(fault.number("mebibytes"))
+    headers = {"Content-Type": image.content_type, "Content-Encoding": "gzip"}
     return web.Response(body=body, headers=headers)
 
 
-async def _pixel_bomb(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
-    header = b"IHDR" + struct.pack(">II", 50_000, 50_000) + png[24:29]
+async def _pixel_bomb(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.Response:
+    """Send a PNG that says it is huge, whatever format was ordered."""
+    header = b"IHDR" + struct.pack(">II", 50_000, 50_000) + RGB_8_BIT
     checked = header + struct.pack(">I", zlib.crc32(header))
-    return web.Response(body=png[:12] + checked + png[33:], content_type="image/png")
+    return web.Response(body=PNG_START + checked + image.content[33:], content_type="image/png")
 
 
-async def _wrong_magic(request: web.Request, png: bytes, fault: InjectedFault) -> web.Response:
-    return web.Response(body=b"\x89PMG" + png[4:], content_type="image/png")
+async def _wrong_magic(
+    request: web.Request, image: DrawnImage, fault: InjectedFault
+) -> web.Response:
+    return web.Response(body=b"\x89PMG" + image.content[4:], content_type=image.content_type)
 
 
 async def _stream(

@@ -17,19 +17,20 @@ async def get(request: web.Request) -> web.StreamResponse:
     simulator = request.app[SIMULATOR]
     task_id = request.match_info["task_id"]
     task = simulator.tasks.find(task_id)
-    named = request.match_info["name"] == task_id
-    if task is None or not named or not simulator.file_is_available(task):
+    name = request.match_info["name"]
+    known = task is not None and name in task.file_names
+    if task is None or not known or not simulator.file_is_available(task):
         simulator.event_log.add("file", task_id[:128], "answered 404", http=404, faults=[])
         return file_not_found()
     task.file_reads += 1
-    image = await simulator.images.get(task)
+    image = await simulator.images.get(task, task.file_names.index(name))
     faults = simulator.faults.select("file", task.order, task.id)
     _log_read(request, task, faults)
     for fault in faults:
-        response = await FILE_FAULTS[fault.name](request, image.png, fault)
+        response = await FILE_FAULTS[fault.name](request, image, fault)
         if response is not None:
             return response
-    return web.Response(body=image.png, content_type="image/png")
+    return web.Response(body=image.content, content_type=image.content_type)
 
 
 def _log_read(request: web.Request, task: Task, faults: list[InjectedFault]) -> None:

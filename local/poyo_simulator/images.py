@@ -1,4 +1,5 @@
-"""The images: drawn by Pillow in the billed size, with the same bytes each time for the same task."""
+"""The images: drawn by Pillow in the ordered size and format, with the same bytes each time for the
+same image of a task."""
 
 import asyncio
 import hashlib
@@ -19,6 +20,12 @@ from local.poyo_simulator.tasks import Task
 MAX_CACHED = 32
 MAX_CACHED_BYTES = 64 * 1024 * 1024
 MAX_DRAWN_CHARS = 220
+MASK_STEP = 8  # pixels of an image for each of its mask, which is drawn small and made larger
+WRITE_OPTIONS: dict[str, dict[str, int]] = {  # chosen for speed
+    "png": {"compress_level": 1},
+    "jpeg": {"quality": 85},
+    "webp": {"quality": 80, "method": 0},
+}
 
 
 @dataclass(frozen=True)
@@ -31,13 +38,18 @@ class ImageDigest:
 
 @dataclass(frozen=True)
 class DrawnImage:
-    """A drawn PNG."""
+    """A drawn image; ``format`` is ``png``, ``jpeg`` or ``webp``."""
 
-    png: bytes
+    content: bytes
+    format: str
+
+    @property
+    def content_type(self) -> str:
+        return f"image/{self.format}"
 
     @cached_property
     def sha256(self) -> str:
-        return hashlib.sha256(self.png).hexdigest()
+        return hashlib.sha256(self.content).hexdigest()
 
 
 class ImageCache:
@@ -48,48 +60,62 @@ class ImageCache:
         self._digests: dict[str, ImageDigest] = {}
         self._cached: OrderedDict[str, asyncio.Future[DrawnImage]] = OrderedDict()
 
-    async def get(self, task: Task) -> DrawnImage:
-        """Return the task's image; draws it again if it has left the cache."""
-        if task.id not in self._cached:
+    async def get(self, task: Task, number: int = 0) -> DrawnImage:
+        """Return one of the task's images; draws it again if it has left the cache."""
+        name = task.file_names[number]
+        if name not in self._cached:
             loop = asyncio.get_running_loop()
-            self._cached[task.id] = loop.run_in_executor(self._executor, draw, task.id, task.order)
-        self._cached.move_to_end(task.id)
-        image = await asyncio.shield(self._cached[task.id])
-        self._digests[task.id] = ImageDigest(image.sha256, len(image.png))
+            subject = f"{task.id}-{number}" if number else task.id
+            self._cached[name] = loop.run_in_executor(self._executor, draw, subject, task.order)
+        self._cached.move_to_end(name)
+        image = await asyncio.shield(self._cached[name])
+        self._digests[name] = ImageDigest(image.sha256, len(image.content))
         self._evict_oldest()
         return image
 
-    async def digest(self, task: Task) -> ImageDigest:
-        """Return the image's digest; draws the image only if it was never drawn."""
-        if task.id not in self._digests:
-            await self.get(task)
-        return self._digests[task.id]
+    async def digest(self, task: Task, number: int = 0) -> ImageDigest:
+        """Return an image's digest; draws the image only if it was never drawn."""
+        name = task.file_names[number]
+        if name not in self._digests:
+            await self.get(task, number)
+        return self._digests[name]
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _evict_oldest(self) -> None:
         done = [name for name, future in self._cached.items() if future.done()]
-        total = sum(len(self._cached[name].result().png) for name in done)
+        total = sum(len(self._cached[name].result().content) for name in done)
         for name in done[:-1]:
             if len(self._cached) <= MAX_CACHED and total <= MAX_CACHED_BYTES:
                 return
-            total -= len(self._cached.pop(name).result().png)
+            total -= len(self._cached.pop(name).result().content)
 
 
-def draw(task_id: str, order: Order) -> DrawnImage:
-    """Draw a gradient in colours derived from the task id, with its prompt, id and size on it."""
+def draw(subject: str, order: Order) -> DrawnImage:
+    """Draw a gradient in colours derived from the subject, with the prompt, the subject and the size
+    on it; transparent around the middle if that was ordered."""
     width, height = order.dimensions
-    image = _gradient(task_id, width, height)
-    _bubbles(image, task_id)
-    _card(image, task_id, order)
+    image = _gradient(subject, width, height)
+    _bubbles(image, subject)
+    _card(image, subject, order)
+    if order.transparent:
+        image.putalpha(_mask(image.size))
     file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return DrawnImage(file.getvalue())
+    image.save(file, order.format.upper(), **WRITE_OPTIONS[order.format])
+    return DrawnImage(file.getvalue(), order.format)
 
 
-def _gradient(task_id: str, width: int, height: int) -> Image.Image:
-    rng = seeded_random("colours", task_id)
+def _mask(size: tuple[int, int]) -> Image.Image:
+    """Opaque in an ellipse with a soft edge, transparent in the corners."""
+    small = max(3, size[0] // MASK_STEP), max(3, size[1] // MASK_STEP)
+    mask = Image.new("L", small)
+    ImageDraw.Draw(mask).ellipse((1, 1, small[0] - 2, small[1] - 2), fill=255)
+    return mask.resize(size, Image.Resampling.BILINEAR)
+
+
+def _gradient(subject: str, width: int, height: int) -> Image.Image:
+    rng = seeded_random("colours", subject)
     hue = rng.randrange(256)
     corners = Image.new("HSV", (3, 3))
     for place in range(9):
@@ -102,8 +128,8 @@ def _gradient(task_id: str, width: int, height: int) -> Image.Image:
     return corners.convert("RGB").resize((width, height), Image.Resampling.BICUBIC)
 
 
-def _bubbles(image: Image.Image, task_id: str) -> None:
-    rng = seeded_random("bubbles", task_id)
+def _bubbles(image: Image.Image, subject: str) -> None:
+    rng = seeded_random("bubbles", subject)
     brush = ImageDraw.Draw(image, "RGBA")
     side = min(image.size)
     for _ in range(7):
@@ -112,7 +138,7 @@ def _bubbles(image: Image.Image, task_id: str) -> None:
         brush.circle(centre, radius, fill=(255, 255, 255, rng.randrange(18, 46)))
 
 
-def _card(image: Image.Image, task_id: str, order: Order) -> None:
+def _card(image: Image.Image, subject: str, order: Order) -> None:
     brush = ImageDraw.Draw(image, "RGBA")
     side = min(image.size)
     margin, big, small = side // 16, side // 24, side // 40
@@ -120,9 +146,10 @@ def _card(image: Image.Image, task_id: str, order: Order) -> None:
     columns = int((image.width - 4 * margin) / (big * 0.52))
     prompt = textwrap.shorten(without_marks(order.prompt), MAX_DRAWN_CHARS, placeholder=" …")
     lines = textwrap.wrap(prompt or "(only faults)", columns, max_lines=6, placeholder=" …")
-    images = order.input["image_urls"]
-    caption = f"{task_id}   {image.width} x {image.height}   {order.model}   {order.quality}"
-    if isinstance(images, list) and images:
+    images = order.sent.get("image_urls", [])
+    caption = f"{subject}   {image.width} x {image.height}   {order.model}"
+    caption += f"   {order.input['quality']}" if "quality" in order.input else ""
+    if images:
         caption += f"   from {len(images)} image(s)"
     top = image.height - 2 * margin - round(big * 1.3 * len(lines)) - 3 * small
     box = (margin, top, image.width - margin, image.height - margin)

@@ -1,69 +1,75 @@
 """Orders: parses and validates a submit as PoYo does, dropping the fields that PoYo drops."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 from urllib.parse import urlsplit
 
-from local.poyo_simulator.billing import (
-    CREDITS,
-    RATIOS,
-    RESOLUTIONS,
-    billed_resolution,
-    custom_size_error,
-    dimensions,
-    parse_custom_size,
-)
+from imagetasks.poyo.custom_size import Size
+from imagetasks.poyo.model_catalog import Model, models
+from imagetasks.poyo.pricing import Price
 from local.poyo_simulator.fault_rules import FaultRule
+from local.poyo_simulator.image_size import image_size
 from local.poyo_simulator.prompt_marks import parse_marks
 from local.poyo_simulator.responses import PoyoError, invalid
 
-MAX_PROMPT_CHARS = 20_000
 MAX_URL_CHARS = 2_048
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model and how many reference images it takes."""
-
-    name: str
-    title: str
-    min_images: int = 0
-    max_images: int = 16
-
-
-MODELS = {
-    model.name: model
-    for model in (
-        Model("gpt-image-2", "GPT Image 2"),
-        Model("gpt-image-2-edit", "GPT Image 2 Edit", min_images=1),
-    )
-}
+POINTER = "/input/"
+DEFAULT_FORMAT = "png"
 
 
 @dataclass(frozen=True)
 class Order:
-    """One valid submit; ``input`` holds the known fields only."""
+    """One valid submit; ``sent`` holds its known fields only, ``input`` also the defaults."""
 
-    model: str
-    input: dict[str, object]
+    spec: Model
+    sent: dict[str, Any]
     callback_url: str | None
     idempotency_key: str | None
-    quality: str
-    size: str
-    billed: str
     marks: tuple[FaultRule, ...] = field(default=(), compare=False)
 
     @property
+    def model(self) -> str:
+        return self.spec.model_id
+
+    @property
+    def input(self) -> dict[str, Any]:
+        return self.spec.effective(self.sent)
+
+    @property
     def prompt(self) -> str:
-        return str(self.input["prompt"])
+        return str(self.sent["prompt"])
+
+    @property
+    def price(self) -> Price:
+        return self.spec.price(self.sent)
 
     @property
     def credits(self) -> Decimal:
-        return CREDITS[self.quality][self.billed]
+        """What the account must have; where it is no exact price, less is charged."""
+        return self.price.credits
 
     @property
-    def dimensions(self) -> tuple[int, int]:
-        return dimensions(self.size, self.billed)
+    def billed(self) -> str | None:
+        return self.spec.billed_resolution(self.sent)
+
+    @property
+    def images(self) -> int:
+        return self.spec.images(self.sent)
+
+    @property
+    def format(self) -> str:
+        """``png``, ``jpeg`` or ``webp``."""
+        return self.spec.output_format(self.sent) or DEFAULT_FORMAT
+
+    @property
+    def transparent(self) -> bool:
+        return bool(self.input.get("background") == "transparent")
+
+    @property
+    def dimensions(self) -> Size:
+        return image_size(self.spec, self.input)
 
     @property
     def correlation_key(self) -> str:
@@ -71,80 +77,51 @@ class Order:
         return self.callback_url or self.idempotency_key or self.prompt
 
 
-def read_order(body: object, idempotency_key: str | None) -> Order:
-    """Read the order in a submit's body; raises ``PoyoError`` where PoYo would respond with it."""
+def read_order(
+    body: object, idempotency_key: str | None, sold: Mapping[str, Model] | None = None
+) -> Order:
+    """Read the order in a submit's body, of one of the models that are ``sold`` (all bundled ones).
+
+    Raises ``PoyoError`` where PoYo would respond with it. Unknown fields of the input are dropped.
+    """
     if not isinstance(body, dict):
         raise invalid("Request body must be a JSON object")
-    model = _model(body.get("model"))
+    spec = _model(body.get("model"), models() if sold is None else sold)
     given = body.get("input")
     if not isinstance(given, dict):
         raise invalid("input is required")
-    prompt = _prompt(given.get("prompt"))
-    quality = _one_of("quality", given.get("quality"), tuple(CREDITS), "low")
-    resolution = _one_of("resolution", given.get("resolution"), RESOLUTIONS, "1K")
-    size = _size(given.get("size"), resolution)
-    images = _images(given.get("image_urls"), model)
-    known = {"prompt": prompt, "quality": quality, "resolution": resolution, "size": size}
+    known = spec.present({name: each for name, each in given.items() if name in spec.fields})
+    _check_input(spec, known)
     return Order(
-        model=model.name,
-        input={**known, "image_urls": images},
+        spec=spec,
+        sent=known,
         callback_url=_callback_url(body.get("callback_url")),
         idempotency_key=idempotency_key,
-        quality=quality,
-        size=size,
-        billed=billed_resolution(size, resolution),
-        marks=parse_marks(prompt),
+        marks=parse_marks(known["prompt"]),
     )
 
 
-def _model(name: object) -> Model:
+def _model(name: object, sold: Mapping[str, Model]) -> Model:
     if not isinstance(name, str) or not name:
         raise invalid("model is required")
-    if name not in MODELS:
+    if name not in sold:
         raise PoyoError(404, "resource_not_found_error", "Model not found")
-    return MODELS[name]
+    return sold[name]
 
 
-def _prompt(prompt: object) -> str:
-    if not isinstance(prompt, str) or not prompt.strip():
-        raise invalid("prompt is required")
-    if len(prompt) > MAX_PROMPT_CHARS:
-        message = f"prompt must be at most {MAX_PROMPT_CHARS} characters"
+def _check_input(spec: Model, known: dict[str, Any]) -> None:
+    prompt = known.get("prompt")
+    if isinstance(prompt, str) and len(prompt) > spec.prompt_max:
+        message = f"prompt must be at most {spec.prompt_max} characters"
         raise PoyoError(400, "content_too_long_error", message)
-    return prompt
-
-
-def _one_of(field_name: str, value: object, allowed: tuple[str, ...], default: str) -> str:
-    if value is None:
-        return default
-    if not isinstance(value, str) or value not in allowed:
-        raise invalid(f"{field_name} must be one of {', '.join(allowed)}")
-    return value
-
-
-def _size(value: object, resolution: str) -> str:
-    if value is None:
-        return "auto"
-    sides = parse_custom_size(value) if isinstance(value, str) else None
-    if sides is None:
-        return _one_of("size", value, ("auto", *RATIOS), "auto")
-    if resolution == "1K":
-        raise invalid("A custom size needs resolution 2K or 4K")
-    if error := custom_size_error(sides):
-        raise invalid(f"Invalid size: {error}")
-    return f"{sides[0]}x{sides[1]}"
-
-
-def _images(value: object, model: Model) -> list[str]:
-    images = [] if value is None else value
-    if not isinstance(images, list) or not all(isinstance(url, str) for url in images):
-        raise invalid("image_urls must be a list of URLs")
-    if not model.min_images <= len(images) <= model.max_images:
-        least, most = model.min_images, model.max_images
-        raise invalid(f"image_urls must have {least} to {most} items for {model.name}")
-    if not all(_is_http(url) for url in images):
-        raise PoyoError(400, "file_format_error", "image_urls must be public http(s) URLs")
-    return images
+    if isinstance(prompt, str) and not prompt.strip():
+        raise invalid("prompt is required")
+    for error in spec.errors(known):
+        raise invalid(f"{error['pointer'].removeprefix(POINTER)}: {error['detail']}")
+    for pointer, url in spec.addresses(known):
+        if not _is_http(url):
+            message = f"{pointer.removeprefix(POINTER)} must be a public http(s) URL"
+            raise PoyoError(400, "file_format_error", message)
 
 
 def _callback_url(value: object) -> str | None:

@@ -29,8 +29,8 @@ def build_application(simulator: Simulator) -> web.Application:
     app.router.add_get("/api/user/balance", get_balance)
     app.router.add_get("/v1/catalog/models", catalog.list_models)
     app.router.add_get("/v1/catalog/models/{model}", catalog.get_model)
-    app.router.add_get("/files/{task_id}/{name}.png", files.get, allow_head=False)
-    app.router.add_head("/files/{task_id}/{name}.png", files.head)
+    app.router.add_get("/files/{task_id}/{name}", files.get, allow_head=False)
+    app.router.add_head("/files/{task_id}/{name}", files.head)
     app.add_routes(control.routes)
     return app
 

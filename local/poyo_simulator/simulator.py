@@ -9,6 +9,8 @@ from aiohttp import web
 from local.poyo_simulator.account import Account
 from local.poyo_simulator.background_tasks import BackgroundTasks
 from local.poyo_simulator.callbacks import CallbackSender
+from local.poyo_simulator.catalog_items import CatalogItems
+from local.poyo_simulator.charges import charge
 from local.poyo_simulator.clock import Clock
 from local.poyo_simulator.event_log import EventLog
 from local.poyo_simulator.fault_selector import FaultSelector
@@ -37,6 +39,7 @@ class Simulator:
         self.seed = self._fixed_seed or secrets.token_hex(4)
         self.event_log = EventLog(self.clock)
         self.faults = FaultSelector(self.seed)
+        self.catalog = CatalogItems()
         self.tasks = TaskStore(self.seed)
         self.account = Account(self.clock)
         self.images = ImageCache()
@@ -78,7 +81,7 @@ class Simulator:
             begins=now + NOT_STARTED_SHARE * duration_s,
             ends=now + duration_s,
             origin=self.origin,
-            credits=order.credits,
+            credits=charge(order.price, self.seed, task_id),
         )
 
     async def _run_lifecycle(self, task: Task) -> None:

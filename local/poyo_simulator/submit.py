@@ -28,7 +28,7 @@ class SubmitHandler:
     async def handle(self, body: object, idempotency_key: str | None) -> HttpResponse:
         simulator = self.simulator
         simulator.account.count_submit(simulator.settings)
-        order = read_order(body, idempotency_key)
+        order = read_order(body, idempotency_key, simulator.catalog.sold)
         steps = SubmitSteps(partial(self._accept, order), self._finish_with_callback)
         faults = simulator.faults.select("submit", order)
         self.faults += [fault.name for fault in faults]

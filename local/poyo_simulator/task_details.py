@@ -7,7 +7,7 @@ from local.poyo_simulator.tasks import FINISHED, Task
 
 
 async def task_details(simulator: Simulator, task: Task) -> dict[str, object]:
-    """Return all that is known of a task except its input; draws its image if it has none yet."""
+    """Return all that is known of a task except its input; draws its images if it has none yet."""
     order = task.order
     key = order.idempotency_key
     width, height = order.dimensions
@@ -23,7 +23,7 @@ async def task_details(simulator: Simulator, task: Task) -> dict[str, object]:
         "callbacks": task.callbacks,
         "status_reads": task.status_reads,
         "file_reads": task.file_reads,
-        "file_url": task.file_url,
+        "file_url": task.file_urls[0],
         "file_kept": simulator.file_is_available(task),
         "width": width,
         "height": height,
@@ -33,7 +33,11 @@ async def task_details(simulator: Simulator, task: Task) -> dict[str, object]:
         "ended": task.ended,
         "sha256": None,
         "bytes": None,
+        "files": [],
     }
     if task.state == FINISHED:
-        details |= asdict(await simulator.images.digest(task))
+        urls = task.file_urls
+        digests = [asdict(await simulator.images.digest(task, n)) for n in range(len(urls))]
+        files = [{"file_url": url, **each} for url, each in zip(urls, digests, strict=True)]
+        details |= {**digests[0], "files": files}
     return details

@@ -46,8 +46,14 @@ class Task:
         return self.state in (NOT_STARTED, RUNNING)
 
     @property
-    def file_url(self) -> str:
-        return f"{self.origin}/files/{self.id}/{self.id}.png{self.file_query}"
+    def file_names(self) -> list[str]:
+        numbers = range(self.order.images)
+        return [f"{self.id}{f'-{n}' if n else ''}.{self.order.format}" for n in numbers]
+
+    @property
+    def file_urls(self) -> list[str]:
+        names = self.file_names
+        return [f"{self.origin}/files/{self.id}/{name}{self.file_query}" for name in names]
 
     def progress(self, now: float) -> float:
         if self.state != RUNNING:
@@ -60,13 +66,13 @@ class Task:
         """Return the task object of PoYo's status and callback, optionally as if in ``state``."""
         state = state or self.state
         finished, failed = state == FINISHED, state == FAILED
-        files = [{"file_url": self.file_url, "file_type": "image"}] if finished else []
+        files = [{"file_url": url, "file_type": "image"} for url in self.file_urls]
         charged = float(self.credits) if finished else 0.0 if failed else None
         body: dict[str, object] = {
             "task_id": self.id,
             "status": state,
             "progress": 100.0 if finished else self.progress(now),
-            "files": files,
+            "files": files if finished else [],
             "created_time": naive_timestamp(self.created),
             "credits_amount": charged,
         }

@@ -1,9 +1,11 @@
 """A client of the simulated PoYo and of its control API, for the tests of the simulator."""
 
+import io
 import time
 from typing import Any
 
 import requests
+from PIL import Image
 
 from local.poyo_simulator.settings import Settings
 
@@ -58,6 +60,15 @@ class SimulatorClient:
     def file(self, task_id: str, **options: Any) -> requests.Response:
         url = f"{self.origin}/files/{task_id}/{task_id}.png"
         return requests.get(url, timeout=10, allow_redirects=False, **options)
+
+    def images(self, task_id: str) -> list[Image.Image]:
+        """The images of a finished task, loaded from the addresses that PoYo names."""
+        images: list[Image.Image] = []
+        for file in self.task_status(task_id)["files"]:
+            image = Image.open(io.BytesIO(requests.get(file["file_url"], timeout=10).content))
+            image.load()
+            images.append(image)
+        return images
 
     def balance(self) -> float:
         url = f"{self.origin}/api/user/balance"

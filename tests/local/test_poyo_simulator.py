@@ -13,6 +13,7 @@ import pytest
 import requests
 from PIL import Image
 
+from imagetasks.poyo.model_catalog import models
 from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.images import ImageCache
 from local.poyo_simulator.orders import read_order
@@ -250,7 +251,7 @@ def test_only_the_last_images_stay_in_memory() -> None:
         cache.close()
         return list(cache._cached)
 
-    assert asyncio.run(kept_after(36)) == [str(number) for number in range(4, 36)]
+    assert asyncio.run(kept_after(36)) == [f"{number}.png" for number in range(4, 36)]
 
 
 def test_a_file_is_available_only_from_the_end_of_its_task_until_it_expires(
@@ -350,15 +351,15 @@ def test_the_catalog_is_public_and_cacheable(poyo: SimulatorClient) -> None:
     page = requests.get(url, timeout=5)
     one = requests.get(f"{url}/gpt-image-2-edit", timeout=5).json()["data"]
 
-    names = [item["model_id"] for item in page.json()["data"]["items"]]
+    items = page.json()["data"]["items"]
     again = requests.get(url, headers={"If-None-Match": page.headers["ETag"]}, timeout=5)
     first = requests.get(url, params={"limit": 1}, timeout=5).json()["data"]
 
-    assert names == ["gpt-image-2", "gpt-image-2-edit"]
+    assert [item["model_id"] for item in items] == sorted(models())[:50]
     assert again.status_code == 304
     assert (first["has_more"], first["next_cursor"]) == (True, "1")
-    assert one["billing"]["credits"]["high"]["4K"] == 64.16
-    assert "image_urls" in one["input_schema"]["required"]
+    assert one["billing"]["price_table"]["high"]["4K"] == 64.16
+    assert "image_urls" in one["input_schema"]["properties"]
     assert requests.get(f"{url}/none", timeout=5).status_code == 404
 
 
