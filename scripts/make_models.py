@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,8 @@ def make(items: Iterable[Mapping[str, Any]], overlay: Mapping[str, Json]) -> str
             continue
         if name in entries:
             raise Unusable(f"{name}: there are two models with this id")
-        entries[name] = entry(item, overlay.get(name, {}))
+        with _unusable_if_malformed(name):
+            entries[name] = entry(item, overlay.get(name, {}))
     lines = [_line(entries[name]) for name in sorted(entries)]
     head = f'{{"schema_version":"{SCHEMA_VERSION}","items":[\n'
     text = head + ",\n".join(lines) + "\n]}\n"
@@ -105,8 +107,18 @@ def _line(value: Json) -> str:
 
 def _check(text: str) -> None:
     for name, model in model_catalog.read(text).items():
-        for defect in defects(model):
-            raise Unusable(f"{name}: {defect}")
+        with _unusable_if_malformed(name):
+            for defect in defects(model):
+                raise Unusable(f"{name}: {defect}")
+
+
+@contextmanager
+def _unusable_if_malformed(name: str) -> Iterator[None]:
+    """Raise Unusable where a model has a text instead of an object, or the like."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise Unusable(f"{name}: it has an unexpected form ({type(error).__name__})") from error
 
 
 def _bounded_object(schema: Json) -> Json:
