@@ -50,9 +50,13 @@ class Doctor:
 
 @pytest.fixture(scope="module")
 def healthy_stack(stack: System) -> Iterator[System]:
-    """The stack with backups on (the emulator ignores that part of the template), with empty
-    dead-letter queues whatever other tests did, with a limit of credits and with a sweep that has just
-    completed."""
+    """The stack with backups and the removal of ended tokens on (the emulator ignores these parts of the
+    template), with empty dead-letter queues whatever other tests did, with a limit of credits and with a
+    sweep that has just completed."""
+    stack.client("dynamodb").update_time_to_live(
+        TableName=stack.outputs["TasksTableName"],
+        TimeToLiveSpecification={"AttributeName": "removed_at", "Enabled": True},
+    )
     stack.client("dynamodb").update_continuous_backups(
         TableName=stack.outputs["TasksTableName"],
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True},

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import snapshots
 from imagetasks import telemetry
 from imagetasks.api import pagination, token_request, usage_request
 from imagetasks.aws import image_bucket, secrets, task_queue, upload_bucket
@@ -133,6 +134,7 @@ PINNED: tuple[tuple[str, float], ...] = (
     ),  # advice, longer than any function lives
     ("both work, the new one within 30 seconds", SECRET_S),
     ("the old key stops working within 30 seconds", SECRET_S),
+    ("were older than 40 days at the last run", snapshots.WINDOW_DAYS * DAY_S),
     ("(15 minutes if Secrets Manager", SECRET_MAX_S),
     ("from then on (after 30 seconds at most)", SECRET_S),
     ("cause a poll in 30 s at most", LIMITS.callback_gap_s),
