@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from cli import orders, reconcile
 from tests.support.emulated_aws import Cloud
 
 NAME = "imagetasks-test"
+INTERRUPT = "\x03"  # typed: Ctrl-C
 COMMANDS = {"orders": orders.main, "reconcile": reconcile.main}
 
 
@@ -32,6 +32,18 @@ def create_stack(cloud: Cloud, **parameters: str) -> None:
 
 
 @dataclass
+class _Terminal:
+    """What the operator types."""
+
+    typed: str
+
+    def readline(self) -> str:
+        if self.typed == INTERRUPT:
+            raise KeyboardInterrupt
+        return self.typed
+
+
+@dataclass
 class Command:
     """Runs a command line in this process; returns its status, stdout and stderr."""
 
@@ -41,7 +53,7 @@ class Command:
     def __call__(self, line: str, *further: str, typed: str = "") -> tuple[int, str, str]:
         name, *arguments = [*line.split(), *further]
         self.monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
-        self.monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        self.monkeypatch.setattr(sys, "stdin", _Terminal(typed))
         self.capsys.readouterr()
         status = COMMANDS[name]()
         output = self.capsys.readouterr()

@@ -18,7 +18,7 @@ from imagetasks.tasks.usage import usage_pk
 from tests.support import booked_tasks
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, finished_response
-from tests.support.operator_stack import Command, create_stack
+from tests.support.operator_stack import INTERRUPT, Command, create_stack
 
 MakeTask = Callable[[TestEnvironment], Task]
 UNRESOLVED: list[MakeTask] = [booked_tasks.timed_out, booked_tasks.unconfirmed]
@@ -179,6 +179,16 @@ def test_decision_is_made_only_if_the_operator_confirms_it(
     assert "release all of them? [y/N]" in err
     assert (status == 0) is decided
     assert sums(env, before)[0] == (0 if decided else 2)
+
+
+def test_interrupted_decision_changes_nothing(env: TestEnvironment, command: Command) -> None:
+    before = booked_tasks.timed_out(env)
+
+    status, _, err = command(f"reconcile release {before.task_id}", typed=INTERRUPT)
+
+    assert status == 130
+    assert "run the same command again" in err
+    assert sums(env, before) == (2, 0)
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "NaN", "Infinity", "1000001", "two"])
