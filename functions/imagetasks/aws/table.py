@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 DUE_INDEX = "due"
 # Partition attribute of each index over an owner's tasks.
 OWNER_INDEXES = {"by_owner": "owner_key", "by_owner_status": "owner_status_key"}
-CONFLICT_TRIES = 20  # in 3 s on average: as long as another call of ours may take
+CONFLICT_S = 3.0  # a conflict is retried for so long, then a slow answer still ends in `aws_call_s`
 CONFLICT_WAIT_S = 0.01
 CONFLICT_MAX_WAIT_S = 0.4
 BATCH_TRIES = 5  # AWS asks callers to request unprocessed keys again
@@ -48,6 +48,7 @@ class Table:
     client: DynamoDBClient
     name: str
     sleep: Callable[[float], None] = time.sleep
+    monotonic_s: Callable[[], float] = time.monotonic
     jitter: Callable[[float, float], float] = random.SystemRandom().uniform
 
     @classmethod
@@ -168,20 +169,24 @@ class Table:
 
     def _call(self, operation: Callable[..., Any], *, named: bool = True, **arguments: Any) -> Any:
         """Call DynamoDB. A conflict with a concurrent transaction wrote nothing and is retried, with
-        full jitter, because the orders of one budget meet at its item."""
+        full jitter, because the orders of one budget meet at its item. Nothing else is: after any other
+        error the write may have happened."""
         if named:
             arguments["TableName"] = self.name
-        for attempt in range(CONFLICT_TRIES):
+        begun_s, wait_s = self.monotonic_s(), CONFLICT_WAIT_S
+        while True:
             try:
                 return operation(**arguments)
             except ClientError as error:
                 translation = _translate_error(error)
                 if not isinstance(translation, _TransactionConflict):
                     raise translation from error
+                if self.monotonic_s() - begun_s >= CONFLICT_S:
+                    raise DatabaseUnavailable("TransactionConflict") from error
             except BotoCoreError as error:
                 raise translated(error, DatabaseUnavailable) from error
-            self.sleep(self.jitter(0, min(CONFLICT_MAX_WAIT_S, CONFLICT_WAIT_S * 2**attempt)))
-        raise DatabaseUnavailable("TransactionConflict")
+            self.sleep(self.jitter(0, wait_s))
+            wait_s = min(CONFLICT_MAX_WAIT_S, wait_s * 2)
 
 
 class _TransactionConflict(Exception):
