@@ -13,6 +13,7 @@ from tests.mutation.notification_mutants import NOTIFICATION
 from tests.mutation.operator_mutants import OPERATOR
 from tests.mutation.pacing_mutants import PACING
 from tests.mutation.reconcile_mutants import RECONCILE
+from tests.mutation.spending_mutants import SPENDING
 from tests.mutation.submission_mutants import SUBMISSION
 from tests.mutation.token_mutants import TOKENS
 from tests.mutation.updater_mutants import UPDATER
@@ -30,6 +31,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CALLERS,
     *BUDGET_ROUTES,
     *WAITING,
+    *SPENDING,
     *TOKENS,
     *OPERATOR,
     *MODELS,
