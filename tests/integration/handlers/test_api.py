@@ -46,6 +46,7 @@ PUBLIC = {  # routes that need no server key
 BODIES: dict[str, object] = {
     "/v1/uploads": {"content_type": "image/png"},
     "/v1/tokens": {"owner": "ann", "max_credits": 1},
+    "/v1/budgets/<scope>": {"max_credits": 1},
 }
 POYO_SHAPED = ("/api/", "/v1/catalog/")  # paths with errors in PoYo's shape
 
@@ -96,6 +97,7 @@ def path_of(rule: str, task_id: str = derive_task_id("owner", "key")) -> str:
     parts = {
         "task_id": task_id,
         "token_id": TOKEN_ID,
+        "scope": "owner",
         "n": "0",
         "mac": signed_urls.file_token("a1" * 20, 0),
     }
@@ -104,7 +106,7 @@ def path_of(rule: str, task_id: str = derive_task_id("owner", "key")) -> str:
 
 def request(api: Api, method: str, rule: str, **headers: Any) -> HandlerResponse:
     """The response to a request that the route accepts."""
-    body = BODIES.get(rule, ORDER) if method == "POST" else None
+    body = BODIES.get(rule, ORDER) if method in ("POST", "PUT") else None
     path = path_of(rule, headers.pop("task_id", derive_task_id("owner", "key")))
     return api.request(method, path, body, **{"idempotency_key": "key"} | headers)
 
@@ -305,7 +307,7 @@ def test_head_of_a_task_does_not_wait(api: Api) -> None:
 @pytest.mark.parametrize(("method", "rule"), ROUTES)
 def test_slash_at_the_end_of_a_path_changes_nothing(api: Api, method: str, rule: str) -> None:
     api.put_finished()
-    body = BODIES.get(rule, ORDER) if method == "POST" else None
+    body = BODIES.get(rule, ORDER) if method in ("POST", "PUT") else None
 
     plain = request(api, method, rule, idempotency_key="new")
     slashed = api.request(method, f"{path_of(rule)}/", body, idempotency_key="new")
