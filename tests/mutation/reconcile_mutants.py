@@ -496,8 +496,8 @@ RECONCILE = (
     Mutant(
         "a submit that PoYo refused meanwhile becomes unknown",
         "tasks/transitions.py",
-        'unchanged=("state", "attempt", "candidate_poyo_ids", "callback_at"),',
-        'unchanged=("attempt", "candidate_poyo_ids", "callback_at"),',
+        'event="unclear",\n        unchanged=("state", "attempt",',
+        'event="unclear",\n        unchanged=("attempt",',
         TRANSITIONS_TEST,
     ),
     Mutant(

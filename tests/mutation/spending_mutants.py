@@ -9,7 +9,7 @@ BUDGETS_TEST = "unit/tasks/test_budgets.py"
 CONFLICTS_TEST = "unit/aws/test_table_conflicts.py"
 SPENDING_TEST = "integration/workflows/test_spending.py"
 SETTLEMENT_TEST = "integration/workflows/test_settlement.py"
-LIVES_TEST = "integration/aws/test_booked_transitions.py"
+STALE_TEST = "unit/tasks/test_stale_bookings.py"
 
 LIMITS = (
     Mutant(
@@ -266,56 +266,63 @@ BOOKINGS = (
         "tasks/transitions.py",
         '        unchanged=("state", "reason", "charged_credits"),\n        from_recoverable=True,\n',
         "        from_recoverable=True,\n",
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "finish does not compare what decides about credits",
         "tasks/transitions.py",
         'unchanged=("state", "reason", "charged_credits", "poyo_id"),',
         'unchanged=("poyo_id",),',
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "reopen does not compare what decides about credits",
         "tasks/transitions.py",
         'unchanged=("state", "poyo_id", "reason", "charged_credits"),',
         'unchanged=("poyo_id",),',
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "settle does not compare what decides about credits",
         "tasks/transitions.py",
         '        from_states=(State.FAILED,),\n        unchanged=("state", "reason", "charged_credits"),\n',
         "        from_states=(State.FAILED,),\n",
-        LIVES_TEST,
+        STALE_TEST,
+    ),
+    Mutant(
+        "defer does not compare the state",
+        "tasks/transitions.py",
+        'event="waiting",\n        unchanged=("state", "attempt",',
+        'event="waiting",\n        unchanged=("attempt",',
+        STALE_TEST,
     ),
     Mutant(
         "fail does not compare the state and the credits",
         "tasks/transitions.py",
         '            "state",\n            "attempt",\n            "poyo_id",\n',
         '            "attempt",\n            "poyo_id",\n',
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "fail does not compare the credits",
         "tasks/transitions.py",
         '            "failure_seen_at",\n            "charged_credits",\n',
         '            "failure_seen_at",\n',
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "reschedule does not compare the credits",
         "tasks/transitions.py",
         '            "reason",\n            "charged_credits",\n',
         '            "reason",\n',
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "reschedule does not compare the reason and the state",
         "tasks/transitions.py",
         '            "state",\n            "due_at",\n',
         '            "due_at",\n',
-        LIVES_TEST,
+        STALE_TEST,
     ),
     Mutant(
         "an operator settles again what is settled",

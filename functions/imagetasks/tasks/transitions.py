@@ -44,7 +44,7 @@ TRANSITIONS: Mapping[str, Transition] = {
         from_states=(State.SUBMITTING,),
         target=State.PENDING,
         event="waiting",
-        unchanged=("attempt", "candidate_poyo_ids", "callback_at"),
+        unchanged=("state", "attempt", "candidate_poyo_ids", "callback_at"),
     ),
     "mark_unknown": Transition(
         meaning="PoYo may have created and charged the task: never submit it again",
