@@ -21,7 +21,7 @@ from schemathesis.config._checks import POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUS
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
-from imagetasks.api import budget_request, pagination, token_request, usage_request
+from imagetasks.api import budget_request, pagination, request, token_request, usage_request
 from imagetasks.poyo.catalog import IMAGE, NOT_BLANK
 from imagetasks.poyo.models import CUSTOM_SIZE
 from imagetasks.tasks.budgets import DURATION
@@ -35,7 +35,6 @@ from openapi.schemas import CALLBACK
 CASES = int(os.environ.get("CASES", "5"))
 SEED = int(os.environ.get("SEED", "1"))
 PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
-USAGE_PLACE = usage_request.cursor(UsageKey(day="2026-11-28", model="gpt-image-2", owner="default"))
 SCOPE = re.compile(parameters.PARAMETERS["scope"][2]["pattern"])
 RESERVED_URL = "https://pages.example/boat.png"  # a reserved name that no server has
 MAX_URL_CHARS = 2048
@@ -107,20 +106,22 @@ def before_call(
     if known and case.operation.path == "/v1/tasks":
         query["cursor"] = PLACE  # no generator can create a valid cursor
     if case.operation.path == "/v1/usage":
-        _repair_usage(query)
+        _repair_usage(query, str(headers.get("X-Owner", "")))
     scope = (case.path_parameters or {}).get("scope")
     if isinstance(scope, str) and SCOPE.fullmatch(scope):  # a budget of a user who orders nothing
         case.path_parameters["scope"] = "owner:schemathesis"
 
 
-def _repair_usage(query: dict[str, Any]) -> None:
+def _repair_usage(query: dict[str, Any], user: str) -> None:
     """No schema can relate two days or make a valid cursor."""
     for name in ("from", "to"):
         if re.fullmatch(usage_request.DAY, str(query.get(name))):
             query[name] = "2026-11-28"
     given = query.get("cursor")
     if isinstance(given, str) and len(given) <= usage_request.MAX_CURSOR_CHARS:
-        query |= {"from": "2026-11-28", "to": "2026-11-28", "cursor": USAGE_PLACE}
+        owner = f"default/{user}" if request.USER.fullmatch(user) else "default"
+        place = UsageKey(day="2026-11-28", model="gpt-image-2", owner=owner)
+        query |= {"from": place.day, "to": place.day, "cursor": usage_request.cursor(place)}
 
 
 def _repair_budget(body: dict[str, Any]) -> None:
