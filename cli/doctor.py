@@ -20,13 +20,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cli import findings, poyo_account
 from cli.account_limits import check_account
 from cli.alarms import check_alarms
+from cli.catalog_drift import check_catalog
 from cli.findings import Finding, Findings
 from cli.http_request import fetch
 from cli.money import check_money, removal
 from cli.queues import check_queue
 from cli.stack import CommandError, Stack, Values, argument_parser
 
-FUNCTIONS = [f"{name}Function" for name in ("Api", "Webhook", "Worker", "Notify", "Sweep")]
+FUNCTIONS = [f"{name}Function" for name in ("Api", "Webhook", "Worker", "Notify", "Sweep", "Drift")]
 SWEEP_WINDOW_S = 300
 FORGED_CALLBACK = (
     f"/callbacks/poyo/k1/{'a' * 26}/forged-by-the-doctor"  # no such task, invalid token
@@ -149,6 +150,7 @@ CHECKS = (
     check_account,
     check_keys,
     check_poyo,
+    check_catalog,
     check_api,
     check_sweep,
     check_queue,

@@ -12,6 +12,7 @@ FUNCTIONS = (
     "WorkerFunction",
     "NotifyFunction",
     "SweepFunction",
+    "DriftFunction",
 )
 
 

@@ -21,9 +21,10 @@ FUNCTIONS = {
     "worker": "WorkerFunction",
     "notify": "NotifyFunction",
     "sweep": "SweepFunction",
+    "drift": "DriftFunction",
 }
 # The events of one step do not depend on each other. `sam local invoke` runs them at the same time, as many
-# as keep two cores busy. Only events change the task: the queues and the sweep's schedule are disabled.
+# as keep two cores busy. Only events change the task: the queues and the schedules are disabled.
 STEPS = (
     ("api-create", "api-health", "api-openapi"),
     ("api-read", "api-create-invalid", "api-list-models"),
@@ -36,7 +37,7 @@ STEPS = (
     ("api-upload", "api-read-wait", "api-list", "notify-caller"),
     ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
     ("api-token-create", "api-token-read", "api-token-revoke", "api-create-with-token"),
-    ("api-set-budget",),
+    ("api-set-budget", "drift-schedule"),
     ("api-read-budget", "api-usage"),
     ("api-delete", "api-remove-budget"),
 )
@@ -70,7 +71,7 @@ def task_id() -> str:
 
 
 def disable_triggers(system: System) -> None:
-    """Disable both queues and the sweep's schedule."""
+    """Disable both queues and the schedules."""
     functions = system.client("lambda")
     for mapping in functions.list_event_source_mappings()["EventSourceMappings"]:
         functions.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)

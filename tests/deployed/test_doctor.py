@@ -101,7 +101,7 @@ def test_every_check_passes_on_a_healthy_stack(command: Doctor) -> None:
     parts = {line.split()[1] for line in output.splitlines() if line.startswith("ok ")}
     assert parts == {
         "stack", "functions", "public", "keys", "poyo", "api", "callbacks", "secrets", "sweep", "queue",
-        "alarms", "table", "bucket", "account", "orders", "money",
+        "alarms", "table", "bucket", "account", "orders", "money", "catalog",
     }  # fmt: skip
 
 

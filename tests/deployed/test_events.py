@@ -24,6 +24,7 @@ FUNCTIONS = {
     "webhook": "WebhookFunction",
     "worker": "WorkerFunction",
     "notify": "NotifyFunction",
+    "drift": "DriftFunction",
 }
 TASK_ID = derive_task_id("default", "events-sample-1")
 

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
 PACKAGE = FUNCTIONS / "imagetasks"
 
-HANDLERS = {"api", "notify", "sweep", "webhook", "worker"}
+HANDLERS = {"api", "drift", "notify", "sweep", "webhook", "worker"}
 FILES = sorted(FUNCTIONS.rglob("*.py"))
 OWN_CODE = [
     path

@@ -26,6 +26,7 @@ FUNCTIONS = (
     "WorkerFunction",
     "NotifyFunction",
     "SweepFunction",
+    "DriftFunction",
 )
 SOURCES = ROOT / "functions"
 LAYER = "DependenciesLayer"

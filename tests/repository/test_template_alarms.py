@@ -48,6 +48,7 @@ NOT_IN_CANARY = {
     "ImageAtRiskAlarm": "takes 18 hours",
     "ResultExpiredAlarm": "takes a day",
     "ChargeDiffersAlarm": "PoYo's prices have changed",
+    "CatalogDriftAlarm": "PoYo's catalogue has changed",
     "SoftBudgetReachedAlarm": "callers order more than was planned",
     "StackBudgetExhaustedAlarm": "as SoftBudgetReachedAlarm",
     "BadResultAlarm": "the task is retried before that",

@@ -40,13 +40,15 @@ def _route(source: JsonObject) -> str:
     return str(source["Fn::Sub"][0]).partition("${__Stage__}/")[2]
 
 
-def test_queue_and_schedule_invoke_aliases() -> None:
+def test_queues_and_schedules_invoke_aliases() -> None:
     mappings = [
         each["Properties"] for each in resources("AWS::Lambda::EventSourceMapping").values()
     ]
-    [schedule] = resources("AWS::Scheduler::Schedule").values()
-    [invoke] = resources("AWS::Lambda::EventInvokeConfig").values()
-    role = properties("SweepFunctionEveryMinuteRole")
+    schedules = {
+        "SweepFunctionEveryMinute": "rate(1 minute)",
+        "DriftFunctionEveryDay": "rate(1 day)",
+    }
+    invokes = resources("AWS::Lambda::EventInvokeConfig").values()
 
     assert {
         (each["EventSourceArn"]["Fn::GetAtt"][0], each["FunctionName"]["Ref"]) for each in mappings
@@ -57,9 +59,13 @@ def test_queue_and_schedule_invoke_aliases() -> None:
     for each in mappings:
         assert each["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert each["BatchSize"] == 1
-    assert schedule["Properties"]["Target"]["Arn"] == {"Ref": "SweepFunctionAliaslive"}
-    assert invoke["Properties"]["Qualifier"] == "live"
-    assert statements(role)[0]["Resource"] == {"Ref": "SweepFunctionAliaslive"}
+    assert set(resources("AWS::Scheduler::Schedule")) == set(schedules)
+    for name, rate in schedules.items():
+        alias = {"Ref": f"{name.partition('Every')[0]}Aliaslive"}
+        assert properties(name)["Target"]["Arn"] == alias
+        assert properties(name)["ScheduleExpression"] == rate
+        assert statements(properties(f"{name}Role"))[0]["Resource"] == alias
+    assert [each["Properties"]["Qualifier"] for each in invokes] == ["live", "live"]
 
 
 def test_worker_and_notifications_have_a_concurrency_of_their_own() -> None:

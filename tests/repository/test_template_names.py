@@ -39,7 +39,8 @@ def test_every_name_contains_the_name_of_the_stack(variant: str) -> None:
         assert "${AWS::StackName}" in json.dumps(value), f"{where}: {value}"
 
 
-def test_schedule_has_no_name_of_its_own() -> None:
-    [schedule] = resources("AWS::Scheduler::Schedule").values()
+def test_schedules_have_no_name_of_their_own() -> None:
+    schedules = resources("AWS::Scheduler::Schedule").values()
 
-    assert "Name" not in schedule["Properties"]
+    assert len(schedules) == 2
+    assert not any("Name" in each["Properties"] for each in schedules)

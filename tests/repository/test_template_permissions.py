@@ -68,6 +68,8 @@ PERMISSIONS = {
         "SweepLogs": OWN_LOG,
         "FailedInvocationQueue": "sqs: SendMessage",
     },
+    "DriftFunctionRole": {"DriftLogs": OWN_LOG},
+    "DriftFunctionEveryDayRole": {"DriftFunctionAliaslive": "lambda: InvokeFunction"},
     "SweepFunctionEveryMinuteRole": {
         "SweepFunctionAliaslive": "lambda: InvokeFunction",
         "FailedInvocationQueue": "sqs: SendMessage",
@@ -77,7 +79,11 @@ PERMISSIONS = {
         "alarms of the stack": "cloudwatch: DescribeAlarms",
     },
 }
-SERVICES = {"SweepFunctionEveryMinuteRole": "scheduler", "DeploymentRole": "codedeploy"}
+SERVICES = {
+    "SweepFunctionEveryMinuteRole": "scheduler",
+    "DriftFunctionEveryDayRole": "scheduler",
+    "DeploymentRole": "codedeploy",
+}
 ALARMS_OF_THE_STACK = (
     "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-*"
 )

@@ -17,6 +17,7 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.connection import RESOLVE_S
 from imagetasks.outbound.download import DownloadLimits
 from imagetasks.outbound.notifications import NotificationSender
+from imagetasks.poyo import live_catalog
 from imagetasks.poyo.client import PoyoClient
 from imagetasks.poyo.transport import CONNECT_S
 from tests.support.environment import new_environment
@@ -119,6 +120,12 @@ def test_longest_wait_leaves_time_for_the_last_read() -> None:
 
 def test_webhook_has_time_to_read_its_secret_twice_and_to_enqueue() -> None:
     assert timeout_s("WebhookFunction") >= 3 * CALL_S
+
+
+def test_drift_function_reads_every_page_that_it_may() -> None:
+    longest_s = live_catalog.MAX_PAGES * (CONNECT_S + live_catalog.READ_S)
+
+    assert longest_s < timeout_s("DriftFunction")
 
 
 def test_sweep_begins_nothing_that_it_could_not_end() -> None:

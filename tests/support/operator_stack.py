@@ -19,7 +19,7 @@ COMMANDS = {"orders": orders.main, "reconcile": reconcile.main}
 def create_stack(cloud: Cloud, **parameters: str) -> None:
     """Create the stack, without resources of its own, with these parameters."""
     given = {"OrdersPaused": "false", "StackDailyCredits": "0", "OwnerDailyCredits": "0"}
-    given |= {"PoyoBaseUrl": "http://127.0.0.1:9"} | parameters
+    given |= {"PoyoBaseUrl": "http://127.0.0.1:9", "Models": "gpt-image-*"} | parameters
     template = {
         "Parameters": {name: {"Type": "String", "Default": value} for name, value in given.items()},
         "Resources": {"Unused": {"Type": "AWS::SQS::Queue"}},

@@ -19,6 +19,7 @@ FUNCTIONS = (
     "WorkerFunction",
     "NotifyFunction",
     "SweepFunction",
+    "DriftFunction",
 )
 
 CODE, LAYER = "s3://packaged/functions.zip", "s3://packaged/layer.zip"

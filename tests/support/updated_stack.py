@@ -22,6 +22,7 @@ NAMES = (
     "WorkerFunction",
     "NotifyFunction",
     "SweepFunction",
+    "DriftFunction",
 )
 # The emulator kills the processes of the old version during their work, which AWS does not. Their messages
 # are redelivered after this time, and not after the six minutes of the template.

@@ -18,7 +18,7 @@ PATH = "/v1/catalog/models"
 PAGE_MODELS = (
     50  # so that a page with long schemas and texts stays below the transport's limit of 1 MiB
 )
-MAX_PAGES = 40
+MAX_PAGES = 20
 READ_S = 10.0
 ID = re.compile(r"[!-~]{1,128}")
 HEADERS = {"Accept": "application/json", "User-Agent": "imagetasks/1"}
