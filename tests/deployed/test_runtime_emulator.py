@@ -27,6 +27,7 @@ FUNCTIONS = {
     "worker": "Worker",
     "notify": "Notify",
     "sweep": "Sweep",
+    "drift": "Drift",
 }
 RUNTIME = ("awslambdaric", "snapshot_restore_py.py", "simplejson", "runtime_client.*.so")
 SITE = ROOT.joinpath(".local/envs/dev/lib/python3.13/site-packages")
@@ -139,6 +140,8 @@ def test_the_built_artefact_responds_to_every_sample_event(
                 assert response == {"batchItemFailures": []}, event.stem
             elif name == "sweep":
                 assert response["enqueued"] >= 0
+            elif name == "drift":
+                assert response == {"differing": 0}
             elif event.stem in EVENTS_OF_THE_TASK:
                 assert response["statusCode"] in ANY, (event.stem, response)
             else:
