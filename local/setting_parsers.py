@@ -7,6 +7,7 @@ from local.cors import LOCALHOST
 
 NO_ORIGINS = "none"
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:[0-9]+)?")  # as in the template's CorsOrigins
+_MODELS = re.compile(r"[a-z0-9.*-]+((, ?| )[a-z0-9.*-]+)*")  # as in the template's Models
 _NAME = re.compile(r"(\*\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+")
 
 
@@ -35,6 +36,14 @@ def _integer(name: str, text: str, minimum: int, maximum: int) -> int:
             name, f"{text!r} is not a whole number in that range", f"{minimum} to {maximum}"
         )
     return int(text)
+
+
+def parse_models(name: str, text: str) -> str:
+    if text and not _MODELS.fullmatch(text):
+        raise BadSetting(
+            name, f"{text!r} is no list of models", "ids or patterns (gpt-image-*, z-image), or *"
+        )
+    return text
 
 
 def parse_key(name: str, text: str) -> str:

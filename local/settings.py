@@ -17,7 +17,7 @@ SIMULATOR_KEY = "sk-local-poyo"  # valid only for the simulated PoYo
 class Settings:
     """The ports, the keys, the PoYo in use, and the allowed hosts and origins.
 
-    `download_hosts` None, and `notification_hosts` empty, mean the template's own default.
+    `download_hosts` None, and `notification_hosts` or `models` empty, mean the template's own default.
     `poyo_submits_per_10s` and `requests_per_second` None mean it too; tests that do not test the limits
     raise them. `cors_origins` is `localhost` for pages of any port of this machine, empty for none.
     `simulated` is true if the simulator is started, false if another PoYo is used.
@@ -38,6 +38,7 @@ class Settings:
     simulated: bool
     poyo_submits_per_10s: int | None = None
     requests_per_second: int | None = None
+    models: str = ""
 
     @property
     def url(self) -> str:
@@ -92,6 +93,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
         demo=read("DEMO", "1", setting_parsers.parse_switch),
         simulated=not base_url,
         requests_per_second=read("REQUESTS_PER_SECOND", "", setting_parsers.parse_optional_rate),
+        models=read("MODELS", "", setting_parsers.parse_models),
     )
     _require_different_ports(settings)
     return settings

@@ -69,6 +69,8 @@ def parameters(settings: Settings) -> dict[str, str]:
     if settings.cors_origins:
         any_port = settings.cors_origins == LOCALHOST  # see allow_localhost_pages
         values["CorsOrigins"] = "http://localhost" if any_port else settings.cors_origins
+    if settings.models:
+        values["Models"] = settings.models
     if settings.download_hosts is not None:
         values["DownloadHosts"] = settings.download_hosts
     if settings.requests_per_second is not None:

@@ -72,6 +72,8 @@ def test_download_hosts_may_be_names_and_origins(hosts: str) -> None:
         ({"CORS_ORIGINS": "*"}, "CORS_ORIGINS"),
         ({"CORS_ORIGINS": "localhost,https://a.example"}, "CORS_ORIGINS"),
         ({"REQUESTS_PER_SECOND": "0"}, "REQUESTS_PER_SECOND"),
+        ({"MODELS": "gpt-image-2;z-image"}, "MODELS"),
+        ({"MODELS": "GPT"}, "MODELS"),
         ({"API_KEY": "ключ"}, "API_KEY"),
     ],
 )
@@ -101,6 +103,15 @@ def test_the_throttle_sets_the_templates_parameter() -> None:
 
     assert given["RequestsPerSecond"] == "7"
     assert "RequestsPerSecond" not in parameters(from_environment({}))
+
+
+@pytest.mark.parametrize("models", ["*", "gpt-image-*, z-image", "z-image kling-o1-image-edit"])
+def test_models_set_the_templates_parameter(models: str) -> None:
+    allowed = re.compile(template()["Parameters"]["Models"]["AllowedPattern"])
+
+    assert parameters(from_environment({"MODELS": models}))["Models"] == models
+    assert allowed.fullmatch(models)
+    assert "Models" not in parameters(from_environment({}))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +183,9 @@ def test_the_lines_of_the_example_env_file_are_the_defaults() -> None:
     assert values["NOTIFICATION_HOSTS"] == template()["Parameters"]["NotificationHosts"]["Default"]
     rate = str(template()["Parameters"]["RequestsPerSecond"]["Default"])
     assert values["REQUESTS_PER_SECOND"] == rate
+    assert values["MODELS"] == template()["Parameters"]["Models"]["Default"]
     same = {
+        "MODELS": values["MODELS"],
         "REQUESTS_PER_SECOND": rate,
         "DOWNLOAD_HOSTS": "http://127.0.0.1:8790",
         "NOTIFICATION_HOSTS": values["NOTIFICATION_HOSTS"],
