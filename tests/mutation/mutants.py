@@ -6,6 +6,7 @@ from tests.mutation.access_mutants import ACCESS
 from tests.mutation.answer_mutants import ANSWERS
 from tests.mutation.budget_mutants import BUDGET_ROUTES
 from tests.mutation.caller_mutants import CALLERS
+from tests.mutation.catalog_mutants import CATALOG
 from tests.mutation.deletion_mutants import DELETION
 from tests.mutation.model_mutants import MODELS
 from tests.mutation.mutant import Mutant
@@ -35,4 +36,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *TOKENS,
     *OPERATOR,
     *MODELS,
+    *CATALOG,
 )
