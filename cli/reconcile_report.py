@@ -76,18 +76,18 @@ class Report:
         since, unexplained = instant(compared.before.at), compared.unexplained
         lines = [
             f"PoYo's balance: {balance} credits, {plain(compared.before.balance)} on {since}",
-            f"charged since then: {plain(compared.charged)}",
+            f"since then {plain(compared.charged)} charged, {plain(compared.reserved)} more reserved",
             f"unexplained: {plain(unexplained)} (since the first run: {plain(self.snapshot.unexplained)})",
         ]
         if unexplained < 0:
             lines.append(
-                "  More came than left: a top-up, or credits that PoYo gave back. A top-up cannot be told"
-                " apart from them, and it hides as many unexplained credits."
+                "  Less left than tasks have taken: a top-up, credits that PoYo gave back, or tasks that PoYo has"
+                " not charged (yet, or ever). A top-up cannot be told apart, and hides unexplained credits."
             )
         if unexplained > 0:
             lines.append(
-                f"  Tasks have {plain(compared.reserved)} credits more reserved than then, which PoYo may"
-                " have taken already. The rest was charged for tasks that are not ours, or not known."
+                "  More left than tasks have taken: a second PoYo task of an order, a task of another program with"
+                " the same key, or a charge that nobody has told us."
             )
         return lines
 

@@ -34,7 +34,7 @@ class Snapshot:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two snapshots: the credits by which the balance `fell`, those that were `charged` between them, and
-    by how many more are reserved than before. What is `unexplained` may belong to these."""
+    by how many more are `reserved` than before: PoYo takes credits when it accepts a task."""
 
     before: Snapshot
     fell: Decimal
@@ -43,8 +43,8 @@ class Comparison:
 
     @property
     def unexplained(self) -> Decimal:
-        """Credits that left the account without a charge; below zero: that came."""
-        return self.fell - self.charged
+        """Credits that left the account without a task of ours; below zero: that came, or did not leave."""
+        return self.fell - self.charged - self.reserved
 
 
 def window_start(now: int) -> str:

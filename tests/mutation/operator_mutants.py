@@ -152,6 +152,13 @@ OPERATOR = (
         REPORT,
     ),
     Mutant(
+        "credits that running tasks have taken are unexplained",
+        "cli/snapshots.py",
+        "return self.fell - self.charged - self.reserved",
+        "return self.fell - self.charged",
+        REPORT,
+    ),
+    Mutant(
         "a removed server key is forgotten by the next comparison",
         "cli/reconcile.py",
         "*(before.keys if before else ())",

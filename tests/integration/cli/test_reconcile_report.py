@@ -159,11 +159,12 @@ def test_credits_that_left_without_a_charge_are_unexplained(
 
     out = command("reconcile")[1]
 
-    assert "unexplained: 8 (since the first run: 8)" in out
-    assert "Tasks have 2 credits more reserved than then" in out
+    assert "since then 2 charged, 2 more reserved" in out
+    assert "unexplained: 6 (since the first run: 6)" in out
+    assert "More left than tasks have taken" in out
     account.credits = 989
     balance = report(command)["balance"]
-    assert (balance["unexplained"], balance["unexplained_since_first_run"]) == (1, 9)
+    assert (balance["unexplained"], balance["unexplained_since_first_run"]) == (1, 7)
 
 
 def test_top_up_is_shown_as_such(env: TestEnvironment, command: Command, account: Account) -> None:
@@ -174,8 +175,8 @@ def test_top_up_is_shown_as_such(env: TestEnvironment, command: Command, account
     out = command("reconcile")[1]
 
     assert "unexplained: -500" in out
-    assert "a top-up, or credits that PoYo gave back" in out
-    assert "cannot be told apart" in out
+    assert "a top-up, credits that PoYo gave back" in out
+    assert "A top-up cannot be told apart" in out
 
 
 def test_charge_of_a_task_that_was_ordered_before_the_last_run_counts_between_the_runs(
@@ -183,14 +184,27 @@ def test_charge_of_a_task_that_was_ordered_before_the_last_run_counts_between_th
 ) -> None:
     env.time.now -= 3 * DAY_MS
     before = booked_tasks.running(env)
+    account.credits = 998  # PoYo takes the credits when it accepts a task
     report(command)
     write = transition_writes.fail(before, env.clock.stamp(), reason="bad_result", detail="")
     env.updater.apply(write)
-    account.credits = 998
 
     balance = report(command)["balance"]
 
     assert (balance["charged"], balance["reserved"], balance["unexplained"]) == (2, -2, 0)
+
+
+@pytest.mark.parametrize(("kept", "decision"), [(2, "charge"), (0, "release")])
+def test_right_decision_leaves_nothing_unexplained_since_the_first_run(
+    env: TestEnvironment, command: Command, account: Account, kept: int, decision: str
+) -> None:
+    report(command)
+    task = booked_tasks.timed_out(env)
+    account.credits -= kept
+    assert report(command)["balance"]["unexplained"] == kept - 2
+    command(f"reconcile {decision} {task.task_id} --yes")
+
+    assert report(command)["balance"]["unexplained_since_first_run"] == 0
 
 
 def test_without_a_balance_nothing_is_stored(
