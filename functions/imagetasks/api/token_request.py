@@ -67,7 +67,9 @@ def parse_token_request(body: bytes) -> CreateTokenRequest:
     if problems := list(_problems(fields)):
         raise InvalidOrder(problems[:MAX_ERRORS])
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    return CreateTokenRequest(**values | {"max_credits": Decimal(fields["max_credits"])})
+    whole = {name: int(fields[name]) for name in ("ttl_s", "max_tasks") if name in fields}
+    exact = {"max_credits": Decimal(fields["max_credits"])}
+    return CreateTokenRequest(**values | whole | exact)
 
 
 def _problems(fields: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
@@ -109,10 +111,10 @@ def _whole_number(smallest: int, largest: int) -> Callable[[Any], Faults]:
     def faults(value: Any) -> Faults:
         if not _is_number(value):
             yield "", f"is {json_type(value)}"
-        elif not isinstance(value, int):
-            yield "", "is not a whole number"
         elif not smallest <= value <= largest:
             yield "", "is too small" if value < smallest else "is too large"
+        elif value != int(value):  # 60.0 is one, in JSON Schema too
+            yield "", "is not a whole number"
 
     return faults
 

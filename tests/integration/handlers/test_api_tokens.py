@@ -102,8 +102,8 @@ def test_every_restriction_is_kept_in_the_item_in_the_claims_and_in_the_answer(a
     }
 
 
-@pytest.mark.parametrize("ttl_s", [60, 3600])
-def test_ends_of_the_range_of_a_tokens_life_are_allowed(api: Api, ttl_s: int) -> None:
+@pytest.mark.parametrize("ttl_s", [60, 60.0, 3600])
+def test_ends_of_the_range_of_a_tokens_life_are_allowed(api: Api, ttl_s: float) -> None:
     _, claims = decoded(mint(api, ttl_s=ttl_s)["token"])
 
     assert claims["exp"] - claims["iat"] == ttl_s
