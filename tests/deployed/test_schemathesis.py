@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from requests.structures import CaseInsensitiveDict
 from schemathesis.config._checks import POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUSES as RIGHT
@@ -25,6 +26,7 @@ from imagetasks.api import budget_request, pagination, request, token_request, u
 from imagetasks.poyo.catalog import IMAGE, NOT_BLANK
 from imagetasks.poyo.models import CUSTOM_SIZE
 from imagetasks.tasks.budgets import DURATION
+from imagetasks.tasks.caller import TOKEN_ID
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.usage import UsageKey
 from local.system import System
@@ -38,6 +40,8 @@ PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
 SCOPE = re.compile(parameters.PARAMETERS["scope"][2]["pattern"])
 RESERVED_URL = "https://pages.example/boat.png"  # a reserved name that no server has
 MAX_URL_CHARS = 2048
+TOKEN_OWNER = "schemathesis"
+TOKEN_IDS: list[str] = []  # of the token that the hooks put in, once it is issued
 KEY = re.compile(parameters.IDEMPOTENCY_KEY)
 # The first documented response of each operation must occur, except for two operations: no generator can
 # guess a signed file URL, and schemathesis does not call the URL of the document itself.
@@ -107,9 +111,20 @@ def before_call(
         query["cursor"] = PLACE  # no generator can create a valid cursor
     if case.operation.path == "/v1/usage":
         _repair_usage(query, str(headers.get("X-Owner", "")))
+    _name_the_token(case, headers)
     scope = (case.path_parameters or {}).get("scope")
     if isinstance(scope, str) and SCOPE.fullmatch(scope):  # a budget of a user who orders nothing
         case.path_parameters["scope"] = "owner:schemathesis"
+
+
+def _name_the_token(case: schemathesis.Case[Any], headers: CaseInsensitiveDict[Any]) -> None:
+    """No generator can guess the id of a token and its owner: a valid id becomes that of a real one."""
+    token_id = (case.path_parameters or {}).get("token_id")
+    if not (isinstance(token_id, str) and TOKEN_ID.fullmatch(token_id)):
+        return
+    case.path_parameters["token_id"] = TOKEN_IDS[-1]
+    if request.USER.fullmatch(str(headers.get("X-Owner", ""))):
+        headers["X-Owner"] = TOKEN_OWNER
 
 
 def _repair_usage(query: dict[str, Any], user: str) -> None:
@@ -173,8 +188,17 @@ def _reserved(url: object) -> object:
     return RESERVED_URL if good else url
 
 
+def issue_token(stack: System) -> str:
+    """The id of a token that exists."""
+    body = {"owner": TOKEN_OWNER, "max_credits": 1}
+    key = {"Authorization": f"Bearer {stack.api_key}"}
+    response = requests.post(f"{stack.url}/v1/tokens", json=body, headers=key, timeout=30)
+    return str(response.json()["token_id"])
+
+
 def document_of(stack: System) -> BaseSchema:
     """The OpenAPI document of the stack, and the configuration of the checks."""
+    TOKEN_IDS.append(issue_token(stack))
     checks: dict[str, Any] = {name: {"enabled": True} for name in CHECKS}
     # 410 is correct for a valid order with the key of a deleted task.
     checks["positive_data_acceptance"]["expected-statuses"] = [*RIGHT, "410"]
@@ -188,7 +212,7 @@ def document_of(stack: System) -> BaseSchema:
         # A revoked token is still readable: it says what it has spent.
         "operations": [
             {
-                "include-name": "GET /v1/tokens/{token_id}",
+                "include-path": "/v1/tokens/{token_id}",
                 "checks": {"use_after_free": {"enabled": False}},
             }
         ],

@@ -67,9 +67,8 @@ def parse_token_request(body: bytes) -> CreateTokenRequest:
     if problems := list(_problems(fields)):
         raise InvalidOrder(problems[:MAX_ERRORS])
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
-    whole = {name: int(fields[name]) for name in ("ttl_s", "max_tasks") if name in fields}
-    exact = {"max_credits": Decimal(fields["max_credits"])}
-    return CreateTokenRequest(**values | whole | exact)
+    values |= {name: int(fields[name]) for name in ("ttl_s", "max_tasks") if name in fields}
+    return CreateTokenRequest(**values | {"max_credits": Decimal(fields["max_credits"])})
 
 
 def _problems(fields: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
