@@ -29,6 +29,7 @@ VARIABLES = {
     "STACK_DAILY_CREDITS": "0",
     "OWNER_DAILY_CREDITS": "0",
     "ORDERS_PAUSED": "false",
+    "MODELS": "gpt-image-*",
     "API_SECRET_ARN": "arn:api",
     "CALLBACK_SECRET_ARN": "arn:callback",
     "TOKEN_SECRET_ARN": "arn:token",

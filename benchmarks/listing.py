@@ -20,7 +20,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 from imagetasks.aws.table import Table  # noqa: E402
 from imagetasks.aws.task_repository import TaskRepository  # noqa: E402
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent  # noqa: E402
-from imagetasks.tasks.task import derive_task_id, task_pk, to_item  # noqa: E402
+from imagetasks.tasks.task import derive_task_id, task_pk  # noqa: E402
+from imagetasks.tasks.task_item import to_item  # noqa: E402
 from tests.support.dynamodb_engines import create_table, dynamodb_local  # noqa: E402
 from tests.support.fakes import START, task  # noqa: E402
 

@@ -15,7 +15,8 @@ from imagetasks.errors import TaskNotFound
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.bookings import UNRESOLVED_KEY, Booking, booking, is_unresolved
 from imagetasks.tasks.failure_reasons import UNKNOWN_CHARGE
-from imagetasks.tasks.task import Task, from_item, task_pk
+from imagetasks.tasks.task import Task, task_pk
+from imagetasks.tasks.task_item import from_item
 
 PAGE_SIZE = 100  # as many items as DynamoDB reads at once
 

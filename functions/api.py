@@ -11,6 +11,7 @@ from bootstrap import Clients, build_owner_tasks, build_placement, build_spendin
 from imagetasks import telemetry
 from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.dependencies import ApiDependencies
+from imagetasks.api.offered_models import OfferedModels
 from imagetasks.api.problem_details import Problem, ProblemError
 from imagetasks.api.routes import problem_response, register, routes
 from imagetasks.aws.secrets import TokenKeys
@@ -27,6 +28,7 @@ dependencies = ApiDependencies(
     api_keys=clients.api_keys,
     token_keys=TokenKeys.from_env(clients.api_keys.secret.client),
     tokens=TokenRepository(clients.repository.table),
+    models=OfferedModels.from_env(),
     placement=build_placement(clients, tasks, spending),
     tasks=tasks,
     images=clients.images,

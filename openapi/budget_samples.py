@@ -16,6 +16,7 @@ from imagetasks.tasks.budgets import Budget, Spend
 from imagetasks.tasks.usage import UsageKey
 from imagetasks.workflows.budget_settings import BudgetState
 from imagetasks.workflows.spending import Standing
+from openapi.offered import MODELS
 
 START = 1_790_000_000_000
 BUDGETS = {
@@ -52,5 +53,5 @@ def response_bodies() -> Mapping[str, Mapping[str, Any]]:
         "readBudget": budget,
         "setBudget": budget,
         "listUsage": {"week": usage_body(DAYS, USAGE)},
-        "quote": {"billed_lower": quote("gpt-image-2", order, STANDING)},
+        "quote": {"billed_lower": quote(MODELS["gpt-image-2"], order, STANDING)},
     }

@@ -20,7 +20,7 @@ from openapi.schemas import components
 FILE = ROOT / "functions" / "openapi.json"
 
 INTRODUCTION = f"""
-Turns prompts into images with PoYo's `gpt-image-2` and stores them. No accepted task is lost or paid
+Turns prompts into images with PoYo's image models and stores them. No accepted task is lost or paid
 twice, and a task is visible to its owner only. An order is answered at once; the image follows later.
 Read the task until its `status` is `finished` or `failed`, or set a `callback_url`.
 

@@ -23,9 +23,10 @@ from imagetasks.api import (
 )
 from imagetasks.api import problems as p
 from imagetasks.api.authentication import Scope
-from imagetasks.api.field_errors import UNKNOWN_MODEL
+from imagetasks.api.field_errors import unknown_model
 from imagetasks.api.problem_details import Problem
 from imagetasks.poyo import catalog, compat
+from openapi.offered import MODELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ ORDER = (
     p.ORDERS_PAUSED,
     *error_mapping.SUBMISSION_PROBLEMS,
 )
-NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[UNKNOWN_MODEL])
+NO_SUCH_MODEL = replace(p.INVALID_ORDER, errors=[unknown_model(MODELS)])
 
 TASK, TASK_HEADERS = schemas.TaskBody, ("Location", "Retry-After?")
 BUDGET = budget_bodies.BudgetBody

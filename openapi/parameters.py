@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagetasks.api import pagination, request, usage_request
-from imagetasks.poyo import catalog, models
+from imagetasks.poyo import catalog
 from imagetasks.tasks.budgets import MAX_DURATION_MS
 from imagetasks.tasks.caller import TOKEN_ID
 from imagetasks.tasks.signed_urls import PART
 from imagetasks.tasks.task import TASK_ID
+from openapi.offered import MODELS
 
 Schema = dict[str, Any]
 IDEMPOTENCY_KEY = r"^[!-+\--~](?:[ -+\--~]{0,253}[!-+\--~])?$"
@@ -59,7 +60,7 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
     "model": (
         "path",
         "model",
-        {"type": "string", "enum": list(models.MODELS)},
+        {"type": "string", "enum": list(MODELS)},
         "Name of the model.",
     ),
     "key": (

@@ -23,12 +23,13 @@ from imagetasks.api import (
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
-from imagetasks.poyo.models import estimate_credits
+from imagetasks.poyo.model_catalog import model
 from imagetasks.tasks.caller import SCOPES, Token
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import State, StoredImage, Task, derive_task_id
 from openapi import budget_samples
+from openapi.offered import MODELS
 from openapi.operations import NO_SUCH_MODEL, Operation
 
 ORIGIN = "https://img.example"
@@ -61,7 +62,7 @@ RUNNING = Task(
     metadata=ORDER["metadata"],
     state=State.RUNNING,
     attempt=1,
-    estimated_credits=estimate_credits(ORDER["input"]),
+    estimated_credits=model(ORDER["model"]).price(ORDER["input"]).credits,
     public_base_url=ORIGIN,
     created_at=START,
     updated_at=START + 800,
@@ -153,8 +154,8 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
         **budget_samples.response_bodies(),
         "createToken": {"issued": token_bodies.created_token_body(TOKEN, "eyJhbGciOiJIUzI1NiIs…")},
         "readToken": {"used": token_bodies.token_body(TOKEN)},
-        "listModels": {"all": compat.envelope(catalog.list_models({}))},
-        "readModel": {"model": compat.envelope(catalog.model_entry("gpt-image-2"))},
+        "listModels": {"first": compat.envelope(catalog.list_models({"limit": "2"}, MODELS))},
+        "readModel": {"model": compat.envelope(catalog.model_entry(MODELS["gpt-image-2"]))},
         "submitPoyoTask": {"accepted": compat.submit_body(RUNNING)},
         "readPoyoTask": {name: compat.envelope(each) for name, each in poyo.items()},
         "readBalance": {"left": compat.balance_body(Decimal("9765.5"))},
@@ -202,7 +203,7 @@ def _invalid_request(operation: Operation) -> Problem:
     try:
         if operation.request_model is budget_request.BudgetRequest:
             budget_request.parse(b'{"max_credits": -1}')
-        token_request.parse_token_request(b'{"owner": "", "max_credits": 0}')
+        token_request.parse_token_request(b'{"owner": "", "max_credits": 0}', MODELS)
     except InvalidOrder as error:
         return replace(problems.INVALID_REQUEST, errors=error.problems)
     raise AssertionError("the validation accepted an invalid body")
@@ -214,7 +215,7 @@ def _invalid_order(operation: Operation) -> Problem:
     try:
         if operation.request_model is order_request.CreateUploadRequest:
             order_request.parse_upload(b'{"content_type": "image/gif"}')
-        order_request.parse(json.dumps(order).encode())
+        order_request.parse(json.dumps(order).encode(), MODELS)
     except InvalidOrder as error:
         return error_mapping.problem_for(error)
     raise AssertionError("the validation accepted an invalid body")

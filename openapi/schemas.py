@@ -9,8 +9,10 @@ from pydantic import BaseModel, TypeAdapter
 
 from imagetasks.api import budget_request, error_mapping, problems
 from imagetasks.api.problem_details import Problem, ProblemBody
-from imagetasks.poyo import catalog, compat, models
+from imagetasks.poyo import compat
 from imagetasks.tasks.image_format import EXTENSIONS
+from openapi.input_schemas import by_model, input_schemas, or_null
+from openapi.offered import MODELS
 from openapi.operations import OPERATIONS
 from openapi.parameters import Schema
 from openapi.token_schema import token_request_schema
@@ -18,7 +20,6 @@ from openapi.token_schema import token_request_schema
 REF = "#/components/schemas/{model}"
 # Public schema names by class name. Clients are generated with them, so they must not change.
 NAMES: Mapping[str, str] = {
-    "ImageInput": "TaskInput",
     "CreateTaskRequest": "TaskRequest",
     "CreateUploadRequest": "UploadRequest",
     "CreateTokenRequest": "TokenRequest",
@@ -44,7 +45,7 @@ NAMES: Mapping[str, str] = {
 }
 FIELDS: Mapping[str, Mapping[str, Schema]] = {
     "TaskRequest": {
-        "model": {"enum": list(models.MODELS)},
+        "model": {"enum": list(MODELS)},
         "metadata": {"description": "Your own data; returned with the task."},
         "max_credits": {
             "description": "Set `max_credits` to reject the order if its estimate is higher."
@@ -109,11 +110,13 @@ def components() -> dict[str, Schema]:
         schemas |= {NAMES.get(name, name): _cleaned(each) for name, each in found.items()}
     schemas |= {"Throttled": THROTTLED, "TokenRequest": token_request_schema()}
     schemas["BudgetRequest"]["additionalProperties"] = False
-    schemas["TaskInput"] = _with_model_rules(schemas["TaskInput"])
-    schemas["TaskRequest"] |= {"allOf": list(_by_model())}
-    metadata = schemas["TaskRequest"]["properties"]["metadata"]
-    schemas["TaskRequest"]["properties"]["metadata"] = _or_null(metadata)
-    schemas["TaskRequest"]["properties"]["callback_url"]["anyOf"][0] |= {"pattern": CALLBACK}
+    schemas |= input_schemas()
+    schemas["TaskRequest"] |= {"allOf": list(by_model(REF))}
+    ordered = schemas["TaskRequest"]["properties"]
+    ordered["input"] = {"$ref": REF.format(model="TaskInput")}
+    ordered["metadata"] = or_null(ordered["metadata"])
+    schemas["Ordered"]["additionalProperties"] = True  # what the model's own schema has
+    ordered["callback_url"]["anyOf"][0] |= {"pattern": CALLBACK}
     schemas["Problem"] |= _status_by_code()
     schemas["Problem"]["properties"]["code"] |= {"enum": sorted({p.code for p in known_problems()})}
     for name, fields in FIELDS.items():
@@ -135,46 +138,6 @@ def _cleaned(schema: Any) -> Any:
         prefix, _, name = cleaned["$ref"].rpartition("/")
         cleaned["$ref"] = f"{prefix}/{NAMES.get(name, name)}"
     return cleaned
-
-
-def _or_null(schema: Schema) -> Schema:
-    """The schema of a field that may be null, in the form that every generator reads."""
-    outer = {k: v for k, v in schema.items() if k == "description" or (k == "default" and v)}
-    inner = {k: v for k, v in schema.items() if k not in ("default", "description")}
-    if isinstance(inner["type"], list):
-        inner["type"] = inner["type"][0]
-    if "enum" in inner:
-        inner["enum"] = [each for each in inner["enum"] if each is not None]
-    return {"anyOf": [inner, {"type": "null"}], **outer}
-
-
-BROADEST = next(iter(models.MODELS.values()))  # its rules accept the orders of every model
-
-
-def _with_model_rules(schema: Schema) -> Schema:
-    """The schema of an order's `input` with the rules for each field and for combinations of two."""
-    rules = catalog.input_schema(BROADEST)
-    for name, spec in rules.pop("properties").items():
-        is_nullable = "null" in spec["type"]
-        schema["properties"][name] = _or_null(spec) if is_nullable else spec
-    return {**schema, **rules}
-
-
-def _by_model() -> Iterable[Schema]:
-    """The rules that a model has beyond BROADEST, as `if` it is this model `then`."""
-    broadest = catalog.input_schema(BROADEST)
-    for model, spec in models.MODELS.items():
-        own = catalog.input_schema(spec)
-        if own != broadest:
-            common = broadest["properties"]
-            narrower = {
-                "properties": {k: v for k, v in own["properties"].items() if v != common[k]},
-                "required": [name for name in own["required"] if name not in broadest["required"]],
-            }
-            yield {
-                "if": {"properties": {"model": {"const": model}}},
-                "then": {"properties": {"input": narrower}},
-            }
 
 
 def _status_by_code() -> Schema:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from imagetasks.api import token_request as rules
 from imagetasks.api.request import USER
-from imagetasks.poyo.models import MODELS
 from imagetasks.tasks.caller import SCOPES
+from openapi.offered import MODELS
 from openapi.parameters import Schema, integer, matching
 
 

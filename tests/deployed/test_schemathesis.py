@@ -23,8 +23,8 @@ from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
 from imagetasks.api import budget_request, pagination, request, token_request, usage_request
-from imagetasks.poyo.catalog import IMAGE, NOT_BLANK
-from imagetasks.poyo.models import CUSTOM_SIZE
+from imagetasks.poyo.custom_size import custom_size
+from imagetasks.poyo.served_schema import IMAGE, NOT_BLANK
 from imagetasks.tasks.budgets import DURATION
 from imagetasks.tasks.caller import TOKEN_ID
 from imagetasks.tasks.list_position import ListPosition
@@ -177,10 +177,12 @@ def _repair_order(body: dict[str, Any]) -> None:
     size, prompt = requested.get("size"), requested.get("prompt")
     if isinstance(prompt, str) and re.search(NOT_BLANK, prompt):  # maybe by an invisible character
         requested["prompt"] = f"A{prompt[1:]}"
-    if isinstance(size, str) and CUSTOM_SIZE.fullmatch(size):
+    if isinstance(size, str) and custom_size(size):
         requested["size"] = "2048x1152"  # JSON Schema cannot express the rules of a custom size
     if isinstance(requested.get("image_urls"), list):
         requested["image_urls"] = [_reserved(each) for each in requested["image_urls"]]
+    if isinstance(requested.get("mask_url"), str):
+        requested["mask_url"] = _reserved(requested["mask_url"])
 
 
 def _reserved(url: object) -> object:

@@ -18,7 +18,8 @@ from imagetasks.tasks import transition_writes
 from imagetasks.tasks.budgets import Budget
 from imagetasks.tasks.caller import SCOPES, Caller, Token
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
-from imagetasks.tasks.task import Task, to_item
+from imagetasks.tasks.task import Task
+from imagetasks.tasks.task_item import to_item
 from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.tasks.usage import usage_pk
 from imagetasks.workflows.spending import Spending, SpendingDefaults

@@ -16,7 +16,7 @@ CALLERS = (
         "a replay is checked by the rules of today",
         "api/routes/orders.py",
         "    if earlier:\n        return",
-        "    if earlier and order_request.validate(body):\n        return",
+        "    if earlier and order_request.validate(body, dependencies.models.by_id()):\n        return",
         REPLAYS,
     ),
     Mutant(
@@ -50,8 +50,8 @@ CALLERS = (
     Mutant(
         "a query parameter of a quote is ignored",
         "api/routes/tasks.py",
-        "        pagination.query_parameters(event)\n        body = order_request.parse",
-        "        body = order_request.parse",
+        "        pagination.query_parameters(event)\n        models = self",
+        "        models = self",
         UNKNOWN_INPUT,
     ),
     Mutant(
@@ -105,15 +105,15 @@ CALLERS = (
     ),
     Mutant(
         "a field beside its object is told nothing",
-        "api/field_errors.py",
-        "places = {**elsewhere, ",
+        "poyo/input_words.py",
+        "places = {**(elsewhere or {}), ",
         "places = {",
         FIELD_ERRORS,
     ),
     Mutant(
         "an order without a model names an unknown one",
         "api/routes/poyo_compat.py",
-        "list(problem.errors) == [UNKNOWN_MODEL]",
+        "is_unknown_model(problem.errors)",
         'pointers == ["/model"]',
         POYO_COMPAT,
     ),
@@ -134,14 +134,14 @@ CALLERS = (
     ),
     Mutant(
         "a prompt of combining marks is visible",
-        "api/order_request.py",
+        "api/order_input.py",
         '"Mc", "Me", "Mn", ',
         "",
         FIELD_ERRORS,
     ),
     Mutant(
         "a long data: URL is told its length",
-        "api/order_request.py",
+        "api/order_input.py",
         'if url.lstrip()[:5].lower() == "data:":',
         'if url.lstrip()[:5].lower() == "data:" and len(url) < MAX_URL_CHARS:',
         FIELD_ERRORS,
@@ -149,9 +149,8 @@ CALLERS = (
     Mutant(
         "only the first bad upload is named",
         "workflows/place_order.py",
-        '                yield {"pointer": f"/input/image_urls/{n}", "detail": detail}\n',
-        '                yield {"pointer": f"/input/image_urls/{n}", "detail": detail}\n'
-        "                break\n",
+        '                yield {"pointer": pointer, "detail": detail}\n',
+        '                yield {"pointer": pointer, "detail": detail}\n                break\n',
         UPLOADS,
     ),
     Mutant(

@@ -12,6 +12,7 @@ from tests.mutation.model_mutants import MODELS
 from tests.mutation.mutant import Mutant
 from tests.mutation.notification_mutants import NOTIFICATION
 from tests.mutation.operator_mutants import OPERATOR
+from tests.mutation.order_mutants import ORDERS
 from tests.mutation.pacing_mutants import PACING
 from tests.mutation.reconcile_mutants import RECONCILE
 from tests.mutation.spending_mutants import SPENDING
@@ -35,6 +36,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *SPENDING,
     *TOKENS,
     *OPERATOR,
+    *ORDERS,
     *MODELS,
     *CATALOG,
 )

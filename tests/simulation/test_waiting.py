@@ -11,7 +11,8 @@ from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.clock import Clock
 from imagetasks.limits import Limits
-from imagetasks.tasks.task import Task, to_item
+from imagetasks.tasks.task import Task
+from imagetasks.tasks.task_item import to_item
 from imagetasks.workflows.owner_tasks import OwnerTasks
 from tests.simulation.process import Process, ProcessResult
 from tests.simulation.scenario import random_scenario

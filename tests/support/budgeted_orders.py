@@ -25,7 +25,8 @@ from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.caller import Caller
 from imagetasks.tasks.conditional_write import PutItem, UpdateItem
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import StoredImage, Task, from_item
+from imagetasks.tasks.task import StoredImage, Task
+from imagetasks.tasks.task_item import from_item
 from imagetasks.workflows.order import Order
 from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.spending import Spending, SpendingDefaults

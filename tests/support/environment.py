@@ -19,7 +19,8 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import Task, fingerprint, task_pk, to_item
+from imagetasks.tasks.task import Task, fingerprint, task_pk
+from imagetasks.tasks.task_item import to_item
 from imagetasks.workflows.notify_caller import CallerNotifier
 from imagetasks.workflows.order import Order
 from imagetasks.workflows.reconcile import TaskReconciler

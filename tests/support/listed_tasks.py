@@ -10,7 +10,8 @@ from typing import Any
 from boto3.dynamodb.types import TypeSerializer
 
 from imagetasks.aws.table import Table
-from imagetasks.tasks.task import Task, derive_task_id, owner_status_key, to_item
+from imagetasks.tasks.task import Task, derive_task_id, owner_status_key
+from imagetasks.tasks.task_item import to_item
 from tests.support.fakes import task
 
 SERIALIZER = TypeSerializer()

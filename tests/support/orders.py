@@ -9,6 +9,8 @@ import pytest
 
 from imagetasks.api import order_request
 from imagetasks.errors import InvalidOrder
+from imagetasks.poyo.model_catalog import allowed, model
+from imagetasks.workflows.order import Order
 
 SMALLEST_INPUT: dict[str, Any] = {"prompt": "A lighthouse"}
 IMAGE_URL = "https://example.com/a.png"
@@ -22,7 +24,21 @@ def order_body(model: str = "gpt-image-2", **image_input: object) -> dict[str, o
 
 def parse_order(body: object) -> order_request.CreateTaskRequest:
     """The order in `body`, which is sent as it is or as JSON."""
-    return order_request.parse(body if isinstance(body, bytes) else json.dumps(body).encode())
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return order_request.parse(sent, allowed("gpt-image-*"))
+
+
+def order_of(body: object) -> Order:
+    """The order that the owner `owner` places with a valid `body`."""
+    request = parse_order(body)
+    return order_request.to_order(
+        request,
+        model(request.model),
+        owner="owner",
+        idempotency_key="key",
+        fingerprint="",
+        public_base_url="https://img.example",
+    )
 
 
 def errors_by_pointer(body: object) -> dict[str, str]:

@@ -18,14 +18,8 @@ from imagetasks.tasks.conditional_write import (
     equals,
     one_of,
 )
-from imagetasks.tasks.task import (
-    StoredImage,
-    Task,
-    from_item,
-    poyo_pk,
-    task_pk,
-    to_item,
-)
+from imagetasks.tasks.task import StoredImage, Task, poyo_pk, task_pk
+from imagetasks.tasks.task_item import from_item, to_item
 from imagetasks.tasks.transition_write import TransitionWrite
 from tests.simulation.table_state import InMemoryTable
 from tests.support.fakes import START, task

@@ -7,15 +7,10 @@ from decimal import Decimal
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from imagetasks.api import json_body
-from imagetasks.api.field_errors import (
-    MAX_ERRORS,
-    field_error,
-    json_type,
-    pointer_below,
-    unknown_field,
-)
+from imagetasks.api.field_errors import field_error
 from imagetasks.errors import InvalidOrder
 from imagetasks.json_schema import JsonSchema
+from imagetasks.poyo.input_words import MAX_ERRORS, json_type, pointer_below, unknown_field
 from imagetasks.tasks.budgets import DAY, DURATION, duration_ms
 
 MAX_CREDITS = 1_000_000_000

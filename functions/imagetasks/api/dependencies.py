@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from imagetasks.api.offered_models import OfferedModels
     from imagetasks.aws.image_bucket import ImageBucket
     from imagetasks.aws.secrets import ApiKeys, TokenKeys
     from imagetasks.aws.token_repository import TokenRepository
@@ -26,6 +27,7 @@ class ApiDependencies:
     api_keys: ApiKeys
     token_keys: TokenKeys
     tokens: TokenRepository
+    models: OfferedModels
     placement: OrderPlacement
     tasks: OwnerTasks
     images: ImageBucket

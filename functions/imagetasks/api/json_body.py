@@ -12,14 +12,9 @@ from decimal import Decimal, InvalidOperation
 from itertools import islice
 from typing import Any
 
-from imagetasks.api.field_errors import (
-    MAX_ERRORS,
-    MAX_NAME_CHARS,
-    field_error,
-    json_type,
-    pointer_below,
-)
+from imagetasks.api.field_errors import field_error
 from imagetasks.errors import InvalidOrder
+from imagetasks.poyo.input_words import MAX_ERRORS, MAX_NAME_CHARS, json_type, pointer_below
 
 MAX_DIGITS = sys.float_info.max_10_exp + 2  # of an integer that a double can be, with its sign
 NOT_TEXT = re.compile("[\ud800-\udfff]")

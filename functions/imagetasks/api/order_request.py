@@ -2,65 +2,44 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from decimal import Decimal
-from typing import Annotated, Any
-from unicodedata import category
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from imagetasks.api import json_body
 from imagetasks.api.field_errors import (
     ALLOWED,
-    MAX_ERRORS,
-    MAX_IMAGES,
     MAX_METADATA,
-    MAX_NAME_CHARS,
-    MAX_PROMPT_CHARS,
     MAX_URL_CHARS,
     MAX_VALUE_CHARS,
-    UNKNOWN_MODEL,
     field_error,
     from_validation,
+    one_of_models,
+    unknown_model,
 )
+from imagetasks.api.order_input import encoding_error, estimate_error, input_errors
 from imagetasks.errors import InvalidOrder
-from imagetasks.poyo import models
+from imagetasks.poyo.input_words import MAX_ERRORS, MAX_NAME_CHARS
 from imagetasks.tasks.image_format import EXTENSIONS
-from imagetasks.tasks.image_reference import file_reference, is_fetchable_url, is_upload
 from imagetasks.tasks.task import fingerprint
 from imagetasks.workflows.order import Order
 
+if TYPE_CHECKING:
+    from imagetasks.poyo.model_catalog import Model
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME_CHARS)]
 Value = Annotated[str, StringConstraints(max_length=MAX_VALUE_CHARS)]
-NOT_IN_A_URI = re.compile(r"[^!-~]|\\")
-# Unicode categories: control, format and surrogate characters, combining marks, separators.
-INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Mc", "Me", "Mn", "Zl", "Zp", "Zs"})
-# Letters and symbols drawn as nothing, and unassigned characters that Unicode wants ignored.
-NOT_DRAWN = re.compile(
-    "[\u115f\u1160\u2065\u2800\u3164\uffa0\ufff0-\ufff8\U0001d159\U000e0000-\U000e0fff]"
-)
-
-
-class ImageInput(BaseModel):
-    """PoYo's input object. Unknown fields are refused, because PoYo would ignore them and charge."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    prompt: Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARS)]
-    quality: str = "low"
-    size: str = "auto"
-    resolution: str = "1K"
-    image_urls: Annotated[list[str], Field(max_length=MAX_IMAGES)] = []
+type Models = Mapping[str, Model]  # those that new orders may name
 
 
 class CreateTaskRequest(BaseModel):
-    """The body of `POST /v1/tasks`."""
+    """The body of `POST /v1/tasks`; `input` is what the model's own schema says."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str
-    input: ImageInput
+    input: dict[str, Any]
     metadata: Annotated[dict[Name, Value], Field(max_length=MAX_METADATA)] = {}
     max_credits: Annotated[float, Field(gt=0)] | None = None
     callback_url: Annotated[str, StringConstraints(max_length=MAX_URL_CHARS)] | None = None
@@ -74,23 +53,45 @@ class CreateUploadRequest(BaseModel):
     content_type: str
 
 
-def parse(body: bytes, public_base_url: str = "") -> CreateTaskRequest:
+BESIDE_INPUT = {name: f"{name} beside `input`" for name in CreateTaskRequest.model_fields}
+
+
+def parse(body: bytes, models: Models, public_base_url: str = "") -> CreateTaskRequest:
     """The order in `body`. Raises InvalidOrder as `json_body.parse_object` and `validate` do."""
-    return validate(json_body.parse_object(body), public_base_url)
+    return validate(json_body.parse_object(body), models, public_base_url)
 
 
-def validate(body: Mapping[str, Any], public_base_url: str = "") -> CreateTaskRequest:
-    """The order in `body`, in which a `file_url` of this service begins with `public_base_url`.
-    Raises InvalidOrder, which names every wrong field and what is allowed."""
-    request = _validated(CreateTaskRequest, without_nulls(body))
-    if problems := list(_model_errors(request, public_base_url)) or list(_budget_errors(request)):
+def validate(
+    body: Mapping[str, Any], models: Models, public_base_url: str = ""
+) -> CreateTaskRequest:
+    """The order in `body`, for one of `models`, in which a `file_url` of this service begins with
+    `public_base_url`. Raises InvalidOrder, which names every wrong field and what is allowed."""
+    fields = without_nulls(body)
+    name, image_input = fields.get("model"), fields.get("input")
+    model = models.get(name) if isinstance(name, str) else None
+    allowed = {**ALLOWED, "model": one_of_models(models)}
+    in_input = {each: f"{each} in `input`" for each in (model.fields if model else ())}
+    request, problems = _read(CreateTaskRequest, fields, allowed, in_input)
+    if model and isinstance(image_input, dict):
+        problems += input_errors(model, image_input, public_base_url, BESIDE_INPUT)
+    elif isinstance(name, str) and not model:
+        problems.append(unknown_model(models))
+    if request and (problem := encoding_error(request.callback_url or "")):
+        problems.append(field_error("/callback_url", problem))
+    if model and request and not problems:
+        problem_ = estimate_error(model, request.input, request.max_credits)
+        problems += [problem_] if problem_ else []
+    if request is None or problems:
         raise InvalidOrder(problems[:MAX_ERRORS])
     return request
 
 
 def parse_upload(body: bytes) -> CreateUploadRequest:
     """The description of an upload in `body`. Raises InvalidOrder."""
-    request = _validated(CreateUploadRequest, without_nulls(json_body.parse_object(body)))
+    fields = without_nulls(json_body.parse_object(body))
+    request, problems = _read(CreateUploadRequest, fields, ALLOWED, {})
+    if request is None:
+        raise InvalidOrder(problems)
     if request.content_type not in EXTENSIONS:
         raise InvalidOrder([field_error("/content_type", f"must be {ALLOWED['content_type']}")])
     return request
@@ -110,120 +111,46 @@ def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
     return present
 
 
-def poyo_input(request: CreateTaskRequest) -> dict[str, Any]:
-    """The input as PoYo accepts it: known fields only, empty ones left out."""
-    return {k: v for k, v in request.input.model_dump().items() if v != []}
-
-
 def to_order(
     request: CreateTaskRequest,
+    model: Model,
     *,
     owner: str,
     idempotency_key: str,
     fingerprint: str,
     public_base_url: str,
 ) -> Order:
-    """The order that `owner` places with `request`; `public_base_url` is where PoYo calls back."""
-    image = poyo_input(request)
+    """The order that `owner` places with a valid `request` for `model`; `public_base_url` is where PoYo
+    calls back. What its task needs of the model is in the order, because the model may go."""
+    price = model.price(request.input)
+    sent = model.present(request.input)
     return Order(
         owner=owner,
         idempotency_key=idempotency_key,
         fingerprint=fingerprint,
         model=request.model,
-        input=image,
+        input=sent,
+        defaults={k: v for k, v in model.defaults().items() if k not in sent},
+        addresses=dict(model.addresses(sent)),
         metadata=request.metadata,
-        estimated_credits=models.estimate_credits(image),
+        estimated_credits=price.credits,
+        credits_exact=price.exact,
+        billed_resolution=model.billed_resolution(sent),
         public_base_url=public_base_url,
         notification_url=request.callback_url,
     )
 
 
-def _validated[T: BaseModel](kind: type[T], body: Mapping[str, Any]) -> T:
+def _read[T: BaseModel](
+    kind: type[T],
+    fields: Mapping[str, Any],
+    allowed: Mapping[str, str],
+    elsewhere: Mapping[str, str],
+) -> tuple[T | None, list[Mapping[str, str]]]:
+    """The body, or what is wrong with it. `elsewhere` are fields of its objects, and where they are."""
     try:
-        return kind.model_validate(body)
+        return kind.model_validate(fields), []
     except ValidationError as error:
-        problems = [
-            from_validation(
-                each, _fields_beside(kind, each["loc"]), _fields_elsewhere(kind, each["loc"])
-            )
-            for each in error.errors(include_url=False)[:MAX_ERRORS]
-        ]
-        raise InvalidOrder(problems) from None
-
-
-def _fields_beside(kind: type[BaseModel], loc: tuple[str | int, ...]) -> list[str]:
-    """The fields of the object that `loc` is in."""
-    return list((ImageInput if len(loc) > 1 else kind).model_fields)
-
-
-def _fields_elsewhere(kind: type[BaseModel], loc: tuple[str | int, ...]) -> Mapping[str, str]:
-    """The fields of an order that are not beside `loc`, and where they are."""
-    if kind is not CreateTaskRequest:
-        return {}
-    if len(loc) > 1:
-        return {name: f"{name} beside `input`" for name in CreateTaskRequest.model_fields}
-    return {name: f"{name} in `input`" for name in ImageInput.model_fields}
-
-
-def _model_errors(request: CreateTaskRequest, public_base_url: str) -> Iterable[Mapping[str, str]]:
-    """What the chosen model does not allow."""
-    spec = models.MODELS.get(request.model)
-    if spec is None:
-        yield UNKNOWN_MODEL
-        return
-    image = request.input
-    if is_blank(image.prompt):
-        yield field_error("/input/prompt", "must not be blank: it has no visible character")
-    if image.quality not in spec.qualities:
-        yield field_error("/input/quality", f"must be one of {', '.join(spec.qualities)}")
-    if image.resolution not in spec.resolutions:
-        yield field_error("/input/resolution", f"must be one of {', '.join(spec.resolutions)}")
-    elif problem := models.size_error(image.size, image.resolution, spec):
-        yield field_error("/input/size", problem)
-    if len(image.image_urls) < spec.images_min:
-        yield field_error("/input/image_urls", f"{request.model} needs at least one image address")
-    for n, url in enumerate(image.image_urls):
-        if problem := _image_url_error(url, public_base_url):
-            yield field_error(f"/input/image_urls/{n}", problem)
-    if problem := _encoding_error(request.callback_url or ""):
-        yield field_error("/callback_url", problem)
-
-
-def _budget_errors(request: CreateTaskRequest) -> Iterable[Mapping[str, str]]:
-    if request.max_credits is None:
-        return
-    estimated_credits = models.estimate_credits(request.input.model_dump())
-    if estimated_credits > Decimal(str(request.max_credits)):
-        yield field_error("/max_credits", f"this order is estimated at {estimated_credits} credits")
-
-
-def is_blank(text: str) -> bool:
-    """Whether `text` has no visible character."""
-    return not NOT_DRAWN.sub("", "".join(c for c in text if category(c) not in INVISIBLE))
-
-
-def _image_url_error(url: str, public_base_url: str) -> str | None:
-    """Why `url` cannot be one of an order's `image_urls`, or None if it can."""
-    if url.lstrip()[:5].lower() == "data:":
-        return "is a data: URL; send the file with POST /v1/uploads and use the `file_url` you get"
-    if len(url) > MAX_URL_CHARS:
-        return f"has {len(url):,} characters; an address may have {MAX_URL_CHARS:,}"
-    if is_upload(url) or file_reference(url, public_base_url):
-        return None
-    if public_base_url and url.startswith(f"{public_base_url}/"):
-        return "is an address of this service, but not the `file_url` of an image"
-    if is_fetchable_url(url):
-        return None
-    return _encoding_error(url) or (
-        "must be a public https address or upload://{id}, or the `file_url` of an image"
-    )
-
-
-def _encoding_error(url: str) -> str | None:
-    """Why `url` is not written as URLs are (RFC 3986, section 2.1), or None if it is."""
-    if NOT_IN_A_URI.search(url):
-        return (
-            "must be percent-encoded: a space is %20, and é is %C3%A9; in a host name, bücher is "
-            "xn--bcher-kva"
-        )
-    return None
+        found = error.errors(include_url=False)[:MAX_ERRORS]
+        known = list(kind.model_fields)
+        return None, [from_validation(each, known, elsewhere, allowed) for each in found]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 from imagetasks.api.schemas import OrderWarning, json_number, rfc3339, warnings
 from imagetasks.json_schema import Instant, JsonSchema, Number
-from imagetasks.poyo import models
 
 if TYPE_CHECKING:
+    from imagetasks.poyo.model_catalog import Model
     from imagetasks.workflows.spending import Headroom, Standing
 
 
@@ -27,27 +27,30 @@ class QuoteBudget(TypedDict):
 
 
 class Quote(TypedDict):
-    """What an order would cost; nothing was submitted. `budget` is null if nothing limits the caller;
+    """What an order would cost; nothing was submitted. Unless `exact`, it costs `credits` or less.
+    `billed_resolution` is null for a model without a resolution, `budget` if nothing limits the caller;
     while orders are `paused` every order is refused."""
 
     model: str
     credits: Number
-    billed_resolution: models.Resolution
+    exact: bool
+    billed_resolution: str | None
     budget: QuoteBudget | None
     paused: bool
     warnings: Sequence[OrderWarning]
 
 
-def quote(model: str, order: Mapping[str, Any], standing: Standing) -> Quote:
-    """What an order with this input would cost a caller with this standing."""
-    credits_ = models.estimate_credits(order)
+def quote(model: Model, image_input: Mapping[str, Any], standing: Standing) -> Quote:
+    """What an order with this valid input would cost a caller with this standing."""
+    price, billed = model.price(image_input), model.billed_resolution(image_input)
     return {
-        "model": model,
-        "credits": json_number(credits_) or 0,
-        "billed_resolution": models.billed_resolution(order),
-        "budget": _budget(standing.headroom(credits_)),
+        "model": model.model_id,
+        "credits": json_number(price.credits) or 0,
+        "exact": price.exact,
+        "billed_resolution": billed,
+        "budget": _budget(standing.headroom(price.credits)),
         "paused": standing.paused,
-        "warnings": warnings(order),
+        "warnings": warnings(model.effective(image_input), billed),
     }
 
 

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from imagetasks.json_schema import Count, Instant, JsonSchema, Number, Uri
-from imagetasks.poyo import models
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS, charged_credits, was_charged
 from imagetasks.tasks.image_format import ContentType
@@ -21,9 +20,11 @@ UploadAddress = Annotated[str, JsonSchema(pattern=f"^{SCHEME}{ID.pattern}$")]
 
 
 class Credits(TypedDict):
-    """Money in PoYo's credits; `charged` is null until it is known."""
+    """Money in PoYo's credits. Unless `exact`, PoYo charges `estimated` or less. `charged` is null until
+    it is known."""
 
     estimated: Number
+    exact: bool
     charged: Number | None
 
 
@@ -66,12 +67,13 @@ class OrderWarning(TypedDict):
 
 
 class InputBody(TypedDict):
-    """The input of the order, with defaults filled in."""
+    """The input of the order, and the defaults of the fields that it leaves out. Which fields there are
+    is in the `input_schema` of its model."""
 
     prompt: str
-    quality: str
-    size: str
-    resolution: models.Resolution
+    quality: NotRequired[str]
+    size: NotRequired[str | Mapping[str, int]]
+    resolution: NotRequired[str]
     image_urls: NotRequired[Sequence[str]]
 
 
@@ -124,23 +126,24 @@ class UploadBody(TypedDict):
 def task_body(task: Task, *, public_base_url: str, retention_days: int = 0) -> TaskBody:
     """The task as JSON; its file URLs begin with `public_base_url`, its images are kept for
     `retention_days` if they are not 0."""
-    expires_at = files_expire_at(task, retention_days)
+    expires_at, shown = files_expire_at(task, retention_days), task.effective_input
     return {
         "task_id": task.task_id,
         "status": task.status,
         "progress": json_number(task.progress) or 0,
         "model": task.model,
-        "input": cast(InputBody, dict(task.input)),
+        "input": cast(InputBody, dict(shown)),
         "metadata": dict(task.metadata),
         "credits": {
             "estimated": json_number(task.estimated_credits) or 0,
+            "exact": task.credits_exact,
             "charged": json_number(charged_credits(task)),
         },
         "files": [
             _file(task, n, image, public_base_url, expires_at) for n, image in enumerate(task.files)
         ],
         "error": _error(task),
-        "warnings": warnings(task.input),
+        "warnings": warnings(shown, task.billed_resolution),
         "history": [
             {"at": rfc3339(entry["at"]), "event": entry["event"]} for entry in task.history
         ],
@@ -150,10 +153,11 @@ def task_body(task: Task, *, public_base_url: str, retention_days: int = 0) -> T
     }
 
 
-def warnings(order: Mapping[str, Any]) -> list[OrderWarning]:
-    """What an order's input requests and PoYo does not deliver."""
-    requested, billed = order.get("resolution", "1K"), models.billed_resolution(order)
-    if requested == billed:
+def warnings(image_input: Mapping[str, Any], billed: str | None) -> list[OrderWarning]:
+    """What an input, with its defaults, requests and PoYo does not deliver when it bills the resolution
+    `billed` (None: not known, or the model has none)."""
+    requested = image_input.get("resolution")
+    if billed in (None, requested):
         return []
     detail = f"PoYo makes and bills this size at {billed}, not at {requested}"
     return [{"pointer": "/input/resolution", "detail": detail}]

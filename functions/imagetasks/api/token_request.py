@@ -4,22 +4,16 @@ a token may do at most what its server key may."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from imagetasks.api import json_body
-from imagetasks.api.field_errors import (
-    MAX_ERRORS,
-    field_error,
-    json_type,
-    pointer_below,
-    unknown_field,
-)
+from imagetasks.api.field_errors import field_error, one_of_models
 from imagetasks.api.request import USER
 from imagetasks.errors import InvalidOrder
-from imagetasks.poyo.models import MODELS
+from imagetasks.poyo.input_words import MAX_ERRORS, json_type, pointer_below, unknown_field
 from imagetasks.tasks.caller import SCOPES
 
 MAX_CREDITS = 1_000_000_000
@@ -35,13 +29,12 @@ ORIGIN = re.compile(
 )
 OWN_PORT = {"https": "443", "http": "80"}
 
-ALLOWED: Mapping[str, str] = {
+ALLOWED: dict[str, str] = {  # `models` is for the deployment to say
     "owner": "one of your users: 1 to 128 letters, digits and any of . _ ~ @ : | + -",
     "max_credits": f"a number greater than 0, up to {MAX_CREDITS:,}, with up to {MAX_DECIMALS} decimals",
     "ttl_s": f"a whole number of seconds from {TTL_S[0]} to {TTL_S[1]:,}",
     "scopes": f"an array of {', '.join(SCOPES)}, each at most once",
     "max_tasks": f"a whole number from 1 to {MAX_TASKS:,}",
-    "models": f"an array of 1 to {MAX_MODELS} of {', '.join(MODELS)}, each at most once",
     "origin": "the origin of a page as browsers send it, such as https://app.example",
 }
 REQUIRED = ("owner", "max_credits")
@@ -60,28 +53,30 @@ class CreateTokenRequest:
     origin: str | None = None
 
 
-def parse_token_request(body: bytes) -> CreateTokenRequest:
-    """The token that `body` describes; null means absent. Raises InvalidOrder, which names every wrong
-    field and what is allowed."""
+def parse_token_request(body: bytes, models: Collection[str]) -> CreateTokenRequest:
+    """The token that `body` describes; null means absent, and it may be for some of `models`. Raises
+    InvalidOrder, which names every wrong field and what is allowed."""
     fields = {k: v for k, v in json_body.parse_object(body, exact=True).items() if v is not None}
-    if problems := list(_problems(fields)):
+    if problems := list(_problems(fields, models)):
         raise InvalidOrder(problems[:MAX_ERRORS])
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     values |= {name: int(fields[name]) for name in ("ttl_s", "max_tasks") if name in fields}
     return CreateTokenRequest(**values | {"max_credits": Decimal(fields["max_credits"])})
 
 
-def _problems(fields: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
+def _problems(fields: Mapping[str, Any], models: Collection[str]) -> Iterator[Mapping[str, str]]:
+    ids = f"an array of 1 to {MAX_MODELS}, each at most once and {one_of_models(models)}"
+    allowed = ALLOWED | {"models": ids}
     for name in fields:
-        if name not in ALLOWED:
-            yield field_error(pointer_below("", name), unknown_field(name, ALLOWED, {}))
+        if name not in allowed:
+            yield field_error(pointer_below("", name), unknown_field(name, allowed, {}))
     for name in REQUIRED:
         if name not in fields:
-            yield field_error(f"/{name}", f"`{name}` is missing; it must be {ALLOWED[name]}")
-    for name, faults in FAULTS.items():
+            yield field_error(f"/{name}", f"`{name}` is missing; it must be {allowed[name]}")
+    for name, faults in (FAULTS | {"models": _selection(tuple(models), MAX_MODELS)}).items():
         if name in fields:
             for pointer, fault in faults(fields[name]):
-                detail = f"{fault}; `{name}` must be {ALLOWED[name]}"
+                detail = f"{fault}; `{name}` must be {allowed[name]}"
                 yield field_error(f"/{name}{pointer}", detail)
 
 
@@ -118,7 +113,7 @@ def _whole_number(smallest: int, largest: int) -> Callable[[Any], Faults]:
     return faults
 
 
-def _selection(of: Iterable[str], most: int) -> Callable[[Any], Faults]:
+def _selection(of: Collection[str], most: int) -> Callable[[Any], Faults]:
     def faults(value: Any) -> Faults:
         if not isinstance(value, list):
             yield "", f"is {json_type(value)}"
@@ -144,13 +139,12 @@ def _origin(value: Any) -> Faults:
         yield "", "is not valid"
 
 
-FAULTS: Mapping[str, Callable[[Any], Faults]] = {
+FAULTS: dict[str, Callable[[Any], Faults]] = {
     "owner": _owner,
     "max_credits": _max_credits,
     "ttl_s": _whole_number(*TTL_S),
     "scopes": _selection(SCOPES, len(SCOPES)),
     "max_tasks": _whole_number(1, MAX_TASKS),
-    "models": _selection(tuple(MODELS), MAX_MODELS),
     "origin": _origin,
 }
 

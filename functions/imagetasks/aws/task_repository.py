@@ -20,7 +20,8 @@ from imagetasks.tasks.conditional_write import (
     equals,
 )
 from imagetasks.tasks.list_position import ListPosition
-from imagetasks.tasks.task import Task, from_item, owner_status_key, poyo_pk, task_pk, to_item
+from imagetasks.tasks.task import Task, owner_status_key, poyo_pk, task_pk
+from imagetasks.tasks.task_item import from_item, to_item
 
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table

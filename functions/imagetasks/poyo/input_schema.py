@@ -20,7 +20,6 @@ from imagetasks.poyo.input_words import (
 
 Problem = Mapping[str, str]
 
-MAX_ERRORS = 20  # named in one response
 TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
     "boolean": (bool,),

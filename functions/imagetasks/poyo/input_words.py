@@ -8,6 +8,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 
+MAX_ERRORS = 20  # named in one response
 MAX_NAME_CHARS = 64  # of a caller's own name that is repeated
 SIMILAR = 0.75  # a slip of the pen; less is another field, as `mask_url` is not `image_urls`
 SAME_FIELD = (  # names that similar APIs, and PoYo's own models, have for one field

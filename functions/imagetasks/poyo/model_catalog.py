@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from imagetasks.poyo import custom_size, input_rules, pricing
-from imagetasks.poyo.input_schema import MAX_ERRORS, Problem, addresses, place, problems
-from imagetasks.poyo.input_words import Schema
+from imagetasks.poyo.input_schema import Problem, addresses, place, problems
+from imagetasks.poyo.input_words import MAX_ERRORS, Schema
 from imagetasks.poyo.pricing import Price
 
 FILE = Path(__file__).with_name("models.json")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from imagetasks.poyo.model_catalog import Model
+if TYPE_CHECKING:
+    from imagetasks.poyo.model_catalog import Model
+
 
 OUTPUT_SCHEMA: Mapping[str, Any] = {
     "type": "object",

@@ -60,7 +60,7 @@ def difference(before: Task, after: Task) -> Booking:
 
 def unexpected_charge(before: Task, after: Task) -> Decimal | None:
     """The credits that PoYo charged other than estimated, if that is not known of `before` yet; else
-    None. A failure without a charge is none."""
+    None. A failure without a charge is none, nor is less than an estimate that is a bound."""
     charge = _differing_charge(after)
     return None if charge == _differing_charge(before) else charge
 
@@ -100,7 +100,10 @@ def changes(before: Task, after: Task) -> tuple[UpdateItem, ...]:
 def _differing_charge(task: Task) -> Decimal | None:
     named = task.charged_credits
     uncharged = task.state == State.FAILED and not named
-    return None if uncharged or named == task.estimated_credits else named
+    if named is None or uncharged or named == task.estimated_credits:
+        return None
+    within = not task.credits_exact and named < task.estimated_credits
+    return None if within else named
 
 
 def _spend(

@@ -1,4 +1,4 @@
-"""One task: its states, its attributes, its ids and its form as a DynamoDB item."""
+"""One task: its states, its attributes and its ids."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Literal, TypedDict
@@ -75,6 +75,12 @@ class Task:
     updated_at: int
     attempted_at: int  # when the last submit attempt began
     write_token: str  # of the last transition: tells our own write from a concurrent one
+    defaults: Mapping[str, Any] | None = None  # what PoYo takes for fields that `input` leaves out
+    address_pointers: tuple[str, ...] | None = None  # JSON pointers of the URLs in `input`
+    credits_exact: bool = True  # False: PoYo charges `estimated_credits` or less
+    billed_resolution: str | None = (
+        None  # None: the model has none, or an older version wrote the task
+    )
     spend_pks: tuple[str, ...] = ()  # the items that its credits are booked in
     due_at: int | None = None  # when the sweep acts; a claim moves it
     due_since: int | None = None  # `due_at` as the last transition set it; no claim moves it
@@ -115,6 +121,12 @@ class Task:
     def status(self) -> Status:
         """PoYo's word for our state; a state from a newer version is shown as running."""
         return PUBLIC_STATUS.get(self.state, "running")
+
+    @property
+    def effective_input(self) -> Mapping[str, Any]:
+        """The input with the defaults of what it leaves out, as they were when it was ordered."""
+        left_out = {k: v for k, v in (self.defaults or {}).items() if k not in self.input}
+        return {**self.input, **left_out}
 
     @property
     def is_final(self) -> bool:
@@ -163,6 +175,14 @@ def is_task_id(text: str) -> bool:
     return TASK_ID.fullmatch(text) is not None
 
 
+def address_pointers(task: Task) -> Sequence[str]:
+    """JSON pointers (`/input/…`) of the URLs in the task's input. Those of a task that an older version
+    wrote are its reference images."""
+    if task.address_pointers is not None:
+        return task.address_pointers
+    return [f"/input/image_urls/{n}" for n in range(len(task.input.get("image_urls", ())))]
+
+
 def files_expire_at(task: Task, retention_days: int) -> int | None:
     """When the bucket may delete the task's images; None if it keeps them or there are none yet."""
     if not retention_days or task.finished_at is None:
@@ -194,51 +214,3 @@ def task_pk(task_id: str) -> str:
 def poyo_pk(poyo_id: str) -> str:
     """Partition key of the item that says which task owns a PoYo id."""
     return f"poyo#{poyo_id}"
-
-
-def to_item(task: Task) -> dict[str, Any]:
-    """The item of `task`. Absent attributes are left out, so that indexes over them are sparse."""
-    values = to_attributes({f.name: getattr(task, f.name) for f in fields(task)})
-    return {"pk": task_pk(task.task_id)} | {k: v for k, v in values.items() if v is not None}
-
-
-def from_item(item: Mapping[str, Any]) -> Task:
-    """The task of an item. Unknown attributes, which a newer version wrote, are ignored."""
-    values = {f.name: _from_attribute(item[f.name], f.name) for f in fields(Task) if f.name in item}
-    return Task(**values)
-
-
-def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of a task as DynamoDB stores them; no candidate ids are an absent attribute (None)."""
-    return {name: _to_attribute(value, name) for name, value in values.items()}
-
-
-_DECIMALS = frozenset({"estimated_credits", "charged_credits", "progress"})
-
-
-def _to_attribute(value: Any, name: str) -> Any:
-    if name == "files":
-        return [{f.name: getattr(image, f.name) for f in fields(image)} for image in value]
-    if name == "candidate_poyo_ids":
-        return list(value or ()) or None
-    if name == "history":
-        return [dict(entry) for entry in value]
-    if name == "spend_pks":
-        return list(value)
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _from_attribute(value: Any, name: str) -> Any:
-    if name == "files":
-        known = {f.name for f in fields(StoredImage)}
-        return tuple(
-            StoredImage(**{k: _from_attribute(v, k) for k, v in each.items() if k in known})
-            for each in value
-        )
-    if name == "history":
-        return tuple({k: _from_attribute(v, k) for k, v in entry.items()} for entry in value)
-    if name in ("candidate_poyo_ids", "spend_pks"):
-        return tuple(value)
-    if isinstance(value, Decimal) and name not in _DECIMALS:
-        return int(value)  # DynamoDB returns every number as Decimal
-    return value

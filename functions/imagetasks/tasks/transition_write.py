@@ -16,7 +16,8 @@ from imagetasks.tasks.conditional_write import (
     equals,
     unchanged,
 )
-from imagetasks.tasks.task import PUBLIC_STATUS, Task, owner_status_key, task_pk, to_attributes
+from imagetasks.tasks.task import PUBLIC_STATUS, Task, owner_status_key, task_pk
+from imagetasks.tasks.task_item import to_attributes
 from imagetasks.tasks.transitions import TRANSITIONS, Transition, leaves
 
 

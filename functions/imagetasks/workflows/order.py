@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A validated order. `input` is as PoYo accepts it, except that uploads are still `upload://…`;
-    `fingerprint` tells a replay from another order under the same key, `public_base_url` is the
-    origin of PoYo's callback, `notification_url` the caller's own."""
+    `defaults` are what PoYo takes for fields that it leaves out, and `addresses` its URLs by JSON pointer.
+    Unless `credits_exact`, PoYo charges `estimated_credits` or less. `fingerprint` tells a replay from
+    another order under the same key, `public_base_url` is the origin of PoYo's callback,
+    `notification_url` the caller's own."""
 
     owner: str
     idempotency_key: str
@@ -38,6 +40,17 @@ class Order:
     estimated_credits: Decimal
     public_base_url: str
     notification_url: str | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    credits_exact: bool = True
+    billed_resolution: str | None = None
+
+
+# What a task takes from its order as it is.
+COPIED = (
+    "owner", "fingerprint", "model", "input", "defaults", "metadata", "estimated_credits", "credits_exact",
+    "billed_resolution", "public_base_url", "notification_url",
+)  # fmt: skip
 
 
 def new_task(
@@ -52,16 +65,11 @@ def new_task(
         state, events = State.PENDING, ["accepted", "waiting"]
     task_id = derive_task_id(order.owner, order.idempotency_key)
     task = Task(
+        **{name: getattr(order, name) for name in COPIED},
         task_id=task_id,
-        owner=order.owner,
-        fingerprint=order.fingerprint,
-        model=order.model,
-        input=order.input,
-        metadata=order.metadata,
+        address_pointers=tuple(order.addresses),
         state=state,
         attempt=1,
-        estimated_credits=order.estimated_credits,
-        public_base_url=order.public_base_url,
         created_at=stamp.now,
         updated_at=stamp.now,
         attempted_at=stamp.now,
@@ -75,7 +83,6 @@ def new_task(
         file_url_key=f"{clock.rng.getrandbits(160):040x}",
         owner_key=order.owner,
         owner_status_key=owner_status_key(PUBLIC_STATUS[state], order.owner),
-        notification_url=order.notification_url,
         history=tuple({"at": stamp.now, "event": each} for each in events),
     )
     return replace(task, spend_pks=(*(limit.pk for limit in limits), usage_pk(task)))

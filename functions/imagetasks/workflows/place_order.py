@@ -4,7 +4,7 @@ the submit."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,7 +78,7 @@ class OrderPlacement:
         """
         self.check(
             order.owner,
-            image_urls=order.input.get("image_urls", ()),
+            addresses=order.addresses,
             public_base_url=order.public_base_url,
             notification_url=order.notification_url,
         )
@@ -101,13 +101,13 @@ class OrderPlacement:
         self,
         owner: str,
         *,
-        image_urls: Sequence[str],
+        addresses: Mapping[str, str],
         public_base_url: str,
         notification_url: str | None,
     ) -> None:
-        """Raise InvalidOrder for everything in an order that this deployment cannot use. Called by
-        `place` and `POST /v1/quotes`."""
-        problems = list(self._image_errors(owner, image_urls, public_base_url))
+        """Raise InvalidOrder for everything in an order that this deployment cannot use. `addresses` are
+        the URLs in its input by JSON pointer. Called by `place` and `POST /v1/quotes`."""
+        problems = list(self._image_errors(owner, addresses, public_base_url))
         if notification_url is not None and not self.notifications.allows(notification_url):
             detail = "must be a public https address that this service may call"
             problems.append({"pointer": "/callback_url", "detail": detail})
@@ -115,15 +115,14 @@ class OrderPlacement:
             raise InvalidOrder(problems)
 
     def _image_errors(
-        self, owner: str, urls: Sequence[str], public_base_url: str
+        self, owner: str, addresses: Mapping[str, str], public_base_url: str
     ) -> Iterable[Mapping[str, str]]:
-        """What is wrong with each of `urls` that names an upload or an image of this service."""
-        details = {
-            url: self._image_error(owner, url, public_base_url) for url in dict.fromkeys(urls)
-        }
-        for n, url in enumerate(urls):
+        """What is wrong with each of `addresses` that names an upload or an image of this service."""
+        urls = dict.fromkeys(addresses.values())
+        details = {url: self._image_error(owner, url, public_base_url) for url in urls}
+        for pointer, url in addresses.items():
             if detail := details[url]:
-                yield {"pointer": f"/input/image_urls/{n}", "detail": detail}
+                yield {"pointer": pointer, "detail": detail}
 
     def _image_error(self, owner: str, url: str, public_base_url: str) -> str | None:
         try:

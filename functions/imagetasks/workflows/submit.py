@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from imagetasks import telemetry
 from imagetasks.errors import (
@@ -19,7 +19,9 @@ from imagetasks.errors import (
 )
 from imagetasks.poyo.rate_limit import Slot
 from imagetasks.tasks import signed_urls, transition_writes
+from imagetasks.tasks.json_pointer import value_at, with_values
 from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import address_pointers
 from imagetasks.workflows.order import new_task
 
 if TYPE_CHECKING:
@@ -126,9 +128,13 @@ class Submitter:
 
     def _resolved_input(self, task: Task) -> Mapping[str, Any]:
         """The input as PoYo accepts it: uploads and our images as presigned URLs, valid for an hour."""
-        urls = task.input.get("image_urls")
-        resolved = urls and self.uploads.resolve_urls(task.owner, urls, task.public_base_url)
-        return {**task.input, "image_urls": resolved} if urls else task.input
+        order = {"input": task.input}
+        urls = {each: value_at(order, each) for each in address_pointers(task)}
+        if not urls:
+            return task.input
+        resolved = self.uploads.resolve_urls(task.owner, urls.values(), task.public_base_url)
+        changed = with_values(order, dict(zip(urls, resolved, strict=True)))
+        return cast(Mapping[str, Any], changed["input"])
 
     def _slot_of_new_order(self) -> Slot:
         """A new slot. Raises TooManyOrders when it would lie more than half an hour ahead."""

@@ -10,7 +10,8 @@ import pytest
 
 from imagetasks.aws.task_repository import WriteResult
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import State, Task, task_pk, to_item
+from imagetasks.tasks.task import State, Task, task_pk
+from imagetasks.tasks.task_item import to_item
 from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.tasks.transitions import TRANSITIONS
 from tests.support.environment import TestEnvironment, new_environment

@@ -40,7 +40,7 @@ def test_accepted_order_gets_202_with_the_complete_task(api: Api) -> None:
     defaults = {"quality": "low", "size": "auto", "resolution": "1K"}
     assert body["input"] == {"prompt": PROMPT, **defaults}
     assert body["metadata"] == {"album": "birds"}
-    assert body["credits"] == {"estimated": 2, "charged": None}
+    assert body["credits"] == {"estimated": 2, "exact": True, "charged": None}
     assert (body["files"], body["error"], body["finished_at"]) == ([], None, None)
     assert body["warnings"] == []
     assert [line["event"] for line in body["history"]] == ["accepted", "submitted"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from imagetasks.poyo.model_catalog import allowed, models
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import derive_task_id
@@ -159,7 +160,7 @@ def test_invalid_order_gets_an_error_in_poyos_shape(api: Api) -> None:
         unknown = api.request("POST", SUBMIT, {"model": model, "input": {"prompt": "x"}})
         assert_error(unknown, 404, "resource_not_found_error")
     unknown_model_and_field = api.request(
-        "POST", SUBMIT, {"model": "dall-e", "input": {"prompt": "x", "n": 1}}
+        "POST", SUBMIT, {"model": "dall-e", "input": {"prompt": "x"}, "n": 1}
     )
     assert_error(unknown_model_and_field, 400, "validation_error")
     for model in ("", '"model": 5,', '"model": "gpt-image-2", "model": "gpt-image-2",'):
@@ -251,7 +252,25 @@ def test_keyless_submit_is_not_invited_to_a_repetition_after_a_defect_of_ours(
 # The public catalog
 
 
-def test_catalog_is_public_and_has_pages(api: Api) -> None:
+@pytest.fixture
+def seller_of_two() -> Iterator[Api]:
+    """A deployment that offers two models."""
+    with loaded_api(MODELS="gpt-image-2, gpt-image-2-edit") as api:
+        yield api
+
+
+@pytest.mark.parametrize("patterns", ["gpt-image-*", "z-image", "z-image, gpt-image-2*", "*"])
+def test_catalog_has_every_model_that_orders_may_name(patterns: str) -> None:
+    offered = list(allowed(patterns))
+    with loaded_api(MODELS=patterns) as api:
+        listed = data(api.get("/v1/catalog/models?limit=100", key=None))["items"]
+        found = [each for each in models() if api.get(f"/v1/catalog/models/{each}").status == 200]
+
+    assert [each["model_id"] for each in listed] == offered == found
+
+
+def test_catalog_is_public_and_has_pages(seller_of_two: Api) -> None:
+    api = seller_of_two
     all_models = data(api.get("/v1/catalog/models", key=None))
     first = data(api.get("/v1/catalog/models?limit=1", key=None))
     second = data(api.get(f"/v1/catalog/models?limit=1&cursor={first['next_cursor']}", key=None))
@@ -268,14 +287,17 @@ def test_catalog_is_public_and_has_pages(api: Api) -> None:
         ("q=2-edit", ["gpt-image-2-edit"]),
         ("q=2-EDIT", ["gpt-image-2-edit"]),
         ("tags=text-to-image", ["gpt-image-2"]),
-        ("tags=text-to-image,image-to-image", []),
+        ("tags=text-to-image,image-to-image", ["gpt-image-2"]),
+        ("tags=text-to-image,inpainting", []),
         ("category=video", []),
-        ("category=image&service_type=generate", ["gpt-image-2", "gpt-image-2-edit"]),
+        ("category=img2img&service_type=generate", ["gpt-image-2", "gpt-image-2-edit"]),
         ("cursor=7", []),
     ],
 )
-def test_catalog_is_filtered_by_its_query(api: Api, query: str, expected: list[str]) -> None:
-    page = data(api.get(f"/v1/catalog/models?{query}", key=None))
+def test_catalog_is_filtered_by_its_query(
+    seller_of_two: Api, query: str, expected: list[str]
+) -> None:
+    page = data(seller_of_two.get(f"/v1/catalog/models?{query}", key=None))
 
     assert [each["model_id"] for each in page["items"]] == expected
 

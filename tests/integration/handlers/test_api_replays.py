@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from imagetasks.errors import SecretInvalid
-from imagetasks.poyo import models
+from imagetasks.poyo import model_catalog
+from imagetasks.poyo.model_catalog import Model
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
 from tests.support.lambdas import HandlerResponse
 
@@ -57,6 +58,12 @@ def task_id(response: HandlerResponse) -> str:
     return str(body.get("data", body)["task_id"])
 
 
+def sell(monkeypatch: pytest.MonkeyPatch, *models: Model) -> None:
+    """Bundle these models and no others."""
+    left = {each.model_id: each for each in models}
+    monkeypatch.setattr(model_catalog, "models", lambda: left)
+
+
 def assert_replayed(api: Api, path: str, first: HandlerResponse, body: object = FULL) -> None:
     again = order(api, path, body)
 
@@ -83,8 +90,8 @@ def test_replay_with_another_limit_is_the_same_order(
 def test_replay_is_answered_after_a_price_rose(
     api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dearer = {key: price + 1000 for key, price in models.CREDITS_PER_IMAGE.items()}
-    monkeypatch.setattr(models, "CREDITS_PER_IMAGE", dearer)
+    billing = {"formula": "credits", "credits": Decimal(1000)}
+    sell(monkeypatch, replace(model_catalog.model("gpt-image-2-edit"), billing=billing))
 
     assert_only_replayed(api, path, first)
 
@@ -92,13 +99,15 @@ def test_replay_is_answered_after_a_price_rose(
 def test_replay_is_answered_after_its_model_or_its_values_were_withdrawn(
     api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    edit = models.MODELS["gpt-image-2-edit"]
-    for left in (
-        {"gpt-image-2": models.MODELS["gpt-image-2"]},
-        {"gpt-image-2-edit": replace(edit, qualities=("low",), resolutions=("1K",), ratios=())},
-    ):
-        monkeypatch.setattr(models, "MODELS", left)
-        assert_replayed(api, path, first)
+    edit = model_catalog.model("gpt-image-2-edit")
+    only_low = {**edit.fields, "quality": {"type": "string", "enum": ["low"]}}
+    narrower = replace(edit, input_schema={**edit.input_schema, "properties": only_low})
+    for left in (model_catalog.model("gpt-image-2"), narrower):
+        with monkeypatch.context() as patched:
+            sell(patched, left)
+            assert_replayed(api, path, first)
+            refused = api.request("POST", path, FULL, idempotency_key="other")
+            assert refused.status in (400, 404, 422)
 
 
 def test_replay_is_answered_after_the_callback_hosts_changed(
@@ -155,7 +164,7 @@ def test_replay_of_a_deleted_task_is_told_so_whatever_has_changed(
     api: Api, path: str, first: HandlerResponse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     api.request("DELETE", f"/v1/tasks/{task_id(first)}")
-    monkeypatch.setattr(models, "MODELS", {})
+    sell(monkeypatch)
 
     again = order(api, path, FULL | {"max_credits": 0.1})
 

@@ -55,7 +55,7 @@ def test_finished_task_has_files_with_signed_urls(api: Api) -> None:
     assert first["file_url"] != second["file_url"].replace("/1/", "/0/")
     assert (first["width"], first["height"], first["bytes"]) == (4, 3, 7)
     assert (first["content_type"], first["sha256"]) == ("image/png", "a" * 64)
-    assert response.json["credits"] == {"estimated": 2, "charged": 8.48}
+    assert response.json["credits"] == {"estimated": 2, "exact": True, "charged": 8.48}
 
 
 @pytest.mark.parametrize(("state", "status"), STATUS_BY_STATE.items())

@@ -18,12 +18,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from imagetasks.api import order_request
 from imagetasks.api.schemas import task_body
 from imagetasks.errors import InvalidOrder
-from imagetasks.poyo import models
 from local.processes import ROOT
 from openapi import document, schemas
+from openapi.offered import MODELS
 from openapi.operations import OPERATIONS, Operation
 from tests.support.emulated_aws import aws
 from tests.support.fakes import PROMPT, task
+from tests.support.gpt_image_2 import NAMES, RATIOS
 from tests.support.lambdas import load_handler
 from tests.support.openapi_schemas import DOCUMENT, declared_operation, schema_errors
 from tests.support.template import properties
@@ -160,12 +161,16 @@ INPUTS = st.fixed_dictionaries(
         ),
         "resolution": st.sampled_from(["1K", "2K", "4K", "8K", None]),
         "image_urls": st.lists(st.sampled_from(URLS), max_size=2) | st.just([URLS[0]] * 17),
+        "background": st.sampled_from(["auto", "transparent", "white"]),
+        "output_format": st.sampled_from(["png", "jpeg", "webp", "jpg"]),
+        "mask_url": st.sampled_from(URLS),
+        "n": st.sampled_from([1, 2, 11, 0, "1"]),
         "aspect_ratio": st.just("1:1"),
     },
 )
 BODIES = st.fixed_dictionaries(
     {
-        "model": st.sampled_from([*models.MODELS, *models.MODELS, "gpt-image-1", None]),
+        "model": st.sampled_from([*NAMES, *NAMES, *MODELS, "gpt-image-1", None]),
         "input": INPUTS,
     },
     optional={
@@ -181,7 +186,7 @@ BODIES = st.fixed_dictionaries(
 
 def api_accepts(body: object) -> bool:
     try:
-        order_request.parse(json.dumps(body).encode())
+        order_request.parse(json.dumps(body).encode(), MODELS)
     except InvalidOrder:
         return False
     return True
@@ -202,10 +207,10 @@ def test_schema_and_validation_accept_the_same_orders(
     assert valid is api_accepts(body), body
 
 
-@pytest.mark.parametrize("model", models.MODELS)
+@pytest.mark.parametrize("model", NAMES)
 def test_schema_allows_every_size_of_a_model(model: str) -> None:
-    spec, images = models.MODELS[model], {"image_urls": [URLS[0]]}
-    for size in ["auto", *spec.ratios, "2048x1152"]:
+    images = {"image_urls": [URLS[0]]}
+    for size in ["auto", *RATIOS, "2048x1152"]:
         image_input = {"prompt": PROMPT, "size": size, "resolution": "2K", **images}
         body = {"model": model, "input": image_input}
 

@@ -13,7 +13,8 @@ from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import Task, to_item
+from imagetasks.tasks.task import Task
+from imagetasks.tasks.task_item import to_item
 from imagetasks.workflows.sweep import sweep
 from tests.simulation.table_state import InMemoryTable
 from tests.support.environment import TestEnvironment, new_environment

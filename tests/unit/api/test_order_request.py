@@ -8,33 +8,34 @@ from decimal import Decimal
 
 import pytest
 
-from imagetasks.api import order_request
 from imagetasks.errors import InvalidOrder
-from imagetasks.poyo import models
+from imagetasks.poyo.model_catalog import model
 from tests.support.orders import (
     IMAGE_URL,
     SMALLEST_INPUT,
     errors_by_pointer,
     order_body,
+    order_of,
     parse_order,
 )
 
 
-def test_smallest_order_gets_poyos_defaults() -> None:
-    image_input = order_request.poyo_input(parse_order(order_body()))
+def test_smallest_order_is_sent_as_it_is_and_poyos_defaults_are_told() -> None:
+    order = order_of(order_body())
 
-    assert image_input == SMALLEST_INPUT | {"quality": "low", "size": "auto", "resolution": "1K"}
+    assert order.input == SMALLEST_INPUT
+    assert order.defaults == {"quality": "low", "size": "auto", "resolution": "1K"}
 
 
 def test_complete_order_is_passed_to_poyo_unchanged() -> None:
     full = {"quality": "high", "size": "16:9", "resolution": "4K", "image_urls": [IMAGE_URL]}
-    request = parse_order(
+    order = order_of(
         order_body("gpt-image-2-edit", **full) | {"metadata": {"a": "b"}, "max_credits": 64.16}
     )
 
-    assert order_request.poyo_input(request) == SMALLEST_INPUT | full
-    assert request.metadata == {"a": "b"}
-    assert models.estimate_credits(order_request.poyo_input(request)) == Decimal("64.16")
+    assert order.input == SMALLEST_INPUT | full
+    assert order.metadata == {"a": "b"}
+    assert (order.estimated_credits, order.credits_exact) == (Decimal("64.16"), True)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +189,7 @@ def test_max_credits_at_or_above_the_estimate_is_accepted(max_credits: float) ->
 def test_long_prompt_in_any_script_is_accepted() -> None:
     prompt = "灯塔🗼" * 5000
 
-    assert parse_order(order_body(prompt=prompt)).input.prompt == prompt
+    assert parse_order(order_body(prompt=prompt)).input["prompt"] == prompt
 
 
 @pytest.mark.parametrize("field", ["prompt", "size", "quality", "image_urls", "n", "input_"])
@@ -204,7 +205,7 @@ def test_max_credits_is_exact_to_a_hundredth_of_a_credit(
     quality: str, resolution: str, size: str
 ) -> None:
     image_input = {"quality": quality, "resolution": resolution, "size": size}
-    price = models.estimate_credits(image_input)
+    price = model("gpt-image-2").price(image_input).credits
 
     assert parse_order(
         order_body(**image_input) | {"max_credits": float(price)}
@@ -213,3 +214,9 @@ def test_max_credits_is_exact_to_a_hundredth_of_a_credit(
         order_body(**image_input) | {"max_credits": float(price - Decimal("0.01"))}
     )
     assert errors == {"/max_credits": f"this order is estimated at {price} credits"}
+
+
+def test_invalid_order_with_a_limit_is_told_what_is_invalid_and_not_priced() -> None:
+    body = order_body(quality="ultra", resolution="8K") | {"max_credits": 0.01}
+
+    assert set(errors_by_pointer(body)) == {"/input/quality", "/input/resolution"}

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imagetasks.api import order_request
 from imagetasks.errors import InvalidOrder
-from imagetasks.poyo import models
 from imagetasks.tasks.image_reference import is_upload
 from local.poyo_simulator.orders import read_order
 from local.poyo_simulator.responses import PoyoError
-from tests.support.orders import IMAGE_URL, UPLOAD_URL, parse_order
+from tests.support.gpt_image_2 import NAMES, RATIOS
+from tests.support.orders import IMAGE_URL, UPLOAD_URL, order_of
 
-MODELS = list(models.MODELS)
+MODELS = list(NAMES)
 
 
 def mostly[T](valid: list[T], other: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -31,7 +30,7 @@ ANYTHING: st.SearchStrategy[Any] = st.one_of(
 EDGES_PX = st.integers(30, 250).map(lambda n: 16 * n) | st.integers(0, 5000)
 CUSTOM = st.builds("{}x{}".format, EDGES_PX, EDGES_PX)
 SIZES = (
-    st.sampled_from(["auto", *models.RATIOS])
+    st.sampled_from(["auto", *RATIOS])
     | CUSTOM
     | mostly(["1:1"], st.text("0123456789x:", max_size=9) | ANYTHING)
 )
@@ -63,22 +62,22 @@ outcomes: Counter[bool] = Counter()
 @given(BODIES)
 def check_that_poyo_accepts_it(body: dict[str, Any]) -> None:
     try:
-        request = parse_order(body)
+        placed = order_of(body)
     except InvalidOrder:
         outcomes[False] += 1
         return
     outcomes[True] += 1
-    image_input = order_request.poyo_input(request)
+    image_input = dict(placed.input)
     if "image_urls" in image_input:
         image_input["image_urls"] = [
             IMAGE_URL if is_upload(each) else each for each in image_input["image_urls"]
         ]
     try:
-        order = read_order({"model": request.model, "input": image_input}, None)
+        order = read_order({"model": placed.model, "input": image_input}, None)
     except PoyoError as error:
         pytest.fail(f"PoYo rejects {image_input}: {error}")
     assert order.sent == image_input
-    assert order.credits == models.estimate_credits(image_input)
+    assert order.credits == placed.estimated_credits
 
 
 def test_simulated_poyo_accepts_every_valid_order_at_the_estimated_price() -> None:

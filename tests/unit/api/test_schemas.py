@@ -9,6 +9,7 @@ import pytest
 
 from imagetasks.api.quote_bodies import quote
 from imagetasks.api.schemas import rfc3339, task_body, warnings
+from imagetasks.poyo.model_catalog import model
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
 from imagetasks.tasks.task import StoredImage
@@ -46,7 +47,7 @@ def test_finished_task_has_its_files_and_the_credits_charged() -> None:
     body = task_body(finished, public_base_url=BASE_URL)
 
     assert body["status"] == "finished"
-    assert body["credits"] == {"estimated": 2, "charged": 8.48}
+    assert body["credits"] == {"estimated": 2, "exact": True, "charged": 8.48}
     assert [file["file_url"] for file in body["files"]] == [
         BASE_URL + signed_urls.file_path(finished.file_url_key, finished.task_id, n) for n in (0, 1)
     ]
@@ -93,11 +94,12 @@ def test_file_url_key_and_callback_url_are_not_shown() -> None:
 def test_resolution_that_poyo_bills_differently_gets_a_warning(
     image_input: dict[str, str], billed: str | None
 ) -> None:
-    found = warnings(image_input)
+    chosen = model("gpt-image-2")
+    found = warnings(chosen.effective(image_input), chosen.billed_resolution(image_input))
 
     assert [each["pointer"] for each in found] == ["/input/resolution"] * (billed is not None)
     assert all(f"bills this size at {billed}" in each["detail"] for each in found)
-    assert quote("gpt-image-2", image_input, UNLIMITED)["warnings"] == found
+    assert quote(chosen, image_input, UNLIMITED)["warnings"] == found
 
 
 @pytest.mark.parametrize("reason", REASONS)

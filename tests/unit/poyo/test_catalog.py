@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,27 +13,29 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from imagetasks.api import order_request
+from imagetasks.api import order_input, order_request
 from imagetasks.errors import InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog
-from imagetasks.poyo.models import (
-    CREDITS_PER_IMAGE,
-    CUSTOM_SIZE,
-    MODELS,
-    RATIOS,
-    billed_resolution,
-    estimate_credits,
-)
+from imagetasks.poyo.model_catalog import Model, models
+from imagetasks.poyo.model_catalog import model as bundled
+from imagetasks.poyo.served_schema import NOT_BLANK
 from imagetasks.tasks.image_reference import is_fetchable_url
+from tests.support import gpt_image_2
+from tests.support.gpt_image_2 import CREDITS_PER_IMAGE, CUSTOM_SIZE, RATIOS
 
 HTTPS = "https://images.example.com/a.png"
 UPLOAD = f"upload://{'a' * 26}"
 PROMPT = "A lighthouse"
+MODELS = gpt_image_2.NAMES
+ABSENT = [object()]  # in the place of a field that is left out
+PAIR = {name: bundled(name) for name in MODELS}
 
 
 def input_schema(model: str) -> dict[str, Any]:
     """The schema of a model's input, as a client reads it."""
-    schema: dict[str, Any] = json.loads(json.dumps(catalog.model_entry(model)))["input_schema"]
+    schema: dict[str, Any] = json.loads(json.dumps(catalog.model_entry(bundled(model))))[
+        "input_schema"
+    ]
     return schema
 
 
@@ -43,55 +47,54 @@ def schema_allows(model: str, image_input: object) -> bool:
 def api_accepts(model: str, image_input: object) -> bool:
     """Whether an order with this input is valid."""
     try:
-        order_request.parse(json.dumps({"model": model, "input": image_input}).encode())
+        order_request.parse(json.dumps({"model": model, "input": image_input}).encode(), models())
     except InvalidOrder:
         return False
     return True
 
 
 def test_catalog_has_an_item_for_every_model() -> None:
-    page = catalog.list_models({})
+    page = catalog.list_models({}, PAIR)
 
     assert [item["model_id"] for item in page["items"]] == list(MODELS)
     assert (page["schema_version"], page["next_cursor"], page["has_more"]) == ("1.0", None, False)
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", models())
 def test_schemas_of_a_model_are_valid_json_schemas(model: str) -> None:
-    item = json.loads(json.dumps(catalog.model_entry(model)))
+    item = json.loads(json.dumps(catalog.model_entry(bundled(model))))
 
     Draft202012Validator.check_schema(item["input_schema"])
     Draft202012Validator.check_schema(item["output_schema"])
-    assert set(item["input_schema"]["properties"]) == set(order_request.ImageInput.model_fields)
+    assert set(item["input_schema"]["properties"]) == set(bundled(model).fields)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_schema_has_the_defaults_of_an_order(model: str) -> None:
     properties = input_schema(model)["properties"]
     defaults = {k: v["default"] for k, v in properties.items() if "default" in v}
-    fields = order_request.ImageInput.model_fields
 
-    assert defaults == {name: fields[name].default for name in ("quality", "size", "resolution")}
+    assert defaults == gpt_image_2.DEFAULTS
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", models())
 def test_examples_are_valid_orders(model: str) -> None:
-    image_urls = {"image_urls": [HTTPS]} if MODELS[model].images_min else {}
-
-    assert catalog.model_entry(model)["examples"]
-    for each in catalog.model_entry(model)["examples"]:
-        assert api_accepts(model, {**each, **image_urls})
+    assert catalog.model_entry(bundled(model))["examples"]
+    for each in catalog.model_entry(bundled(model))["examples"]:
+        assert api_accepts(model, each)
+        assert schema_allows(model, each)
 
 
 def test_billing_has_the_prices_of_the_price_table() -> None:
-    billing = catalog.model_entry("gpt-image-2")["billing"]["credits"]
+    billing = catalog.model_entry(bundled("gpt-image-2"))["billing"]["price_table"]
 
     prices = {
         (quality, size): price for quality, row in billing.items() for size, price in row.items()
     }
     assert prices == {key: float(price) for key, price in CREDITS_PER_IMAGE.items()}
     order = {"quality": "high", "size": "16:9", "resolution": "4K"}
-    assert prices["high", billed_resolution(order)] == float(estimate_credits(order))
+    billed = gpt_image_2.billed_resolution(order)
+    assert prices["high", billed] == float(gpt_image_2.estimate_credits(order))
 
 
 RATIO_INPUTS: list[dict[str, object]] = [{"prompt": PROMPT, "size": ratio} for ratio in RATIOS]
@@ -138,6 +141,38 @@ def test_schema_and_api_agree_on_an_input(model: str, image_input: dict[str, obj
     assert schema_allows(model, image_input) is api_accepts(model, image_input)
 
 
+def variants(model: Model) -> Iterator[dict[str, object]]:
+    """Inputs that differ from an example in one or two fields: each choice, a wrong one, null, nothing."""
+    start = dict(model.examples[0])
+    choices: dict[str, list[object]] = {}
+    for name, field in model.fields.items():
+        given = field.get(
+            "enum", [each for b in field.get("oneOf", []) for each in b.get("enum", ())]
+        )
+        images: list[object] = [[], [HTTPS], [HTTPS] * 40] if field.get("type") == "array" else []
+        address = [UPLOAD, "http://a.example/b"] if field.get("format") == "uri" else []
+        choices[name] = [*given, *images, *address, "wrong", 7, None, *ABSENT]
+    for one, other in itertools.combinations_with_replacement(choices, 2):
+        for first, second in itertools.product(choices[one][-6:], choices[other]):
+            changed = start | {one: first, other: second}
+            yield {name: value for name, value in changed.items() if value is not ABSENT[0]}
+
+
+@pytest.mark.parametrize("name", models())
+def test_schema_and_api_agree_on_every_choice_of_every_model(name: str) -> None:
+    model, decided = bundled(name), set()
+    validator = Draft202012Validator(input_schema(name))
+    for image_input in variants(model):
+        allowed = validator.is_valid(image_input)
+        if allowed != api_accepts(name, image_input):  # what JSON Schema cannot say
+            errors = json.dumps(model.errors(image_input))
+            assert allowed, image_input
+            assert "custom size" in errors or "together" in errors, image_input
+        decided.add(allowed)
+
+    assert decided == {True, False}
+
+
 def has_custom_size(image_input: dict[str, Any]) -> bool:
     """Whether the size is given in pixels, whose number a JSON Schema cannot limit."""
     return CUSTOM_SIZE.fullmatch(image_input.get("size", "")) is not None
@@ -145,7 +180,7 @@ def has_custom_size(image_input: dict[str, Any]) -> bool:
 
 # A regex does not know every invisible character: what is blank for the API alone is left out.
 prompts = st.text(max_size=20).filter(
-    lambda text: not (re.search(catalog.NOT_BLANK, text) and order_request.is_blank(text))
+    lambda text: not (re.search(NOT_BLANK, text) and order_input.is_blank(text))
 )
 edges_px = st.integers(1, 400).map(lambda n: n * 16) | st.integers(1, 12_000)
 sizes = (
@@ -202,11 +237,12 @@ def test_schema_allows_every_image_url_that_the_api_accepts(host: str, path: str
         ({"limit": "2"}, ["gpt-image-2", "gpt-image-2-edit"], None),
         ({"cursor": "2"}, [], None),
         ({"cursor": "99999"}, [], None),
-        ({"category": "image"}, ["gpt-image-2", "gpt-image-2-edit"], None),
+        ({"category": "img2img"}, ["gpt-image-2", "gpt-image-2-edit"], None),
         ({"category": "video"}, [], None),
         ({"service_type": "chat"}, [], None),
-        ({"tags": "image-to-image"}, ["gpt-image-2-edit"], None),
-        ({"tags": "image-to-image,text-to-image"}, [], None),
+        ({"tags": "text-to-image"}, ["gpt-image-2"], None),
+        ({"tags": "image-to-image,text-to-image"}, ["gpt-image-2"], None),
+        ({"tags": "image-to-image,inpainting"}, [], None),
         ({"q": "image 2 EDIT"}, ["gpt-image-2-edit"], None),
         ({"q": "gpt-image-2-edit", "limit": "1"}, ["gpt-image-2-edit"], None),
     ],
@@ -214,7 +250,7 @@ def test_schema_allows_every_image_url_that_the_api_accepts(host: str, path: str
 def test_page_has_the_models_that_match_its_parameters(
     parameters: dict[str, str], expected: list[str], cursor: str | None
 ) -> None:
-    page = catalog.list_models(parameters)
+    page = catalog.list_models(parameters, PAIR)
 
     assert [item["model_id"] for item in page["items"]] == expected
     assert (page["next_cursor"], page["has_more"]) == (cursor, cursor is not None)
@@ -227,11 +263,6 @@ def test_page_has_the_models_that_match_its_parameters(
 )
 def test_invalid_limit_or_cursor_is_named(parameters: dict[str, str]) -> None:
     with pytest.raises(InvalidParameter) as invalid:
-        catalog.list_models(parameters)
+        catalog.list_models(parameters, PAIR)
 
     assert [each["parameter"] for each in invalid.value.problems] == list(parameters)
-
-
-def test_unknown_model_raises_key_error() -> None:
-    with pytest.raises(KeyError):
-        catalog.model_entry("gpt-image-9")

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from imagetasks.poyo.input_schema import (
-    MAX_ERRORS,
     addresses,
     is_valid,
     place,
     problems,
     subschemas,
 )
+from imagetasks.poyo.input_words import MAX_ERRORS
 
 Schema = dict[str, Any]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from imagetasks.poyo import model_catalog
-from imagetasks.poyo.input_schema import MAX_ERRORS
+from imagetasks.poyo.input_words import MAX_ERRORS
 from imagetasks.poyo.model_catalog import Model, allowed, is_known, model, models, read
 from imagetasks.poyo.model_entry import model_entry
 from imagetasks.poyo.pricing import Price

@@ -21,7 +21,8 @@ from imagetasks.tasks.bookings import (
 )
 from imagetasks.tasks.budgets import Limit
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import State, Task, to_item
+from imagetasks.tasks.task import State, Task
+from imagetasks.tasks.task_item import to_item
 from tests.support.booked_credits import credits_of
 from tests.support.fakes import task
 

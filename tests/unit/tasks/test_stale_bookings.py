@@ -16,7 +16,8 @@ from imagetasks.clock import WriteStamp
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.bookings import Booking, booking, is_unresolved
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import State, Task, from_item, to_item
+from imagetasks.tasks.task import State, Task
+from imagetasks.tasks.task_item import from_item, to_item
 from imagetasks.tasks.transition_write import TransitionWrite
 from imagetasks.tasks.transitions import TRANSITIONS
 from tests.simulation.table_state import as_stored

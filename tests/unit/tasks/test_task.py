@@ -7,16 +7,8 @@ from itertools import product
 
 import pytest
 
-from imagetasks.tasks.task import (
-    SHARDS,
-    State,
-    StoredImage,
-    derive_task_id,
-    fingerprint,
-    from_item,
-    shard_of,
-    to_item,
-)
+from imagetasks.tasks.task import SHARDS, State, StoredImage, derive_task_id, fingerprint, shard_of
+from imagetasks.tasks.task_item import from_item, to_item
 from tests.support.fakes import START, task
 
 STORED_IMAGE = StoredImage(

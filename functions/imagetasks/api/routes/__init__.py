@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 
+from imagetasks.api.contract import contract
 from imagetasks.api.routes.budgets import BudgetRoutes
 from imagetasks.api.routes.files import FileRoutes
 from imagetasks.api.routes.poyo_compat import (
@@ -26,17 +26,11 @@ if TYPE_CHECKING:
     from imagetasks.api.problem_details import Problem
 
 Route = tuple[str, str, Callable[..., Response[str]]]
-OPENAPI_FILE = Path(__file__).parents[3] / "openapi.json"
 
 
 def health(_: object) -> Response[str]:
     """The function runs; no other service is asked."""
     return Response(200, "application/json", '{"status":"ok"}')
-
-
-def openapi(_: object) -> Response[str]:
-    """The OpenAPI document of this API."""
-    return Response(200, "application/json", OPENAPI_FILE.read_text())
 
 
 def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
@@ -45,6 +39,11 @@ def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
     tasks, files = TaskRoutes(dependencies), FileRoutes(dependencies)
     uploads, poyo = UploadRoutes(dependencies), PoyoCompatRoutes(dependencies)
     tokens, budgets = TokenRoutes(dependencies), BudgetRoutes(dependencies)
+
+    def openapi(_: object) -> Response[str]:
+        """The OpenAPI document of this API."""
+        return Response(200, "application/json", contract(dependencies.models.by_id()))
+
     found: tuple[Route, ...] = (
         ("POST", "/v1/tasks", tasks.create),
         ("GET", "/v1/tasks", tasks.list),

@@ -41,10 +41,12 @@ def place_order(
     fingerprint = order_request.order_fingerprint(body)
     if earlier:
         return _accepted(placement.replay(earlier, fingerprint))
-    wanted = order_request.validate(body, request.public_base_url(event))
+    models = dependencies.models.by_id()
+    wanted = order_request.validate(body, models, request.public_base_url(event))
     require_model(caller, wanted.model)
     order = order_request.to_order(
         wanted,
+        models[wanted.model],
         owner=caller.owner,
         idempotency_key=key or uuid4().hex,
         fingerprint=fingerprint,

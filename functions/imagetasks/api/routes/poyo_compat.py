@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -10,18 +11,19 @@ from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 
 
 from imagetasks.api import pagination, problems, request
 from imagetasks.api.authentication import authenticate, authenticate_server_key
-from imagetasks.api.field_errors import UNKNOWN_MODEL
+from imagetasks.api.field_errors import is_unknown_model
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import conditional_response, json_response
 from imagetasks.api.routes.orders import place_order
 from imagetasks.poyo import catalog, compat
-from imagetasks.poyo.models import MODELS
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
     from imagetasks.api.problem_details import Problem
+    from imagetasks.poyo.model_catalog import Model
 
 PATHS = ("/api/", "/v1/catalog/")
+IMAGES = ("/input/image_urls/", "/input/mask_url", "/input/elements/")
 KEYLESS = {
     False: "The order was not accepted.",
     None: "It is not known whether the order was accepted.",
@@ -61,15 +63,20 @@ class PoyoCompatRoutes:
         return json_response(compat.balance_body(self.dependencies.balance()))
 
     def models(self, event: Event) -> Response[str]:
-        """Every model; public."""
+        """Every model that new orders may name; public."""
         query = pagination.query_parameters(event, *catalog.QUERY)
-        return conditional_response(event, compat.envelope(catalog.list_models(query)))
+        return conditional_response(
+            event, compat.envelope(catalog.list_models(query, self._models()))
+        )
 
     def model(self, event: Event, model: str) -> Response[str]:
         """One model; public."""
-        if model not in MODELS:
+        if (found := self._models().get(model)) is None:
             raise ProblemError(problems.MODEL_NOT_FOUND)
-        return conditional_response(event, compat.envelope(catalog.model_entry(model)))
+        return conditional_response(event, compat.envelope(catalog.model_entry(found)))
+
+    def _models(self) -> Mapping[str, Model]:
+        return self.dependencies.models.by_id()
 
 
 def error_response(problem: Problem) -> Response[str]:
@@ -79,10 +86,10 @@ def error_response(problem: Problem) -> Response[str]:
         for each in problem.errors
     ]
     pointers = [each.get("pointer", "") for each in problem.errors]
-    images = pointers and all(each.startswith("/input/image_urls/") for each in pointers)
+    images = pointers and all(each.startswith(IMAGES) for each in pointers)
     code = compat.INVALID_IMAGE if images else problem.code
-    unknown_model = list(problem.errors) == [UNKNOWN_MODEL]
-    status = 404 if unknown_model else POYO_STATUS.get(problem.status, problem.status)
+    unknown = is_unknown_model(problem.errors)
+    status = 404 if unknown else POYO_STATUS.get(problem.status, problem.status)
     body = compat.error_body(status, code, " ".join([problem.detail, *details]))
     return json_response(body, status, problem.headers())
 

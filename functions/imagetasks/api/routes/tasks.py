@@ -91,16 +91,18 @@ class TaskRoutes:
         caller = authenticate(event, self.dependencies, "quotes")
         public_base_url = request.public_base_url(event)
         pagination.query_parameters(event)
-        body = order_request.parse(request.limited_body(event), public_base_url)
+        models = self.dependencies.models.by_id()
+        body = order_request.parse(request.limited_body(event), models, public_base_url)
         require_model(caller, body.model)
+        model = models[body.model]
         self.dependencies.placement.check(
             caller.owner,
-            image_urls=body.input.image_urls,
+            addresses=dict(model.addresses(body.input)),
             public_base_url=public_base_url,
             notification_url=body.callback_url,
         )
         standing = self.dependencies.spending.standing(caller)
-        return json_response(quote(body.model, order_request.poyo_input(body), standing))
+        return json_response(quote(model, body.input, standing))
 
     def _body(self, task: Task, event: Event) -> schemas.TaskBody:
         return schemas.task_body(

@@ -35,7 +35,8 @@ class TokenRoutes:
         caller = authenticate_server_key(event, self.dependencies)
         pagination.query_parameters(event)
         try:
-            wanted = token_request.parse_token_request(request.limited_body(event))
+            models = self.dependencies.models.by_id()
+            wanted = token_request.parse_token_request(request.limited_body(event), models)
         except InvalidOrder as error:
             raise ProblemError(replace(problems.INVALID_REQUEST, errors=error.problems)) from None
         owner = owner_of(caller.key, wanted.owner)

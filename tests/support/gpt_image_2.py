@@ -1,25 +1,26 @@
-"""The models PoYo sells, what they accept and what they cost. Validation, quotes and the catalog read
-this table."""
+"""What gpt-image-2 and gpt-image-2-edit accept and cost, written down apart from the data of the models."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
-Resolution = Literal["1K", "2K", "4K"]
-
+NAMES = ("gpt-image-2", "gpt-image-2-edit")
+FIELDS = ("prompt", "quality", "size", "resolution", "image_urls")
+DEFAULTS = {"quality": "low", "size": "auto", "resolution": "1K"}
 RATIOS = ("1:1", "2:3", "3:2", "4:3", "3:4", "4:5", "5:4", "16:9", "9:16", "21:9")
 CUSTOM_SIZE = re.compile(r"([1-9][0-9]{1,3})x([1-9][0-9]{1,3})")
 QUALITIES = ("low", "medium", "high")
+RESOLUTIONS = ("1K", "2K", "4K")
 TRUE_4K_RATIOS = frozenset({"16:9", "9:16", "21:9"})  # PoYo bills every other 4K order as 2K
 MAX_EDGE_PX = 3840
 PIXEL_RANGE = (655_360, 8_294_400)
+MAX_PROMPT_CHARS = 20_000
+MAX_IMAGES = 16
 
 # Credits for one image by quality and billed resolution, as PoYo published them up to August 2026.
-# This is the estimate; the finished task's `credits_amount` is what PoYo really charged.
 CREDITS_PER_IMAGE = {
     ("low", "1K"): Decimal("2"),
     ("low", "2K"): Decimal("4"),
@@ -33,26 +34,7 @@ CREDITS_PER_IMAGE = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelSpec:
-    """What one model accepts: lengths in characters, counts in images."""
-
-    title: str
-    qualities: tuple[str, ...] = QUALITIES
-    resolutions: tuple[str, ...] = ("1K", "2K", "4K")
-    ratios: tuple[str, ...] = RATIOS
-    prompt_max: int = 20_000
-    images_min: int = 0
-    images_max: int = 16
-
-
-MODELS: Mapping[str, ModelSpec] = {
-    "gpt-image-2": ModelSpec(title="GPT Image 2"),
-    "gpt-image-2-edit": ModelSpec(title="GPT Image 2 Edit", images_min=1),
-}
-
-
-def billed_resolution(order: Mapping[str, Any]) -> Resolution:
+def billed_resolution(order: Mapping[str, Any]) -> str:
     """The resolution that PoYo charges `order` (an input object) for."""
     size, requested = order.get("size", "auto"), order.get("resolution", "1K")
     if size == "auto" or requested == "1K":
@@ -65,17 +47,17 @@ def billed_resolution(order: Mapping[str, Any]) -> Resolution:
 
 
 def estimate_credits(order: Mapping[str, Any]) -> Decimal:
-    """Credits that PoYo is expected to charge for `order` (a validated input object)."""
+    """Credits that PoYo is expected to charge for `order` (a valid input object)."""
     return CREDITS_PER_IMAGE[(str(order.get("quality", "low")), billed_resolution(order))]
 
 
-def size_error(size: str, resolution: str, spec: ModelSpec) -> str | None:
+def size_error(size: str, resolution: str) -> str | None:
     """Why PoYo would refuse `size` at `resolution`, or None if it accepts it."""
-    if size == "auto" or size in spec.ratios:
+    if size == "auto" or size in RATIOS:
         return None
     custom = CUSTOM_SIZE.fullmatch(size)
     if not custom:
-        return f"must be auto, one of {', '.join(spec.ratios)}, or WIDTHxHEIGHT in pixels"
+        return f"must be auto, one of {', '.join(RATIOS)}, or WIDTHxHEIGHT in pixels"
     width, height = map(int, custom.groups())
     if resolution == "1K":
         return "a custom WIDTHxHEIGHT needs resolution 2K or 4K"
@@ -88,3 +70,24 @@ def size_error(size: str, resolution: str, spec: ModelSpec) -> str | None:
     if not PIXEL_RANGE[0] <= width * height <= PIXEL_RANGE[1]:
         return f"a custom size must have {PIXEL_RANGE[0]:,} to {PIXEL_RANGE[1]:,} pixels"
     return None
+
+
+def wrong_fields(name: str, image_input: Mapping[str, Any]) -> set[str]:
+    """Pointers of the fields of an input, whose values are of strings, that the model `name` refuses. An
+    unknown resolution leaves the rules of a custom size aside."""
+    given = {k: v for k, v in image_input.items() if v is not None}
+    images = given.get("image_urls", [])
+    found = set()
+    if given.get("quality", "low") not in QUALITIES:
+        found.add("/input/quality")
+    resolution = given.get("resolution", "1K")
+    if resolution not in RESOLUTIONS:
+        found.add("/input/resolution")
+        resolution = ""
+    size = given.get("size", "auto")
+    known = not isinstance(size, str) or size in ("auto", *RATIOS) or CUSTOM_SIZE.fullmatch(size)
+    if not known or (resolution and size_error(size, resolution)):
+        found.add("/input/size")
+    if len(images) > MAX_IMAGES or (name == "gpt-image-2-edit" and not images):
+        found.add("/input/image_urls")
+    return found
