@@ -15,6 +15,7 @@ from imagetasks.tasks.conditional_write import (
     PutItem,
     UpdateItem,
     absent,
+    at_most,
     equals,
     one_of,
 )
@@ -224,6 +225,9 @@ class RandomOperations:
         kind = self._random.choice(("absent", "equals", "one_of"))
         if kind == "absent":
             return absent(name)
+        if self._random.random() < 0.2:
+            number = self._random.choice(("attempt", "due_at", "sent"))
+            return at_most(number, self._value(number))
         holds = name in item and self._random.random() < 0.7
         value = item[name] if holds else self._value(name) if name in VALUES else "other"
         if kind == "equals" or not isinstance(value, str):
