@@ -33,9 +33,12 @@ ORDERING = (
     "table.transact_write submit",
     "table.update spend",
 )
+UNLIMITED: Mapping[str, Any] = {"stack_daily": None, "owner_daily": None, "operator_acts": 0}
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "late_results": {
         "chaos_ms": 40 * 3_600_000,
+        "orders": 8,
+        **UNLIMITED,
         "orders_at_once": True,
         "crash_points": (
             None,
