@@ -139,7 +139,7 @@ OPERATIONS = (
     ), (*WITH_SCOPE, *BODY, p.MODEL_NOT_ALLOWED), ("owner",), order_request.CreateTaskRequest, access="quotes"),
     Operation("POST", "/v1/tokens", "createToken", "Tokens", "Issue a browser token for one of your users", (
         Success(201, "The token; its text is not shown again.", token_bodies.CreatedTokenBody, ("Location", "Cache-Control"),
-               {name: {"token_id": "$response.body#/token_id"} for name in ("readToken", "revokeToken")}),
+               {name: {"token_id": "$response.body#/token_id"} for name in ("readToken", "revokeToken")}),  # nosec B105  # a JSON pointer
     ), (*WITH_SERVER_KEY, p.BODY_TOO_LARGE, p.INVALID_REQUEST, p.INVALID_PARAMETER), (), token_request.CreateTokenRequest),
     Operation("GET", "/v1/tokens/{token_id}", "readToken", "Tokens", "Read a browser token's limits and what it has spent", (
         Success(200, "The token, without its text.", token_bodies.TokenBody),

@@ -104,7 +104,7 @@ BUDGET_OWNERS = {
     "stack": "the whole service",
     "key": "this server key",
     "owner": "this user",
-    "token": "this browser token",
+    "token": "this browser token",  # nosec B105  # words for people
 }
 
 

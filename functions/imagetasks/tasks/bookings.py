@@ -17,11 +17,8 @@ from imagetasks.tasks.failure_reasons import charged_credits, was_charged
 from imagetasks.tasks.task import State, Task
 from imagetasks.tasks.usage import usage_pk, usage_position
 
-MONEY = (
-    "state",
-    "reason",
-    "charged_credits",
-)  # the attributes that `booking` reads and that change
+# The attributes that `booking` reads and that change.
+MONEY = ("state", "reason", "charged_credits")
 UNRESOLVED_KEY = "/unresolved"  # in the index by_owner: no owner's name begins with a slash
 KEPT_S = 10 * 366 * 24 * 60 * 60  # DynamoDB's TTL leaves a token's item alone for so long
 NOTHING = Decimal(0)

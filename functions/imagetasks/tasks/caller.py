@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-TOKEN_PK = "token#"  # noqa: S105  # a prefix of keys
+TOKEN_PK = "token#"  # noqa: S105  # nosec B105  # a prefix of keys
 OWNER_SEPARATOR = "/"  # between a server key's name and the user it acts for
 TOKEN_ID = re.compile(r"[0-9a-f]{32}")
 KEPT_S = 8 * 24 * 60 * 60  # after its end: a late charge is written within a week
