@@ -185,6 +185,7 @@ def test_another_layer_with_a_release_runs_behind_every_alias(
     assert history.versions["released"] == dict.fromkeys(NAMES, "2")
     assert history.layers["released"] not in (history.layers["before"], history.layers["latest"])
     assert "layer three" in history.logs["released"]
+    assert deployed.invoke("DriftFunction")  # its schedule would only tomorrow
     for name in NAMES:
         assert "layer three" in deployed.log(name, "2"), name
         assert "layer t" not in deployed.log(name, "1"), name

@@ -23,7 +23,9 @@ from tests.support.waiting import until
 
 CANARY = f"canary{uuid.uuid4().hex}"  # in all data of the caller
 MIN_SECRET_CHARS = 12  # shorter strings occur by chance
-GROUPS = ("ApiLogs", "WebhookLogs", "WorkerLogs", "NotifyLogs", "SweepLogs", "AccessLogs")
+GROUPS = (
+    "ApiLogs", "WebhookLogs", "WorkerLogs", "NotifyLogs", "SweepLogs", "DriftLogs", "AccessLogs",
+)  # fmt: skip
 PROVOKED = (
     ("ApiLogs", '"poyo_account_rejected"'),
     ("ApiLogs", '"request_rejected"'),

@@ -95,8 +95,12 @@ class UpdatedStack:
 
     def sweep(self) -> bool:
         """Invoke the sweep as the schedule does; returns whether it succeeded."""
+        return self.invoke("SweepFunction")
+
+    def invoke(self, name: str) -> bool:
+        """Invoke a scheduled function as its schedule does; returns whether it succeeded."""
         response = self.system.client("lambda").invoke(
-            FunctionName=self._physical("SweepFunction"), Qualifier="live"
+            FunctionName=self._physical(name), Qualifier="live"
         )
         return "FunctionError" not in response
 
