@@ -11,12 +11,13 @@ import pytest
 from imagetasks.errors import RequestNotSent, ResponseLost
 from imagetasks.poyo.live_catalog import MAX_PAGES, PAGE_MODELS, CatalogUnreadable, live_items
 from imagetasks.poyo.transport import HttpResponse
+from tests.support.transport import FakeTransport, SentRequest
 
 BASE = "https://api.poyo.ai"
 MODEL = {"model_id": "painter-1", "category": "text2img", "input_schema": {}, "billing": {}}
 
 
-class Poyo:
+class Poyo(FakeTransport):
     """Answers each request with the next of its responses, and keeps the URLs."""
 
     def __init__(self, *responses: Any) -> None:
@@ -24,18 +25,10 @@ class Poyo:
         self.headers: Mapping[str, str] = {}
         self._responses = list(responses)
 
-    def __call__(
-        self,
-        method: str,
-        url: str,
-        *,
-        headers: Mapping[str, str],
-        body: bytes | None,
-        read_s: float,
-    ) -> HttpResponse:
-        assert (method, body) == ("GET", None)
-        self.urls.append(url)
-        self.headers = headers
+    def respond(self, request: SentRequest) -> HttpResponse:
+        assert (request.method, request.body) == ("GET", None)
+        self.urls.append(request.url)
+        self.headers = request.headers
         response = self._responses.pop(0) if len(self._responses) > 1 else self._responses[0]
         if isinstance(response, Exception):
             raise response
