@@ -1,6 +1,6 @@
 """Instructions of a cold start: each function of this checkout against the same of another one.
 
-`python benchmarks/cold_start.py OTHER_CHECKOUT` counts both in one run with callgrind and prints the
+`python -m benchmarks.cold_start OTHER_CHECKOUT` counts both in one run with callgrind and prints the
 ratio. Instructions repeat on a noisy machine; seconds do not. Each count is one interpreter that
 imports the handler with the variables of the template, from the source and bytecode in `functions/`
 and the packages of this checkout's development environment. Needs valgrind.
@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
+
+from benchmarks.report import Row, deliver, parser, show
 
 ROOT = Path(__file__).parent.parent
 PYTHON = ROOT / ".local" / "envs" / "dev" / "bin" / "python"
@@ -73,21 +74,30 @@ def instructions(functions: Path, statement: str) -> int:
     return int(found[1])
 
 
-def main(other: Path) -> None:
-    """Count and print."""
+def measure(other: Path) -> list[Row]:
+    """Instructions of the interpreter alone, and of each handler here and there."""
     for functions in (ROOT / "functions", other / "functions"):
         subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(functions)], check=True)  # noqa: S603
-    print(
-        f"interpreter alone: {instructions(ROOT / 'functions', 'pass') / 1e6:,.0f} M instructions"
-    )
+    alone = instructions(ROOT / "functions", "pass") / 1e6
+    rows = [Row(number=1, measure="interpreter alone", value=alone, unit="M instructions")]
     for handler in HANDLERS:
-        before = instructions(other / "functions", f"import {handler}")
-        after = instructions(ROOT / "functions", f"import {handler}")
-        print(
-            f"{handler:<8} other {before / 1e6:>6,.0f} M, this {after / 1e6:>6,.0f} M, "
-            f"ratio {after / before:.3f}"
+        before = instructions(other / "functions", f"import {handler}") / 1e6
+        after = instructions(ROOT / "functions", f"import {handler}") / 1e6
+        rows.append(
+            Row(
+                number=1,
+                measure=f"cold start of {handler}",
+                value=after,
+                unit="M instructions",
+                baseline=f"other checkout: {show(before)}",
+                ratio=after / before,
+            )
         )
+    return rows
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    arguments = parser(__doc__)
+    arguments.add_argument("other", type=Path, metavar="OTHER_CHECKOUT")
+    chosen = arguments.parse_args()
+    deliver(measure(chosen.other), chosen.json)

@@ -1,7 +1,7 @@
 """Compares two ways to read a page of 100 tasks: index plus one batch, and index plus 100 single reads.
 
-`python benchmarks/listing.py` alternates between them on DynamoDB Local and prints how many times faster the
-batch is. Over a real network every call adds a round trip, which only increases the ratio.
+`PYTHONPATH=functions python -m benchmarks.listing` alternates between them on DynamoDB Local. Over a real
+network every call adds a round trip, which only increases the ratio.
 """
 
 from __future__ import annotations
@@ -11,21 +11,18 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parent.parent
-sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
+from benchmarks.report import Row, main, show
+from imagetasks.aws.table import Table
+from imagetasks.aws.task_repository import TaskRepository
+from imagetasks.tasks.conditional_write import Condition, PutItem, absent
+from imagetasks.tasks.task import derive_task_id, task_pk
+from imagetasks.tasks.task_item import to_item
+from tests.support.dynamodb_engines import create_table, dynamodb_local
+from tests.support.fakes import START, task
 
-from imagetasks.aws.table import Table  # noqa: E402
-from imagetasks.aws.task_repository import TaskRepository  # noqa: E402
-from imagetasks.tasks.conditional_write import Condition, PutItem, absent  # noqa: E402
-from imagetasks.tasks.task import derive_task_id, task_pk  # noqa: E402
-from imagetasks.tasks.task_item import to_item  # noqa: E402
-from tests.support.dynamodb_engines import create_table, dynamodb_local  # noqa: E402
-from tests.support.fakes import START, task  # noqa: E402
-
-TASKS, ROUNDS = 100, 30
+TASKS, ROUNDS, WARMING = 100, 30, 3
+Read = Callable[[TaskRepository], int]
 
 
 def fill(table: Table) -> None:
@@ -46,7 +43,8 @@ def one_by_one(repository: TaskRepository) -> int:
     return len([repository.get(str(key["pk"]).removeprefix(task_pk(""))) for key in keys])
 
 
-def milliseconds(read: Callable[[TaskRepository], int], repository: TaskRepository) -> float:
+def milliseconds(read: Read, repository: TaskRepository) -> float:
+    """How long `read` takes."""
     started = time.perf_counter()
     found, spent = read(repository), time.perf_counter() - started
     if found != TASKS:
@@ -54,24 +52,30 @@ def milliseconds(read: Callable[[TaskRepository], int], repository: TaskReposito
     return spent * 1000
 
 
-def main() -> None:
+def measure() -> list[Row]:
+    """The median page of both ways."""
+    durations: dict[Read, list[float]] = {by_batch: [], one_by_one: []}
     with dynamodb_local() as url:
         repository = TaskRepository(create_table(url))
         fill(repository.table)
-        variants: dict[str, Any] = {"index and batch": by_batch, "index and one by one": one_by_one}
-        durations: dict[str, list[float]] = {name: [] for name in variants}
-        for turn in range(ROUNDS + 3):
-            for name, read in variants.items():
+        for turn in range(ROUNDS + WARMING):
+            for read in durations:
                 spent = milliseconds(read, repository)
-                durations[name] += (
-                    [spent] if turn >= 3 else []
-                )  # the first rounds warm up the engine
-    medians = {name: statistics.median(each) for name, each in durations.items()}
-    for name, median in medians.items():
-        print(f"{name:<22}{median:8.1f} ms for a page of {TASKS}, median of {ROUNDS}")
-    slow, fast = medians["index and one by one"], medians["index and batch"]
-    print(f"one batch is {slow / fast:.1f} times as fast")
+                durations[read] += [spent] if turn >= WARMING else []
+    batch, single = (statistics.median(each) for each in durations.values())
+    baseline = f"one by one: {show(single)} ms"
+    named = f"page of {TASKS} tasks, median"
+    return [
+        Row(
+            number=17,
+            measure=named,
+            value=batch,
+            unit="ms",
+            baseline=baseline,
+            ratio=batch / single,
+        )
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    main(measure, __doc__)

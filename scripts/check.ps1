@@ -31,7 +31,7 @@ $Windows = $env:OS -eq 'Windows_NT'
 $Environments = if ($Windows) { '.local/windows' } else { '.local/envs' }
 $Programs = if ($Windows) { 'Scripts' } else { 'bin' }
 $Code = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks', 'examples' | Where-Object { Test-Path $_ })
-$Typed = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts' | Where-Object { Test-Path $_ })
+$Typed = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks' | Where-Object { Test-Path $_ })
 $env:SAM_CLI_TELEMETRY = '0'
 $env:AWS_DEFAULT_REGION = 'eu-west-1'
 

@@ -1,0 +1,1 @@
+"""Benchmarks: what the README claims about speed and cost, each measured against a baseline in one run."""
