@@ -116,9 +116,9 @@ OPERATIONS = (
         Success(200, "Already accepted under this key; nothing is paid again.", TASK,
                (*TASK_HEADERS, "Idempotent-Replayed"), task_links("/task_id")),
     ), (*WITH_SCOPE, p.IDEMPOTENCY_KEY_REQUIRED, *ORDER), ("key", "owner"), order_request.CreateTaskRequest, access="tasks:write"),
-    Operation("GET", "/v1/tasks", "listTasks", "Tasks", "List your tasks, newest first", (
-        Success(200, "One page.", schemas.TaskListBody, ("ETag",), task_links("/tasks/0/task_id")), NOT_MODIFIED,
-    ), (*WITH_SCOPE, p.INVALID_PARAMETER), ("status", "limit", "cursor", "known", "owner"), access="tasks:read"),
+    Operation("GET", "/v1/tasks", "listTasks", "Tasks", "List your tasks, newest first, or follow those that you name", (
+        Success(200, "One page, or the named tasks.", schemas.TaskListBody, ("ETag", "Retry-After?"), task_links("/tasks/0/task_id")), TASK_NOT_MODIFIED,
+    ), (*WITH_SCOPE, p.INVALID_PARAMETER), ("status", "limit", "cursor", "task_ids", "wait_for_any", "known", "owner"), access="tasks:read"),
     Operation("GET", "/v1/tasks/{task_id}", "readTask", "Tasks", "Read a task, or wait until it changes", (
         Success(200, "The task.", TASK, ("ETag", "Retry-After?")), TASK_NOT_MODIFIED,
     ), (*WITH_SCOPE, p.INVALID_PARAMETER, p.TASK_NOT_FOUND, p.ROUTE_NOT_FOUND), ("task_id", "wait", "known", "owner"), access="tasks:read"),

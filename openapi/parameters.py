@@ -105,6 +105,18 @@ PARAMETERS: Mapping[str, tuple[str, str, Schema, str]] = {
         {"type": "string", "enum": list(pagination.STATUSES)},
         "Only tasks with this status.",
     ),
+    "task_ids": (
+        "query",
+        "task_ids",
+        matching(rf"{TASK_ID.pattern}(?:,{TASK_ID.pattern}){{0,{pagination.MAX_TASK_IDS - 1}}}"),
+        f"1 to {pagination.MAX_TASK_IDS} task ids, separated by commas: these tasks instead of a page. Not with `status`, `limit` or `cursor`.",
+    ),
+    "wait_for_any": (
+        "query",
+        "wait",
+        integer(0, pagination.MAX_WAIT_S, 0),
+        "Only with `task_ids`. Seconds to wait for a change of the body that `If-None-Match` names, else of any task's status.",
+    ),
     "limit": (
         "query",
         "limit",

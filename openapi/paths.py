@@ -18,6 +18,7 @@ from openapi.operations import OPERATIONS, PUBLIC, SERVER_KEY, Operation, Succes
 from openapi.parameters import HEADERS, PARAMETERS, Schema
 from openapi.schemas import REF, is_named, schema_name
 
+WAITS = ("wait", "wait_for_any")
 PROBLEM = "application/problem+json"
 NOTIFICATION = """Sent to the `callback_url` of the order when the task has ended. Until it is answered with
 2xx within 10 seconds it is sent again after 1, 2, 4, 8 and 10 minutes. It may arrive twice. If the operator
@@ -40,7 +41,7 @@ def paths() -> Schema:
 def _head(operation: Operation) -> Schema:
     """HEAD of an operation: its status and headers, without a body and without waiting."""
     read = _operation(
-        replace(operation, parameters=tuple(p for p in operation.parameters if p != "wait"))
+        replace(operation, parameters=tuple(p for p in operation.parameters if p not in WAITS))
     )
     responses = {
         status: {k: v for k, v in response.items() if k in ("description", "headers")}

@@ -63,6 +63,7 @@ RUNNING = Task(
     state=State.RUNNING,
     attempt=1,
     estimated_credits=model(ORDER["model"]).price(ORDER["input"]).credits,
+    typical_seconds=model(ORDER["model"]).typical_seconds(ORDER["input"]),
     public_base_url=ORIGIN,
     created_at=START,
     updated_at=START + 800,
@@ -105,6 +106,12 @@ UPLOADS = {"png": {"content_type": "image/png"}}
 PAGE: schemas.TaskListBody = {
     "tasks": [schemas.task_body(FINISHED, public_base_url=ORIGIN)],
     "next_cursor": pagination.encode_cursor(ListPosition(START, FINISHED.task_id)),
+}
+NAMED: schemas.TaskListBody = {
+    "tasks": [schemas.task_body(RUNNING, public_base_url=ORIGIN)],
+    "next_cursor": None,
+    "not_found": [derive_task_id("owner", "deleted")],
+    "remaining": [],
 }
 TOKEN_REQUESTS: Mapping[str, Any] = {
     "usual": {"owner": "ann", "max_credits": 50},
@@ -149,7 +156,7 @@ def response_bodies(operation: Operation, status: int) -> Mapping[str, Any]:
     bodies: Mapping[str, Mapping[str, Any]] = {
         "createTask": accepted if status == 202 else {"replayed": tasks["finished"]},
         "readTask": tasks,
-        "listTasks": {"page": PAGE},
+        "listTasks": {"page": PAGE, "named": NAMED},
         "createUpload": {"offer": UPLOAD},
         **budget_samples.response_bodies(),
         "createToken": {"issued": token_bodies.created_token_body(TOKEN, "eyJhbGciOiJIUzI1NiIs…")},

@@ -68,6 +68,7 @@ def entry(item: Mapping[str, Any], ours: Mapping[str, Any]) -> Json:
         "examples": ours.get("examples") or [_smallest_example(schema)],
         "billing": merged(billing_facts(item), ours.get("billing", {})),
         "rules": ours.get("rules", {}),
+        "timing": ours.get("timing", {}),
         "facts": digests(item),
     }
 

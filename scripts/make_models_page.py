@@ -15,6 +15,7 @@ from typing import Any
 from imagetasks.poyo import pricing
 from imagetasks.poyo.input_words import described, one_of
 from imagetasks.poyo.model_catalog import Model, models
+from imagetasks.tasks.credit_price import USD_PER_CREDIT
 
 PAGE = Path(__file__).parents[1] / "docs" / "models.md"
 COMMAND = "python -m scripts.make_models_page"
@@ -25,11 +26,13 @@ HEAD = f"""\
 {{count}} image models of PoYo are bundled. A stack takes those that its parameter `Models` allows: `gpt-image-*` unless it is changed, `*`
 for all. `GET /v1/catalog/models` answers the same facts as JSON.
 
-- **Credits** are PoYo's: 1 credit is 0.005 USD. An *exact* price is what PoYo charges for a finished image. A *bound* is the most that it
+- **Credits** are PoYo's: 1 credit is {{usd}} USD. An *exact* price is what PoYo charges for a finished image. A *bound* is the most that it
   charges: PoYo does not publish more exactly what it adds up, so an order reserves the bound, and what is not charged is released.
 - **Fields** beside `prompt` are optional unless the table says *required*. The default is what PoYo takes for a field that is left out;
   where there is none here, PoYo does not publish it. A field that the model does not have is refused.
 - **Reference images** are `image_urls`, addresses or uploads.
+- **Usual time** is `typical_seconds` of quotes and tasks, from the order to the stored image. PoYo publishes none, so each has its source; where there is
+  none here, it is not known. Many take longer: PoYo may be busy.
 
 | model | reference images | images of an order | credits of the cheapest image | price |
 |---|---|---|---|---|
@@ -40,7 +43,7 @@ def page(found: Mapping[str, Model]) -> str:
     """The text of the page."""
     rows = "".join(f"{_row(each)}\n" for each in found.values())
     sections = "\n".join("\n".join(_section(each)) for each in found.values())
-    return f"{HEAD.format(count=len(found))}{rows}\n{sections}"
+    return f"{HEAD.format(count=len(found), usd=USD_PER_CREDIT)}{rows}\n{sections}"
 
 
 def _row(model: Model) -> str:
@@ -63,6 +66,9 @@ def _section(model: Model) -> Iterator[str]:
         yield from rules
     yield ""
     yield from _price(model)
+    if model.timing:
+        yield ""
+        yield from _timing(model.timing)
     yield "\n```json"
     for each in model.examples:
         order = {"model": model.model_id, "input": each}
@@ -192,26 +198,39 @@ def _price(model: Model) -> Iterator[str]:
         yield f"**{_least(model)} credits** {unit} ({_certainty(model)})."
     else:
         yield f"Credits {unit} ({_certainty(model)}):\n"
-        yield from _price_table(axes, prices)
+        yield from _table(axes, prices)
     if rate := model.billing.get("input_image_credits"):
         yield f"\nEach reference image adds {'' if rule.each_reference else 'at most '}{rate} credits."
     if rate := model.billing.get("mask_credits"):
         yield f"\nA mask adds at most {rate} credits."
 
 
-def _price_table(axes: list[str], prices: Mapping[tuple[str, ...], Decimal]) -> Iterator[str]:
+def _timing(timing: Mapping[str, Any]) -> Iterator[str]:
+    axes, source = (
+        list(timing.get("by", ())),
+        f"{timing['source'][0].upper()}{timing['source'][1:]}.",
+    )
+    if not axes:
+        yield f"It usually takes about {timing['seconds']} seconds. {source}"
+        return
+    yield "Seconds that it usually takes:\n"
+    yield from _table(axes, dict(_leaves(timing["seconds"], len(axes))))
+    yield f"\n{source}"
+
+
+def _table(axes: list[str], numbers: Mapping[tuple[str, ...], Decimal]) -> Iterator[str]:
     """A row for each value of the first field, a column for each of the second, if there are two."""
-    rows = [*dict.fromkeys(key[0] for key in prices)]
-    columns = [*dict.fromkeys(key[1:] for key in prices)]
+    rows = [*dict.fromkeys(key[0] for key in numbers)]
+    columns = [*dict.fromkeys(key[1:] for key in numbers)]
     if columns == [()]:
         yield f"| `{axes[0]}` | {' | '.join(rows)} |"
         yield f"|{'---|' * (len(rows) + 1)}"
-        yield f"| | {' | '.join(str(prices[row,]) for row in rows)} |"
+        yield f"| | {' | '.join(str(numbers[row,]) for row in rows)} |"
         return
     yield f"| `{axes[0]}`, `{axes[1]}` | {' | '.join(itertools.chain(*columns))} |"
     yield f"|{'---|' * (len(columns) + 1)}"
     for row in rows:
-        yield f"| {row} | {' | '.join(str(prices[row, *each]) for each in columns)} |"
+        yield f"| {row} | {' | '.join(str(numbers[row, *each]) for each in columns)} |"
 
 
 def main(arguments: list[str] | None = None, path: Path = PAGE) -> int:

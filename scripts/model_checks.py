@@ -21,6 +21,7 @@ BILLING = frozenset(
 )  # fmt: skip
 TEXTS = frozenset(("formula", "type", "unit"))
 RULES = frozenset(("checks", "billed_resolution", "charged_each"))
+TIMING = frozenset(("by", "seconds", "source"))
 BILLED = frozenset(("sizes", "edge", "auto"))
 REPEATED_GROUP = re.compile(r"\)[*+?{]|\\[1-9]|\(\?")  # may take exponential time, or is unknown
 BOUNDS: Mapping[str, tuple[str, ...]] = {
@@ -43,6 +44,7 @@ def defects(model: Model) -> Iterator[str]:
         yield "it has no prompt"
     yield from _rule_defects(model)
     yield from _billing_defects(model)
+    yield from _timing_defects(model)
     yield from _example_defects(model)
 
 
@@ -127,6 +129,23 @@ def _billing_defects(model: Model) -> Iterator[str]:
             continue
         if not (found.is_finite() and found > 0):
             yield f"{' and '.join(map(str, chosen)) or 'it'} has the price {found}"
+
+
+def _timing_defects(model: Model) -> Iterator[str]:
+    """A timing without a source, by unknown fields or values, or with something else than seconds."""
+    if not model.timing:
+        return
+    if not model.timing.keys() <= TIMING or not model.timing.get("source"):
+        yield f"its timing has other keys than {sorted(TIMING)}, or no source"
+    tables: list[Any] = [model.timing.get("seconds")]
+    for field in model.timing.get("by", ()):
+        values = {each for table in tables for each in table}
+        if unknown := values - {*model.fields.get(field, {}).get("enum", ())}:
+            yield f"its timing names {min(unknown)}, which is no {field} of it"
+        tables = [each for table in tables for each in table.values()]
+    for seconds in tables:
+        if type(seconds) is not int or seconds < 1:
+            yield f"its timing has {seconds!r}, which is no number of seconds"
 
 
 def _amounts(value: Any) -> Iterator[Any]:

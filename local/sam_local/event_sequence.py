@@ -35,7 +35,7 @@ STEPS = (
     ("worker-sweep", "api-file", "api-read"),  # the image is stored
     ("api-poyo-submit", "api-poyo-status", "api-poyo-balance"),  # a replay and the result
     ("api-upload", "api-read-wait", "api-list", "notify-caller"),
-    ("api-list-status", "api-list-unknown-parameter", "api-signed-url-forged"),
+    ("api-list-status", "api-list-named", "api-list-unknown-parameter", "api-signed-url-forged"),
     ("api-token-create", "api-token-read", "api-token-revoke", "api-create-with-token"),
     ("api-set-budget", "drift-schedule"),
     ("api-read-budget", "api-usage"),

@@ -38,6 +38,10 @@ CASES = int(os.environ.get("CASES", "5"))
 SEED = int(os.environ.get("SEED", "1"))
 PLACE = pagination.encode_cursor(ListPosition(1_790_000_000_000, "a" * 26))
 SCOPE = re.compile(parameters.PARAMETERS["scope"][2]["pattern"])
+TASK_IDS = re.compile(parameters.PARAMETERS["task_ids"][2]["pattern"])
+STATUS = re.compile("|".join(pagination.STATUSES))
+LIMIT = re.compile("[1-9][0-9]?|100")
+WAIT = re.compile("1?[0-9]|20")
 RESERVED_URL = "https://pages.example/boat.png"  # a reserved name that no server has
 MAX_URL_CHARS = 2048
 TOKEN_OWNER = "schemathesis"
@@ -109,6 +113,8 @@ def before_call(
     known = isinstance(given, str) and len(given) <= pagination.MAX_CURSOR_CHARS
     if known and case.operation.path == "/v1/tasks":
         query["cursor"] = PLACE  # no generator can create a valid cursor
+    if case.operation.path == "/v1/tasks":
+        _repair_list(query)
     if case.operation.path == "/v1/usage":
         _repair_usage(query, str(headers.get("X-Owner", "")))
     _name_the_token(case, headers)
@@ -125,6 +131,18 @@ def _name_the_token(case: schemathesis.Case[Any], headers: CaseInsensitiveDict[A
     case.path_parameters["token_id"] = TOKEN_IDS[-1]
     if request.USER.fullmatch(str(headers.get("X-Owner", ""))):
         headers["X-Owner"] = TOKEN_OWNER
+
+
+def _repair_list(query: dict[str, Any]) -> None:
+    """No schema can say that parameters exclude or need each other. One that is invalid by itself stays."""
+    if not TASK_IDS.fullmatch(str(query.get("task_ids", ""))):
+        if "task_ids" not in query and WAIT.fullmatch(str(query.get("wait", ""))):
+            del query["wait"]
+        return
+    of_a_page = {"status": STATUS, "limit": LIMIT, "cursor": re.compile(re.escape(PLACE))}
+    for name, valid in of_a_page.items():
+        if valid.fullmatch(str(query.get(name, ""))):
+            del query[name]
 
 
 def _repair_usage(query: dict[str, Any], user: str) -> None:

@@ -75,6 +75,27 @@ ACCESS = (
         "integration/handlers/test_api_references.py",
     ),
     Mutant(
+        "a request that names tasks of another owner is shown them",
+        "workflows/owner_tasks.py",
+        "if each in found and _is_shown_to(owner, found[each])",
+        "if each in found and found[each].deleted_at is None",
+        "integration/handlers/test_api_named_tasks.py",
+    ),
+    Mutant(
+        "a request that names a deleted task is shown it",
+        "workflows/owner_tasks.py",
+        "if each in found and _is_shown_to(owner, found[each])",
+        "if each in found and found[each].owner == owner",
+        "integration/handlers/test_api_named_tasks.py",
+    ),
+    Mutant(
+        "a task of another owner is shown",
+        "workflows/owner_tasks.py",
+        "    return task.owner == owner and task.deleted_at is None\n",
+        "    return task.deleted_at is None\n",
+        "integration/handlers/test_owners.py",
+    ),
+    Mutant(
         "a reference may name a private network",
         "tasks/image_reference.py",
         "return bool(named and not PRIVATE.fullmatch(host))",

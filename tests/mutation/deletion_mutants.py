@@ -87,14 +87,14 @@ DELETION = (
     Mutant(
         "a deleted task can be read",
         "workflows/owner_tasks.py",
-        "if task.owner != owner or task.deleted_at is not None:",
-        "if task.owner != owner:",
+        "    return task.owner == owner and task.deleted_at is None\n",
+        "    return task.owner == owner\n",
     ),
     Mutant(
         "a wait for a change never ends",
         "workflows/owner_tasks.py",
-        "return task.is_final or changed or self.clock.now_ms() >= until",
-        "return task.is_final or changed",
+        "return is_over(found) or self.clock.now_ms() >= until",
+        "return is_over(found)",
     ),
     Mutant(
         "a replay of a deleted order returns its task",

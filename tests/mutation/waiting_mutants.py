@@ -7,19 +7,21 @@ from tests.mutation.mutant import Mutant
 SLOTS_TEST = "integration/aws/test_wait_slots.py"
 WAIT_TEST = "integration/workflows/test_owner_tasks.py"
 ROUTE_TEST = "integration/handlers/test_api_tasks.py"
+NAMED_TEST = "integration/handlers/test_api_named_tasks.py"
+NAMED_WAIT_TEST = "integration/workflows/test_named_tasks.py"
 
 WAITING = (
     Mutant(
         "a request waits without a slot",
         "workflows/owner_tasks.py",
-        "        if slot is None:\n            return task\n",
-        "        if slot is None and is_over():\n            return task\n",
+        "        if slot is None:\n            return found\n",
+        "        if slot is None and ends(found):\n            return found\n",
         WAIT_TEST,
     ),
     Mutant(
         "a request that does not wait takes a slot",
         "workflows/owner_tasks.py",
-        "slot = None if is_over() else self.wait_slots.take()",
+        "slot = None if ends(found) else self.wait_slots.take()",
         "slot = self.wait_slots.take()",
         WAIT_TEST,
     ),
@@ -68,9 +70,30 @@ WAITING = (
     Mutant(
         "a wait ignores which version the caller has",
         "api/routes/tasks.py",
-        "has_changed=is_unknown if known else None",
-        "has_changed=None",
+        "caller.owner, task_id, wait_s=wait_s, has_changed=is_unknown if known else None",
+        "caller.owner, task_id, wait_s=wait_s, has_changed=None",
         ROUTE_TEST,
+    ),
+    Mutant(
+        "a wait for several tasks ignores which version the caller has",
+        "api/routes/tasks.py",
+        "            has_changed=is_unknown if known else None,\n",
+        "            has_changed=None,\n",
+        NAMED_TEST,
+    ),
+    Mutant(
+        "a wait for several tasks reads those that have ended, too",
+        "workflows/owner_tasks.py",
+        "without_outcome = [each for each, task in tasks.items() if not task.is_final]",
+        "without_outcome = [*tasks]",
+        NAMED_WAIT_TEST,
+    ),
+    Mutant(
+        "a wait for several tasks ends with the first of them",
+        "workflows/owner_tasks.py",
+        "is_over=lambda tasks: all(task.is_final for task in tasks.values()) or changed(tasks),",
+        "is_over=lambda tasks: any(task.is_final for task in tasks.values()) or changed(tasks),",
+        NAMED_WAIT_TEST,
     ),
     Mutant(
         "a wait ends when its function does",

@@ -61,6 +61,9 @@ def field(name: str, **schema: Any) -> dict[str, Any]:
     return item(input_schema={"properties": {name: schema}})
 
 
+TIMED = {"seconds": 5, "source": "measured"}
+
+
 def ours(**overlay: Any) -> dict[str, dict[str, Any]]:
     return {"painter-1": overlay}
 
@@ -169,8 +172,20 @@ def test_overlay_corrects_facts_and_removes_what_is_null() -> None:
         (ITEM, ours(rules={"exec": "x"}), "its rules have the unknown key exec"),
         (ITEM, ours(rules={"billed_resolution": {"auto": "1K"}}), "its billed resolution has"),
         (item(model_id="Painter 1"), {}, "its id has unknown characters"),
+        (ITEM, ours(timing={"seconds": 5}), "or no source"),
+        (ITEM, ours(timing=TIMED | {"per": "image"}), "its timing has other keys"),
+        (ITEM, ours(timing=TIMED | {"seconds": "5"}), "has '5', which is no number of seconds"),
+        (ITEM, ours(timing=TIMED | {"seconds": 0}), "has 0, which is no number of seconds"),
+        (ITEM, ours(timing=TIMED | {"seconds": {"2K": 5}}), "which is no number of seconds"),
+        (
+            ITEM,
+            ours(timing=TIMED | {"by": ["resolution"], "seconds": {"8K": 5}}),
+            "its timing names 8K, which is no resolution of it",
+        ),
+        (ITEM, ours(timing=TIMED | {"by": ["seed"], "seconds": {"7": 5}}), "names 7, which is no"),
+        (ITEM, ours(timing=TIMED | {"by": ["resolution"]}), "it has an unexpected form"),
     ],
-    ids=range(31),
+    ids=range(39),
 )
 def test_model_that_could_not_be_validated_or_priced_stops_the_catalogue(
     changed: dict[str, Any], overlay: dict[str, dict[str, Any]], reason: str

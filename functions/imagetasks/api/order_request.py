@@ -136,6 +136,7 @@ def to_order(
         estimated_credits=price.credits,
         credits_exact=price.exact,
         billed_resolution=model.billed_resolution(sent),
+        typical_seconds=model.typical_seconds(sent),
         public_base_url=public_base_url,
         notification_url=request.callback_url,
     )

@@ -17,6 +17,7 @@ from imagetasks.tasks.task import PUBLIC_STATUS, Status, is_task_id
 STATUSES = tuple(dict.fromkeys(PUBLIC_STATUS.values()))
 MAX_WAIT_S = 20  # the function has 29 s, API Gateway 30
 MAX_PAGE_SIZE = 100
+MAX_TASK_IDS = 100  # as BatchGetItem reads
 DEFAULT_PAGE_SIZE = 20
 MAX_CURSOR_CHARS = 200
 
@@ -45,6 +46,30 @@ def is_download(parameters: Mapping[str, str]) -> bool:
 def page_limit(parameters: Mapping[str, str], default: int = DEFAULT_PAGE_SIZE) -> int:
     """How many entries a page may have."""
     return _integer(parameters, "limit", default=default, least=1, most=MAX_PAGE_SIZE)
+
+
+def task_ids(parameters: Mapping[str, str]) -> Sequence[str] | None:
+    """The tasks to read, each once, or None for a page of the list. Raises InvalidParameter, also for
+    `wait` on a page and for the parameters of a page beside `task_ids`."""
+    if "task_ids" not in parameters:
+        if "wait" in parameters:
+            raise InvalidParameter("wait", "needs `task_ids`: a page of the list does not wait")
+        return None
+    for name in parameters:
+        if name not in ("task_ids", "wait"):
+            raise InvalidParameter(name, "is not allowed beside `task_ids`")
+    named = list(dict.fromkeys(parameters["task_ids"].split(",")))
+    if len(named) > MAX_TASK_IDS or not all(map(is_task_id, named)):
+        raise InvalidParameter("task_ids", _not_task_ids(named))
+    return named
+
+
+def _not_task_ids(named: Sequence[str]) -> str:
+    allowed = f"must be 1 to {MAX_TASK_IDS} task ids, separated by commas"
+    if len(named) > MAX_TASK_IDS:
+        return f"{allowed}, not {len(named):,}"
+    wrong = next(n for n, each in enumerate(named, 1) if not is_task_id(each))
+    return f"{allowed}; number {wrong} is not a task id"
 
 
 def status_filter(parameters: Mapping[str, str]) -> Status | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-from imagetasks.api.schemas import OrderWarning, json_number, rfc3339, warnings
+from imagetasks.api.schemas import OrderWarning, Seconds, json_number, rfc3339, warnings
 from imagetasks.json_schema import Instant, JsonSchema, Number
+from imagetasks.tasks.credit_price import usd
 
 if TYPE_CHECKING:
     from imagetasks.poyo.model_catalog import Model
@@ -27,13 +28,16 @@ class QuoteBudget(TypedDict):
 
 
 class Quote(TypedDict):
-    """What an order would cost; nothing was submitted. Unless `exact`, it costs `credits` or less.
+    """What an order would cost; nothing was submitted. Unless `exact`, it costs `credits` or less, which are
+    `usd` by PoYo's list price. It usually takes `typical_seconds`, null if that is not known.
     `billed_resolution` is null for a model without a resolution, `budget` if nothing limits the caller;
     while orders are `paused` every order is refused."""
 
     model: str
     credits: Number
+    usd: Number
     exact: bool
+    typical_seconds: Seconds | None
     billed_resolution: str | None
     budget: QuoteBudget | None
     paused: bool
@@ -46,7 +50,9 @@ def quote(model: Model, image_input: Mapping[str, Any], standing: Standing) -> Q
     return {
         "model": model.model_id,
         "credits": json_number(price.credits) or 0,
+        "usd": json_number(usd(price.credits)) or 0,
         "exact": price.exact,
+        "typical_seconds": model.typical_seconds(image_input),
         "billed_resolution": billed,
         "budget": _budget(standing.headroom(price.credits)),
         "paused": standing.paused,

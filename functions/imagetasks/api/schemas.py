@@ -9,11 +9,14 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 
 from imagetasks.json_schema import Count, Instant, JsonSchema, Number, Uri
 from imagetasks.tasks import signed_urls
+from imagetasks.tasks.credit_price import usd
 from imagetasks.tasks.failure_reasons import REASONS, charged_credits, was_charged
 from imagetasks.tasks.image_format import ContentType
 from imagetasks.tasks.image_reference import ID, SCHEME
 from imagetasks.tasks.task import Status, StoredImage, Task, TaskId, files_expire_at
 
+Percentage = Annotated[float, JsonSchema(minimum=0, maximum=100)]
+Seconds = Annotated[int, JsonSchema(minimum=1)]
 Reason = Annotated[str, JsonSchema(enum=list(REASONS))]
 Sha256 = Annotated[str, JsonSchema(pattern="^[0-9a-f]{64}$")]
 UploadAddress = Annotated[str, JsonSchema(pattern=f"^{SCHEME}{ID.pattern}$")]
@@ -25,6 +28,13 @@ class Credits(TypedDict):
 
     estimated: Number
     exact: bool
+    charged: Number | None
+
+
+class Usd(TypedDict):
+    """The credits in US dollars, by PoYo's list price for one credit."""
+
+    estimated: Number
     charged: Number | None
 
 
@@ -78,15 +88,18 @@ class InputBody(TypedDict):
 
 
 class TaskBody(TypedDict):
-    """A task; instants are RFC 3339 in UTC."""
+    """A task; instants are RFC 3339 in UTC. `progress` is a percentage, null until PoYo has named one
+    above 0. `typical_seconds`: how long such an order usually takes, null if that is not known."""
 
     task_id: TaskId
     status: Status
-    progress: Number
+    progress: Percentage | None
+    typical_seconds: Seconds | None
     model: str
     input: InputBody
     metadata: Mapping[str, str]
     credits: Credits
+    usd: Usd
     files: Sequence[FileBody]
     error: ErrorBody | None
     warnings: Sequence[OrderWarning]
@@ -97,10 +110,14 @@ class TaskBody(TypedDict):
 
 
 class TaskListBody(TypedDict):
-    """Tasks, newest first; `next_cursor` is null on the last page."""
+    """Tasks, newest first; `next_cursor` is null on the last page. With `task_ids`: those tasks in the
+    order of the ids; `not_found` are the ids that name none of the caller's tasks, `remaining` those whose
+    tasks had no room in the response."""
 
     tasks: Sequence[TaskBody]
     next_cursor: str | None
+    not_found: NotRequired[Sequence[TaskId]]
+    remaining: NotRequired[Sequence[TaskId]]
 
 
 class UploadForm(TypedDict):
@@ -127,17 +144,23 @@ def task_body(task: Task, *, public_base_url: str, retention_days: int = 0) -> T
     """The task as JSON; its file URLs begin with `public_base_url`, its images are kept for
     `retention_days` if they are not 0."""
     expires_at, shown = files_expire_at(task, retention_days), task.effective_input
+    charged = charged_credits(task)
     return {
         "task_id": task.task_id,
         "status": task.status,
-        "progress": json_number(task.progress) or 0,
+        "progress": json_number(task.progress),
+        "typical_seconds": task.typical_seconds,
         "model": task.model,
         "input": cast(InputBody, dict(shown)),
         "metadata": dict(task.metadata),
         "credits": {
             "estimated": json_number(task.estimated_credits) or 0,
             "exact": task.credits_exact,
-            "charged": json_number(charged_credits(task)),
+            "charged": json_number(charged),
+        },
+        "usd": {
+            "estimated": json_number(usd(task.estimated_credits)) or 0,
+            "charged": json_number(None if charged is None else usd(charged)),
         },
         "files": [
             _file(task, n, image, public_base_url, expires_at) for n, image in enumerate(task.files)

@@ -4,7 +4,7 @@ before it writes."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +81,11 @@ class TaskRepository:
         if not item:
             raise TaskNotFound(task_id)
         return from_item(item)
+
+    def get_several(self, task_ids: Collection[str]) -> Mapping[str, Task]:
+        """Up to 100 tasks as of now by id, without those that do not exist."""
+        items = self.table.batch_get([task_pk(each) for each in task_ids]) if task_ids else {}
+        return {_task_id(pk): from_item(item) for pk, item in items.items()}
 
     def list(
         self, owner: str, *, status: str | None, limit: int, after: ListPosition | None

@@ -17,6 +17,7 @@ from imagetasks.poyo import custom_size, input_rules, pricing
 from imagetasks.poyo.input_schema import Problem, addresses, place, problems
 from imagetasks.poyo.input_words import MAX_ERRORS, Schema
 from imagetasks.poyo.pricing import Price
+from imagetasks.poyo.timing import typical_seconds
 
 FILE = Path(__file__).with_name("models.json")
 POINTER = "/input"  # of an input in an order
@@ -37,6 +38,7 @@ class Model:
     examples: Sequence[Mapping[str, Any]]
     billing: Mapping[str, Any]
     rules: Mapping[str, Any]
+    timing: Mapping[str, Any]
     facts: Mapping[str, str]  # see model_facts.digests
 
     @property
@@ -118,6 +120,14 @@ class Model:
         """The resolution that PoYo charges for; None for a model that has no resolution."""
         rule = self.rules.get("billed_resolution")
         return custom_size.billed_resolution(rule, self.effective(image_input))
+
+    def typical_seconds(self, image_input: Mapping[str, Any]) -> int | None:
+        """Seconds that such an order usually takes, from the order to the stored image; None where that
+        is not known, as for several images."""
+        if self.images(image_input) != 1:
+            return None
+        made = {"resolution": self.billed_resolution(image_input)}
+        return typical_seconds(self.timing, {**self.effective(image_input), **made})
 
     def images(self, image_input: Mapping[str, Any]) -> int:
         """How many images the order asks for."""

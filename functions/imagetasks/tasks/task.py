@@ -81,6 +81,7 @@ class Task:
     billed_resolution: str | None = (
         None  # None: the model has none, or an older version wrote the task
     )
+    typical_seconds: int | None = None  # that such an order takes; None: not known
     spend_pks: tuple[str, ...] = ()  # the items that its credits are booked in
     due_at: int | None = None  # when the sweep acts; a claim moves it
     due_since: int | None = None  # `due_at` as the last transition set it; no claim moves it

@@ -44,12 +44,13 @@ class Order:
     addresses: Mapping[str, str] = field(default_factory=dict)
     credits_exact: bool = True
     billed_resolution: str | None = None
+    typical_seconds: int | None = None
 
 
 # What a task takes from its order as it is.
 COPIED = (
     "owner", "fingerprint", "model", "input", "defaults", "metadata", "estimated_credits", "credits_exact",
-    "billed_resolution", "public_base_url", "notification_url",
+    "billed_resolution", "typical_seconds", "public_base_url", "notification_url",
 )  # fmt: skip
 
 

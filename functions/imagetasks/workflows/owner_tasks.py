@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class OwnerTasks:
     def get(self, owner: str, task_id: str) -> Task:
         """The task as it is now."""
         task = self._get_any(task_id)
-        if task.owner != owner or task.deleted_at is not None:
+        if not _is_shown_to(owner, task):
             raise TaskNotFound(task_id)
         return task
 
@@ -54,25 +54,72 @@ class OwnerTasks:
         A task that has ended or changed already is returned at once, and so is every task while
         there is no free slot, because each wait occupies an execution of the API.
         """
-        task = first = self.get(owner, task_id)
+        first = self.get(owner, task_id)
+        changed = has_changed or (lambda task: task.status != first.status)
+        return self._wait(
+            first,
+            lambda _: self.get(owner, task_id),
+            wait_s=wait_s,
+            is_over=lambda task: task.is_final or changed(task),
+        )
+
+    def get_several(self, owner: str, task_ids: Collection[str]) -> Mapping[str, Task]:
+        """The owner's tasks among up to 100 `task_ids`, by id and in their order."""
+        found = self.repository.get_several(task_ids)
+        return {
+            each: found[each]
+            for each in task_ids
+            if each in found and _is_shown_to(owner, found[each])
+        }
+
+    def wait_for_change_of_any(
+        self,
+        owner: str,
+        task_ids: Collection[str],
+        *,
+        wait_s: int,
+        has_changed: Callable[[Mapping[str, Task]], bool] | None = None,
+    ) -> Mapping[str, Task]:
+        """The tasks that `get_several` finds as soon as one of them has changed (None: its status) or was
+        deleted, or as they are after `wait_s` seconds; all of them at once as in `wait_for_change`.
+        Only those without an outcome are read again."""
+        first = self.get_several(owner, task_ids)
+        changed = has_changed or (lambda tasks: _statuses(tasks) != _statuses(first))
+        return self._wait(
+            first,
+            lambda tasks: self._read_again(owner, tasks),
+            wait_s=wait_s,
+            is_over=lambda tasks: all(task.is_final for task in tasks.values()) or changed(tasks),
+        )
+
+    def _read_again(self, owner: str, tasks: Mapping[str, Task]) -> Mapping[str, Task]:
+        """The tasks as they are now; those with an outcome stay as they were read."""
+        without_outcome = [each for each, task in tasks.items() if not task.is_final]
+        found = self.get_several(owner, without_outcome)
+        now = {each: task if task.is_final else found.get(each) for each, task in tasks.items()}
+        return {each: task for each, task in now.items() if task is not None}
+
+    def _wait[T](
+        self, found: T, read_again: Callable[[T], T], *, wait_s: int, is_over: Callable[[T], bool]
+    ) -> T:
+        """What `read_again` makes of `found` every second, until it `is_over` or for `wait_s` seconds."""
         left_s = self.clock.time_left_s() - self.clock.limits.aws_call_s  # for the last read
         until = self.clock.after(min(wait_s, left_s))
 
-        def is_over() -> bool:
+        def ends(found: T) -> bool:
             """Whether there is nothing to wait for any more."""
-            changed = has_changed(task) if has_changed else task.status != first.status
-            return task.is_final or changed or self.clock.now_ms() >= until
+            return is_over(found) or self.clock.now_ms() >= until
 
-        slot = None if is_over() else self.wait_slots.take()
+        slot = None if ends(found) else self.wait_slots.take()
         if slot is None:
-            return task
+            return found
         try:
-            while not is_over():
+            while not ends(found):
                 self.sleep(min(REREAD_S, (until - self.clock.now_ms()) / 1000))
-                task = self.get(owner, task_id)
+                found = read_again(found)
         finally:  # the task was deleted, or DynamoDB is unavailable
             self.wait_slots.free(slot)
-        return task
+        return found
 
     def list(
         self, owner: str, *, status: str | None, limit: int, after: ListPosition | None
@@ -117,3 +164,12 @@ class OwnerTasks:
         if not is_task_id(task_id):
             raise TaskNotFound(task_id)
         return self.repository.get(task_id)
+
+
+def _is_shown_to(owner: str, task: Task) -> bool:
+    """Whether the task is the owner's and was not deleted."""
+    return task.owner == owner and task.deleted_at is None
+
+
+def _statuses(tasks: Mapping[str, Task]) -> Mapping[str, str]:
+    return {each: task.status for each, task in tasks.items()}

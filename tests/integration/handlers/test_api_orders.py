@@ -322,6 +322,9 @@ def test_quote_and_order_have_the_same_credits_and_warnings(api: Api) -> None:
 
     assert ordered["warnings"] == quoted["warnings"]
     assert ordered["credits"]["estimated"] == quoted["credits"]
+    assert ordered["usd"] == {"estimated": quoted["usd"], "charged": None}
+    assert quoted["usd"] == pytest.approx(quoted["credits"] * 0.005)
+    assert ordered["typical_seconds"] == quoted["typical_seconds"] > 0
     assert quoted["warnings"][0]["detail"] == "PoYo makes and bills this size at 2K, not at 4K"
     assert api.get(f"/v1/tasks/{ordered['task_id']}").json["warnings"] == quoted["warnings"]
 

@@ -282,7 +282,7 @@ def test_invalid_status_is_rejected(api: Api, status: str) -> None:
 
 def test_misspelt_filter_is_rejected_instead_of_ignored(api: Api) -> None:
     assert parameter_error(api, "/v1/tasks?state=finished", "state").endswith(
-        "status, limit, cursor"
+        "status, limit, cursor, task_ids, wait"
     )
 
 

@@ -133,10 +133,45 @@ def test_failed_task_was_charged_if_poyo_named_credits_and_not_if_it_named_none(
 
 
 @pytest.mark.parametrize(
-    ("progress", "expected"),
-    [(None, 0), (Decimal("33.3333"), 33.3333), (Decimal(100), 100), (Decimal("40.0"), 40)],
+    ("estimated", "charged", "expected"),
+    [
+        ("2", None, {"estimated": 0.01, "charged": None}),
+        ("200", "0", {"estimated": 1, "charged": 0}),
+        ("8.48", "8.48", {"estimated": 0.0424, "charged": 0.0424}),
+        ("2.65", "1.31", {"estimated": 0.01325, "charged": 0.00655}),
+    ],
 )
-def test_progress_is_an_int_or_a_float(progress: Decimal | None, expected: float) -> None:
+def test_usd_is_the_exact_list_price_of_the_credits(
+    estimated: str, charged: str | None, expected: dict[str, float | None]
+) -> None:
+    ordered = task(
+        estimated_credits=Decimal(estimated),
+        charged_credits=None if charged is None else Decimal(charged),
+    )
+
+    assert task_body(ordered, public_base_url=BASE_URL)["usd"] == expected
+
+
+def test_failed_task_that_was_not_charged_costs_no_usd() -> None:
+    failed = task_body(task(state="failed", reason="upstream"), public_base_url=BASE_URL)
+
+    assert failed["usd"] == {"estimated": 0.01, "charged": 0}
+
+
+@pytest.mark.parametrize("seconds", [None, 30])
+def test_typical_seconds_are_those_of_the_order(seconds: int | None) -> None:
+    ordered = task(typical_seconds=seconds)
+
+    assert task_body(ordered, public_base_url=BASE_URL)["typical_seconds"] == seconds
+
+
+@pytest.mark.parametrize(
+    ("progress", "expected"),
+    [(None, None), (Decimal("33.3333"), 33.3333), (Decimal(100), 100), (Decimal("40.0"), 40)],
+)
+def test_progress_is_a_number_or_null_until_there_is_one(
+    progress: Decimal | None, expected: float | None
+) -> None:
     found = task_body(task(progress=progress), public_base_url=BASE_URL)["progress"]
 
     assert (found, type(found)) == (expected, type(expected))

@@ -240,6 +240,7 @@ def test_model_is_added_by_data_alone() -> None:
         "examples": [{"prompt": PROMPT}],
         "billing": {"credits": 1.25},
         "rules": {"charged_each": True},
+        "timing": {"by": ["style"], "seconds": {"ink": 5}, "source": "measured"},
         "facts": {},
     }
 
@@ -248,6 +249,7 @@ def test_model_is_added_by_data_alone() -> None:
     assert painter.errors({"prompt": PROMPT, "style": "ink"}) == []
     assert pointers(painter, {"prompt": PROMPT, "style": "wax"}) == ["/input/style"]
     assert painter.price({"prompt": PROMPT}) == Price(Decimal("2.50"), exact=True)
+    assert painter.typical_seconds({"prompt": PROMPT, "style": "ink", "n": 1}) == 5
 
 
 def test_entry_has_poyos_shape_and_the_prices_as_numbers() -> None:

@@ -34,7 +34,13 @@ def test_numbers_in_an_input_are_stored_as_decimals_and_read_as_they_were() -> N
 
 def test_task_of_an_older_version_is_read_with_what_it_lacks() -> None:
     item = to_item(task())
-    for name in ("defaults", "address_pointers", "credits_exact", "billed_resolution"):
+    for name in (
+        "defaults",
+        "address_pointers",
+        "credits_exact",
+        "billed_resolution",
+        "typical_seconds",
+    ):
         item.pop(name, None)
 
     read = from_item(item)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -26,6 +26,7 @@ from imagetasks.tasks.list_position import ListPosition
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
     from imagetasks.aws.task_repository import TaskPage
+    from imagetasks.tasks.caller import Caller
     from imagetasks.tasks.task import Task
 
 POLL_INTERVAL_S = "5"
@@ -66,9 +67,13 @@ class TaskRoutes:
         return conditional_response(event, self._body(task, event), _retry_after(task))
 
     def list(self, event: Event) -> Response[str]:
-        """A page of the owner's tasks, newest first."""
+        """A page of the owner's tasks, newest first, or those that `task_ids` names."""
         caller = authenticate(event, self.dependencies, "tasks:read")
-        parameters = pagination.query_parameters(event, "status", "limit", "cursor")
+        parameters = pagination.query_parameters(
+            event, "status", "limit", "cursor", "task_ids", "wait"
+        )
+        if named := pagination.task_ids(parameters):
+            return self._list_named(event, caller, named, pagination.wait_s(parameters))
         page = self.dependencies.tasks.list(
             caller.owner,
             status=pagination.status_filter(parameters),
@@ -77,6 +82,28 @@ class TaskRoutes:
         )
         bodies = [self._body(task, event) for task in page.tasks]
         return conditional_response(event, _page_body(page, bodies))
+
+    def _list_named(
+        self, event: Event, caller: Caller, named: Sequence[str], wait_s: int
+    ) -> Response[str]:
+        """The named tasks as they are, or within `wait_s` seconds as soon as one of them differs from what
+        the caller has, as in `get`."""
+        known = known_entity_tags(event)
+
+        def body(tasks: Mapping[str, Task]) -> schemas.TaskListBody:
+            bodies = [self._body(task, event) for task in tasks.values()]
+            return _named_body(bodies, [each for each in named if each not in tasks])
+
+        def is_unknown(tasks: Mapping[str, Task]) -> bool:
+            return entity_tag(body(tasks)) not in known
+
+        tasks = self.dependencies.tasks.wait_for_change_of_any(
+            caller.owner,
+            named,
+            wait_s=0 if request.is_head(event) else wait_s,
+            has_changed=is_unknown if known else None,
+        )
+        return conditional_response(event, body(tasks), _retry_after(*tasks.values()))
 
     def delete(self, event: Event, task_id: str) -> Response[str]:
         """Remove the prompt and the images; the Idempotency-Key and the charge stay recorded."""
@@ -112,15 +139,28 @@ class TaskRoutes:
         )
 
 
-def _retry_after(task: Task) -> dict[str, str]:
-    return {} if task.is_final else {"Retry-After": POLL_INTERVAL_S}
+def _retry_after(*tasks: Task) -> dict[str, str]:
+    """When to ask again, unless all of them have an outcome."""
+    return {} if all(task.is_final for task in tasks) else {"Retry-After": POLL_INTERVAL_S}
+
+
+def _named_body(
+    bodies: Sequence[schemas.TaskBody], not_found: Sequence[str]
+) -> schemas.TaskListBody:
+    """As many of the named tasks as one response can carry, and the ids of the others."""
+    fitting = _fitting(bodies)
+    return {
+        "tasks": bodies[:fitting],
+        "next_cursor": None,
+        "not_found": not_found,
+        "remaining": [each["task_id"] for each in bodies[fitting:]],
+    }
 
 
 def _page_body(page: TaskPage, bodies: Sequence[schemas.TaskBody]) -> schemas.TaskListBody:
     """As many of the page's tasks as one response can carry, and a cursor of the next one."""
     last = page.last
-    sizes = accumulate(map(_bytes_in_response, bodies))
-    fitting = max(1, sum(size <= MAX_PAGE_BYTES for size in sizes))
+    fitting = _fitting(bodies)
     if fitting < len(bodies):
         final = page.tasks[fitting - 1]
         last = ListPosition(final.created_at, final.task_id)
@@ -128,6 +168,12 @@ def _page_body(page: TaskPage, bodies: Sequence[schemas.TaskBody]) -> schemas.Ta
         "tasks": bodies[:fitting],
         "next_cursor": pagination.encode_cursor(last) if last else None,
     }
+
+
+def _fitting(bodies: Sequence[schemas.TaskBody]) -> int:
+    """How many of the tasks one response can carry."""
+    sizes = accumulate(map(_bytes_in_response, bodies))
+    return max(1, sum(size <= MAX_PAGE_BYTES for size in sizes))
 
 
 def _bytes_in_response(body: schemas.TaskBody) -> int:
