@@ -86,9 +86,10 @@ def lines_of(path: Path) -> int:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
-def test_boto3_is_imported_in_the_aws_package_alone(path: Path) -> None:
+def test_botocore_is_imported_in_the_aws_package_alone_and_boto3_nowhere(path: Path) -> None:
+    assert "boto3" not in imported_packages(path)  # the layer does not contain it
     if path.parent != PACKAGE / "aws":
-        assert not imported_packages(path) & {"boto3", "botocore"}
+        assert "botocore" not in imported_packages(path)
 
 
 def test_http_is_spoken_in_the_outbound_package_and_by_the_transport_to_poyo_alone() -> None:

@@ -13,7 +13,7 @@ LAYER = ROOT / "layers" / "dependencies"
 def test_layer_keeps_only_the_aws_services_that_the_functions_use() -> None:
     [kept] = re.findall(r"^SERVICES := (.*)$", (LAYER / "Makefile").read_text(), re.MULTILINE)
     code = "\n".join(file.read_text() for file in ROOT.joinpath("functions").rglob("*.py"))
-    used = re.findall(r"""boto3\.(?:client|resource)\(\s*["'](\w+)""", code)
+    used = re.findall(r"""shared_client(?:\(|,)\s*["'](\w+)""", code)
 
     assert set(kept.split()) == set(used)
 

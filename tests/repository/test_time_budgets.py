@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from imagetasks import aws
 from imagetasks.api import pagination
 from imagetasks.aws import image_bucket
+from imagetasks.aws.client import CLIENT_CONFIG
 from imagetasks.limits import Limits
 from imagetasks.outbound.connection import RESOLVE_S
 from imagetasks.outbound.download import DownloadLimits
@@ -47,7 +47,7 @@ def longest_call_s(config: Any) -> float:
     return float(attempts * (config.connect_timeout + config.read_timeout) + backoff_s)
 
 
-CALL_S = longest_call_s(aws.CLIENT_CONFIG)
+CALL_S = longest_call_s(CLIENT_CONFIG)
 S3_CALL_S = longest_call_s(image_bucket.CONFIG)
 
 
@@ -55,10 +55,10 @@ def test_every_client_has_these_time_outs() -> None:
     with new_environment() as env, load_handler("worker", env.cloud) as module:
         clients = module.clients
         made: dict[Any, Any] = {
-            clients.repository.table.client: aws.CLIENT_CONFIG,
-            clients.updater.queue.client: aws.CLIENT_CONFIG,
-            clients.api_keys.secret.client: aws.CLIENT_CONFIG,
-            clients.callback_keys.secret.client: aws.CLIENT_CONFIG,
+            clients.repository.table.client: CLIENT_CONFIG,
+            clients.updater.queue.client: CLIENT_CONFIG,
+            clients.api_keys.secret.client: CLIENT_CONFIG,
+            clients.callback_keys.secret.client: CLIENT_CONFIG,
             clients.images.client: image_bucket.CONFIG,
             clients.uploads.client: image_bucket.CONFIG,
         }

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from imagetasks import telemetry
+from imagetasks.aws.client import shared_client
 from tests.support.emulated_aws import SERVER_KEY, Cloud
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
@@ -48,6 +49,7 @@ def load_handler(
             patch.setenv(variable, value)
         if without:
             patch.delenv(without)
+        shared_client.cache_clear()
         spec = importlib.util.spec_from_file_location(f"handler_{name}", FUNCTIONS / f"{name}.py")
         assert spec is not None
         assert spec.loader is not None

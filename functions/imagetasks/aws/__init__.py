@@ -1,8 +1,7 @@
-"""AWS services: the only package that imports boto3. What every client of ours has in common."""
+"""AWS services: the only package that imports botocore. What an error of AWS means to the rest of the code."""
 
 from __future__ import annotations
 
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -13,11 +12,6 @@ from botocore.exceptions import (
 
 from imagetasks import telemetry
 from imagetasks.errors import AwsError
-
-# A call that hangs is given up after 7 s: two attempts of 3 s, and up to 1 s between them.
-CLIENT_CONFIG = Config(
-    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
-)
 
 # Error responses after which the same call may succeed, beside every 5xx: what botocore's standard mode
 # retries (botocore.retries.standard), conflicts with another call in DynamoDB and S3, and damaged bytes.

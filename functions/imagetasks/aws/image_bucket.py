@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.auth import AUTH_TYPE_MAPS, S3SigV4QueryAuth
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG, translated
+from imagetasks.aws import translated
+from imagetasks.aws.client import CLIENT_CONFIG, shared_client
 from imagetasks.errors import StorageUnavailable
 from imagetasks.tasks.image_format import EXTENSIONS
 from imagetasks.tasks.task import MAX_FILES, StoredImage
@@ -31,6 +33,7 @@ CONFIG = CLIENT_CONFIG.merge(
     Config(signature_version="s3v4", s3={"addressing_style": "virtual"}, read_timeout=5)
 )
 HOURLY = "s3v4-hourly"
+HOURLY_CONFIG = CONFIG.merge(Config(signature_version=HOURLY))
 
 
 class HourlyQueryAuth(S3SigV4QueryAuth):
@@ -51,22 +54,18 @@ AUTH_TYPE_MAPS[f"{HOURLY}-query"] = HourlyQueryAuth
 class ImageBucket:
     """Images in S3. Every method that calls S3 raises StorageUnavailable.
 
-    `signer` makes the presigned URLs, `client` everything else.
+    The client that `signer` returns makes the presigned URLs, `client` everything else.
     """
 
     client: S3Client
     bucket: str
-    signer: S3Client | None = None
+    signer: Callable[[], S3Client] | None = None  # made when it is first needed: few functions do
 
     @classmethod
     def from_env(cls) -> ImageBucket:
         """The bucket named by BUCKET_NAME."""
-        hourly = CONFIG.merge(Config(signature_version=HOURLY))
-        return cls(
-            boto3.client("s3", config=CONFIG),
-            os.environ["BUCKET_NAME"],
-            boto3.client("s3", config=hourly),
-        )
+        signer = partial(shared_client, "s3", HOURLY_CONFIG)
+        return cls(shared_client("s3", CONFIG), os.environ["BUCKET_NAME"], signer)
 
     def find(self, task_id: str, n: int) -> StoredImage | None:
         """The `n`th image of a task if it is already stored."""
@@ -111,7 +110,8 @@ class ImageBucket:
             overrides["ResponseContentDisposition"] = f"attachment; {_file_name(image)}"
         if cors:
             overrides["ResponseCacheControl"] = CACHE_CONTROL  # as stored, but part of the URL
-        return (self.signer or self.client).generate_presigned_url(
+        client = self.signer() if self.signer else self.client
+        return client.generate_presigned_url(
             "head_object" if head else "get_object",
             Params={"Bucket": self.bucket, "Key": image.key} | overrides,
             ExpiresIn=PRESIGNED_S,

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks import telemetry
-from imagetasks.aws import CLIENT_CONFIG, translated
+from imagetasks.aws import translated
+from imagetasks.aws.client import shared_client
 from imagetasks.errors import SecretInvalid, SecretUnavailable
 from imagetasks.tasks.caller import OWNER_SEPARATOR
 
@@ -48,7 +48,7 @@ class CachedSecret:
     @classmethod
     def from_env(cls, variable: str) -> CachedSecret:
         """The secret whose ARN is in the environment variable named `variable`."""
-        return cls(boto3.client("secretsmanager", config=CLIENT_CONFIG), os.environ[variable])
+        return cls(shared_client("secretsmanager"), os.environ[variable])
 
     def get(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, Any]:
         """The secret, read again if the last try is more than `max_age_s` seconds ago. Raises

@@ -14,11 +14,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG, translated
+from imagetasks.aws import translated
+from imagetasks.aws.attribute_values import marshal, unmarshal
+from imagetasks.aws.client import shared_client
 from imagetasks.aws.expressions import Expression
 from imagetasks.errors import DatabaseUnavailable
 from imagetasks.tasks.conditional_write import (
@@ -54,34 +54,34 @@ class Table:
     @classmethod
     def from_env(cls) -> Table:
         """The table named by TABLE_NAME."""
-        return cls(boto3.client("dynamodb", config=CLIENT_CONFIG), os.environ["TABLE_NAME"])
+        return cls(shared_client("dynamodb"), os.environ["TABLE_NAME"])
 
     def get(self, pk: str) -> dict[str, Any]:
         """The item as of now (strongly consistent), {} if there is none."""
-        response = self._call(self.client.get_item, Key=_marshal({"pk": pk}), ConsistentRead=True)
-        return _unmarshal(response.get("Item", {}))
+        response = self._call(self.client.get_item, Key=marshal({"pk": pk}), ConsistentRead=True)
+        return unmarshal(response.get("Item", {}))
 
     def put(self, put: PutItem) -> None:
         """Write a whole item. Raises ConditionFailed with the existing item."""
         arguments = _guarded(put.condition)
-        self._call(self.client.put_item, Item=_marshal(put.item), **arguments)
+        self._call(self.client.put_item, Item=marshal(put.item), **arguments)
 
     def update(self, update: UpdateItem) -> dict[str, Any]:
         """Change an item and return it. Raises ConditionFailed with the existing item."""
         arguments = _guarded(update.condition, update)
         response = self._call(
             self.client.update_item,
-            Key=_marshal({"pk": update.pk}),
+            Key=marshal({"pk": update.pk}),
             ReturnValues="ALL_NEW",
             **arguments,
         )
-        return _unmarshal(response["Attributes"])
+        return unmarshal(response["Attributes"])
 
     def update_blind(self, update: UpdateItem) -> None:
         """Change an item without reading it, for a role that may not read. Raises ConditionFailed
         without an item."""
         arguments = _guarded(update.condition, update, return_old=False)
-        self._call(self.client.update_item, Key=_marshal({"pk": update.pk}), **arguments)
+        self._call(self.client.update_item, Key=marshal({"pk": update.pk}), **arguments)
 
     def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
         """All writes or none. Raises ConditionFailed with the existing item and the write's position.
@@ -101,10 +101,10 @@ class Table:
             self.client.query,
             IndexName=DUE_INDEX,
             KeyConditionExpression="due_shard = :shard AND due_at <= :now",
-            ExpressionAttributeValues=_marshal({":shard": shard, ":now": now}),
+            ExpressionAttributeValues=marshal({":shard": shard, ":now": now}),
             Limit=limit,
         )
-        return [_unmarshal(item) for item in response["Items"]]
+        return [unmarshal(item) for item in response["Items"]]
 
     def query_page(
         self,
@@ -126,7 +126,7 @@ class Table:
         created = ["created_at BETWEEN :first AND :last"] if created_between else []
         start: dict[str, Any] = {}
         if after:
-            start["ExclusiveStartKey"] = _marshal({**after, attribute: value})
+            start["ExclusiveStartKey"] = marshal({**after, attribute: value})
         keys: list[dict[str, Any]] = []
         while len(keys) < limit:
             response = self._call(
@@ -134,12 +134,12 @@ class Table:
                 IndexName=index,
                 KeyConditionExpression=" AND ".join(["#value = :value", *created]),
                 ExpressionAttributeNames={"#value": attribute},
-                ExpressionAttributeValues=_marshal({":value": value, **instants}),
+                ExpressionAttributeValues=marshal({":value": value, **instants}),
                 ScanIndexForward=False,
                 Limit=limit - len(keys),
                 **start,
             )
-            keys += map(_unmarshal, response["Items"])
+            keys += map(unmarshal, response["Items"])
             start["ExclusiveStartKey"] = response.get("LastEvaluatedKey")
             if not start["ExclusiveStartKey"]:  # a short response may have been cut at 1 MB
                 break
@@ -147,14 +147,14 @@ class Table:
 
     def batch_get(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Up to 100 items as of now (strongly consistent) by `pk`, without those that do not exist."""
-        wanted: Any = {self.name: {"Keys": [_marshal({"pk": pk}) for pk in pks]}}
+        wanted: Any = {self.name: {"Keys": [marshal({"pk": pk}) for pk in pks]}}
         items: dict[str, dict[str, Any]] = {}
         for _ in range(BATCH_TRIES):
             if not wanted:
                 return items
             wanted[self.name]["ConsistentRead"] = True
             response = self._call(self.client.batch_get_item, named=False, RequestItems=wanted)
-            for item in map(_unmarshal, response["Responses"].get(self.name, ())):
+            for item in map(unmarshal, response["Responses"].get(self.name, ())):
                 items[item["pk"]] = item
             wanted = response.get("UnprocessedKeys")
         raise DatabaseUnavailable("UnprocessedKeys")
@@ -163,9 +163,9 @@ class Table:
         named = {"TableName": self.name}
         if isinstance(write, PutItem):
             arguments = _guarded(write.condition)
-            return {"Put": {**arguments, **named, "Item": _marshal(write.item)}}
+            return {"Put": {**arguments, **named, "Item": marshal(write.item)}}
         arguments = _guarded(write.condition, write)
-        return {"Update": {**arguments, **named, "Key": _marshal({"pk": write.pk})}}
+        return {"Update": {**arguments, **named, "Key": marshal({"pk": write.pk})}}
 
     def _call(self, operation: Callable[..., Any], *, named: bool = True, **arguments: Any) -> Any:
         """Call DynamoDB. A conflict with a concurrent transaction wrote nothing and is retried, with
@@ -200,11 +200,11 @@ def _translate_error(error: ClientError) -> Exception:
     if code == "TransactionConflictException":
         return _TransactionConflict()
     if code == "ConditionalCheckFailedException":
-        return ConditionFailed(_unmarshal(response.get("Item", {})))
+        return ConditionFailed(unmarshal(response.get("Item", {})))
     reasons = response.get("CancellationReasons", ())
     for which, reason in enumerate(reasons):
         if reason.get("Code") == "ConditionalCheckFailed":
-            return ConditionFailed(_unmarshal(reason.get("Item", {})), which)
+            return ConditionFailed(unmarshal(reason.get("Item", {})), which)
     if any(reason.get("Code") == "TransactionConflict" for reason in reasons):
         return _TransactionConflict()
     return translated(error, DatabaseUnavailable)
@@ -216,19 +216,5 @@ def _guarded(
     """Arguments of a conditional write in DynamoDB's own types."""
     arguments = Expression(condition, update).arguments(return_old=return_old)
     if values := arguments.get("ExpressionAttributeValues"):
-        arguments["ExpressionAttributeValues"] = _marshal(values)
+        arguments["ExpressionAttributeValues"] = marshal(values)
     return arguments
-
-
-_SERIALIZER = TypeSerializer()
-_DESERIALIZER = TypeDeserializer()
-
-
-def _marshal(item: Item) -> dict[str, Any]:
-    """Python values as DynamoDB's typed attribute values."""
-    return {name: _SERIALIZER.serialize(value) for name, value in item.items()}
-
-
-def _unmarshal(item: Item) -> dict[str, Any]:
-    """DynamoDB's typed attribute values as Python values; every number is a Decimal."""
-    return {name: _DESERIALIZER.deserialize(value) for name, value in item.items()}

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagetasks.aws import CLIENT_CONFIG, translated
+from imagetasks.aws import translated
+from imagetasks.aws.client import shared_client
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
 
@@ -36,7 +36,7 @@ class TaskQueue:
     @classmethod
     def from_env(cls) -> TaskQueue:
         """The queue named by QUEUE_URL."""
-        return cls(boto3.client("sqs", config=CLIENT_CONFIG), os.environ["QUEUE_URL"])
+        return cls(shared_client("sqs"), os.environ["QUEUE_URL"])
 
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         """Send a message that is delivered `delay_s` seconds later (15 minutes at most), never earlier:
@@ -60,8 +60,7 @@ class NotificationQueue:
     @classmethod
     def from_env(cls) -> NotificationQueue:
         """The queue named by NOTIFICATION_QUEUE_URL."""
-        url = os.environ["NOTIFICATION_QUEUE_URL"]
-        return cls(boto3.client("sqs", config=CLIENT_CONFIG), url)
+        return cls(shared_client("sqs"), os.environ["NOTIFICATION_QUEUE_URL"])
 
     def send(self, task: Task) -> None:
         """Send a message about `task`. Raises QueueUnavailable.

@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,25 @@ def test_tls_verifies_the_name_although_the_connection_goes_to_an_address(
     assert audit.lookups == ["127.0.0.1"]
     assert requested_names == [NAME]
     assert len(server.requests) == (name == NAME)
+
+
+def test_connections_share_one_tls_context_and_each_verifies_its_own_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, authority = server_context(tmp_path, NAME)
+    monkeypatch.setattr(certifi, "where", lambda: str(authority))
+    contexts: list[Any] = []
+    with scripted_server(responding("200 OK"), tls=context) as server:
+        target = Target("https", NAME, server.port, "/", ("127.0.0.1",))
+        for _ in range(2):
+            with open_connection(target, connect_s=1.0, left_s=half_a_minute) as connection:
+                sock: Any = connection.sock
+                contexts.append(sock.context)
+        other = replace(target, host="other.example")
+        with pytest.raises(HostUnreachable):
+            connect(other, 1.0)
+
+    assert contexts[0] is contexts[1]
 
 
 def test_untrusted_certificate_raises_host_unreachable(tmp_path: Path) -> None:

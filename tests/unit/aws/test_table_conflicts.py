@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from imagetasks import aws
+from imagetasks.aws.client import CLIENT_CONFIG
 from imagetasks.aws.table import CONFLICT_MAX_WAIT_S, CONFLICT_S, Table
 from imagetasks.errors import DatabaseUnavailable
 from imagetasks.limits import Limits
@@ -102,7 +102,7 @@ def test_conflicts_are_given_up_within_the_time_of_a_call(kind: str, takes_s: fl
 
 
 def test_slow_answer_after_conflicts_ends_within_the_time_of_a_call() -> None:
-    config: Any = aws.CLIENT_CONFIG
+    config: Any = CLIENT_CONFIG
     slow_s = config.connect_timeout + config.read_timeout
 
     assert CONFLICT_S + CONFLICT_MAX_WAIT_S + slow_s <= Limits().aws_call_s
