@@ -80,6 +80,7 @@ def build_placement(clients: Clients, tasks: OwnerTasks, spending: Spending) -> 
         repository=clients.repository,
         uploads=clients.uploads,
         notifications=NotificationSender.from_env(),
+        own_file=tasks.file,
         shared_file=tasks.shared_file,
     )
 

@@ -75,6 +75,13 @@ ACCESS = (
         "integration/handlers/test_api_references.py",
     ),
     Mutant(
+        "the result of another owner's task is a reference",
+        "workflows/place_order.py",
+        "            elif own := task_file(url):\n                self.own_file(owner, own.task_id, own.n)\n",
+        "",
+        "integration/handlers/test_api_references.py",
+    ),
+    Mutant(
         "a request that names tasks of another owner is shown them",
         "workflows/owner_tasks.py",
         "if each in found and _is_shown_to(owner, found[each])",

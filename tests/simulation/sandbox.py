@@ -158,6 +158,7 @@ class Sandbox:
             repository=self.repository,
             uploads=self.submitter.uploads,
             notifications=cast(NotificationSender, services.receivers),
+            own_file=self.reader.file,
             shared_file=self.reader.shared_file,
         )
         images = ImageBucket(cast(Any, services.bucket), "bucket")

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import category
 
 from imagetasks.api.field_errors import MAX_URL_CHARS, field_error
-from imagetasks.tasks.image_reference import file_reference, is_fetchable_url, is_upload
+from imagetasks.tasks.image_reference import (
+    file_reference,
+    is_fetchable_url,
+    is_upload,
+    task_file,
+)
 
 if TYPE_CHECKING:
     from imagetasks.poyo.model_catalog import Model
@@ -75,14 +80,15 @@ def address_error(url: str, public_base_url: str) -> str | None:
         return "is a data: URL; send the file with POST /v1/uploads and use the `file_url` you get"
     if len(url) > MAX_URL_CHARS:
         return f"has {len(url):,} characters; an address may have {MAX_URL_CHARS:,}"
-    if is_upload(url) or file_reference(url, public_base_url):
+    if is_upload(url) or task_file(url) or file_reference(url, public_base_url):
         return None
     if public_base_url and url.startswith(f"{public_base_url}/"):
         return "is an address of this service, but not the `file_url` of an image"
     if is_fetchable_url(url):
         return None
     return encoding_error(url) or (
-        "must be a public https address or upload://{id}, or the `file_url` of an image"
+        "must be a public https address, upload://{id}, task:{task_id}/{n} with n from 0, or the "
+        "`file_url` of an image"
     )
 
 

@@ -22,6 +22,7 @@ from imagetasks.tasks.image_reference import (
     SCHEME,
     file_reference,
     is_upload,
+    task_file,
     upload_id,
 )
 
@@ -110,14 +111,14 @@ class UploadBucket:
         return self._presigned(_key(owner, upload_id))
 
     def resolve_urls(self, owner: str, urls: Iterable[str], public_base_url: str = "") -> list[str]:
-        """`urls` with a presigned URL in the place of each upload, and of each image of this service:
-        its `file_url` begins with `public_base_url`, and was verified when the order was placed."""
+        """`urls` with a presigned URL in the place of each upload, and of each image of this service, which
+        was verified when the order was placed. A `file_url` begins with `public_base_url`."""
         return [self._resolved(owner, url, public_base_url) for url in urls]
 
     def _resolved(self, owner: str, url: str, public_base_url: str) -> str:
         if is_upload(url):
             return self.presigned_url(owner, upload_id(url))
-        if image := file_reference(url, public_base_url):
+        if image := task_file(url) or file_reference(url, public_base_url):
             return self._presigned(image_key(image.task_id, int(image.n)))
         return url
 

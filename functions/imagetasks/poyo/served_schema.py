@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from imagetasks.tasks.image_reference import HTTPS, ID, SCHEME
+from imagetasks.tasks.image_reference import HTTPS, ID, SCHEME, TASK_FILE
 
 if TYPE_CHECKING:
     from imagetasks.poyo.model_catalog import Model
@@ -19,7 +19,7 @@ NOT_BLANK = (
     r"[^\s\x00-\x20\x7f-\xa0\xad\u0300-\u036f\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u20d0-\u20f0\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb]"
 )
-IMAGE = f"^(?:{HTTPS.pattern}|{SCHEME}{ID.pattern})$"
+IMAGE = f"^(?:{HTTPS.pattern}|{SCHEME}{ID.pattern}|{TASK_FILE.pattern})$"
 ABSENT: Sequence[Any] = (None, [])  # what stands for an absent field
 
 

@@ -1,5 +1,5 @@
-"""Reference images as an order names them: a public https URL, one of the owner's uploads, or an image
-of this service by its `file_url`."""
+"""Reference images as an order names them: a public https URL, one of the owner's uploads, a file of one
+of the owner's tasks, or an image of this service by its `file_url`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from imagetasks.tasks.task import TASK_ID
 ID_LENGTH = 26  # base32 characters: 130 bits
 ID = re.compile(rf"[a-z2-7]{{{ID_LENGTH}}}")
 SCHEME = "upload://"
+TASK_SCHEME = "task:"
+TASK_FILE = re.compile(rf"{TASK_SCHEME}{TASK_ID.pattern}/(?:0|[1-9][0-9]?)")
 HTTPS = re.compile(r"https://[!-~]+")  # as a URI is written: everything else is percent-encoded
 FILE_PATH = re.compile(
     rf"/files/({TASK_ID.pattern})/(0|[1-9][0-9]?)/({PART.pattern})(?:\?download=[01])?"
@@ -30,6 +32,22 @@ def upload_id(url: str) -> str:
     if not is_upload(url):
         raise ValueError("not the address of an upload")
     return url.removeprefix(SCHEME)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFile:
+    """The `n`th file of a task, from 0. It proves nothing: the task must be the owner's."""
+
+    task_id: str
+    n: str
+
+
+def task_file(url: str) -> TaskFile | None:
+    """What `task:{task_id}/{n}` names; None for any other URL."""
+    if not TASK_FILE.fullmatch(url):
+        return None
+    task_id, _, n = url.removeprefix(TASK_SCHEME).partition("/")
+    return TaskFile(task_id, n)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from imagetasks.errors import (
     BudgetExhausted,
     DatabaseUnavailable,
     FileExpired,
+    FileNotFound,
     IdempotencyKeyReused,
     InvalidOrder,
     InvalidUpload,
@@ -21,7 +22,7 @@ from imagetasks.errors import (
     TokenRevoked,
     TooManyOrders,
 )
-from imagetasks.tasks.image_reference import file_reference, is_upload, upload_id
+from imagetasks.tasks.image_reference import file_reference, is_upload, task_file, upload_id
 from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.submit import Placement
 
@@ -38,14 +39,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class OrderPlacement:
-    """Checks orders against the world and hands them to the submitter. `shared_file` is the file
-    that a signed URL names (`OwnerTasks.shared_file`)."""
+    """Checks orders against the world and hands them to the submitter. `own_file` is a
+    file of an owner's task, `shared_file` the one that a signed URL names (both of `OwnerTasks`)."""
 
     submitter: Submitter
     spending: Spending
     repository: TaskRepository
     uploads: UploadBucket
     notifications: NotificationSender
+    own_file: Callable[[str, str, str], StoredImage]
     shared_file: Callable[[str, str, str], StoredImage]
 
     def earlier_task(self, owner: str, idempotency_key: str) -> Task | None:
@@ -128,10 +130,14 @@ class OrderPlacement:
         try:
             if is_upload(url):
                 self.uploads.validate(owner, upload_id(url))
+            elif own := task_file(url):
+                self.own_file(owner, own.task_id, own.n)
             elif image := file_reference(url, public_base_url):
                 self.shared_file(image.task_id, image.n, image.token)
         except InvalidUpload as error:
             return error.detail
+        except FileNotFound:
+            return "no such image: its task is not finished, or has no image of that number"
         except (TaskNotFound, FileExpired):
             return "no such image: its task does not exist or was deleted, or the image has expired"
         return None

@@ -1,5 +1,5 @@
-"""An image of this service as the reference of an order: its `file_url` is verified, stored as it was
-given, and sent to PoYo as a presigned URL."""
+"""An image of this service as the reference of an order: its `file_url` is verified, or its task is the
+owner's; it is stored as it was given, and sent to PoYo as a presigned URL."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import Task, derive_task_id
 from tests.fixtures.images import png
 from tests.support.api import STORED_IMAGE, Api, assert_problem, loaded_api
+from tests.support.browser_tokens import mint
 from tests.support.emulated_aws import OTHER_SERVER_KEY
 
 BASE_URL = "https://img.example"
@@ -83,6 +84,59 @@ def test_task_shows_the_reference_as_it_was_given_and_a_replay_finds_it(api: Api
     assert api.submit_count() == 1
 
 
+@pytest.mark.parametrize("path", PATHS)
+def test_result_of_an_own_task_is_sent_to_poyo_as_a_presigned_url(api: Api, path: str) -> None:
+    named = f"task:{finished_with_image(api).task_id}/0"
+
+    response = api.request("POST", path, order(named), idempotency_key="k")
+
+    assert response.status == PATHS[path], response.body
+    [presigned] = sent_urls(api)
+    assert "X-Amz-Expires=3600" in presigned
+    assert requests.get(presigned, timeout=5).content == png()
+    assert "X-Amz" not in json.dumps(api.cloud.items())
+    again = api.create(order(named), idempotency_key="k")
+    assert (again.status, again.json["input"]["image_urls"]) == (200, [named])
+
+
+def test_result_may_be_a_mask(api: Api) -> None:
+    named = f"task:{finished_with_image(api).task_id}/0"
+    masked = {"prompt": "a moon", "image_urls": ["https://example.com/a.png"], "mask_url": named}
+
+    response = api.create({"model": "gpt-image-2.5-flare", "input": masked})
+
+    assert response.status == 202, response.body
+    sent = json.loads(api.poyo.requests[-1].partition(b"\r\n\r\n")[2])["input"]
+    assert "X-Amz-Expires=3600" in sent["mask_url"]
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/quotes"])
+@pytest.mark.parametrize("caller", [{"key": OTHER_SERVER_KEY}, {"x_owner": "ada"}])
+def test_result_of_another_owners_task_is_no_reference(
+    api: Api, path: str, caller: dict[str, str]
+) -> None:
+    """The answer is that of a task which does not exist."""
+    foreign = f"task:{finished_with_image(api).task_id}/0"
+    unknown = f"task:{derive_task_id('owner', 'unknown')}/0"
+
+    def refused(url: str) -> Any:
+        response = api.request("POST", path, order(url), idempotency_key="k", **caller)
+        return assert_problem(response, 422, "invalid_order")["errors"]
+
+    assert refused(foreign) == refused(unknown)
+    assert [each["pointer"] for each in refused(foreign)] == ["/input/image_urls/0"]
+    assert api.poyo.requests == []
+
+
+def test_token_of_a_user_names_only_results_of_that_user(api: Api) -> None:
+    keys = f"task:{finished_with_image(api).task_id}/0"
+    own = api.put_finished(key="own", owner="owner/ada", owner_key="owner/ada")
+    token = mint(api, "ada")["token"]
+
+    assert_problem(api.create(order(keys), key=token), 422, "invalid_order")
+    assert api.create(order(f"task:{own.task_id}/0"), key=token).status == 202
+
+
 def unusable(api: Api) -> dict[str, str]:
     """Addresses of this service that name no image, or one that is gone."""
     source = finished_with_image(api)
@@ -100,6 +154,12 @@ def unusable(api: Api) -> dict[str, str]:
         "path with a key": f"{BASE_URL}/v1/tasks/{source.task_id}/files/0",
         "another path": f"{BASE_URL}/openapi.json",
         "fragment": f"{file_url(source)}#x",
+        "another number of a task": f"task:{source.task_id}/1",
+        "unknown task by its id": f"task:{unknown.task_id}/0",
+        "deleted task by its id": f"task:{deleted.task_id}/0",
+        "unfinished task by its id": f"task:{running.task_id}/0",
+        "expired image of a task": f"task:{expired.task_id}/0",
+        "malformed reference": f"task:{source.task_id}",
     }
 
 

@@ -40,6 +40,7 @@ def placement_of(env: TestEnvironment) -> OrderPlacement:
         repository=env.repository,
         uploads=UploadBucket(env.images.client, env.images.bucket),
         notifications=cast(NotificationSender, env.notifications),
+        own_file=cast(Any, None),
         shared_file=cast(Any, None),
     )
 

@@ -19,6 +19,7 @@ from tests.support.stored_tasks import put_running
 
 FORMATS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 FACE = f"upload://{'a' * 26}"
+RESULT = f"task:{'b' * 26}/1"
 
 
 @pytest.fixture
@@ -37,12 +38,13 @@ def sent_input(env: TestEnvironment) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize("pointers", [("/input/faces/0/url", "/input/mask_url"), None])
+@pytest.mark.parametrize("address", [FACE, RESULT])
 def test_addresses_are_resolved_at_a_retry_too(
-    env: TestEnvironment, pointers: tuple[str, ...] | None
+    env: TestEnvironment, pointers: tuple[str, ...] | None, address: str
 ) -> None:
-    fields: dict[str, Any] = {"image_urls": [FACE]}
+    fields: dict[str, Any] = {"image_urls": [address]}
     if pointers:
-        fields = {"faces": [{"url": FACE}], "mask_url": FACE}
+        fields = {"faces": [{"url": address}], "mask_url": address}
     image_input = {"prompt": FACE, "strength": 0.25, "n": 2, **fields}
     env.put(task(state="pending", model="gone-1", input=image_input, address_pointers=pointers))
 
@@ -53,6 +55,7 @@ def test_addresses_are_resolved_at_a_retry_too(
     assert (sent["prompt"], sent["strength"], sent["n"]) == (FACE, 0.25, 2)
     urls = [sent["faces"][0]["url"], sent["mask_url"]] if pointers else sent["image_urls"]
     assert all(each.startswith("https://") and "Signature=" in each for each in urls)
+    assert all((f"/images/{'b' * 26}/1?" in each) is (address == RESULT) for each in urls)
     assert after.input == image_input
 
 

@@ -197,7 +197,10 @@ def test_limit_beyond_a_double_is_refused_in_our_words() -> None:
         ("https://b\u00fccher.example/a.png", "in a host name, b\u00fccher is xn--bcher-kva"),
         ("https://example.com/a\\b.png", "percent-encoded"),
         (" data:image/png;base64,AAAA", "POST /v1/uploads"),
-        ("http://example.com/a.png", "must be a public https address or upload://{id}"),
+        (
+            "http://example.com/a.png",
+            "must be a public https address, upload://{id}, task:{task_id}/{n}",
+        ),
     ],
     ids=range(12),
 )

@@ -5,9 +5,11 @@ import pytest
 from imagetasks.tasks.image_reference import (
     ID_LENGTH,
     FileReference,
+    TaskFile,
     file_reference,
     is_fetchable_url,
     is_upload,
+    task_file,
     upload_id,
 )
 from imagetasks.tasks.signed_urls import file_path, file_token
@@ -42,6 +44,39 @@ def test_any_other_url_is_no_upload(url: str) -> None:
     assert not is_upload(url)
     with pytest.raises(ValueError, match="not the address of an upload"):
         upload_id(url)
+
+
+@pytest.mark.parametrize("n", ["0", "7", "15", "99"])
+def test_file_of_a_task_is_read_from_its_reference(n: str) -> None:
+    assert task_file(f"task:{ID}/{n}") == TaskFile(ID, n)
+    assert not is_upload(f"task:{ID}/{n}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        f"{ID}/0",
+        f"task:{ID}",
+        f"task:{ID}/",
+        f"task:{ID}/-1",
+        f"task:{ID}/00",
+        f"task:{ID}/100",
+        f"task:{ID}/\u0663",
+        f"task:{ID}/0/1",
+        f"task:{ID}/0?download=1",
+        f"task:{ID}/0\n",
+        f"task:{ID[1:]}/0",
+        f"task:{ID.upper()}/0",
+        f"task://{ID}/0",
+        f"TASK:{ID}/0",
+        f" task:{ID}/0",
+        f"upload://{ID}",
+        f"https://img.example/files/{ID}/0/{'A' * 43}",
+    ],
+)
+def test_any_other_url_is_no_file_of_a_task(url: str) -> None:
+    assert task_file(url) is None
 
 
 PRIVATE_NAMES = [
