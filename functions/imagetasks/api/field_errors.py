@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from imagetasks.poyo.input_words import MAX_NAME_CHARS, json_type, pointer_below, unknown_field
+from imagetasks.poyo.meant_model import meant_model
 from imagetasks.tasks.image_format import EXTENSIONS
 
 MAX_URL_CHARS = 2048
@@ -37,9 +38,11 @@ def one_of_models(models: Collection[str]) -> str:
     return f"one of {', '.join(models)}"
 
 
-def unknown_model(models: Collection[str]) -> Mapping[str, str]:
-    """The error of an order that names a model which is none of `models`."""
-    return field_error(MODEL, f"must be {one_of_models(models)}")
+def unknown_model(models: Collection[str], name: str = "") -> Mapping[str, str]:
+    """The error of an order that names a model which is none of `models`, with the one that is meant."""
+    meant = meant_model(name, models)
+    suggestion = f"; did you mean {meant}?" if meant else ""
+    return field_error(MODEL, f"must be {one_of_models(models)}{suggestion}")
 
 
 def is_unknown_model(errors: Sequence[Mapping[str, str]]) -> bool:

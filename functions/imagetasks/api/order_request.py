@@ -75,7 +75,7 @@ def validate(
     if model and isinstance(image_input, dict):
         problems += input_errors(model, image_input, public_base_url, BESIDE_INPUT)
     elif isinstance(name, str) and not model:
-        problems.append(unknown_model(models))
+        problems.append(unknown_model(models, name))
     if request and (problem := encoding_error(request.callback_url or "")):
         problems.append(field_error("/callback_url", problem))
     if model and request and not problems:

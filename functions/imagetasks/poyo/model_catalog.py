@@ -16,11 +16,13 @@ from typing import Any
 from imagetasks.poyo import custom_size, input_rules, pricing
 from imagetasks.poyo.input_schema import Problem, addresses, place, problems
 from imagetasks.poyo.input_words import MAX_ERRORS, Schema
+from imagetasks.poyo.meant_size import SIZE_FIELDS, meant_size
 from imagetasks.poyo.pricing import Price
 from imagetasks.poyo.timing import typical_seconds
 
 FILE = Path(__file__).with_name("models.json")
 POINTER = "/input"  # of an input in an order
+SIZES = tuple(f"{POINTER}/{each}" for each in (*SIZE_FIELDS, "resolution"))
 JPEG = {"jpg": "jpeg"}  # the other name of a format
 
 
@@ -94,7 +96,19 @@ class Model:
             invalid = frozenset(name for each in found for name in _field(each["pointer"]))
             checks = self.rules.get("checks", ())
             named += input_rules.broken(checks, self.effective(given), POINTER, invalid)
-        return named[:MAX_ERRORS]
+        return [self._with_meant_size(each, given) for each in named[:MAX_ERRORS]]
+
+    def _with_meant_size(self, problem: Problem, given: Mapping[str, Any]) -> Problem:
+        """The problem; that of a size in another spelling says which one is meant."""
+        if problem["pointer"] not in SIZES or "did you mean" in problem["detail"]:
+            return problem
+        [name] = _field(problem["pointer"])
+        meant = meant_size(self.fields, given.get(name), given.keys() - {name})
+        return (
+            {**problem, "detail": f"{problem['detail']}; did you mean {meant}?"}
+            if meant
+            else problem
+        )
 
     def _named(self, problem: Problem) -> Problem:
         """The problem; that of a missing reference image says which model needs one."""

@@ -277,3 +277,28 @@ def test_task_keeps_the_defaults_and_the_price_of_its_day(
             "detail": "PoYo makes and bills this size at 1K, not at 2K",
         }
     ]
+
+
+@pytest.mark.parametrize("path", ["/v1/tasks", "/v1/quotes"])
+@pytest.mark.parametrize(
+    ("body", "pointer", "meant"),
+    [
+        (order("dall-e-3"), "/model", "gpt-image-2"),
+        (order("openai/gpt-image-2"), "/model", "gpt-image-2"),
+        (order("gpt-image-2", size="1024x1024"), "/input/size", "size 1:1 and resolution 1K"),
+        (
+            order("gpt-image-2", resolution="1792x1024"),
+            "/input/resolution",
+            "size 16:9 and resolution 1K",
+        ),
+    ],
+)
+def test_order_in_the_spelling_of_openai_is_told_what_is_meant(
+    api: Api, path: str, body: Mapping[str, Any], pointer: str, meant: str
+) -> None:
+    response = api.request("POST", path, body, idempotency_key="openai")
+
+    [error] = assert_problem(response, 422, "invalid_order")["errors"]
+    assert error["pointer"] == pointer
+    assert error["detail"].endswith(f"; did you mean {meant}?")
+    assert api.poyo.requests == []
