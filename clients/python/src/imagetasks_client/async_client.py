@@ -1,0 +1,251 @@
+"""The same client for `async`: `await AsyncClient(base_url, key).subscribe(model, input)`."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from imagetasks_client import images
+from imagetasks_client.connection import Connection
+from imagetasks_client.effects import Effect, Item, Pause, Send, Steps, Tell
+from imagetasks_client.exchange import Patience
+from imagetasks_client.operations import Operations, Order, Waiting, new_key
+from imagetasks_client.task import Quote, Task
+
+T = TypeVar("T")
+Input = Mapping[str, Any]
+
+
+class AsyncDriver:
+    """Performs the steps of operations, one after another, in the task of the caller."""
+
+    def __init__(self, connection: Connection, transport: httpx.AsyncBaseTransport | None) -> None:
+        self._connection = connection
+        self._http = httpx.AsyncClient(transport=transport)
+
+    async def run(self, steps: Steps[T]) -> T:
+        """Perform all steps and return the operation's result."""
+        answer: Any = None
+        while True:
+            try:
+                effect = steps.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = await self._perform(effect)
+
+    async def iterate(self, steps: Steps[Any]) -> AsyncIterator[Any]:
+        """Perform the steps while the caller iterates, and hand over the items."""
+        answer: Any = None
+        while True:
+            try:
+                effect = steps.send(answer)
+            except StopIteration:
+                return
+            answer = None
+            if isinstance(effect, Item):
+                yield effect.value
+            else:
+                answer = await self._perform(effect)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Send():
+                try:
+                    return await self._http.send(
+                        self._connection.request(effect), follow_redirects=effect.method == "GET"
+                    )
+                except httpx.RequestError as error:
+                    return error
+            case Pause(seconds):
+                return await asyncio.sleep(seconds)
+            case Tell(function, arguments):
+                told = function(*arguments)
+                return await told if inspect.isawaitable(told) else told
+            case Item():
+                return None
+
+
+class AsyncTaskHandle:
+    """A task: `status()` reads it, `iter_events()` follows it, `get()` waits for its images.
+    `idempotency_key` is the key of its order, None if this handle did not order it."""
+
+    def __init__(
+        self, driver: AsyncDriver, operations: Operations, task_id: str, idempotency_key: str | None
+    ) -> None:
+        self._driver, self._operations = driver, operations
+        self.task_id, self.idempotency_key = task_id, idempotency_key
+
+    async def status(self) -> Task:
+        """The task as it is now."""
+        return await self._driver.run(self._operations.read(self.task_id))
+
+    def iter_events(
+        self, client_timeout_s: float | None = None, *, long_poll: bool = False
+    ) -> AsyncIterator[Task]:
+        """The task as it is now and at each change, until it has ended."""
+        waiting = Waiting(self._operations.instant(client_timeout_s), long_poll, Item)
+        return self._driver.iterate(self._operations.ended(self.task_id, waiting))
+
+    async def get(self, client_timeout_s: float | None = None, *, long_poll: bool = False) -> Task:
+        """The finished task. Raises TaskFailedError, or ClientTimeoutError after so many seconds."""
+        waiting = self._operations.waiting(None, client_timeout_s, long_poll=long_poll)
+        return await self._driver.run(self._operations.finished(self.task_id, waiting))
+
+
+class AsyncClient:
+    """A service at `base_url`, called with a server key or a browser token.
+
+    `base_url`, `key` and `owner` come from IMAGETASKS_URL, IMAGETASKS_KEY and IMAGETASKS_OWNER if they
+    are None; a missing one of the first two is a ValueError. `owner` is the user that a server key acts
+    for. `patience` says how long a request is repeated that got no answer or was told to come again: two
+    minutes by default.
+    Close it, or use it in an `async with` statement.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        key: str | None = None,
+        owner: str | None = None,
+        *,
+        patience: Patience | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        connection = Connection.of(base_url, key, owner)
+        self._operations = Operations(patience or Patience())
+        self._driver = AsyncDriver(connection, transport)
+
+    async def subscribe(
+        self,
+        model: str,
+        input: Input,  # noqa: A002  # the API's word
+        *,
+        idempotency_key: str | None = None,
+        on_enqueue: Callable[[str, str], Any] | None = None,
+        on_update: Callable[[Task], Any] | None = None,
+        client_timeout_s: float | None = None,
+        long_poll: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        max_credits: float | Decimal | None = None,
+        callback_url: str | None = None,
+    ) -> Task:
+        """Order an image and wait until it is in the bucket.
+
+        `on_enqueue` gets the task's id and the idempotency key as soon as the order is accepted,
+        `on_update` each new state of the task. A Path in `input` is uploaded first. The task is polled
+        as often as the service asks; `long_poll` holds requests open instead.
+
+        Raises ValidationError or ApiError if nothing was ordered, TaskFailedError if the task failed,
+        ClientTimeoutError after `client_timeout_s` seconds, ConnectionFailed if the service is out of
+        reach. The task goes on whatever is raised, also KeyboardInterrupt.
+        """
+        order = Order(model, input, metadata, max_credits, callback_url)
+        waiting = self._operations.waiting(on_update, client_timeout_s, long_poll=long_poll)
+        key = idempotency_key or new_key()
+        return await self._driver.run(self._operations.subscribe(order, key, on_enqueue, waiting))
+
+    async def submit(
+        self,
+        model: str,
+        input: Input,  # noqa: A002
+        *,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        max_credits: float | Decimal | None = None,
+        callback_url: str | None = None,
+    ) -> AsyncTaskHandle:
+        """Order an image without waiting. Raises ValidationError, ApiError or ConnectionFailed."""
+        order = Order(model, input, metadata, max_credits, callback_url)
+        key = idempotency_key or new_key()
+        task = await self._driver.run(self._operations.submit(order, key))
+        return AsyncTaskHandle(self._driver, self._operations, task.task_id, key)
+
+    def get_handle(self, task_id: str) -> AsyncTaskHandle:
+        """The handle of a task that was ordered before."""
+        return AsyncTaskHandle(self._driver, self._operations, task_id, None)
+
+    def tasks(self, status: str | None = None) -> AsyncIterator[Task]:
+        """The tasks of this owner, newest first; `status` selects one status."""
+        return self._driver.iterate(self._operations.list(status))
+
+    def watch(
+        self, task_ids: Sequence[str], client_timeout_s: float | None = None
+    ) -> AsyncIterator[Task]:
+        """Each new state of many tasks until all have ended, with one request for a hundred of them."""
+        until = self._operations.instant(client_timeout_s)
+        return self._driver.iterate(self._operations.watch(task_ids, until))
+
+    async def delete(self, task_id: str) -> None:
+        """Delete a task and its images. What was charged stays charged."""
+        await self._driver.run(self._operations.delete(task_id))
+
+    async def quote(
+        self,
+        model: str,
+        input: Input,  # noqa: A002
+        max_credits: float | Decimal | None = None,
+    ) -> Quote:
+        """What an order would cost, and whether the budget allows it."""
+        return await self._driver.run(
+            self._operations.quote(Order(model, input, max_credits=max_credits))
+        )
+
+    async def usage(self, **params: str | int) -> dict[str, Any]:
+        """GET /v1/usage: `from_` and `to` are days (YYYY-MM-DD), `limit`, `cursor`."""
+        named = {name.rstrip("_"): value for name, value in params.items()}
+        return await self._driver.run(self._operations.json("GET", "/v1/usage", params=named))
+
+    async def models(self) -> list[dict[str, Any]]:
+        """The models that the service offers: fields as JSON Schema, and prices."""
+        body = await self._driver.run(self._operations.json("GET", "/v1/catalog/models", params={}))
+        return list(body["data"])
+
+    async def create_token(self, owner: str, max_credits: float, **fields: Any) -> dict[str, Any]:
+        """POST /v1/tokens: a browser token for a user; `ttl_s`, `scopes`, `models`, `origin`, `max_tasks`."""
+        body = {"owner": owner, "max_credits": max_credits, **fields}
+        return await self._driver.run(
+            self._operations.json("POST", "/v1/tokens", params={}, body=body)
+        )
+
+    async def upload_file(self, path: str | Path) -> str:
+        """Upload an image. Returns the upload:// address for `image_urls`; it expires after a day."""
+        return await self._driver.run(self._operations.upload(images.image_at(Path(path))))
+
+    async def save(
+        self, task: Task, folder: str | Path = ".", name: str | None = None
+    ) -> list[Path]:
+        """Save the images of a finished task as `name`-0.png and so on; `name` is its id if None."""
+        paths = []
+        for number, file in enumerate(task.files):
+            path = Path(folder) / f"{name or task.task_id}-{number}{file.suffix}"
+            paths.append(
+                images.save(file, await self._driver.run(self._operations.download(file)), path)
+            )
+        return paths
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._driver.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

@@ -1,0 +1,243 @@
+"""The client: `Client(base_url, key).subscribe(model, input)` returns a task with its images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from imagetasks_client import images
+from imagetasks_client.connection import Connection
+from imagetasks_client.effects import Effect, Item, Pause, Send, Steps, Tell
+from imagetasks_client.exchange import Patience
+from imagetasks_client.operations import Operations, Order, Waiting, new_key
+from imagetasks_client.task import Quote, Task
+
+T = TypeVar("T")
+Input = Mapping[str, Any]
+
+
+class Driver:
+    """Performs the steps of operations, one after another, in the thread of the caller."""
+
+    def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
+        self._connection = connection
+        self._http = httpx.Client(transport=transport)
+
+    def run(self, steps: Steps[T]) -> T:
+        """Perform all steps and return the operation's result."""
+        answer: Any = None
+        while True:
+            try:
+                effect = steps.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = self._perform(effect)
+
+    def iterate(self, steps: Steps[Any]) -> Iterator[Any]:
+        """Perform the steps while the caller iterates, and hand over the items."""
+        answer: Any = None
+        while True:
+            try:
+                effect = steps.send(answer)
+            except StopIteration:
+                return
+            answer = None
+            if isinstance(effect, Item):
+                yield effect.value
+            else:
+                answer = self._perform(effect)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _perform(self, effect: Effect) -> Any:
+        match effect:
+            case Send():
+                try:
+                    return self._http.send(
+                        self._connection.request(effect), follow_redirects=effect.method == "GET"
+                    )
+                except httpx.RequestError as error:
+                    return error
+            case Pause(seconds):
+                return time.sleep(seconds)
+            case Tell(function, arguments):
+                return function(*arguments)
+            case Item():
+                return None
+
+
+class TaskHandle:
+    """A task: `status()` reads it, `iter_events()` follows it, `get()` waits for its images.
+    `idempotency_key` is the key of its order, None if this handle did not order it."""
+
+    def __init__(
+        self, driver: Driver, operations: Operations, task_id: str, idempotency_key: str | None
+    ) -> None:
+        self._driver, self._operations = driver, operations
+        self.task_id, self.idempotency_key = task_id, idempotency_key
+
+    def status(self) -> Task:
+        """The task as it is now."""
+        return self._driver.run(self._operations.read(self.task_id))
+
+    def iter_events(
+        self, client_timeout_s: float | None = None, *, long_poll: bool = False
+    ) -> Iterator[Task]:
+        """The task as it is now and at each change, until it has ended."""
+        waiting = Waiting(self._operations.instant(client_timeout_s), long_poll, Item)
+        return self._driver.iterate(self._operations.ended(self.task_id, waiting))
+
+    def get(self, client_timeout_s: float | None = None, *, long_poll: bool = False) -> Task:
+        """The finished task. Raises TaskFailedError, or ClientTimeoutError after so many seconds."""
+        waiting = self._operations.waiting(None, client_timeout_s, long_poll=long_poll)
+        return self._driver.run(self._operations.finished(self.task_id, waiting))
+
+
+class Client:
+    """A service at `base_url`, called with a server key or a browser token.
+
+    `base_url`, `key` and `owner` come from IMAGETASKS_URL, IMAGETASKS_KEY and IMAGETASKS_OWNER if they
+    are None; a missing one of the first two is a ValueError. `owner` is the user that a server key acts
+    for. `patience` says how long a request is repeated that got no answer or was told to come again: two
+    minutes by default.
+    Thread-safe; close it, or use it in a `with` statement.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        key: str | None = None,
+        owner: str | None = None,
+        *,
+        patience: Patience | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        connection = Connection.of(base_url, key, owner)
+        self._operations = Operations(patience or Patience())
+        self._driver = Driver(connection, transport)
+
+    def subscribe(
+        self,
+        model: str,
+        input: Input,  # noqa: A002  # the API's word
+        *,
+        idempotency_key: str | None = None,
+        on_enqueue: Callable[[str, str], Any] | None = None,
+        on_update: Callable[[Task], Any] | None = None,
+        client_timeout_s: float | None = None,
+        long_poll: bool = False,
+        metadata: Mapping[str, str] | None = None,
+        max_credits: float | Decimal | None = None,
+        callback_url: str | None = None,
+    ) -> Task:
+        """Order an image and wait until it is in the bucket.
+
+        `on_enqueue` gets the task's id and the idempotency key as soon as the order is accepted,
+        `on_update` each new state of the task. A Path in `input` is uploaded first. The task is polled
+        as often as the service asks; `long_poll` holds requests open instead.
+
+        Raises ValidationError or ApiError if nothing was ordered, TaskFailedError if the task failed,
+        ClientTimeoutError after `client_timeout_s` seconds, ConnectionFailed if the service is out of
+        reach. The task goes on whatever is raised, also KeyboardInterrupt.
+        """
+        order = Order(model, input, metadata, max_credits, callback_url)
+        waiting = self._operations.waiting(on_update, client_timeout_s, long_poll=long_poll)
+        key = idempotency_key or new_key()
+        return self._driver.run(self._operations.subscribe(order, key, on_enqueue, waiting))
+
+    def submit(
+        self,
+        model: str,
+        input: Input,  # noqa: A002
+        *,
+        idempotency_key: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+        max_credits: float | Decimal | None = None,
+        callback_url: str | None = None,
+    ) -> TaskHandle:
+        """Order an image without waiting. Raises ValidationError, ApiError or ConnectionFailed."""
+        order = Order(model, input, metadata, max_credits, callback_url)
+        key = idempotency_key or new_key()
+        task = self._driver.run(self._operations.submit(order, key))
+        return TaskHandle(self._driver, self._operations, task.task_id, key)
+
+    def get_handle(self, task_id: str) -> TaskHandle:
+        """The handle of a task that was ordered before."""
+        return TaskHandle(self._driver, self._operations, task_id, None)
+
+    def tasks(self, status: str | None = None) -> Iterator[Task]:
+        """The tasks of this owner, newest first; `status` selects one status."""
+        return self._driver.iterate(self._operations.list(status))
+
+    def watch(
+        self, task_ids: Sequence[str], client_timeout_s: float | None = None
+    ) -> Iterator[Task]:
+        """Each new state of many tasks until all have ended, with one request for a hundred of them."""
+        until = self._operations.instant(client_timeout_s)
+        return self._driver.iterate(self._operations.watch(task_ids, until))
+
+    def delete(self, task_id: str) -> None:
+        """Delete a task and its images. What was charged stays charged."""
+        self._driver.run(self._operations.delete(task_id))
+
+    def quote(
+        self,
+        model: str,
+        input: Input,  # noqa: A002
+        max_credits: float | Decimal | None = None,
+    ) -> Quote:
+        """What an order would cost, and whether the budget allows it."""
+        return self._driver.run(
+            self._operations.quote(Order(model, input, max_credits=max_credits))
+        )
+
+    def usage(self, **params: str | int) -> dict[str, Any]:
+        """GET /v1/usage: `from_` and `to` are days (YYYY-MM-DD), `limit`, `cursor`."""
+        named = {name.rstrip("_"): value for name, value in params.items()}
+        return self._driver.run(self._operations.json("GET", "/v1/usage", params=named))
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models that the service offers: fields as JSON Schema, and prices."""
+        body = self._driver.run(self._operations.json("GET", "/v1/catalog/models", params={}))
+        return list(body["data"])
+
+    def create_token(self, owner: str, max_credits: float, **fields: Any) -> dict[str, Any]:
+        """POST /v1/tokens: a browser token for a user; `ttl_s`, `scopes`, `models`, `origin`, `max_tasks`."""
+        body = {"owner": owner, "max_credits": max_credits, **fields}
+        return self._driver.run(self._operations.json("POST", "/v1/tokens", params={}, body=body))
+
+    def upload_file(self, path: str | Path) -> str:
+        """Upload an image. Returns the upload:// address for `image_urls`; it expires after a day."""
+        return self._driver.run(self._operations.upload(images.image_at(Path(path))))
+
+    def save(self, task: Task, folder: str | Path = ".", name: str | None = None) -> list[Path]:
+        """Save the images of a finished task as `name`-0.png and so on; `name` is its id if None."""
+        paths = []
+        for number, file in enumerate(task.files):
+            path = Path(folder) / f"{name or task.task_id}-{number}{file.suffix}"
+            paths.append(images.save(file, self._driver.run(self._operations.download(file)), path))
+        return paths
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._driver.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,56 @@
+"""What an operation asks its client to do: so each operation is written once, and the clients with and
+without `async` only differ in how they send, wait and call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import httpx
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send a request once. The answer is an httpx.Response, or the httpx.RequestError that prevented it.
+
+    `url` is a path of the service, sent with the key; or a whole address, sent without it.
+    """
+
+    method: str
+    url: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    json: Any = None
+    form: Mapping[str, str] | None = None
+    file: tuple[str, bytes, str] | None = None
+    timeout_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Call a function of the caller."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """Hand a value to whoever iterates."""
+
+    value: Any
+
+
+Effect = Send | Pause | Tell | Item
+Outcome = httpx.Response | httpx.RequestError
+Steps = Generator[Effect, Any, T]
