@@ -309,7 +309,7 @@ def test_image_is_saved_whole_and_checked_and_the_file_host_gets_no_foreign_key(
     service.answers = [answer(done), moved, httpx.Response(200, content=PNG)]
     finished = client.get_handle(TASK_ID).get()
     [path] = client.save(finished, tmp_path, "boat")
-    assert path == tmp_path / "boat-0.png"
+    assert path == tmp_path / "boat.png"
     assert path.read_bytes() == PNG
     assert [each.headers.get("Authorization") for each in service.requests[1:]] == [None, None]
 

@@ -79,13 +79,19 @@ class AsyncDriver:
 
 class AsyncTaskHandle:
     """A task: `status()` reads it, `iter_events()` follows it, `get()` waits for its images.
-    `idempotency_key` is the key of its order, None if this handle did not order it."""
+    `accepted` is the task as it was ordered and `idempotency_key` the key of its order, both None if this
+    handle did not order it."""
 
     def __init__(
-        self, driver: AsyncDriver, operations: Operations, task_id: str, idempotency_key: str | None
+        self,
+        driver: AsyncDriver,
+        operations: Operations,
+        task_id: str,
+        accepted: Task | None = None,
+        idempotency_key: str | None = None,
     ) -> None:
-        self._driver, self._operations = driver, operations
-        self.task_id, self.idempotency_key = task_id, idempotency_key
+        self._driver, self._operations, self.task_id = driver, operations, task_id
+        self.accepted, self.idempotency_key = accepted, idempotency_key
 
     async def status(self) -> Task:
         """The task as it is now."""
@@ -170,11 +176,11 @@ class AsyncClient:
         order = Order(model, input, metadata, max_credits, callback_url)
         key = idempotency_key or new_key()
         task = await self._driver.run(self._operations.submit(order, key))
-        return AsyncTaskHandle(self._driver, self._operations, task.task_id, key)
+        return AsyncTaskHandle(self._driver, self._operations, task.task_id, task, key)
 
     def get_handle(self, task_id: str) -> AsyncTaskHandle:
         """The handle of a task that was ordered before."""
-        return AsyncTaskHandle(self._driver, self._operations, task_id, None)
+        return AsyncTaskHandle(self._driver, self._operations, task_id)
 
     def tasks(self, status: str | None = None) -> AsyncIterator[Task]:
         """The tasks of this owner, newest first; `status` selects one status."""
@@ -202,10 +208,16 @@ class AsyncClient:
             self._operations.quote(Order(model, input, max_credits=max_credits))
         )
 
-    async def usage(self, **params: str | int) -> dict[str, Any]:
-        """GET /v1/usage: `from_` and `to` are days (YYYY-MM-DD), `limit`, `cursor`."""
-        named = {name.rstrip("_"): value for name, value in params.items()}
-        return await self._driver.run(self._operations.json("GET", "/v1/usage", params=named))
+    async def usage(self, since: str | None = None, until: str | None = None) -> dict[str, Any]:
+        """GET /v1/usage: the first page of what was spent, from the day `since` (YYYY-MM-DD) to `until`,
+        both included; the last seven days by default."""
+        return await self._driver.run(self._operations.usage(since, until))
+
+    def usage_rows(
+        self, since: str | None = None, until: str | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The rows of all pages: day, owner, model, tasks, estimated, reserved and charged credits."""
+        return self._driver.iterate(self._operations.usage_rows(since, until))
 
     async def models(self) -> list[dict[str, Any]]:
         """The models that the service offers: fields as JSON Schema, and prices."""
@@ -226,13 +238,14 @@ class AsyncClient:
     async def save(
         self, task: Task, folder: str | Path = ".", name: str | None = None
     ) -> list[Path]:
-        """Save the images of a finished task as `name`-0.png and so on; `name` is its id if None."""
+        """Save the images of a finished task in `folder`, named `name` or its id; several are numbered
+        from 0. Raises DamagedFile, OSError, or what a request raises."""
         paths = []
         for number, file in enumerate(task.files):
-            path = Path(folder) / f"{name or task.task_id}-{number}{file.suffix}"
-            paths.append(
-                images.save(file, await self._driver.run(self._operations.download(file)), path)
-            )
+            numbered = f"-{number}" if len(task.files) > 1 else ""
+            path = Path(folder) / f"{name or task.task_id}{numbered}{file.suffix}"
+            content = await self._driver.run(self._operations.download(file))
+            paths.append(images.save(file, content, path))
         return paths
 
     async def close(self) -> None:

@@ -168,6 +168,24 @@ class Operations:
         response = yield from exchange(Send("POST", "/v1/quotes", json=body), self.patience)
         return quote_from(body_of(response))
 
+    def usage(
+        self, since: str | None, until: str | None, cursor: str | None = None
+    ) -> Steps[dict[str, Any]]:
+        """A page of GET /v1/usage."""
+        given = {"from": since, "to": until, "cursor": cursor}
+        params: Params = {name: value for name, value in given.items() if value}
+        return (yield from self.json("GET", "/v1/usage", params=params))
+
+    def usage_rows(self, since: str | None, until: str | None) -> Steps[None]:
+        """The rows of all pages, as Items. Later pages repeat the days of the first."""
+        page = yield from self.usage(since, until)
+        while True:
+            for row in page["rows"]:
+                yield Item(row)
+            if not page["next_cursor"]:
+                return
+            page = yield from self.usage(page["from"], page["to"], page["next_cursor"])
+
     def json(
         self, method: str, path: str, *, params: Params, body: Any = None
     ) -> Steps[dict[str, Any]]:

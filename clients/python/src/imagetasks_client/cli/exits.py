@@ -1,0 +1,85 @@
+"""Exit codes, after PoYo's own program, and the sentences of errors."""
+
+from __future__ import annotations
+
+from imagetasks_client.errors import (
+    ApiError,
+    ClientTimeoutError,
+    ImageTasksError,
+    TaskFailedError,
+    ValidationError,
+)
+from imagetasks_client.task import Task
+
+OK, ERROR, USAGE, AUTH, CREDITS, FAILED, TIMEOUT, RATE_LIMITED, INTERRUPTED = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    6,
+    7,
+    130,
+)
+BY_STATUS = {400: USAGE, 401: AUTH, 402: CREDITS, 403: AUTH, 429: RATE_LIMITED}
+
+
+def code_of(error: Exception) -> int:
+    """The exit code of an error."""
+    match error:
+        case TaskFailedError():
+            return FAILED
+        case ClientTimeoutError():
+            return TIMEOUT
+        case ApiError(code="rejected" | "moderated"):
+            return FAILED
+        case ValidationError() | ValueError():
+            return USAGE
+        case ApiError(status=status):
+            return BY_STATUS.get(status, ERROR)
+        case _:
+            return ERROR
+
+
+def sentence(error: Exception) -> str:
+    """What happened, what it cost, and what to do next."""
+    match error:
+        case ValidationError():
+            fields = [f"  {field}: {detail}" for field, detail in error.field_errors.items()]
+            return "\n".join(["the order is not valid; nothing was ordered", *fields])
+        case TaskFailedError(task=task):
+            return f"{error}; {_cost(task)}"
+        case ClientTimeoutError(task_id=None, idempotency_key=None):
+            return "the time is over; what has not ended yet goes on"
+        case ApiError(code="budget_exhausted"):
+            again = f"; it is reset at {error.resets_at}" if error.resets_at else ""
+            return f"the budget has {error.left} credits left, too few for this order{again}"
+        case ApiError(status=401):
+            return f"{error}\nrun `imagetasks auth login`, or set IMAGETASKS_KEY"
+        case ImageTasksError() if error.idempotency_key and may_be_ordered(error):
+            return f"{error}\nthe order is kept: `imagetasks generate --resume` sends it again and pays once"
+        case ImageTasksError() if error.task_id:
+            return f"{error}\n{waiting_again([error.task_id])}"
+        case _:
+            return str(error)
+
+
+def _cost(task: Task) -> str:
+    charged = task.error.charged if task.error else None
+    if charged is None:
+        return "whether PoYo charged it is not known yet"
+    again = "; the same order may succeed" if task.error and task.error.retry == "new_key" else ""
+    return ("it was charged" if charged else "it was not charged") + again
+
+
+def may_be_ordered(error: Exception) -> bool:
+    """Whether an order that ended so may have been accepted: then it is kept for `--resume`."""
+    return not (isinstance(error, ApiError) and error.charged is False) and not isinstance(
+        error, TaskFailedError
+    )
+
+
+def waiting_again(task_ids: list[str]) -> str:
+    """How to go on waiting."""
+    return f"wait for it: imagetasks task wait {' '.join(task_ids)}"

@@ -1,0 +1,123 @@
+"""Orders from the command line: on disk before they are sent, followed together, saved when they are finished."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from imagetasks_client.cli import exits
+from imagetasks_client.cli.journal import Entry
+from imagetasks_client.cli.output import file_name, hint, json_line, line, saved_task
+from imagetasks_client.cli.progress import Board, usual_seconds
+from imagetasks_client.cli.terminal_image import show
+from imagetasks_client.client import Client
+from imagetasks_client.errors import ImageTasksError, TaskFailedError
+from imagetasks_client.task import Task
+
+AT_ONCE = 8  # orders that are sent at the same time
+COMPARED_TASKS = 50  # earlier tasks whose durations are compared
+
+
+@dataclass(slots=True)
+class Followed:
+    """Tasks to wait for: by id, with the folder for their images and the order in the journal, if it is one."""
+
+    folders: dict[str, Path] = field(default_factory=dict)
+    orders: dict[str, Entry] = field(default_factory=dict)
+    code: int = exits.OK
+
+    def failed(self, error: Exception) -> None:
+        """Say what is wrong with one of them. The first error decides the exit code."""
+        hint(exits.sentence(error))
+        self.code = self.code or exits.code_of(error)
+
+    @property
+    def open_ids(self) -> list[str]:
+        """The tasks that have not ended, as far as is known."""
+        return list(self.folders)
+
+
+def order_all(client: Client, orders: Sequence[Entry], followed: Followed, board: Board) -> None:
+    """Send the orders, which are in the journal, each under its key. One that was refused leaves the
+    journal; one whose answer is unknown stays in it."""
+    earlier = _earlier(client)
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        for order, sent in [(each, pool.submit(_order, client, each)) for each in orders]:
+            try:
+                task = sent.result()
+            except ImageTasksError as error:
+                followed.failed(error)
+                if not exits.may_be_ordered(error):
+                    order.remove()
+                continue
+            followed.orders[task.task_id] = order.accepted(task.task_id)
+            followed.folders[task.task_id] = Path(order.out)
+            board.add(task, usual_seconds(task, earlier))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def follow(
+    client: Client, followed: Followed, board: Board, *, timeout_s: float | None, as_json: bool
+) -> None:
+    """Wait for all of them with one connection; save and print each when it ends."""
+    try:
+        for task in client.watch(followed.open_ids, timeout_s):
+            board.update(task)
+            if task.ended:
+                _end(client, task, followed, as_json=as_json)
+    except ImageTasksError as error:
+        hint(f"{exits.sentence(error)}\n{exits.waiting_again(followed.open_ids)}")
+        followed.code = followed.code or exits.code_of(error)
+        return
+    for task_id in followed.open_ids:
+        followed.failed(ImageTasksError(f"{task_id}: no such task"))
+
+
+def _end(client: Client, task: Task, followed: Followed, *, as_json: bool) -> None:
+    folder = followed.folders.pop(task.task_id)
+    order = followed.orders.pop(task.task_id, None)
+    try:
+        paths = client.save(task, folder, file_name(task))
+    except (
+        ImageTasksError,
+        OSError,
+    ) as error:  # the journal keeps the order: it can be saved again
+        followed.failed(error)
+        hint(exits.waiting_again([task.task_id]))
+        return
+    if as_json:
+        json_line(saved_task(task, paths))
+    for path in () if as_json else paths:
+        line(str(_from_here(path)))
+        show(path)
+    if task.status == "failed":
+        followed.failed(TaskFailedError(task))
+    if order:
+        order.remove()
+
+
+def _from_here(path: Path) -> Path:
+    """The path from the folder that the program runs in, if it is below that."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def _order(client: Client, order: Entry) -> Task:
+    handle = client.submit(
+        order.model, order.input, idempotency_key=order.key, max_credits=order.max_credits
+    )
+    assert handle.accepted is not None  # noqa: S101  # it has just been ordered
+    return handle.accepted
+
+
+def _earlier(client: Client) -> list[Task]:
+    """Recent finished tasks, for the usual duration; none if they cannot be read."""
+    try:
+        recent: Iterable[Task] = islice(client.tasks("finished"), COMPARED_TASKS)
+        return list(recent)
+    except ImageTasksError:
+        return []

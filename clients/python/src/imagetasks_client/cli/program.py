@@ -1,0 +1,79 @@
+"""The program `imagetasks`: its commands, and the operators' ones if they are installed."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import entry_points, version
+from typing import Annotated
+
+import typer
+from typer.completion import get_completion_script  # type: ignore[attr-defined]
+
+from imagetasks_client.cli import account, auth, generate, tasks
+from imagetasks_client.cli.output import hint, line
+
+app = typer.Typer(
+    name="imagetasks",
+    help="Order images from an imagetasks service, wait for them, save them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(generate.generate)
+app.command()(generate.edit)
+app.add_typer(tasks.app, name="task")
+app.command()(account.quote)
+app.command()(account.usage)
+app.command()(account.models)
+app.add_typer(account.tokens, name="token")
+app.add_typer(auth.app, name="auth")
+
+
+@app.command()
+def completion(
+    shell: Annotated[str, typer.Argument(help="bash, zsh, fish, pwsh")],
+) -> None:
+    """Print the completion script of a shell: source <(imagetasks completion bash)."""
+    line(
+        get_completion_script(
+            prog_name="imagetasks", complete_var="_IMAGETASKS_COMPLETE", shell=shell
+        )
+    )
+
+
+@app.callback(invoke_without_command=True)
+def options(
+    show_version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
+) -> None:
+    """Options of the program itself."""
+    if show_version:
+        line(version("imagetasks-client"))
+        raise typer.Exit
+
+
+def _add_operators_commands() -> None:
+    """`stack …`, if the package of the operators' commands is installed beside this one."""
+    [*found] = entry_points(group="imagetasks.commands")
+    for each in found:
+        app.add_typer(each.load(), name=each.name)
+    if not found:
+        anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+        app.command("stack", context_settings=anything)(_stack_is_missing)
+
+
+def _stack_is_missing() -> None:
+    """Operate a deployed stack: doctor, keys, redrive, reconcile, release, … (not installed)."""
+    hint(
+        "the operators' commands are not installed; from a clone of the repository:\n"
+        "  uv tool install './clients/python[cli]' --with ."
+    )
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Run the command line."""
+    _add_operators_commands()
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
