@@ -88,7 +88,7 @@ audit: setup ## check workflows, scripts, template and code with security linter
 	$(call step,actionlint,scripts/actionlint.sh)
 	$(call step,shellcheck,$(AUDIT)/shellcheck .ci/run local/*/*.sh scripts/*.sh examples/*.sh examples/*/*.sh)
 	$(call step,powershell,$(AUDIT)/python -m scripts.powershell_syntax scripts/check.ps1)
-	$(call step,bandit,$(DEV)/bandit -q -r functions openapi cli scripts && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
+	$(call step,bandit,$(DEV)/bandit -q -r functions openapi cli scripts clients/python/src && $(DEV)/bandit -q -r local -c scripts/bandit.yaml)
 	$(call step,checkov,scripts/checkov.sh)
 
 .PHONY: sam-local

@@ -57,7 +57,7 @@ def test_check_ps1_checks_the_same_folders_as_make(name: str) -> None:
     [wildcard] = re.findall(rf"^{name.upper()} +:= \$\(wildcard (.*)\)$", MAKEFILE, re.MULTILINE)
     [listed] = re.findall(rf"^\${name} = @\((.*?) \|", POWERSHELL, re.MULTILINE)
 
-    assert re.findall(r"'(\w+)'", listed) == wildcard.split()
+    assert re.findall(r"'([\w/]+)'", listed) == wildcard.split()
 
 
 def test_check_ps1_explains_why_each_unix_step_needs_unix() -> None:

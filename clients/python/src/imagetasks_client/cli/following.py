@@ -110,8 +110,7 @@ def _order(client: Client, order: Entry) -> Task:
     handle = client.submit(
         order.model, order.input, idempotency_key=order.key, max_credits=order.max_credits
     )
-    assert handle.accepted is not None  # noqa: S101  # it has just been ordered
-    return handle.accepted
+    return handle.accepted or handle.status()
 
 
 def _earlier(client: Client) -> list[Task]:

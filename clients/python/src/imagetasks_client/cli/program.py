@@ -34,11 +34,8 @@ def completion(
     shell: Annotated[str, typer.Argument(help="bash, zsh, fish, pwsh")],
 ) -> None:
     """Print the completion script of a shell: source <(imagetasks completion bash)."""
-    line(
-        get_completion_script(
-            prog_name="imagetasks", complete_var="_IMAGETASKS_COMPLETE", shell=shell
-        )
-    )
+    settings = {"prog_name": "imagetasks", "complete_var": "_IMAGETASKS_COMPLETE"}
+    line(get_completion_script(**settings, shell=shell))  # nosec B604  # the name of a shell
 
 
 @app.callback(invoke_without_command=True)
