@@ -35,7 +35,7 @@ def completion(
 ) -> None:
     """Print the completion script of a shell: source <(imagetasks completion bash)."""
     settings = {"prog_name": "imagetasks", "complete_var": "_IMAGETASKS_COMPLETE"}
-    line(get_completion_script(**settings, shell=shell))  # nosec B604  # the name of a shell
+    line(get_completion_script(**settings, shell=shell))
 
 
 @app.callback(invoke_without_command=True)
