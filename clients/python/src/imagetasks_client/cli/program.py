@@ -34,8 +34,8 @@ def completion(
     shell: Annotated[str, typer.Argument(help="bash, zsh, fish, pwsh")],
 ) -> None:
     """Print the completion script of a shell: source <(imagetasks completion bash)."""
-    settings = {"prog_name": "imagetasks", "complete_var": "_IMAGETASKS_COMPLETE"}
-    line(get_completion_script(**settings, shell=shell))
+    named = {"prog_name": "imagetasks", "complete_var": "_IMAGETASKS_COMPLETE", "shell": shell}
+    line(get_completion_script(**named))
 
 
 @app.callback(invoke_without_command=True)
