@@ -1,8 +1,8 @@
 """Brings the bundled image models up to date with PoYo's catalogue.
 
-python -m cli.catalog refresh                    shows what changed at https://api.poyo.ai
-python -m cli.catalog refresh --from URL|FILE    the same for another server, or for a saved catalogue
-python -m cli.catalog refresh --write            also writes catalog/facts.json and models.json anew
+imagetasks stack catalog refresh                    shows what changed at https://api.poyo.ai
+imagetasks stack catalog refresh --from URL|FILE    the same for another server, or for a saved catalogue
+imagetasks stack catalog refresh --write            also writes catalog/facts.json and models.json anew
 
 A model that cannot be validated or priced stops it, with the reason, and nothing is written. Review what
 it wrote, run `python -m scripts.make_models_page` and `make check`, and deploy it like any other change.
@@ -127,7 +127,7 @@ def report(found: Refresh, *, written: bool, as_json: bool) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m cli.catalog",
+        prog="imagetasks stack catalog",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -142,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def main(arguments: list[str] | None = None, files: Files | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, files: Files | None = None) -> int:
     """Print what changed. Returns 0, 1 if the catalogue cannot be read or used, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
@@ -159,7 +159,3 @@ def main(arguments: list[str] | None = None, files: Files | None = None) -> int:
         return INTERRUPTED
     print(report(found, written=written, as_json=options.json))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -42,7 +42,7 @@ def differing(found: Mapping[str, str], offered: int) -> Finding:
             "catalog", f"the {offered} models that orders may name are as PoYo's catalogue says"
         )
     named = _listed([f"{name} ({what})" for name, what in found.items()])
-    todo = f"`python -m cli.catalog refresh`, and CatalogDriftAlarm in {OPERATING}"
+    todo = f"`imagetasks stack catalog refresh`, and CatalogDriftAlarm in {OPERATING}"
     return Finding("catalog", f"differs from PoYo's catalogue: {named}", todo, failed=False)
 
 

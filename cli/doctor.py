@@ -1,7 +1,7 @@
 """Checks every part of a deployed stack. Prints ok, or the problem and what to do next.
 
-python -m cli.doctor                          the stack imagetasks
-python -m cli.doctor --stack imagetasks-prod
+imagetasks stack doctor                          the stack imagetasks
+imagetasks stack doctor --stack imagetasks-prod
 
 It changes nothing, prints no key, and exits 0 only if every check passes. It also sends requests from
 outside: it reads PoYo's balance and /health, and sends one forged callback and one unknown key, which must be
@@ -10,9 +10,8 @@ rejected.
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -177,9 +176,9 @@ def run_checks(stack: Stack) -> Findings:
             yield Finding(name, f"unknown: {error}", "correct that, then run this again")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the findings. Returns 0 if every check passes, 1 otherwise."""
-    options = argument_parser("doctor", __doc__).parse_args()
+    options = argument_parser("doctor", __doc__).parse_args(arguments)
     try:
         stack = Stack(options.stack, options.region)
     except (ClientError, BotoCoreError) as error:
@@ -191,7 +190,3 @@ def main() -> int:
         healthy = healthy and not finding.todo
     print("all checks passed" if healthy else "some checks failed: see above")
     return 0 if healthy else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())

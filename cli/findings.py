@@ -77,7 +77,7 @@ def api_keys(values: Values) -> Findings:
     if poyo_key(values):
         yield Finding("keys", "PoYo's key is stored")
     else:
-        yield Finding("keys", "no PoYo key is stored", "python -m cli.keys poyo")
+        yield Finding("keys", "no PoYo key is stored", "imagetasks stack keys poyo")
     stored = values.get("server_keys")
     server_keys = stored if isinstance(stored, dict) else {}
     invalid = sum(not _is_hashed(each) for each in server_keys.values())
@@ -85,13 +85,13 @@ def api_keys(values: Values) -> Findings:
         todo = "names have a-z, 0-9 and `-`: put each key under such a name, in the secret itself"
         yield Finding("keys", "a server key has an impossible name and may be refused", todo)
     if invalid:
-        todo = "`python -m cli.keys server list`, then `server remove` and `server add` each"
+        todo = "`imagetasks stack keys server list`, then `server remove` and `server add` each"
         message = f"server keys: {invalid} of {len(server_keys)} are not SHA-256 hashes"
         yield Finding("keys", message, todo)
     elif server_keys:
         yield Finding("keys", f"server keys: {len(server_keys)}")
     else:
-        yield Finding("keys", "no caller has a key", "python -m cli.keys server add NAME")
+        yield Finding("keys", "no caller has a key", "imagetasks stack keys server add NAME")
 
 
 def callback_keys(values: Values) -> Findings:
@@ -112,7 +112,7 @@ def _signing_keys(values: Values, kind: str, *, min_chars: int) -> Finding:
     key = keys.get(current) if isinstance(current, str) else None
     if isinstance(key, str) and len(key) >= min_chars:
         return Finding("keys", f"{kind} keys: {len(keys)}, one of them in use")
-    todo = f"`python -m cli.keys {kind} list` (`add` if there is none), then `{kind} use`"
+    todo = f"`imagetasks stack keys {kind} list` (`add` if there is none), then `{kind} use`"
     if isinstance(key, str) and key:
         return Finding("keys", f"the {kind} key in use has less than {min_chars} characters", todo)
     return Finding("keys", f"`current` names none of the {kind} keys", todo)
@@ -123,7 +123,7 @@ def balance(response: HttpResponse | str) -> Finding:
     if isinstance(response, str):
         return Finding("poyo", f"no response: {response}", "check PoyoBaseUrl and PoYo's status")
     if responses.is_unauthorized(response):
-        todo = "`python -m cli.keys poyo` with a valid one"
+        todo = "`imagetasks stack keys poyo` with a valid one"
         return Finding("poyo", "PoYo rejects the stored key", todo)
     try:
         credits_left = responses.parse_balance(response)

@@ -1,18 +1,18 @@
 """Adds, rotates and lists the keys of a deployed stack. Keys are never arguments and never logged.
 
-PoYo's key:     python -m cli.keys poyo                 (prompts for it, or reads stdin)
-callers' keys:  python -m cli.keys server add website   (prints the new key once)
-                python -m cli.keys server rotate website   (prints a second key; both work), then,
-                python -m cli.keys server retire website   once the caller uses it (removes the older)
-                python -m cli.keys server list | remove website
-notifications:  python -m cli.keys webhook add website  (prints the signing secret once)
-                python -m cli.keys webhook list | remove website
-callback keys:  python -m cli.keys callback add         then, fifteen minutes later,
-                python -m cli.keys callback use k2      and, five days later,
-                python -m cli.keys callback remove k1
-browser tokens: python -m cli.keys token add            then, fifteen minutes later,
-                python -m cli.keys token use k2         and, two hours later,
-                python -m cli.keys token remove k1
+PoYo's key:     imagetasks stack keys poyo                 (prompts for it, or reads stdin)
+callers' keys:  imagetasks stack keys server add website   (prints the new key once)
+                imagetasks stack keys server rotate website   (prints a second key; both work), then,
+                imagetasks stack keys server retire website   once the caller uses it (removes the older)
+                imagetasks stack keys server list | remove website
+notifications:  imagetasks stack keys webhook add website  (prints the signing secret once)
+                imagetasks stack keys webhook list | remove website
+callback keys:  imagetasks stack keys callback add         then, fifteen minutes later,
+                imagetasks stack keys callback use k2      and, five days later,
+                imagetasks stack keys callback remove k1
+browser tokens: imagetasks stack keys token add            then, fifteen minutes later,
+                imagetasks stack keys token use k2         and, two hours later,
+                imagetasks stack keys token remove k1
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import argparse
 import getpass
 import secrets
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -107,7 +108,7 @@ def _signing(stack: Stack, options: argparse.Namespace) -> str:
     if options.action == "add":
         values, kid = change.add_signing(values, secrets.token_urlsafe(36))
         stack.put_secret(output, values)
-        command = f"python -m cli.keys {options.kind} use {kid}"
+        command = f"imagetasks stack keys {options.kind} use {kid}"
         return f"{kid} is accepted everywhere within fifteen minutes; then run: {command}"
     update = change.use_signing if options.action == "use" else change.remove_signing
     stack.put_secret(output, update(values, options.name))
@@ -125,16 +126,12 @@ def _run(options: argparse.Namespace) -> str:
     return "PoYo's key is stored"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
-    options = _parser().parse_args()
+    options = _parser().parse_args(arguments)
     try:
         print(_run(options))
     except (CommandError, KeyError, ClientError, BotoCoreError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

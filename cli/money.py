@@ -80,7 +80,7 @@ def _spends(repository: BudgetRepository, limits: Sequence[Limit]) -> Sequence[S
 def pause(state: Pause, by_parameter: bool, stack_name: str) -> Finding:
     """Whether new orders are accepted."""
     if state.paused:
-        todo = command_line("orders", stack_name, "resume")
+        todo = command_line("resume", stack_name)
         return Finding("orders", f"new orders are paused{described(state)}", todo, failed=False)
     if by_parameter:
         todo = "deploy with OrdersPaused=false"
@@ -123,7 +123,7 @@ def unresolved(tasks: Sequence[Task], stack_name: str) -> Finding:
         return Finding("money", f"unresolved tasks: {len(tasks) or 'none'}")
     count = f"{len(waiting)}{'+' if len(tasks) == MAX_UNRESOLVED else ''}"
     message = f"{plain(credits_)} credits stay reserved for {count} tasks with an unknown charge"
-    todo = f"{command_line('reconcile', stack_name, '').strip()} lists them; decide each"
+    todo = f"{command_line('reconcile', stack_name)} lists them; decide each"
     return Finding("money", message, todo, failed=False)
 
 

@@ -1,8 +1,8 @@
 """Stops new orders of a deployed stack at once, and accepts them again.
 
-python -m cli.orders pause [--reason TEXT]   new orders are refused: 503, `orders_paused`
-python -m cli.orders resume                  new orders are accepted
-python -m cli.orders status                  says which of the two, since when and why
+imagetasks stack pause [--reason TEXT]   new orders are refused: 503, `orders_paused`
+imagetasks stack resume                  new orders are accepted
+imagetasks stack status                  says which of the two, since when and why
 
 A pause works from the next request on, because the API reads it with each order. Tasks that were
 accepted go on, including those that wait for their submit. Replays and quotes are answered. Only the
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -34,7 +35,7 @@ def pause(stack: Stack, reason: str) -> str:
     return (
         "new orders are refused from now on: 503, orders_paused\n"
         "Accepted tasks go on, also those that wait for their submit: they are paid and delivered.\n"
-        f"undo: {command_line('orders', stack.name, 'resume')}"
+        f"undo: {command_line('resume', stack.name)}"
     )
 
 
@@ -57,9 +58,7 @@ def status(stack: Stack) -> str:
         "new orders are refused" if state.paused or by_parameter else "new orders are accepted"
     ]
     if state.paused:
-        lines.append(
-            f"paused{described(state)}; undo: {command_line('orders', stack.name, 'resume')}"
-        )
+        lines.append(f"paused{described(state)}; undo: {command_line('resume', stack.name)}")
     elif state.since is not None:
         lines.append(f"resumed{described(state)}")
     if by_parameter:
@@ -84,21 +83,16 @@ def _run(options: argparse.Namespace) -> str:
     return resume(stack) if options.command == "resume" else status(stack)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
-    parser = argument_parser("orders", __doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    stop = commands.add_parser("pause", help="refuse new orders from now on")
-    stop.add_argument("--reason", default="", help="for `status`; callers never see it")
-    commands.add_parser("resume", help="accept new orders again")
-    commands.add_parser("status", help="say whether new orders are accepted")
+    parser = argument_parser("", __doc__)
+    parser.add_argument("command", choices=("pause", "resume", "status"))
+    parser.add_argument(
+        "--reason", default="", help="of a pause, for `status`; callers never see it"
+    )
     try:
-        print(_run(parser.parse_args()))
+        print(_run(parser.parse_args(arguments)))
     except (CommandError, DatabaseUnavailable, ClientError, BotoCoreError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

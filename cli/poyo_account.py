@@ -22,7 +22,7 @@ def read_balance(stack: Stack) -> Decimal:
     """The credits that the account has. Raises CommandError without a key or a readable balance."""
     key = poyo_key(stack.secret("ApiSecretArn"))
     if not key:
-        raise CommandError("no PoYo key is stored: python -m cli.keys poyo")
+        raise CommandError("no PoYo key is stored: imagetasks stack keys poyo")
     response = ask_balance(stack, key)
     finding = balance(response)
     if isinstance(response, str) or responses.is_unauthorized(response):

@@ -1,8 +1,8 @@
 """Compares what tasks were charged with PoYo's balance, and decides charges that nobody knows.
 
-python -m cli.reconcile [--from DAY] [--to DAY]       reports and stores PoYo's balance for the next run
-python -m cli.reconcile charge TASK_ID [--credits N]  PoYo kept the credits (default: the estimate)
-python -m cli.reconcile release TASK_ID               PoYo kept nothing
+imagetasks stack reconcile [--from DAY] [--to DAY]       reports and stores PoYo's balance for the next run
+imagetasks stack reconcile charge TASK_ID [--credits N]  PoYo kept the credits (default: the estimate)
+imagetasks stack reconcile release TASK_ID               PoYo kept nothing
 
 The report has the usage of the days (UTC, the last seven by default), what of the change of PoYo's
 balance since the last run no charge explains, and the failed tasks whose credits stay reserved because
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -130,9 +130,9 @@ def _run(options: argparse.Namespace) -> str:
     return json.dumps(found.json(), indent=2) if options.json else found.text()
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 with the reason on stderr, 130 after Ctrl-C."""
-    options = _parser().parse_args()
+    options = _parser().parse_args(arguments)
     try:
         print(_run(options))
     except (CommandError, DatabaseUnavailable, ClientError, BotoCoreError) as error:
@@ -142,7 +142,3 @@ def main() -> int:
         print("stopped: run the same command again, nothing counts twice", file=sys.stderr)
         return 130
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,10 @@
 """Lets things run again after a problem: dead letters, failed tasks that PoYo may have completed, and
 submits that wait because PoYo failed (each command closes the circuit breaker).
 
-python -m cli.redrive dead-letters       moves every dead-lettered message back to its queue
-python -m cli.redrive task ID [ID ...]   reconciles these tasks again
-python -m cli.redrive failed             reconciles every recoverable failure that has a PoYo id
-python -m cli.redrive breaker            only closes the circuit breaker
+imagetasks stack redrive dead-letters       moves every dead-lettered message back to its queue
+imagetasks stack redrive task ID [ID ...]   reconciles these tasks again
+imagetasks stack redrive failed             reconciles every recoverable failure that has a PoYo id
+imagetasks stack redrive breaker            only closes the circuit breaker
 
 Sending a task message is always safe: it only triggers a reconcile, and a reconcile leaves a
 finished task unchanged.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -102,7 +102,7 @@ def _run(options: argparse.Namespace) -> str:
     return enqueue_failed(stack)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
     parser = argument_parser("redrive", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -112,12 +112,8 @@ def main() -> int:
     commands.add_parser("failed", help="reconcile every recoverable failure that has a PoYo id")
     commands.add_parser("breaker", help="only close the circuit breaker of submits")
     try:
-        print(_run(parser.parse_args()))
+        print(_run(parser.parse_args(arguments)))
     except (CommandError, ClientError, BotoCoreError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Prints the value for `sam deploy --parameter-overrides`: `python -m cli.release prod [Name=value ...]`.
+"""Prints the value for `sam deploy --parameter-overrides`: `imagetasks stack release prod [Name=value ...]`.
 
 The value consists of the parameters that samconfig.toml has for the environment, the parameters given
 as arguments, and `ReleaseSha`. The parameters of samconfig.toml are repeated because an override on the
@@ -14,6 +14,7 @@ import hashlib
 import re
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from local.build import digest
@@ -36,9 +37,9 @@ def overrides(environment: str, given: tuple[str, ...] = (), config: Path = CONF
     return f"{line} ReleaseSha={release}".strip()
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Print the overrides. Returns 0 on success, 1 with the reason on stderr otherwise."""
-    parser = argparse.ArgumentParser(prog="python -m cli.release", description=__doc__)
+    parser = argparse.ArgumentParser(prog="imagetasks stack release", description=__doc__)
     parser.add_argument(
         "environment", nargs="?", default="default", help="environment of samconfig.toml"
     )
@@ -53,7 +54,3 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"samconfig.toml has no environment {options.environment!r}", file=sys.stderr)
         return 1
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

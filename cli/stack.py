@@ -24,7 +24,7 @@ class CommandError(Exception):
 def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that select a stack; every command has them."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m cli.{command}",
+        prog=f"imagetasks stack {command}".strip(),
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -35,10 +35,10 @@ def argument_parser(command: str, description: str | None) -> argparse.ArgumentP
     return parser
 
 
-def command_line(module: str, stack_name: str, command: str) -> str:
-    """How an operator runs `command` of `module` for this stack."""
-    chosen = "" if stack_name == DEFAULT_STACK else f"--stack {stack_name} "
-    return f"python -m cli.{module} {chosen}{command}"
+def command_line(command: str, stack_name: str) -> str:
+    """How an operator runs `command` for this stack."""
+    chosen = "" if stack_name == DEFAULT_STACK else f" --stack {stack_name}"
+    return f"imagetasks stack {command}{chosen}"
 
 
 class Stack:

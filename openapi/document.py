@@ -73,7 +73,7 @@ def document() -> Schema:
                 "serverKey": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "A server key, as `python -m cli.keys server add` prints it.",
+                    "description": "A server key, as `imagetasks stack keys server add` prints it.",
                 },
                 "browserToken": {
                     "type": "http",

@@ -117,7 +117,7 @@ def retried_order(caller: Caller) -> tuple[str, str]:
 
 def run_keys_command(system: System, *arguments: str) -> str:
     """The output of the operator's command."""
-    command = [sys.executable, "-m", "cli.keys", "--stack", NAME, *arguments]
+    command = [sys.executable, "-m", "cli", "keys", "--stack", NAME, *arguments]
     environ = system.cloud.environment()
     done = subprocess.run(
         command, cwd=ROOT, env=environ, text=True, capture_output=True, timeout=60, check=False

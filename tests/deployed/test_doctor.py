@@ -29,7 +29,7 @@ HASHED = "0" * 64
 
 
 class Doctor:
-    """Runs `python -m cli.doctor` in this process and asserts that no key is printed."""
+    """Runs `imagetasks stack doctor` in this process and asserts that no key is printed."""
 
     def __init__(
         self,
@@ -294,7 +294,7 @@ def no_limit(system: System) -> Iterator[None]:
 
 
 BROKEN: dict[str, tuple[Callable[[System], AbstractContextManager[None]], str, str]] = {
-    "no PoYo key": (api_secret(poyo_api_key=""), "keys", "python -m cli.keys poyo"),
+    "no PoYo key": (api_secret(poyo_api_key=""), "keys", "imagetasks stack keys poyo"),
     "a wrong PoYo key": (api_secret(poyo_api_key=CANARY), "poyo", "PoYo rejects the stored key"),
     "no server key": (api_secret(server_keys={}), "keys", "server add NAME"),
     "a key instead of a hash": (
@@ -669,7 +669,7 @@ def test_server_key_that_is_not_a_hash_is_a_problem(stored: object) -> None:
 def test_invalid_poyo_key_is_reported_as_missing(key: object) -> None:
     first, _ = findings.api_keys({"poyo_api_key": key, "server_keys": {"website": HASHED}})
 
-    assert first == Finding("keys", "no PoYo key is stored", "python -m cli.keys poyo")
+    assert first == Finding("keys", "no PoYo key is stored", "imagetasks stack keys poyo")
 
 
 CONCURRENCIES = {

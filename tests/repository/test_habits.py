@@ -83,7 +83,7 @@ def test_issue_forms_are_a_bug_report_and_a_feature_request() -> None:
 def test_bug_report_requests_what_an_operator_can_search_for() -> None:
     described = {name: str(field["attributes"]) for name, field in fields("bug").items()}
 
-    assert "python -m cli.doctor" in described["doctor"]
+    assert "imagetasks stack doctor" in described["doctor"]
     assert "apigw-requestid" in described["request_id"]
     assert "ReleaseSha" in described["version"]
     assert re.search(r"^  ReleaseSha:$", (ROOT / "template.yaml").read_text(), re.MULTILINE)

@@ -46,4 +46,6 @@ def test_help_of_the_callback_keys_names_the_waits_of_the_operating_page() -> No
     page, text = (" ".join(each.split()) for each in (PAGE, str(keys.__doc__)))
 
     assert "fifteen minutes later run `callback use <id>`; and after five days" in page
-    assert "fifteen minutes later, python -m cli.keys callback use k2 and, five days later," in text
+    assert (
+        "fifteen minutes later, imagetasks stack keys callback use k2 and, five days later," in text
+    )

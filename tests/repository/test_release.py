@@ -138,6 +138,6 @@ def test_every_documented_deployment_passes_a_release_sha() -> None:
     assert len(commands) == 3
     for command in commands:
         assert re.search(
-            r'--parameter-overrides "\$(release|\(\S+ -m cli\.release prod\))"', command
+            r'--parameter-overrides "\$(release|\(\S+ -m cli release prod\))"', command
         )
-    assert 'release=$(.local/envs/dev/bin/python -m cli.release "$ENVIRONMENT")\n' in workflow
+    assert 'release=$(.local/envs/dev/bin/python -m cli release "$ENVIRONMENT")\n' in workflow

@@ -105,7 +105,7 @@ class ApiKeys:
         SecretInvalid."""
         key = _text(self.secret.get().get("poyo_api_key")).strip().strip("\"'").strip()
         if not KEY.fullmatch(key):
-            raise SecretInvalid("poyo_api_key is no key: put one with `python -m cli.keys poyo`")
+            raise SecretInvalid("poyo_api_key is no key: put one with `imagetasks stack keys poyo`")
         return key
 
     def refresh_key(self, rejected: str) -> bool:

@@ -51,7 +51,7 @@ def test_models_that_differ_are_named_with_what_to_do(cloud: Cloud, poyo: str) -
     differ, new = check(cloud, poyo, "z-image, gpt-4o-*")
 
     assert differ.message == "differs from PoYo's catalogue: gpt-4o-image (gone), z-image (billing)"
-    assert "python -m cli.catalog refresh" in differ.todo
+    assert "imagetasks stack catalog refresh" in differ.todo
     assert not differ.failed
     assert (new.message, new.todo) == ("PoYo also sells, not bundled: wan-3", "")
 

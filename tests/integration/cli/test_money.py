@@ -85,7 +85,7 @@ def test_paused_orders_are_a_warning_that_says_how_to_resume(
     [warning] = warnings(check(env, StackDailyCredits="5"))
 
     assert "new orders are paused since 1970-01-01 00:00:00+00:00 (a stolen key)" in warning
-    assert f"python -m cli.orders --stack {NAME} resume" in warning
+    assert f"imagetasks stack resume --stack {NAME}" in warning
 
 
 def test_parameter_that_pauses_orders_is_a_warning(env: TestEnvironment) -> None:
@@ -126,7 +126,7 @@ def test_unresolved_tasks_that_nobody_polls_any_more_are_a_warning(env: TestEnvi
     [warning] = warnings(check(env, StackDailyCredits="5"))
 
     assert "2 credits stay reserved for 1 tasks with an unknown charge" in warning
-    assert f"python -m cli.reconcile --stack {NAME} lists them" in warning
+    assert f"imagetasks stack reconcile --stack {NAME} lists them" in warning
 
 
 def test_unresolved_tasks_that_are_still_polled_are_no_warning(env: TestEnvironment) -> None:

@@ -83,7 +83,7 @@ def test_status_says_since_when_why_and_how_to_undo(api: Api, command: Command) 
     assert status == 0
     assert out.startswith("new orders are refused\npaused since 20")
     assert "(a key was stolen)" in out
-    assert "undo: python -m cli.orders --stack imagetasks-test resume" in out
+    assert "undo: imagetasks stack resume --stack imagetasks-test" in out
     command("orders resume")
     assert command("orders status")[1].startswith("new orders are accepted\nresumed since 20")
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
-from importlib.metadata import entry_points, version
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -48,28 +49,29 @@ def options(
         raise typer.Exit
 
 
-def _add_operators_commands() -> None:
-    """`stack …`, if the package of the operators' commands is installed beside this one."""
-    [*found] = entry_points(group="imagetasks.commands")
-    for each in found:
-        app.add_typer(each.load(), name=each.name)
-    if not found:
+def add_operators_commands(app: typer.Typer) -> None:
+    """`stack …`, if the repository's commands can be imported, as after installing it beside this package."""
+    try:
+        commands = importlib.import_module("cli.commands")
+    except ModuleNotFoundError:
         anything = {"ignore_unknown_options": True, "allow_extra_args": True}
         app.command("stack", context_settings=anything)(_stack_is_missing)
+    else:
+        app.add_typer(commands.app, name="stack")
 
 
 def _stack_is_missing() -> None:
     """Operate a deployed stack: doctor, keys, redrive, reconcile, release, … (not installed)."""
     hint(
         "the operators' commands are not installed; from a clone of the repository:\n"
-        "  uv tool install './clients/python[cli]' --with ."
+        "  uv tool install './clients/python[cli]' --with-editable ."
     )
     raise typer.Exit(2)
 
 
 def main() -> None:
     """Run the command line."""
-    _add_operators_commands()
+    add_operators_commands(app)
     try:
         app()
     except KeyboardInterrupt:

@@ -1,0 +1,67 @@
+"""The command line as operators install it, and without their commands."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from cli.commands import COMMANDS
+from imagetasks_client.cli import program as program_module
+
+ROOT = Path(__file__).parents[2]
+UV = subprocess.run(
+    [ROOT / "scripts" / "environment.sh", "uv"], capture_output=True, text=True, check=True
+).stdout.strip()
+
+
+def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run it in an empty folder, without this environment's packages."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        [program, *arguments],
+        cwd=program.parent,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`uv tool install` of this clone."""
+    folder = tmp_path_factory.mktemp("installed")
+    places = {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / "bin")}
+    source, operators = f"{ROOT}/clients/python[cli]", ("--with-editable", str(ROOT))
+    command = [UV, "tool", "install", "--quiet", source, *operators]
+    subprocess.run(command, env={**os.environ, **places}, check=True, timeout=300)
+    return folder / "bin" / "imagetasks"
+
+
+def test_installed_program_starts_and_completes(program: Path) -> None:
+    assert run(program, "--version").stdout.strip() == "0.1.0"
+    assert "_IMAGETASKS_COMPLETE" in run(program, "completion", "bash").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_operators_command_starts(program: Path, command: str) -> None:
+    told = run(program, "stack", command, "--help")
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.startswith("usage: imagetasks stack")
+
+
+def test_operators_commands_say_how_they_are_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cli.commands", None)
+    app = typer.Typer()
+    program_module.add_operators_commands(app)
+    app.command()(lambda: None)
+    told = CliRunner().invoke(app, ["stack", "doctor", "--stack", "imagetasks-prod"])
+    assert told.exit_code == 2
+    assert "--with-editable ." in told.stderr
