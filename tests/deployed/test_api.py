@@ -129,6 +129,39 @@ def test_wait_ends_after_the_requested_seconds(journey: Journey, stuck: str) -> 
     assert 2 <= min(seconds, longer) < 20
 
 
+def test_one_request_follows_two_tasks_and_the_result_is_the_next_reference(
+    journey: Journey, stuck: str
+) -> None:
+    ended = journey.submit("A lighthouse that is quick")
+    journey.ended(ended)
+    path = f"/v1/tasks?task_ids={stuck},{ended},{'a' * 26}&wait=20"
+    first, _ = timed_get(journey, path.replace("wait=20", "wait=0"))
+    timer = threading.Timer(2, finish, (journey, stuck))
+    timer.start()
+    known, last = first.headers["ETag"], first
+
+    while last.headers.get("Retry-After"):  # PoYo's percentage may be the first change
+        last, seconds = timed_get(journey, path, **{"If-None-Match": known})
+        assert seconds < 20 or last.status_code == 304
+        known = last.headers["ETag"]
+
+    timer.join()
+    assert [each["status"] for each in first.json()["tasks"]] == ["running", "finished"]
+    assert [each["status"] for each in last.json()["tasks"]] == ["finished", "finished"]
+    assert last.json()["not_found"] == ["a" * 26]
+    edit = {"prompt": "The same, at night", "image_urls": [f"task:{stuck}/0"]}
+    ordered = requests.post(
+        f"{journey.system.url}/v1/tasks",
+        json={"model": "gpt-image-2-edit", "input": edit},
+        headers={**journey.headers, "Idempotency-Key": uuid.uuid4().hex},
+        timeout=TIMEOUT_S,
+    )
+    assert ordered.status_code == 202, ordered.text
+    upstream = journey.poyo_task(journey.ended(ordered.json()["task_id"])["task_id"])
+    sent = journey.poyo(f"tasks/{upstream['task_id']}").json()["input"]
+    assert f"/images/{stuck}/0?" in sent["image_urls"][0]
+
+
 def test_deletion_removes_the_image_and_disables_its_signed_url(journey: Journey) -> None:
     task_id = journey.submit("A demolished lighthouse")
     [file] = journey.ended(task_id)["files"]
