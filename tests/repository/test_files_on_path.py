@@ -14,8 +14,8 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 @pytest.mark.parametrize(
     ("row", "files", "limit"),
     [
-        ("order", files_on_path.order_path, 44),
-        ("callback", files_on_path.callback_path, 37),
+        ("order", files_on_path.order_path, 45),
+        ("callback", files_on_path.callback_path, 38),
         ("sweep", files_on_path.sweep_path, 11),
         (
             "modules that `webhook` imports",

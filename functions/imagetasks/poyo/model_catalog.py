@@ -18,7 +18,6 @@ from imagetasks.poyo.input_schema import Problem, addresses, place, problems
 from imagetasks.poyo.input_words import MAX_ERRORS, Schema
 from imagetasks.poyo.meant_size import SIZE_FIELDS, meant_size
 from imagetasks.poyo.pricing import Price
-from imagetasks.poyo.timing import typical_seconds
 
 FILE = Path(__file__).with_name("models.json")
 POINTER = "/input"  # of an input in an order
@@ -141,7 +140,10 @@ class Model:
         if self.images(image_input) != 1:
             return None
         made = {"resolution": self.billed_resolution(image_input)}
-        return typical_seconds(self.timing, {**self.effective(image_input), **made})
+        values, found = {**self.effective(image_input), **made}, self.timing.get("seconds")
+        for field in self.timing.get("by", ()):  # a table with these fields as its axes
+            found = (found or {}).get(values.get(field))
+        return found
 
     def images(self, image_input: Mapping[str, Any]) -> int:
         """How many images the order asks for."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from imagetasks.poyo.model_catalog import Model, model, models
-from imagetasks.poyo.timing import typical_seconds
 
 BY_BOTH = {
     "by": ["quality", "resolution"],
@@ -24,14 +24,16 @@ BY_BOTH = {
         (BY_BOTH, {"quality": "high", "resolution": "1K"}, 100),
         (BY_BOTH, {"quality": "high", "resolution": "2K"}, None),
         (BY_BOTH, {"quality": "max", "resolution": "1K"}, None),
-        (BY_BOTH, {"quality": "low"}, None),
-        (BY_BOTH, {}, None),
+        (BY_BOTH, {"quality": "low"}, 30),
+        (BY_BOTH, {}, 30),
     ],
 )
 def test_seconds_are_those_of_the_values_and_unknown_for_others(
     timing: dict[str, Any], values: dict[str, str], expected: int | None
 ) -> None:
-    assert typical_seconds(timing, values) == expected
+    timed = replace(model("gpt-image-2"), timing=timing, billing={"credits": 1}, rules={})
+
+    assert timed.typical_seconds({"prompt": "x", **values}) == expected
 
 
 @pytest.mark.parametrize(
