@@ -1,6 +1,6 @@
 """Every time that README, SECURITY and the pages in docs/ state is the one that the code, the template
-or a named fact has. `docs/decisions.md` is a dated record, `docs/models.md` is made from data, two
-others are about tools."""
+or a named fact has. `docs/decisions.md` is a dated record, `docs/models.md` is made from data, the
+others are about tools and other services."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from imagetasks.tasks.budgets import MAX_DURATION_MS
 from tests.support.template import TEMPLATE, properties
 
 ROOT = Path(__file__).parents[2]
-LEFT_OUT = {"decisions.md", "models.md", "sam-local.md", "simulated-poyo.md"}
+LEFT_OUT = {"decisions.md", "models.md", "moving.md", "sam-local.md", "simulated-poyo.md"}
 PAGES = {
     path.name: " ".join(path.read_text().split())
     for path in (ROOT / "README.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md")))
@@ -60,6 +60,7 @@ def upload_days() -> int:
 
 SECRET_S = secrets.MAX_AGE_S
 SECRET_MAX_S = secrets.HARD_MAX_AGE_S + secrets.INVOCATION_S
+GATEWAY_S = 30.0  # AWS: an HTTP API's integration timeout
 CANARY_S = 5 * MINUTE_S  # of CodeDeploy's Canary10Percent5Minutes
 [NOTIFY_S] = [float(str(f.default)) for f in fields(NotificationSender) if f.name == "total_s"]
 
@@ -170,6 +171,32 @@ PINNED: tuple[tuple[str, float], ...] = (
         "during all six attempts (25 minutes)",
         sum(LIMITS.notification_waits_s) // MINUTE_S * MINUTE_S,
     ),
+    # faq.md, production.md, limits.md
+    ("after a day without news from PoYo", LIMITS.timed_out_after_s),
+    ("PoYo's own links end after a day", telemetry.FILE_LIFETIME_S),
+    ("API Gateway ends a request after 30 seconds", GATEWAY_S),
+    ("Use `?wait=` of at most 20 seconds", pagination.MAX_WAIT_S),
+    ("PoYo itself deletes its file after a day", telemetry.FILE_LIFETIME_S),
+    ("| `?wait=` | 20 seconds |", pagination.MAX_WAIT_S),
+    ("| a response | API Gateway ends it after 30 seconds |", GATEWAY_S),
+    ("send an upload's form | ten minutes |", upload_bucket.FORM_TTL_S),
+    ("| life of an upload | a day |", upload_days() * DAY_S),
+    ("redirects to | about two hours |", round(image_bucket.PRESIGNED_S / HOUR_S) * HOUR_S),
+    ("| PoYo refuses a submit | half an hour |", LIMITS.unavailable_after_s),
+    ("no callback comes | an hour |", LIMITS.unconfirmed_after_s),
+    ("| PoYo does not finish | a day |", LIMITS.timed_out_after_s),
+    ("| PoYo's file cannot be copied | a day |", LIMITS.file_gone_after_s),
+    ("may still become an image is watched | a week |", LIMITS.reopen_within_s),
+    (
+        "six attempts within half an hour",
+        math.ceil(sum(LIMITS.notification_waits_s) / 1800) * 1800,
+    ),
+    ("a period of 366 days at most", MAX_DURATION_MS // 1000),
+    ("a life of at most an hour", token_request.TTL_S[1]),
+    ("at least 60 seconds", token_request.TTL_S[0]),
+    ("`PoyoSubmitsPer10s`: 20 in 10 seconds for one account", LIMITS.window_s),
+    ("| as many as PoYo accepts in half an hour |", LIMITS.max_queue_s),
+    ("| PoYo deletes it after a day |", telemetry.FILE_LIFETIME_S),
 )
 
 

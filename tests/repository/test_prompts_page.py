@@ -24,15 +24,15 @@ def test_every_order_of_the_page_has_its_prices() -> None:
     assert len(RECIPES) == PAGE.count("```json") >= 8
 
 
-@pytest.mark.parametrize(("order", "qualities", "credits"), RECIPES)
+@pytest.mark.parametrize(("order", "qualities", "prices"), RECIPES)
 def test_order_is_valid_and_costs_what_the_page_says(
-    order: str, qualities: str, credits: str
+    order: str, qualities: str, prices: str
 ) -> None:
     body = json.loads(order)
     ordered, given = model(body["model"]), body["input"]
     enum = ordered.fields["quality"]["enum"]
     assert qualities.split(" | ") == enum
-    shown = [Decimal(each) for each in credits.split(" | ")]
+    shown = [Decimal(each) for each in prices.split(" | ")]
     inputs: list[dict[str, Any]] = [{**given, "quality": each} for each in enum]
     assert [list(ordered.errors(each)) for each in inputs] == [[]] * len(enum)
     assert [ordered.price(each).credits for each in inputs] == shown
