@@ -16,11 +16,11 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
     [
         ("order", files_on_path.order_path, 45),
         ("callback", files_on_path.callback_path, 38),
-        ("sweep", files_on_path.sweep_path, 11),
+        ("sweep", files_on_path.sweep_path, 12),
         (
             "modules that `webhook` imports",
             lambda: files_on_path.imported_modules("webhook"),
-            15,
+            16,
         ),
     ],
 )
