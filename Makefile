@@ -75,6 +75,14 @@ dynamodb-local: ## install DynamoDB Local, the engine of some tests
 chaos: setup ## run the system with faults and killed processes; TASKS=200 CALLBACKS=mixed|dropped|doubled SEED=7
 	@$(DEV)/python -m local.chaos --tasks $(or $(TASKS),200) --callbacks $(or $(CALLBACKS),mixed) $(if $(SEED),--seed $(SEED))
 
+.PHONY: bench
+bench: setup ## measure speed, memory and size against baselines (12 minutes); writes docs/performance.md
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks
+
+.PHONY: cold-starts
+cold-starts: setup ## record the instructions of cold starts, which the gate lets grow by 3 %
+	@PYTHONPATH=functions $(DEV)/python -m benchmarks.cold_start --record
+
 .PHONY: mutation
 mutation: setup ## break the code in one place at a time; a test must fail each time
 	@PYTHONPATH=functions $(DEV)/python -m tests.mutation

@@ -1,103 +1,134 @@
-"""Instructions of a cold start: each function of this checkout against the same of another one.
+"""Instructions of cold starts: an interpreter that imports a handler from the artefact of `sam build`.
 
-`python -m benchmarks.cold_start OTHER_CHECKOUT` counts both in one run with callgrind and prints the
-ratio. Instructions repeat on a noisy machine; seconds do not. Each count is one interpreter that
-imports the handler with the variables of the template, from the source and bytecode in `functions/`
-and the packages of this checkout's development environment. Needs valgrind.
+`python -m benchmarks.cold_start` counts each function, a typical webhook with Powertools (its packages
+with their bytecode, too), and what the first request adds: the first callback, and the first POST of the
+api, which loads pydantic. `--record` writes the figures of the gate (see `benchmarks.gate`).
+`OTHER_CHECKOUT` as argument counts the functions of this checkout against those of another one instead,
+both from their sources and the packages of this checkout's development environment.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
+import compileall
+import json
 import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from benchmarks import gate
+from benchmarks.callback import callback_events
+from benchmarks.callgrind import count_all
+from benchmarks.interpreter import (
+    HANDLERS,
+    PACKAGES,
+    Program,
+    built_folders,
+    ensure_built,
+)
 from benchmarks.report import Row, deliver, parser, show
+from benchmarks.servers import Servers, servers
+from benchmarks.tasks import order_events
+from local.processes import ROOT
 
-ROOT = Path(__file__).parent.parent
-PYTHON = ROOT / ".local" / "envs" / "dev" / "bin" / "python"
-HANDLERS = ("webhook", "sweep", "notify", "worker", "api")
-# Every name that a version of the template has used, so that any two checkouts can be compared.
-VARIABLES = {
-    "AWS_DEFAULT_REGION": "eu-west-1",
-    "TABLE_NAME": "tasks",
-    "BUCKET_NAME": "images",
-    "QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/tasks",
-    "NOTIFICATION_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/123456789012/notifications",
-    "WAITING_CONCURRENCY": "5",
-    "STACK_DAILY_CREDITS": "0",
-    "OWNER_DAILY_CREDITS": "0",
-    "ORDERS_PAUSED": "false",
-    "MODELS": "gpt-image-*",
-    "API_SECRET_ARN": "arn:api",
-    "CALLBACK_SECRET_ARN": "arn:callback",
-    "TOKEN_SECRET_ARN": "arn:token",
-    "POYO_BASE_URL": "https://api.poyo.ai",
-    "PUBLIC_URL": "https://img.example",
-    "DOWNLOAD_HOSTS": "cdn.doculator.org",
-    "NOTIFICATION_HOSTS": "*",
-    "FIRST_POLL_SECONDS": "90",
-    "POYO_SUBMITS_PER_10S": "20",
-    "FILE_HOSTS": "cdn.doculator.org",
-    "CALLBACK_HOSTS": "*",
-    "FIRST_LOOK_SECONDS": "90",
-    "SUBMITS_PER_10S": "20",
-}
-COUNTED = re.compile(r"Collected : (\d+)")
+MAX_MILLIONS = {"webhook": 500, "sweep": 965, "worker": 1300, "api": 1450}
+TYPICAL = "benchmarks.baselines.powertools_webhook"
 
 
-def instructions(functions: Path, statement: str) -> int:
-    """Instructions of an interpreter that runs `statement` beside the code in `functions`. It runs
-    once before it is counted, so that every package has its bytecode."""
-    environment = {**os.environ, **VARIABLES, "PYTHONPATH": str(functions), "PYTHONHASHSEED": "0"}
-    subprocess.run([str(PYTHON), "-c", statement], env=environment, check=True)  # noqa: S603
-    with tempfile.TemporaryDirectory() as folder:
-        run = subprocess.run(  # noqa: S603
-            [
-                "/usr/bin/valgrind",
-                "--tool=callgrind",
-                f"--callgrind-out-file={folder}/out",
-                str(PYTHON),
-                "-c",
-                statement,
-            ],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    found = COUNTED.search(run.stderr)
-    if found is None:
-        raise RuntimeError(run.stderr[-500:])
-    return int(found[1])
+def measure() -> list[Row]:
+    """Every function as deployed, against the typical webhook; then what the first request adds."""
+    ensure_built()
+    compileall.compile_dir(ROOT / "benchmarks", quiet=1)
+    alone = Program(("-c", "pass"), ())
+    ours = [Program(("-c", f"import {name}"), built_folders(name)) for name in HANDLERS]
+    typical = Program(("-c", f"import {TYPICAL}"), (PACKAGES, ROOT))
+    with servers() as local, tempfile.TemporaryDirectory() as folder:
+        requests = [
+            _first_request("webhook", callback_events()[0], local, Path(folder)),
+            _first_request("api", order_events(1, route="api-quote")[0], local, Path(folder)),
+            _first_request(TYPICAL, callback_events()[0], local, Path(folder)),
+        ]
+        counts = count_all([alone, *ours, typical, *requests])
+    millions = [each / 1e6 for each in counts]
+    inits = dict(zip(("alone", *HANDLERS, TYPICAL), millions, strict=False))
+    firsts = dict(zip(("webhook", "api", TYPICAL), millions[len(inits) :], strict=True))
+    return [*_init_rows(inits), *_first_rows(inits, firsts)]
 
 
-def measure(other: Path) -> list[Row]:
-    """Instructions of the interpreter alone, and of each handler here and there."""
-    for functions in (ROOT / "functions", other / "functions"):
-        subprocess.run([str(PYTHON), "-m", "compileall", "-q", str(functions)], check=True)  # noqa: S603
-    alone = instructions(ROOT / "functions", "pass") / 1e6
-    rows = [Row(number=1, measure="interpreter alone", value=alone, unit="M instructions")]
-    for handler in HANDLERS:
-        before = instructions(other / "functions", f"import {handler}") / 1e6
-        after = instructions(ROOT / "functions", f"import {handler}") / 1e6
-        rows.append(
-            Row(
-                number=1,
-                measure=f"cold start of {handler}",
-                value=after,
-                unit="M instructions",
-                baseline=f"other checkout: {show(before)}",
-                ratio=after / before,
-            )
-        )
+def _first_request(module: str, event: Mapping[str, Any], local: Servers, folder: Path) -> Program:
+    """A new interpreter that imports the handler and answers one event over TLS."""
+    file = folder / f"{module}.json"
+    file.write_text(json.dumps([event]))
+    folders = built_folders(module) if module in HANDLERS else (PACKAGES,)
+    statement = f"import benchmarks.child as c; c.call_once({module!r}, {str(file)!r})"
+    return Program(("-c", statement), (local.trust, *folders, ROOT), local.variables)
+
+
+def _init_rows(millions: Mapping[str, float]) -> list[Row]:
+    typical = millions[TYPICAL]
+    baseline = f"typical Powertools webhook: {show(typical)}"
+    rows = [_row("interpreter alone", millions["alone"])]
+    for name in HANDLERS:
+        limit = MAX_MILLIONS.get(name)
+        row = _row(f"cold start of {name}", millions[name], baseline, millions[name] / typical)
+        if limit:
+            row = replace(row, goal=f"≤ {limit:,} M", met=millions[name] <= limit)
+        rows.append(row)
     return rows
 
 
+def _first_rows(inits: Mapping[str, float], firsts: Mapping[str, float]) -> list[Row]:
+    """What the first request adds to the cold start, without a goal: it shows what was moved there."""
+    typical = firsts[TYPICAL]
+    added = firsts["api"] - inits["api"]
+    baseline = f"typical Powertools webhook: {show(typical)}"
+    both = firsts["webhook"]
+    return [
+        _row("cold start of webhook and its first callback", both, baseline, both / typical),
+        _row("first POST of api (a quote), added to its cold start", added),
+    ]
+
+
+def _row(measure: str, value: float, baseline: str = "", ratio: float | None = None) -> Row:
+    return Row(
+        number=1,
+        measure=measure,
+        value=value,
+        unit="M instructions",
+        baseline=baseline,
+        ratio=ratio,
+    )
+
+
+def compare(other: Path) -> list[Row]:
+    """Each handler of this checkout against the same of another one."""
+    folders = (ROOT / "functions", other / "functions")
+    for each in folders:
+        compileall.compile_dir(each, quiet=1)
+    programs = [
+        Program(("-c", f"import {name}"), (functions, PACKAGES))
+        for name in HANDLERS
+        for functions in folders
+    ]
+    counts = [each / 1e6 for each in count_all(programs)]
+    return [
+        _row(f"cold start of {name}", after, f"other checkout: {show(before)}", after / before)
+        for name, after, before in zip(HANDLERS, counts[::2], counts[1::2], strict=True)
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, compare with another checkout, or record the gate's figures."""
+    known = parser(__doc__)
+    known.add_argument("other", type=Path, nargs="?", metavar="OTHER_CHECKOUT")
+    known.add_argument("--record", action="store_true", help="write the figures of the gate")
+    chosen = known.parse_args(arguments)
+    if chosen.record:
+        gate.record()
+    else:
+        deliver(compare(chosen.other) if chosen.other else measure(), chosen.json)
+
+
 if __name__ == "__main__":
-    arguments = parser(__doc__)
-    arguments.add_argument("other", type=Path, metavar="OTHER_CHECKOUT")
-    chosen = arguments.parse_args()
-    deliver(measure(chosen.other), chosen.json)
+    main()
