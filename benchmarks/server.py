@@ -125,7 +125,7 @@ class Handler(BaseHTTPRequestHandler):
     def _dynamodb(self, body: bytes) -> None:
         """The emulator's answer."""
         if not self.dynamodb_url:
-            self._json({"Responses": {}})  # what each operation reads of it means: nothing is stored
+            self._json({"Responses": {}})  # to every operation it says that nothing is stored
             return
         emulator = http.client.HTTPConnection(urlsplit(self.dynamodb_url).netloc, timeout=30)
         names = ("X-Amz-Target", "Content-Type", "Authorization", "X-Amz-Date")
