@@ -14,7 +14,7 @@ import pytest
 from cli import snapshots
 from imagetasks import telemetry
 from imagetasks.api import pagination, token_request, usage_request
-from imagetasks.aws import image_bucket, secrets, table, task_queue, upload_bucket
+from imagetasks.aws import image_bucket, secrets, task_queue, upload_bucket
 from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.tasks import caller
@@ -197,11 +197,6 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("`PoyoSubmitsPer10s`: 20 in 10 seconds for one account", LIMITS.window_s),
     ("| as many as PoYo accepts in half an hour |", LIMITS.max_queue_s),
     ("| PoYo deletes it after a day |", telemetry.FILE_LIFETIME_S),
-    ("PoYo: 20 submits in 10 s", LIMITS.window_s),
-    ("20 submits in 10 s are 120 a minute", LIMITS.window_s),
-    ("an order that would wait over half an hour", LIMITS.max_queue_s),
-    ("PoYo keeps files for a day", telemetry.FILE_LIFETIME_S),
-    ("further ones wait up to 3 s for their turn", table.CONFLICT_S),
 )
 
 
