@@ -8,10 +8,9 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-
+from imagetasks.api.api_gateway import HttpResponse
+from imagetasks.api.poyo_problems import problem_response
 from imagetasks.api.problem_details import Problem, ProblemBody
-from imagetasks.api.routes import problem_response
 from imagetasks.poyo import compat
 from openapi import samples
 from openapi.operations import OPERATIONS, PUBLIC, SERVER_KEY, Operation, Success
@@ -135,22 +134,22 @@ def _add_throttled(response: Schema) -> None:
 
 def _problems(operation: Operation) -> Schema:
     """The operation's problems by status, each with the body that this very path returns."""
-    by_status: dict[str, list[tuple[str, Any]]] = {}
+    by_status: dict[str, list[tuple[str, HttpResponse]]] = {}
     for problem in operation.problems:
         response = _problem_response(problem, operation)
-        by_status.setdefault(str(response.status_code), []).append((problem.code, response))
+        by_status.setdefault(str(response.status), []).append((problem.code, response))
     return {status: _problem(dict(found)) for status, found in by_status.items()}
 
 
-def _problem(responses: Mapping[str, Any]) -> Schema:
+def _problem(responses: Mapping[str, HttpResponse]) -> Schema:
     """The problems of one status by code. A header that not all of them have is optional."""
-    [content_type] = {each.headers["Content-Type"] for each in responses.values()}
+    [content_type] = {each.content_type for each in responses.values()}
     model: Any = ProblemBody if content_type == PROBLEM else compat.PoyoError
-    sent = [set(each.headers) - {"Content-Type"} for each in responses.values()]
+    sent = [set(each.headers) for each in responses.values()]
     always = set.intersection(*sent)
     names = [name if name in always else f"{name}?" for name in sorted(set.union(*sent))]
     examples = {
-        code: _example(code, content_type, str(each.body)) for code, each in responses.items()
+        code: _example(code, str(content_type), each.body) for code, each in responses.items()
     }
     return {
         "description": ", ".join(f"`{code}`" for code in responses),
@@ -167,7 +166,7 @@ def _example(code: str, content_type: str, body: str) -> Schema:
     return {"$ref": f"#/components/examples/{name}"} if same else own
 
 
-def _problem_response(problem: Problem, operation: Operation) -> Response[str]:
+def _problem_response(problem: Problem, operation: Operation) -> HttpResponse:
     """The problem's response as the operation's path gives it."""
     example = samples.with_example(problem, operation)
     return problem_response(example, operation.path, request_id=samples.REQUEST_ID)
@@ -180,8 +179,8 @@ def shared_examples() -> Mapping[str, Schema]:
     for operation in OPERATIONS:
         for problem in operation.problems:
             response = _problem_response(problem, operation)
-            name = _example_name(problem.code, str(response.headers["Content-Type"]))
-            found.setdefault(name, {"value": json.loads(str(response.body))})
+            name = _example_name(problem.code, str(response.content_type))
+            found.setdefault(name, {"value": json.loads(response.body)})
     return found
 
 

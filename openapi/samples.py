@@ -8,8 +8,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
 from imagetasks.api import (
     budget_request,
     error_mapping,
@@ -20,6 +18,7 @@ from imagetasks.api import (
     token_bodies,
     token_request,
 )
+from imagetasks.api.api_gateway import HttpEvent
 from imagetasks.api.problem_details import Problem
 from imagetasks.errors import BudgetExhausted, InvalidOrder, InvalidParameter
 from imagetasks.poyo import catalog, compat
@@ -199,7 +198,9 @@ def with_example(problem: Problem, operation: Operation) -> Problem:
 def _invalid_parameter() -> Problem:
     """The problem that the parser itself raises for an unknown query parameter."""
     try:
-        pagination.query_parameters(APIGatewayProxyEventV2({"queryStringParameters": {"sort": ""}}))
+        pagination.query_parameters(
+            HttpEvent("GET", "/", {}, {"sort": ""}, b"", domain_name="", request_id=REQUEST_ID)
+        )
     except InvalidParameter as error:
         return error_mapping.problem_for(error)
     raise AssertionError("the parser accepted an unknown parameter")

@@ -93,7 +93,7 @@ BUDGET_ROUTES = (
     ),
     Mutant(
         "a PoYo client without a key is invited to repeat an order that a budget refused",
-        "api/routes/poyo_compat.py",
+        "api/poyo_problems.py",
         'return replace(problem, retry="never", detail=f"{told} {ADVICE}")',
         'return replace(problem, detail=f"{told} {ADVICE}")',
         REFUSED_TEST,

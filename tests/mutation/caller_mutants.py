@@ -43,13 +43,13 @@ CALLERS = (
     Mutant(
         "a query parameter of an order is ignored",
         "api/routes/orders.py",
-        "        pagination.query_parameters(event)\n",
-        "",
+        "        pagination.query_parameters(event)\n        body = json",
+        "        body = json",
         UNKNOWN_INPUT,
     ),
     Mutant(
         "a query parameter of a quote is ignored",
-        "api/routes/tasks.py",
+        "api/routes/orders.py",
         "        pagination.query_parameters(event)\n        models = self",
         "        models = self",
         UNKNOWN_INPUT,
@@ -112,14 +112,14 @@ CALLERS = (
     ),
     Mutant(
         "an order without a model names an unknown one",
-        "api/routes/poyo_compat.py",
+        "api/poyo_problems.py",
         "is_unknown_model(problem.errors)",
         'pointers == ["/model"]',
         POYO_COMPAT,
     ),
     Mutant(
         "the whole body has no name in an error of PoYo's shape",
-        "api/routes/poyo_compat.py",
+        "api/poyo_problems.py",
         "each['pointer'] or 'body'",
         "each['pointer'] or None",
         POYO_COMPAT,
@@ -155,7 +155,7 @@ CALLERS = (
     ),
     Mutant(
         "a keyless order is invited to a repetition",
-        "api/routes/__init__.py",
+        "api/poyo_problems.py",
         "error_response(without_key(problem) if keyless_order else problem)",
         "error_response(problem)",
         POYO_COMPAT,

@@ -179,7 +179,7 @@ TOKENS = (
     ),
     Mutant(
         "a token gets quotes for every model",
-        "api/routes/tasks.py",
+        "api/routes/orders.py",
         "        require_model(caller, body.model)\n",
         "",
         ATTEMPTS,

@@ -7,19 +7,21 @@ import importlib.util
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import pytest
 
 from imagetasks import telemetry
 from imagetasks.aws.client import shared_client
 from tests.support.emulated_aws import SERVER_KEY, Cloud
+from tests.support.template import properties
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 
@@ -95,6 +97,8 @@ def http_event(
         },
         "isBase64Encoded": in_base64,
     }
+    if parts := callback_parts(method, path):
+        event["pathParameters"] = parts
     if query:  # decoded, and with a comma between values of one name
         parameters: dict[str, str] = {}
         for name, value in parse_qsl(query, keep_blank_values=True):
@@ -104,6 +108,17 @@ def http_event(
         encoded = base64.b64encode(content) if in_base64 else content
         event["body"] = encoded.decode()
     return event
+
+
+def callback_parts(method: str, path: str) -> dict[str, str] | None:
+    """The decoded parts of a path that API Gateway gives to the webhook; None if it gives it to the API,
+    which reads no parts of the event."""
+    [event] = properties("WebhookFunction")["Events"].values()
+    rule = re.sub(r"{(\w+)}", r"(?P<\1>[^/]+)", event["Properties"]["Path"])
+    found = re.fullmatch(rule, path)
+    if not found or method != event["Properties"]["Method"]:
+        return None
+    return {name: unquote(part) for name, part in found.groupdict().items()}
 
 
 @dataclass(frozen=True)

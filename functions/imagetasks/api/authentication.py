@@ -12,16 +12,13 @@ from imagetasks.api.request import acting_user, bearer_token, public_base_url
 from imagetasks.tasks.caller import OWNER_SEPARATOR, TOKEN_ID, Caller, Token
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
+    from imagetasks.api.api_gateway import HttpEvent
     from imagetasks.api.dependencies import ApiDependencies
 
 Scope = Literal["tasks:write", "tasks:read", "uploads:write", "quotes"]
 
 
-def authenticate(
-    event: APIGatewayProxyEventV2, dependencies: ApiDependencies, scope: Scope
-) -> Caller:
+def authenticate(event: HttpEvent, dependencies: ApiDependencies, scope: Scope) -> Caller:
     """The caller of a route that needs `scope`; a server key has every scope.
 
     Raises ProblemError (401; 403 for what a token may not do; 400 for an invalid X-Owner),
@@ -36,7 +33,7 @@ def authenticate(
     return caller
 
 
-def authenticate_server_key(event: APIGatewayProxyEventV2, dependencies: ApiDependencies) -> Caller:
+def authenticate_server_key(event: HttpEvent, dependencies: ApiDependencies) -> Caller:
     """The caller of a route that only server keys may use. Raises as `authenticate` does."""
     caller = _caller(event, dependencies)
     if caller.token:
@@ -51,7 +48,7 @@ def require_model(caller: Caller, model: str) -> None:
         raise ProblemError(problems.MODEL_NOT_ALLOWED)
 
 
-def _caller(event: APIGatewayProxyEventV2, dependencies: ApiDependencies) -> Caller:
+def _caller(event: HttpEvent, dependencies: ApiDependencies) -> Caller:
     text = bearer_token(event)
     name = dependencies.api_keys.owner_for_key(text)
     if name is not None:
@@ -73,7 +70,7 @@ def owner_of(key: str, user: str) -> str:
     return f"{key}{OWNER_SEPARATOR}{user}" if user else key
 
 
-def _token(event: APIGatewayProxyEventV2, dependencies: ApiDependencies, text: str) -> Token:
+def _token(event: HttpEvent, dependencies: ApiDependencies, text: str) -> Token:
     """The token as its item says. Raises InvalidToken."""
     claims = browser_tokens.verify(
         text, issuer=public_base_url(event), keys=dependencies.token_keys.all()
@@ -93,7 +90,7 @@ def _token(event: APIGatewayProxyEventV2, dependencies: ApiDependencies, text: s
     return token
 
 
-def _require_origin_and_owner(event: APIGatewayProxyEventV2, token: Token) -> None:
+def _require_origin_and_owner(event: HttpEvent, token: Token) -> None:
     """Raise ProblemError for a request from a page that is not the token's, or for another owner."""
     if token.origin is not None and event.headers.get("origin") != token.origin:
         raise ProblemError(problems.ORIGIN_NOT_ALLOWED)

@@ -1,10 +1,8 @@
-"""Which problem a caller gets after an error, for a refused order and for an unknown route."""
+"""Which problem a caller gets after an error, and for a refused order."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
 from dataclasses import replace
 
 from imagetasks.api.problem_details import Problem, ProblemError, Retry
@@ -17,10 +15,8 @@ from imagetasks.api.problems import (
     INVALID_ORDER,
     INVALID_PARAMETER,
     INVALID_TOKEN,
-    METHOD_NOT_ALLOWED,
     NOT_CONFIGURED,
     ORDERS_PAUSED,
-    ROUTE_NOT_FOUND,
     SERVICE_UNAVAILABLE,
     TASK_DELETED,
     TASK_NOT_FOUND,
@@ -73,19 +69,6 @@ def _submission_problem(code: str) -> Problem:
 
 
 SUBMISSION_PROBLEMS = tuple(map(_submission_problem, SUBMIT_FAILURE_STATUS))
-
-
-def route_problem(method: str, path: str, routes: Iterable[tuple[str, str, object]]) -> Problem:
-    """404, or 405 if `path` has a route for other methods. A path may also match a route whose
-    parameters do not accept its characters; then `method` is known and the problem is 404."""
-    allowed = [known for known, rule, _ in routes if _pattern(rule).fullmatch(path)]
-    if method in allowed or not allowed:
-        return ROUTE_NOT_FOUND
-    return replace(METHOD_NOT_ALLOWED, allow=", ".join(allowed))
-
-
-def _pattern(rule: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"<\w+>", "[^/]+", rule))
 
 
 PROBLEM_BY_ERROR: dict[type[ImageTasksError], Problem] = {

@@ -8,8 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
+from imagetasks.api.api_gateway import HttpEvent
 from imagetasks.errors import InvalidParameter
 from imagetasks.tasks.list_position import ListPosition
 from imagetasks.tasks.task import PUBLIC_STATUS, Status, is_task_id
@@ -22,10 +21,10 @@ DEFAULT_PAGE_SIZE = 20
 MAX_CURSOR_CHARS = 200
 
 
-def query_parameters(event: APIGatewayProxyEventV2, *known: str) -> Mapping[str, str]:
+def query_parameters(event: HttpEvent, *known: str) -> Mapping[str, str]:
     """The query parameters. Raises InvalidParameter for one that is not `known`: a filter with a
     typing error would return everything."""
-    parameters = event.query_string_parameters or {}
+    parameters = event.query
     for name in parameters:
         if name not in known:
             allowed = f"allowed are {', '.join(known)}" if known else "this route takes none"

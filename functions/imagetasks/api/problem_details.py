@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict, cast
 
-from aws_lambda_powertools.event_handler import Response
+from imagetasks.api.api_gateway import HttpResponse
 
 Retry = Literal["same_key", "new_key", "never"]
 
@@ -63,7 +63,7 @@ class Problem:
     allow: str = ""  # the methods of the route, if another method was used
     retry_after_s: int = 5  # 0: nobody knows when the same request may succeed
 
-    def response(self, request_id: str) -> Response[str]:
+    def response(self, request_id: str) -> HttpResponse:
         """The problem as `application/problem+json`; `request_id` is API Gateway's."""
         body: ProblemBody = {
             "type": "about:blank",
@@ -82,7 +82,7 @@ class Problem:
         if self.budget:
             body = {**body, **self.budget}
         content_type = "application/problem+json"
-        return Response(self.status, content_type, json.dumps(body), headers=self.headers())
+        return HttpResponse(self.status, content_type, json.dumps(body), headers=self.headers())
 
     def headers(self) -> dict[str, str]:
         """The HTTP headers that belong to the problem."""

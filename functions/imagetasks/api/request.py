@@ -1,14 +1,10 @@
-"""What a request says, read from API Gateway's event: headers and body."""
+"""What a request says: its headers, its body and the address that it was sent to."""
 
 from __future__ import annotations
 
-import base64
 import os
 import re
-from collections.abc import Mapping
-from typing import Any
-
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
+from typing import TYPE_CHECKING
 
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.problems import (
@@ -18,6 +14,9 @@ from imagetasks.api.problems import (
     INVALID_OWNER,
 )
 
+if TYPE_CHECKING:
+    from imagetasks.api.api_gateway import HttpEvent
+
 # API Gateway joins the values of a repeated header by commas, so that no value may contain one.
 KEY = re.compile(r"[ -+\--~]{1,255}")
 USER = re.compile(r"[A-Za-z0-9._~@:|+-]{1,128}")
@@ -25,13 +24,13 @@ USER = re.compile(r"[A-Za-z0-9._~@:|+-]{1,128}")
 MAX_BODY_BYTES = 256 * 1024
 
 
-def bearer_token(event: APIGatewayProxyEventV2) -> str:
+def bearer_token(event: HttpEvent) -> str:
     """The bearer token, empty if there is none."""
     scheme, _, token = event.headers.get("authorization", "").partition(" ")
     return token.strip() if scheme.lower() == "bearer" else ""
 
 
-def acting_user(event: APIGatewayProxyEventV2) -> str:
+def acting_user(event: HttpEvent) -> str:
     """The user that the caller acts for (`X-Owner`), empty if none. Raises ProblemError for an
     invalid name."""
     name = event.headers.get("x-owner")
@@ -42,7 +41,7 @@ def acting_user(event: APIGatewayProxyEventV2) -> str:
     return name
 
 
-def idempotency_key(event: APIGatewayProxyEventV2) -> str:
+def idempotency_key(event: HttpEvent) -> str:
     """The Idempotency-Key. Raises ProblemError if it is missing, blank or invalid."""
     key = optional_idempotency_key(event) if has_idempotency_key(event) else None
     if key is None:
@@ -50,7 +49,7 @@ def idempotency_key(event: APIGatewayProxyEventV2) -> str:
     return key
 
 
-def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
+def optional_idempotency_key(event: HttpEvent) -> str | None:
     """The Idempotency-Key, None without the header. Raises ProblemError if it is invalid: with a blank
     one the caller means to be safe, and would not be."""
     key = event.headers.get("idempotency-key")
@@ -62,53 +61,29 @@ def optional_idempotency_key(event: APIGatewayProxyEventV2) -> str | None:
     return key
 
 
-def has_idempotency_key(event: APIGatewayProxyEventV2) -> bool:
+def has_idempotency_key(event: HttpEvent) -> bool:
     """Whether the request has an Idempotency-Key that is not blank, valid or not."""
     return bool(event.headers.get("idempotency-key", "").strip(" \t"))
 
 
-def if_none_match(event: APIGatewayProxyEventV2) -> list[str]:
+def if_none_match(event: HttpEvent) -> list[str]:
     """The entity tags of If-None-Match, without the prefix of weak ones."""
     tags = event.headers.get("if-none-match", "").split(",")
     return [tag.strip().removeprefix("W/") for tag in tags]
 
 
-def raw_body(event: APIGatewayProxyEventV2) -> bytes:
-    """The body's bytes, whether API Gateway encoded them as base64 or not."""
-    body = event.body or ""
-    if not event.is_base64_encoded:
-        return body.encode(errors="replace")
-    try:
-        return base64.b64decode(body)
-    except ValueError:  # not base64, or not even ASCII
-        return b""
-
-
-def limited_body(event: APIGatewayProxyEventV2) -> bytes:
+def limited_body(event: HttpEvent) -> bytes:
     """The body of an order. Raises ProblemError if it is longer than any order."""
-    body = raw_body(event)
-    if len(body) > MAX_BODY_BYTES:
+    if len(event.body) > MAX_BODY_BYTES:
         raise ProblemError(BODY_TOO_LARGE)
-    return body
+    return event.body
 
 
-def request_id(event: APIGatewayProxyEventV2) -> str:
-    """API Gateway's id of the request: its access log and the header `apigw-requestid` have the same."""
-    return str(event.raw_event.get("requestContext", {}).get("requestId", ""))
-
-
-def is_head(event: APIGatewayProxyEventV2) -> bool:
+def is_head(event: HttpEvent) -> bool:
     """Whether the response has no body (RFC 9110 §9.3.2)."""
-    return event.http_method == "HEAD"
+    return event.method == "HEAD"
 
 
-def without_trailing_slash(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event of the same request without one slash at the end of its path: both mean the same."""
-    path = str(event.get("rawPath", ""))
-    shorter = path[:-1] if path.endswith("/") and not path.endswith("//") else path
-    return {**event, "rawPath": shorter or path}
-
-
-def public_base_url(event: APIGatewayProxyEventV2) -> str:
+def public_base_url(event: HttpEvent) -> str:
     """Scheme and host of this API on the internet: PUBLIC_URL, else the domain that was called."""
-    return os.environ["PUBLIC_URL"].rstrip("/") or f"https://{event.request_context.domain_name}"
+    return os.environ["PUBLIC_URL"].rstrip("/") or f"https://{event.domain_name}"

@@ -7,9 +7,7 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.request import if_none_match
 
 JSON = "application/json"
@@ -19,18 +17,18 @@ REDIRECT_CACHE = "private, max-age=3600"  # the presigned URL works for one hour
 
 def json_response(
     body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] = NO_HEADERS
-) -> Response[str]:
+) -> HttpResponse:
     """A JSON response."""
-    return Response(status, JSON, json.dumps(body, ensure_ascii=False), headers=dict(headers))
+    return HttpResponse(status, JSON, json.dumps(body, ensure_ascii=False), headers=dict(headers))
 
 
 def conditional_response(
-    event: APIGatewayProxyEventV2, body: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS
-) -> Response[str]:
+    event: HttpEvent, body: Mapping[str, Any], headers: Mapping[str, str] = NO_HEADERS
+) -> HttpResponse:
     """A JSON response with an ETag, or 304 if the caller has it already (RFC 9110 §13)."""
     etag = entity_tag(body)
     if {etag, "*"} & set(if_none_match(event)):
-        return Response(304, None, "", headers={**headers, "ETag": etag})
+        return HttpResponse(304, None, "", headers={**headers, "ETag": etag})
     return json_response(body, 200, {**headers, "ETag": etag})
 
 
@@ -40,19 +38,19 @@ def entity_tag(body: Mapping[str, Any]) -> str:
     return f'"{digest[:32]}"'
 
 
-def known_entity_tags(event: APIGatewayProxyEventV2) -> Collection[str]:
+def known_entity_tags(event: HttpEvent) -> Collection[str]:
     """The ETags of the bodies that the caller has; none if it named none, or `*`, which is any."""
     tags = set(if_none_match(event)) - {""}
     return () if "*" in tags else tags
 
 
-def redirect(url: str) -> Response[str]:
+def redirect(url: str) -> HttpResponse:
     """A redirect to a file's presigned URL. It varies by Origin: the response to an `<img>` has no
     CORS headers, so a page must not reuse it for `fetch`."""
-    headers: dict[str, str | list[str]] = {
+    headers = {
         "Location": url,
         "Cache-Control": REDIRECT_CACHE,
         "Vary": "Origin",
         "X-Content-Type-Options": "nosniff",
     }
-    return Response(302, "text/plain", "", headers=headers)
+    return HttpResponse(302, "text/plain", "", headers=headers)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from imagetasks.api import routes
 from imagetasks.aws.token_repository import TokenRepository
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.caller import SCOPES, Token
@@ -63,13 +64,7 @@ def api() -> Iterator[Api]:
         yield api
 
 
-def routes() -> list[tuple[str, str]]:
-    """Method and rule of every route that the handler serves."""
-    with aws() as cloud, load_handler("api", cloud) as handler_module:
-        return [(method, rule) for method, rule, _ in handler_module.ROUTES]
-
-
-SERVED = routes()
+SERVED = [(method, rule) for method, rule, _ in routes.ROUTES]
 ROUTES = [each for each in SERVED if each[0] != "HEAD"]  # HEAD has tests of its own
 AUTHENTICATED = [each for each in ROUTES if each not in PUBLIC]
 TASK_ROUTES = [each for each in ROUTES if "<task_id>" in each[1]]

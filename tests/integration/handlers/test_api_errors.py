@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from imagetasks.api import error_mapping, problems
+from imagetasks.api import error_mapping, poyo_problems, problems
 from imagetasks.api.problem_details import Problem
-from imagetasks.api.routes import poyo_compat
 from imagetasks.errors import (
     AwsError,
     DatabaseUnavailable,
@@ -46,8 +45,8 @@ PROBLEMS = all_problems()
 def body_and_headers(problem: Problem) -> tuple[dict[str, Any], dict[str, Any]]:
     """Body and headers of the response."""
     response = problem.response("request")
-    assert response.status_code == (json.loads(str(response.body)).get("status", problem.status))
-    return json.loads(str(response.body)), dict(response.headers)
+    assert response.status == (json.loads(response.body).get("status", problem.status))
+    return json.loads(response.body), dict(response.headers)
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
@@ -98,11 +97,11 @@ def test_no_code_is_both_a_problem_of_ours_and_a_reason_of_a_failed_task() -> No
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_every_problem_has_an_error_in_poyos_shape(name: str) -> None:
     problem = PROBLEMS[name]
-    response = poyo_compat.error_response(problem)
-    body = json.loads(str(response.body))
+    response = poyo_problems.error_response(problem)
+    body = json.loads(response.body)
 
-    status = poyo_compat.POYO_STATUS.get(problem.status, problem.status)
-    assert (response.status_code, body["code"]) == (status, status)
+    status = poyo_problems.POYO_STATUS.get(problem.status, problem.status)
+    assert (response.status, body["code"]) == (status, status)
     assert body["error"]["message"].startswith(problem.detail)
     types = {*compat.TYPE_BY_STATUS.values(), *compat.TYPE_BY_CODE.values(), compat.DEFAULT_TYPE}
     assert body["error"]["type"] in types
@@ -112,7 +111,7 @@ def test_every_problem_has_an_error_in_poyos_shape(name: str) -> None:
 def test_field_errors_are_a_list_in_our_shape_and_a_sentence_in_poyos() -> None:
     problem = error_mapping.problem_for(InvalidOrder(FIELD_ERRORS))
     ours, _ = body_and_headers(problem)
-    compat_body = json.loads(str(poyo_compat.error_response(problem).body))
+    compat_body = json.loads(poyo_problems.error_response(problem).body)
 
     assert ours["errors"] == FIELD_ERRORS
     assert compat_body["error"]["message"] == "The order is not valid. /input/size: must be auto"

@@ -9,8 +9,8 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from imagetasks.api.api_gateway import HttpEvent
 from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.tasks.task import Task, derive_task_id
 from tests.support.api import Api, assert_problem, loaded_api
@@ -151,10 +151,10 @@ def test_wait_with_the_current_etag_ends_with_the_next_change_of_any_field(api: 
     routes = TaskRoutes(replace(api.handler_module.dependencies, tasks=waiting))
     event = http_event("GET", named, headers=request_headers(SERVER_KEY, if_none_match=etag))
 
-    response = routes.list(APIGatewayProxyEventV2(event))
+    response = routes.list(HttpEvent.from_api_gateway(event))
 
     progress = [each["progress"] for each in json.loads(str(response.body))["tasks"]]
-    assert (response.status_code, progress) == (200, [None, 40])
+    assert (response.status, progress) == (200, [None, 40])
     assert len(slept) == 2
 
 

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 
+from imagetasks.api.api_gateway import HttpEvent
 from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
@@ -145,9 +145,9 @@ def test_wait_with_the_current_etag_ends_with_the_next_change_of_any_field(api: 
     event = http_event("GET", f"{path}?wait=20", headers=headers)
 
     task_id = running.task_id
-    response = TaskRoutes(dependencies).get(APIGatewayProxyEventV2(event), task_id)
+    response = TaskRoutes(dependencies).get(HttpEvent.from_api_gateway(event), task_id)
 
-    assert (response.status_code, json.loads(str(response.body))["progress"]) == (200, 50)
+    assert (response.status, json.loads(response.body)["progress"]) == (200, 50)
 
 
 def test_without_slots_nobody_waits() -> None:

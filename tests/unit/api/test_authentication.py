@@ -5,8 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import cast
 
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-
+from imagetasks.api.api_gateway import HttpEvent
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.dependencies import ApiDependencies
 
@@ -24,7 +23,9 @@ def dependencies() -> ApiDependencies:
 
 def owner(key: str, user: str) -> str:
     headers = {"authorization": f"Bearer {key}", "x-owner": user}
-    event = APIGatewayProxyEventV2({"headers": headers})
+    event = HttpEvent(
+        "GET", "/v1/tasks", headers, {}, b"", domain_name="api.example", request_id="request"
+    )
     return authenticate(event, dependencies(), "tasks:read").owner
 
 

@@ -1,89 +1,89 @@
-"""The API's routes, one file for each noun: authenticate, do one thing, respond."""
+"""The API's routes, one file for each noun: authenticate, do one thing, respond.
+
+`ROUTES` names them, and a file is imported by the first request for one of its routes: a cold start
+that reads a task loads nothing that only orders need.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from dataclasses import replace
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-
-from imagetasks.api.contract import contract
-from imagetasks.api.routes.budgets import BudgetRoutes
-from imagetasks.api.routes.files import FileRoutes
-from imagetasks.api.routes.poyo_compat import (
-    PATHS,
-    PoyoCompatRoutes,
-    error_response,
-    without_key,
-)
-from imagetasks.api.routes.tasks import TaskRoutes
-from imagetasks.api.routes.tokens import TokenRoutes
-from imagetasks.api.routes.uploads import UploadRoutes
-from imagetasks.api.routes.usage import UsageRoutes
+from imagetasks.api.problem_details import ProblemError
+from imagetasks.api.problems import METHOD_NOT_ALLOWED, ROUTE_NOT_FOUND
 
 if TYPE_CHECKING:
+    from imagetasks.api.api_gateway import HttpEvent, HttpResponse
     from imagetasks.api.dependencies import ApiDependencies
-    from imagetasks.api.problem_details import Problem
 
-Route = tuple[str, str, Callable[..., Response[str]]]
-
-
-def health(_: object) -> Response[str]:
-    """The function runs; no other service is asked."""
-    return Response(200, "application/json", '{"status":"ok"}')
-
-
-def routes(dependencies: ApiDependencies) -> tuple[Route, ...]:
-    """Every route: method, path and the function that responds. HEAD is served wherever GET is; the
-    handler drops its body."""
-    tasks, files = TaskRoutes(dependencies), FileRoutes(dependencies)
-    uploads, poyo = UploadRoutes(dependencies), PoyoCompatRoutes(dependencies)
-    tokens, budgets = TokenRoutes(dependencies), BudgetRoutes(dependencies)
-
-    def openapi(_: object) -> Response[str]:
-        """The OpenAPI document of this API."""
-        return Response(200, "application/json", contract(dependencies.models.by_id()))
-
-    found: tuple[Route, ...] = (
-        ("POST", "/v1/tasks", tasks.create),
-        ("GET", "/v1/tasks", tasks.list),
-        ("GET", "/v1/tasks/<task_id>", tasks.get),
-        ("DELETE", "/v1/tasks/<task_id>", tasks.delete),
-        ("GET", "/v1/tasks/<task_id>/files/<n>", files.get),
-        ("GET", "/files/<task_id>/<n>/<mac>", files.get_by_signed_url),
-        ("POST", "/v1/uploads", uploads.create),
-        ("POST", "/v1/quotes", tasks.quote),
-        ("POST", "/v1/tokens", tokens.create),
-        ("GET", "/v1/tokens/<token_id>", tokens.get),
-        ("DELETE", "/v1/tokens/<token_id>", tokens.delete),
-        ("GET", "/v1/budgets/<scope>", budgets.get),
-        ("PUT", "/v1/budgets/<scope>", budgets.put),
-        ("DELETE", "/v1/budgets/<scope>", budgets.delete),
-        ("GET", "/v1/usage", UsageRoutes(dependencies).list),
-        ("GET", "/v1/catalog/models", poyo.models),
-        ("GET", "/v1/catalog/models/<model>", poyo.model),
-        ("POST", "/api/generate/submit", poyo.submit),
-        ("GET", "/api/generate/status/<task_id>", poyo.status),
-        ("GET", "/api/user/balance", poyo.balance),
-        ("GET", "/openapi.json", openapi),
-        ("GET", "/health", health),
-    )
-    return found + tuple(("HEAD", rule, get) for method, rule, get in found if method == "GET")
+PART = re.compile(r"[-._~()'!*:@,;=+&$%<> \[\]{}|^\w]+")  # what a parameter of a path may contain
+GET_AND_OTHERS = (
+    ("POST", "/v1/tasks", "orders.OrderRoutes.create"),
+    ("GET", "/v1/tasks", "tasks.TaskRoutes.list"),
+    ("GET", "/v1/tasks/<task_id>", "tasks.TaskRoutes.get"),
+    ("DELETE", "/v1/tasks/<task_id>", "tasks.TaskRoutes.delete"),
+    ("GET", "/v1/tasks/<task_id>/files/<n>", "files.FileRoutes.get"),
+    ("GET", "/files/<task_id>/<n>/<mac>", "files.FileRoutes.get_by_signed_url"),
+    ("POST", "/v1/uploads", "uploads.UploadRoutes.create"),
+    ("POST", "/v1/quotes", "orders.OrderRoutes.quote"),
+    ("POST", "/v1/tokens", "tokens.TokenRoutes.create"),
+    ("GET", "/v1/tokens/<token_id>", "tokens.TokenRoutes.get"),
+    ("DELETE", "/v1/tokens/<token_id>", "tokens.TokenRoutes.delete"),
+    ("GET", "/v1/budgets/<scope>", "budgets.BudgetRoutes.get"),
+    ("PUT", "/v1/budgets/<scope>", "budgets.BudgetRoutes.put"),
+    ("DELETE", "/v1/budgets/<scope>", "budgets.BudgetRoutes.delete"),
+    ("GET", "/v1/usage", "usage.UsageRoutes.list"),
+    ("GET", "/v1/catalog/models", "poyo_compat.PoyoCompatRoutes.models"),
+    ("GET", "/v1/catalog/models/<model>", "poyo_compat.PoyoCompatRoutes.model"),
+    ("POST", "/api/generate/submit", "orders.OrderRoutes.submit"),
+    ("GET", "/api/generate/status/<task_id>", "poyo_compat.PoyoCompatRoutes.status"),
+    ("GET", "/api/user/balance", "poyo_compat.PoyoCompatRoutes.balance"),
+    ("GET", "/openapi.json", "service.ServiceRoutes.openapi"),
+    ("GET", "/health", "service.ServiceRoutes.health"),
+)
+# Method, path, and what responds: file, class and method. HEAD is served wherever GET is; the handler
+# drops its body.
+ROUTES = GET_AND_OTHERS + tuple(
+    ("HEAD", rule, target) for method, rule, target in GET_AND_OTHERS if method == "GET"
+)
 
 
-def register(app: APIGatewayHttpResolver, route: Route) -> None:
-    """Make `app` call the route's function for its method and path."""
-    method, rule, respond = route
+def respond(event: HttpEvent, dependencies: ApiDependencies) -> HttpResponse:
+    """The response of the request's route. Raises ProblemError for an unknown path or method, and what
+    the route raises."""
+    target, parts = _find(event.method, event.path)
+    file, group, method = target.split(".")
+    routes = getattr(import_module(f"{__name__}.{file}"), group)(dependencies)
+    response: HttpResponse = getattr(routes, method)(event, **parts)
+    return response
 
-    @app.route(rule, method=method)
-    def handle(**parts: str) -> Response[str]:
-        return respond(app.current_event, **parts)
+
+def _find(method: str, path: str) -> tuple[str, dict[str, str]]:
+    """What responds, and the parameters in the path. Raises ProblemError: 404, or 405 if `path` has a
+    route for other methods."""
+    allowed: list[str] = []
+    for known, rule, target in ROUTES:
+        parts = _match(rule, path)
+        if parts is not None and known == method:
+            return target, parts
+        if parts is not None:
+            allowed.append(known)
+    if allowed:
+        raise ProblemError(replace(METHOD_NOT_ALLOWED, allow=", ".join(allowed)))
+    raise ProblemError(ROUTE_NOT_FOUND)
 
 
-def problem_response(
-    problem: Problem, path: str, *, request_id: str, keyless_order: bool = False
-) -> Response[str]:
-    """The response to a request for `path`: in PoYo's shape on PoYo's own paths, else RFC 9457."""
-    if not path.startswith(PATHS):
-        return problem.response(request_id)
-    return error_response(without_key(problem) if keyless_order else problem)
+def _match(rule: str, path: str) -> dict[str, str] | None:
+    """The parameters of `path`, None if it does not follow the rule."""
+    names, values = rule.split("/"), path.split("/")
+    if len(names) != len(values):
+        return None
+    parts = {}
+    for name, value in zip(names, values, strict=True):
+        if name.startswith("<") and PART.fullmatch(value):
+            parts[name[1:-1]] = value
+        elif name != value:
+            return None
+    return parts

@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
-
 from imagetasks.api import budget_bodies, budget_request, pagination, request
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.authentication import authenticate_server_key
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.problems import INVALID_REQUEST, SCOPE_NOT_FOUND
@@ -30,13 +28,13 @@ class BudgetRoutes:
 
     dependencies: ApiDependencies
 
-    def get(self, event: Event, scope: str) -> Response[str]:
+    def get(self, event: HttpEvent, scope: str) -> HttpResponse:
         """The budget that counts for the scope, and what is left of it."""
         name, internal = self._scope(event, scope)
         state = self._budgets.get(internal)
         return conditional_response(event, budget_bodies.budget_body(name, state))
 
-    def put(self, event: Event, scope: str) -> Response[str]:
+    def put(self, event: HttpEvent, scope: str) -> HttpResponse:
         """Set the scope's budget."""
         name, internal = self._scope(event, scope)
         try:
@@ -46,17 +44,17 @@ class BudgetRoutes:
         state = self._budgets.set(internal, **terms)
         return json_response(budget_bodies.budget_body(name, state))
 
-    def delete(self, event: Event, scope: str) -> Response[str]:
+    def delete(self, event: HttpEvent, scope: str) -> HttpResponse:
         """Remove the scope's budget; what was spent stays recorded."""
         _, internal = self._scope(event, scope)
         self._budgets.remove(internal)
-        return Response(204, None, "")
+        return HttpResponse(204, None, "")
 
     @property
     def _budgets(self) -> BudgetSettings:
         return BudgetSettings(self.dependencies.spending)
 
-    def _scope(self, event: Event, text: str) -> tuple[str, str]:
+    def _scope(self, event: HttpEvent, text: str) -> tuple[str, str]:
         caller = authenticate_server_key(event, self.dependencies)
         pagination.query_parameters(event)
         return _named_scope(caller, text)

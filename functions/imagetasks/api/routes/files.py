@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
-
 from imagetasks.api import pagination, request
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import redirect
 
@@ -23,16 +21,16 @@ class FileRoutes:
 
     dependencies: ApiDependencies
 
-    def get(self, event: Event, task_id: str, n: str) -> Response[str]:
+    def get(self, event: HttpEvent, task_id: str, n: str) -> HttpResponse:
         """Redirect to an image of the caller's own task."""
         caller = authenticate(event, self.dependencies, "tasks:read")
         return self._redirect(event, self.dependencies.tasks.file(caller.owner, task_id, n))
 
-    def get_by_signed_url(self, event: Event, task_id: str, n: str, mac: str) -> Response[str]:
+    def get_by_signed_url(self, event: HttpEvent, task_id: str, n: str, mac: str) -> HttpResponse:
         """The same for anyone who has the signed URL: it works in `<img src>`."""
         return self._redirect(event, self.dependencies.tasks.shared_file(task_id, n, mac))
 
-    def _redirect(self, event: Event, image: StoredImage) -> Response[str]:
+    def _redirect(self, event: HttpEvent, image: StoredImage) -> HttpResponse:
         download = pagination.is_download(pagination.query_parameters(event, "download"))
         url = self.dependencies.images.presigned_url(
             image,

@@ -1,4 +1,4 @@
-"""`/v1/tasks` and `/v1/quotes`: create, get, list and delete tasks, and quote an order."""
+"""`/v1/tasks`: get, list and delete tasks."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
-
-from imagetasks.api import order_request, pagination, request, schemas
-from imagetasks.api.authentication import authenticate, require_model
-from imagetasks.api.quote_bodies import quote
+from imagetasks.api import pagination, request, schemas
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
+from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import (
     conditional_response,
     entity_tag,
-    json_response,
     known_entity_tags,
 )
-from imagetasks.api.routes.orders import place_order
 from imagetasks.tasks.list_position import ListPosition
 
 if TYPE_CHECKING:
@@ -35,22 +30,11 @@ MAX_PAGE_BYTES = 4 * 1024 * 1024  # as Lambda counts; its response may have 6 MB
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TaskRoutes:
-    """Routes of tasks and quotes."""
+    """Routes of tasks that exist."""
 
     dependencies: ApiDependencies
 
-    def create(self, event: Event) -> Response[str]:
-        """Create one task for each Idempotency-Key."""
-        caller = authenticate(event, self.dependencies, "tasks:write")
-        placement = place_order(event, self.dependencies, caller, request.idempotency_key(event))
-        task = placement.task
-        headers = {"Location": f"/v1/tasks/{task.task_id}"} | _retry_after(task)
-        if placement.replayed:
-            replayed = headers | {"Idempotent-Replayed": "true"}
-            return json_response(self._body(task, event), 200, replayed)
-        return json_response(self._body(task, event), 202, headers)
-
-    def get(self, event: Event, task_id: str) -> Response[str]:
+    def get(self, event: HttpEvent, task_id: str) -> HttpResponse:
         """The task as it is, or within `wait` seconds as soon as it differs from what the caller has:
         from the body that If-None-Match names, else from the status at the beginning."""
         caller = authenticate(event, self.dependencies, "tasks:read")
@@ -64,9 +48,9 @@ class TaskRoutes:
         task = self.dependencies.tasks.wait_for_change(
             caller.owner, task_id, wait_s=wait_s, has_changed=is_unknown if known else None
         )
-        return conditional_response(event, self._body(task, event), _retry_after(task))
+        return conditional_response(event, self._body(task, event), retry_after(task))
 
-    def list(self, event: Event) -> Response[str]:
+    def list(self, event: HttpEvent) -> HttpResponse:
         """A page of the owner's tasks, newest first, or those that `task_ids` names."""
         caller = authenticate(event, self.dependencies, "tasks:read")
         parameters = pagination.query_parameters(
@@ -84,8 +68,8 @@ class TaskRoutes:
         return conditional_response(event, _page_body(page, bodies))
 
     def _list_named(
-        self, event: Event, caller: Caller, named: Sequence[str], wait_s: int
-    ) -> Response[str]:
+        self, event: HttpEvent, caller: Caller, named: Sequence[str], wait_s: int
+    ) -> HttpResponse:
         """The named tasks as they are, or within `wait_s` seconds as soon as one of them differs from what
         the caller has, as in `get`."""
         known = known_entity_tags(event)
@@ -103,35 +87,16 @@ class TaskRoutes:
             wait_s=0 if request.is_head(event) else wait_s,
             has_changed=is_unknown if known else None,
         )
-        return conditional_response(event, body(tasks), _retry_after(*tasks.values()))
+        return conditional_response(event, body(tasks), retry_after(*tasks.values()))
 
-    def delete(self, event: Event, task_id: str) -> Response[str]:
+    def delete(self, event: HttpEvent, task_id: str) -> HttpResponse:
         """Remove the prompt and the images; the Idempotency-Key and the charge stay recorded."""
         pagination.query_parameters(event)
         caller = authenticate(event, self.dependencies, "tasks:write")
         self.dependencies.tasks.delete(caller.owner, task_id)
-        return Response(204, None, "")
+        return HttpResponse(204, None, "")
 
-    def quote(self, event: Event) -> Response[str]:
-        """What an order would cost and whether the caller may spend that, after the checks of an order;
-        nothing is submitted."""
-        caller = authenticate(event, self.dependencies, "quotes")
-        public_base_url = request.public_base_url(event)
-        pagination.query_parameters(event)
-        models = self.dependencies.models.by_id()
-        body = order_request.parse(request.limited_body(event), models, public_base_url)
-        require_model(caller, body.model)
-        model = models[body.model]
-        self.dependencies.placement.check(
-            caller.owner,
-            addresses=dict(model.addresses(body.input)),
-            public_base_url=public_base_url,
-            notification_url=body.callback_url,
-        )
-        standing = self.dependencies.spending.standing(caller)
-        return json_response(quote(model, body.input, standing))
-
-    def _body(self, task: Task, event: Event) -> schemas.TaskBody:
+    def _body(self, task: Task, event: HttpEvent) -> schemas.TaskBody:
         return schemas.task_body(
             task,
             public_base_url=request.public_base_url(event),
@@ -139,7 +104,7 @@ class TaskRoutes:
         )
 
 
-def _retry_after(*tasks: Task) -> dict[str, str]:
+def retry_after(*tasks: Task) -> dict[str, str]:
     """When to ask again, unless all of them have an outcome."""
     return {} if all(task.is_final for task in tasks) else {"Retry-After": POLL_INTERVAL_S}
 

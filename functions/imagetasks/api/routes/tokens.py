@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
-
 from imagetasks.api import browser_tokens, pagination, problems, request, token_request
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.authentication import authenticate_server_key, owner_of
 from imagetasks.api.field_errors import field_error
 from imagetasks.api.problem_details import ProblemError
@@ -30,7 +28,7 @@ class TokenRoutes:
 
     dependencies: ApiDependencies
 
-    def create(self, event: Event) -> Response[str]:
+    def create(self, event: HttpEvent) -> HttpResponse:
         """A new token; its text is in this response and nowhere else."""
         caller = authenticate_server_key(event, self.dependencies)
         pagination.query_parameters(event)
@@ -51,20 +49,20 @@ class TokenRoutes:
         headers = {"Location": f"/v1/tokens/{token.token_id}", "Cache-Control": "no-store"}
         return json_response(created_token_body(token, text), 201, headers)
 
-    def get(self, event: Event, token_id: str) -> Response[str]:
+    def get(self, event: HttpEvent, token_id: str) -> HttpResponse:
         """The token's limits, and what it has spent."""
         caller = authenticate_server_key(event, self.dependencies)
         pagination.query_parameters(event)
         return json_response(token_body(self._own(caller, token_id)))
 
-    def delete(self, event: Event, token_id: str) -> Response[str]:
+    def delete(self, event: HttpEvent, token_id: str) -> HttpResponse:
         """Revoke the token at once; tasks that it ordered go on."""
         caller = authenticate_server_key(event, self.dependencies)
         pagination.query_parameters(event)
         self._own(caller, token_id)
         now = self.dependencies.clock.now_ms()
         self.dependencies.tokens.revoke(token_id, key=caller.key, now=now)
-        return Response(204, None, "")
+        return HttpResponse(204, None, "")
 
     def _token(self, wanted: CreateTokenRequest, key: str, owner: str, *, ends_at_s: int) -> Token:
         return Token(

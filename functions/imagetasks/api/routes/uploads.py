@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
-
 from imagetasks.api import order_request, pagination, request, schemas
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import json_response
 from imagetasks.tasks.image_format import EXTENSIONS, MAX_PIXELS
@@ -23,7 +21,7 @@ class UploadRoutes:
 
     dependencies: ApiDependencies
 
-    def create(self, event: Event) -> Response[str]:
+    def create(self, event: HttpEvent) -> HttpResponse:
         """A form for one image, and the `upload://` address that stands for it in an order."""
         caller = authenticate(event, self.dependencies, "uploads:write")
         pagination.query_parameters(event)

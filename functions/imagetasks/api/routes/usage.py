@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2 as Event
-
 from imagetasks.api import pagination, usage_request
+from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.authentication import authenticate
 from imagetasks.api.response import conditional_response
 from imagetasks.api.usage_bodies import usage_body
@@ -24,7 +22,7 @@ class UsageRoutes:
 
     dependencies: ApiDependencies
 
-    def list(self, event: Event) -> Response[str]:
+    def list(self, event: HttpEvent) -> HttpResponse:
         """A page of the usage that the caller may see, newest day first."""
         caller = authenticate(event, self.dependencies, "tasks:read")
         parameters = pagination.query_parameters(event, "from", "to", "limit", "cursor")
