@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from imagetasks.aws.budget_repository import BudgetRepository
+from imagetasks.aws.client import shared_client
 from imagetasks.aws.image_bucket import ImageBucket
 from imagetasks.aws.secrets import ApiKeys, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
@@ -41,11 +42,12 @@ class Clients:
     @classmethod
     def from_env(cls) -> Clients:
         """Every client; a missing variable is named at once."""
-        api_keys, images = ApiKeys.from_env(), ImageBucket.from_env()
+        secrets, queues = shared_client("secretsmanager"), shared_client("sqs")
+        api_keys, images = ApiKeys.from_env(secrets), ImageBucket.from_env()
         repository, clock = TaskRepository(Table.from_env()), system_clock(Limits.from_env())
         return cls(
             api_keys=api_keys,
-            callback_keys=CallbackKeys.from_env(),
+            callback_keys=CallbackKeys.from_env(secrets),
             repository=repository,
             images=images,
             uploads=UploadBucket(images.client, images.bucket),
@@ -55,7 +57,9 @@ class Clients:
                 key=api_keys.poyo_key,
                 refresh_key=api_keys.refresh_key,
             ),
-            updater=TaskUpdater(repository=repository, queue=TaskQueue.from_env(), clock=clock),
+            updater=TaskUpdater(
+                repository=repository, queue=TaskQueue.from_env(queues), clock=clock
+            ),
             clock=clock,
         )
 

@@ -12,6 +12,7 @@ from aws_lambda_powertools.utilities.batch import (
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from imagetasks import telemetry
+from imagetasks.aws.client import shared_client
 from imagetasks.aws.secrets import ApiKeys
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
@@ -26,9 +27,11 @@ from imagetasks.workflows.task_updater import TaskUpdater
 repository, clock = TaskRepository(Table.from_env()), system_clock(Limits.from_env())
 notifier = CallerNotifier(
     sender=NotificationSender.from_env(),
-    keys=ApiKeys.from_env(),
+    keys=ApiKeys.from_env(shared_client("secretsmanager")),
     repository=repository,
-    updater=TaskUpdater(repository=repository, queue=TaskQueue.from_env(), clock=clock),
+    updater=TaskUpdater(
+        repository=repository, queue=TaskQueue.from_env(shared_client("sqs")), clock=clock
+    ),
     clock=clock,
 )
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

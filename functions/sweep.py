@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from imagetasks import telemetry
+from imagetasks.aws.client import shared_client
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.aws.task_repository import TaskRepository
@@ -15,7 +16,7 @@ from imagetasks.workflows.sweep import sweep
 SHUTDOWN_MARGIN_S = 15  # for a claim and its message, or for a query of the index
 
 repository = TaskRepository(Table.from_env())
-queue = TaskQueue.from_env()
+queue = TaskQueue.from_env(shared_client("sqs"))
 clock = system_clock(Limits.from_env())
 
 

@@ -9,18 +9,20 @@ from imagetasks import telemetry
 from imagetasks.api.api_gateway import HttpResponse, lower_case, raw_body
 from imagetasks.api.problems import CALLBACK_NOT_FOUND, INTERNAL_ERROR, SERVICE_UNAVAILABLE
 from imagetasks.aws.secrets import CallbackKeys
+from imagetasks.aws.signed_client import SignedClient
 from imagetasks.aws.task_queue import TaskQueue
 from imagetasks.errors import ImageTasksError
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 
-keys = CallbackKeys.from_env()
-queue = TaskQueue.from_env()
+client: Any = SignedClient.from_env()  # for these two as good as botocore's clients
+keys = CallbackKeys.from_env(client)
+queue = TaskQueue.from_env(client)
 
 
 def respond(event: Mapping[str, Any]) -> HttpResponse:
     """Every valid URL is answered with 200 at once, whatever its body is."""
-    callback = _callback(event)
     try:
+        callback = _callback(event)
         if receive_callback(callback, keys=keys, queue=queue):
             telemetry.info("callback_received", task_id=callback.task_id)
             return HttpResponse(200, "application/json", '{"ok":true}')

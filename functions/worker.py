@@ -13,6 +13,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from bootstrap import Clients, build_submitter
 from imagetasks import telemetry
+from imagetasks.aws.client import shared_client
 from imagetasks.aws.task_queue import NotificationQueue
 from imagetasks.outbound.download import ImageDownloader
 from imagetasks.tasks.message import TaskMessage
@@ -25,7 +26,7 @@ reconciler = TaskReconciler(
     images=clients.images,
     downloader=ImageDownloader.from_env(base_url=clients.poyo.base_url),
     submitter=build_submitter(clients),
-    notifications=NotificationQueue.from_env(),
+    notifications=NotificationQueue.from_env(shared_client("sqs")),
     updater=clients.updater,
     clock=clients.clock,
 )

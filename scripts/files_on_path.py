@@ -27,6 +27,7 @@ sys.path[:0] = [str(FUNCTIONS), str(ROOT)]
 from imagetasks.tasks import signed_urls  # noqa: E402
 from tests.fixtures.images import png  # noqa: E402
 from tests.support.api import loaded_api  # noqa: E402
+from tests.support.aws_over_http import loaded_webhook  # noqa: E402
 from tests.support.emulated_aws import CALLBACK_KEY, aws  # noqa: E402
 from tests.support.environment import TestEnvironment  # noqa: E402
 from tests.support.fakes import POYO_ID, task  # noqa: E402
@@ -85,7 +86,7 @@ def callback_path() -> set[str]:
         path = signed_urls.callback_path("k1", CALLBACK_KEY, mine.task_id)
         with (
             scripted_server(responding("200 OK", body)) as poyo,
-            load_handler("webhook", cloud) as webhook,
+            loaded_webhook(cloud) as (webhook, _),
             load_handler(
                 "worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=files.url
             ) as worker,
@@ -120,6 +121,8 @@ def imported_modules(handler: str) -> set[str]:
             **os.environ,
             **variables,
             "AWS_DEFAULT_REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
             "PYTHONPATH": str(FUNCTIONS),
         },
         capture_output=True,

@@ -53,18 +53,20 @@ NETWORK = (ConnectionError, HTTPClientError, IncompleteReadError)
 def translated(error: ClientError | BotoCoreError, unavailable: type[AwsError]) -> AwsError:
     """The error as `unavailable`. One that does not pass by itself (a missing permission or resource, an
     invalid request) is a defect of the deployment or of our code and raises an alarm."""
-    codes = _codes(error)
-    status = (
-        error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if isinstance(error, ClientError)
-        else 0
-    )
-    passing = isinstance(error, NETWORK) or status >= 500 or codes <= PASSING_CODES
+    codes, passing = _codes(error), is_passing(error)
     code = min(codes - PASSING_CODES or codes)
     if not passing:
         operation = error.operation_name if isinstance(error, ClientError) else None
         telemetry.alarm("aws_call_rejected", code=code, operation=operation)
     return unavailable(code, passing=passing)
+
+
+def is_passing(error: ClientError | BotoCoreError) -> bool:
+    """Whether the same call may succeed in a moment."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, NETWORK)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or _codes(error) <= PASSING_CODES
 
 
 def _codes(error: ClientError | BotoCoreError) -> frozenset[str]:

@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks import telemetry
 from imagetasks.aws import translated
-from imagetasks.aws.client import shared_client
 from imagetasks.errors import SecretInvalid, SecretUnavailable
 from imagetasks.tasks.caller import OWNER_SEPARATOR
 
@@ -46,9 +45,9 @@ class CachedSecret:
     _refreshed_at: float = float("-inf")
 
     @classmethod
-    def from_env(cls, variable: str) -> CachedSecret:
+    def from_env(cls, client: SecretsManagerClient, variable: str) -> CachedSecret:
         """The secret whose ARN is in the environment variable named `variable`."""
-        return cls(shared_client("secretsmanager"), os.environ[variable])
+        return cls(client, os.environ[variable])
 
     def get(self, *, max_age_s: float = MAX_AGE_S) -> Mapping[str, Any]:
         """The secret, read again if the last try is more than `max_age_s` seconds ago. Raises
@@ -96,9 +95,9 @@ class ApiKeys:
     secret: CachedSecret
 
     @classmethod
-    def from_env(cls) -> ApiKeys:
+    def from_env(cls, client: SecretsManagerClient) -> ApiKeys:
         """The secret named by API_SECRET_ARN."""
-        return cls(CachedSecret.from_env("API_SECRET_ARN"))
+        return cls(CachedSecret.from_env(client, "API_SECRET_ARN"))
 
     def poyo_key(self) -> str:
         """PoYo's API key, without quotes and newlines that were pasted with it. Raises
@@ -176,9 +175,9 @@ class CallbackKeys(SigningKeys):
     """Keys of the callback URLs, and `"poyo_callback_signing_key": "…"` (optional)."""
 
     @classmethod
-    def from_env(cls) -> CallbackKeys:
+    def from_env(cls, client: SecretsManagerClient) -> CallbackKeys:
         """The secret named by CALLBACK_SECRET_ARN."""
-        return cls(CachedSecret.from_env("CALLBACK_SECRET_ARN"))
+        return cls(CachedSecret.from_env(client, "CALLBACK_SECRET_ARN"))
 
     def poyo_callback_signing_key(self) -> str:
         """The key that PoYo signs its callbacks with; empty if it is not configured. Raises
@@ -192,8 +191,8 @@ class TokenKeys(SigningKeys):
 
     @classmethod
     def from_env(cls, client: SecretsManagerClient) -> TokenKeys:
-        """The secret named by TOKEN_SECRET_ARN. `client` is shared, because making one takes long."""
-        return cls(CachedSecret(client, os.environ["TOKEN_SECRET_ARN"]))
+        """The secret named by TOKEN_SECRET_ARN."""
+        return cls(CachedSecret.from_env(client, "TOKEN_SECRET_ARN"))
 
     def all(self) -> Mapping[str, str]:
         """Every key that may have signed a token, by its id."""

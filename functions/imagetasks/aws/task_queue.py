@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks.aws import translated
-from imagetasks.aws.client import shared_client
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
 
@@ -34,9 +33,9 @@ class TaskQueue:
     queue_url: str
 
     @classmethod
-    def from_env(cls) -> TaskQueue:
+    def from_env(cls, client: SQSClient) -> TaskQueue:
         """The queue named by QUEUE_URL."""
-        return cls(shared_client("sqs"), os.environ["QUEUE_URL"])
+        return cls(client, os.environ["QUEUE_URL"])
 
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         """Send a message that is delivered `delay_s` seconds later (15 minutes at most), never earlier:
@@ -58,9 +57,9 @@ class NotificationQueue:
     queue_url: str
 
     @classmethod
-    def from_env(cls) -> NotificationQueue:
+    def from_env(cls, client: SQSClient) -> NotificationQueue:
         """The queue named by NOTIFICATION_QUEUE_URL."""
-        return cls(shared_client("sqs"), os.environ["NOTIFICATION_QUEUE_URL"])
+        return cls(client, os.environ["NOTIFICATION_QUEUE_URL"])
 
     def send(self, task: Task) -> None:
         """Send a message about `task`. Raises QueueUnavailable.

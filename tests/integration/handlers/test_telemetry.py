@@ -13,9 +13,10 @@ from imagetasks.aws.task_repository import WriteResult
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import StoredImage, Task, derive_task_id
 from imagetasks.workflows.task_updater import log_transition
+from tests.support.aws_over_http import loaded_webhook
 from tests.support.emulated_aws import CALLBACK_KEY, aws
 from tests.support.fakes import PROMPT, task
-from tests.support.lambdas import captured_logs, http_event, invoke, load_handler
+from tests.support.lambdas import captured_logs, http_event, invoke
 from tests.support.template import template
 
 COMMON_FIELDS = {"level", "location", "message", "timestamp", "service"}
@@ -167,7 +168,7 @@ def test_unexpected_error_of_the_webhook_gets_500_and_raises_an_alarm(
     task_id = derive_task_id("owner", "key")
     path = signed_urls.callback_path("k1", CALLBACK_KEY, task_id)
     event = http_event("POST", path) | {"body": 7}  # API Gateway never sends a number
-    with aws() as cloud, load_handler("webhook", cloud) as webhook, captured_logs() as log:
+    with aws() as cloud, loaded_webhook(cloud) as (webhook, _), captured_logs() as log:
         response = invoke(webhook, event)
 
     [line] = log_lines(log.getvalue())
@@ -178,7 +179,7 @@ def test_unexpected_error_of_the_webhook_gets_500_and_raises_an_alarm(
         "AttributeError",
         "ERROR",
     )
-    assert re.fullmatch(r"webhook\.py:\d+ request\.py:\d+", line["where"])
+    assert re.fullmatch(r"webhook\.py:\d+ webhook\.py:\d+ api_gateway\.py:\d+", line["where"])
     assert line["request_id"] == "request"
     assert "CallbackNotEnqueued" in capsys.readouterr().out
     assert path.rpartition("/")[2] not in log.getvalue()

@@ -11,14 +11,13 @@ import pytest
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.task import derive_task_id
 from tests.fixtures import poyo_callbacks
+from tests.support.aws_over_http import AwsServer, loaded_webhook
 from tests.support.emulated_aws import CALLBACK_KEY, Cloud, aws
 from tests.support.lambdas import (
     HandlerResponse,
     captured_logs,
     http_event,
     invoke,
-    load_handler,
-    recorded_aws_calls,
 )
 
 TASK_ID = derive_task_id("owner", "key")
@@ -33,14 +32,22 @@ def cloud() -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="module")
-def webhook(cloud: Cloud) -> Iterator[ModuleType]:
-    with load_handler("webhook", cloud) as handler_module:
-        handler_module.keys.all()  # so that later reads of the secret are for unknown keys
-        yield handler_module
+def loaded(cloud: Cloud) -> Iterator[tuple[ModuleType, AwsServer]]:
+    with loaded_webhook(cloud) as loaded:
+        loaded[0].keys.all()  # so that later reads of the secret are for unknown keys
+        yield loaded
 
 
-def aws_calls(webhook: ModuleType) -> list[str]:
-    return recorded_aws_calls(webhook.queue.client, webhook.keys.secret.client)
+@pytest.fixture
+def webhook(loaded: tuple[ModuleType, AwsServer]) -> ModuleType:
+    return loaded[0]
+
+
+@pytest.fixture
+def calls(loaded: tuple[ModuleType, AwsServer]) -> list[str]:
+    """The operations of AWS that the webhook calls during the test."""
+    loaded[1].calls.clear()
+    return loaded[1].calls
 
 
 def is_not_found(response: HandlerResponse) -> bool:
@@ -78,9 +85,8 @@ def test_invalid_base64_body_enqueues_a_message_all_the_same(
 
 
 def test_token_with_one_changed_character_is_not_found_and_costs_no_aws_call(
-    cloud: Cloud, webhook: ModuleType
+    cloud: Cloud, webhook: ModuleType, calls: list[str]
 ) -> None:
-    calls = aws_calls(webhook)
     for position, valid in enumerate(TOKEN):
         for other in string.ascii_letters + string.digits + "-_":
             if other == valid:
@@ -117,10 +123,8 @@ INVALID_PATHS = {
 
 @pytest.mark.parametrize("path", INVALID_PATHS.values(), ids=INVALID_PATHS)
 def test_every_invalid_path_gets_the_same_response_and_costs_no_aws_call(
-    cloud: Cloud, webhook: ModuleType, path: str
+    cloud: Cloud, webhook: ModuleType, calls: list[str], path: str
 ) -> None:
-    calls = aws_calls(webhook)
-
     response = invoke(webhook, http_event("POST", path, body='{"task_id":"X"}'))
 
     assert is_not_found(response)
@@ -137,18 +141,17 @@ def test_no_method_but_post_enqueues_a_message(
 
 
 def test_many_unknown_key_ids_cost_one_read_of_the_secret_a_minute(cloud: Cloud) -> None:
-    with load_handler("webhook", cloud) as webhook:
-        calls = aws_calls(webhook)
+    with loaded_webhook(cloud) as (webhook, server):
         for n in range(100):
             path = PATH.replace("/k1/", f"/k{n + 2}/")
             assert is_not_found(invoke(webhook, http_event("POST", path, body="{}")))
 
-    assert calls == ["Secrets Manager.GetSecretValue"]
+        assert server.calls == ["GetSecretValue"]
 
 
 def test_unavailable_queue_gets_503_so_that_poyo_calls_again(cloud: Cloud) -> None:
     missing = "https://sqs.eu-west-1.amazonaws.com/123456789012/no-such-queue"
-    with load_handler("webhook", cloud, QUEUE_URL=missing) as webhook, captured_logs() as log:
+    with loaded_webhook(cloud, QUEUE_URL=missing) as (webhook, _), captured_logs() as log:
         response = invoke(webhook, http_event("POST", PATH, body="{}"))
 
     assert response.status == 503
@@ -157,7 +160,7 @@ def test_unavailable_queue_gets_503_so_that_poyo_calls_again(cloud: Cloud) -> No
 
 
 def test_unavailable_secret_gets_503_so_that_poyo_calls_again(cloud: Cloud) -> None:
-    with load_handler("webhook", cloud, CALLBACK_SECRET_ARN="no-such-secret") as webhook:
+    with loaded_webhook(cloud, CALLBACK_SECRET_ARN="no-such-secret") as (webhook, _):
         response = invoke(webhook, http_event("POST", PATH, body="{}"))
 
     assert response.status == 503
