@@ -86,10 +86,10 @@ def callback_path() -> set[str]:
         path = signed_urls.callback_path("k1", CALLBACK_KEY, mine.task_id)
         with (
             scripted_server(responding("200 OK", body)) as poyo,
-            loaded_webhook(cloud) as (webhook, _),
             load_handler(
                 "worker", cloud, POYO_BASE_URL=poyo.url, DOWNLOAD_HOSTS=files.url
             ) as worker,
+            loaded_webhook(cloud) as (webhook, _),
         ):
             recorder.run(lambda: invoke(webhook, http_event("POST", path, body=body)))
             [message] = cloud.messages()

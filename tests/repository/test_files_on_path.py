@@ -15,12 +15,12 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
     ("row", "files", "limit"),
     [
         ("order", files_on_path.order_path, 45),
-        ("callback", files_on_path.callback_path, 38),
+        ("callback", files_on_path.callback_path, 40),
         ("sweep", files_on_path.sweep_path, 12),
         (
             "modules that `webhook` imports",
             lambda: files_on_path.imported_modules("webhook"),
-            16,
+            17,
         ),
     ],
 )
