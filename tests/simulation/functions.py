@@ -176,10 +176,12 @@ class Functions:
         on_end: OnEnd,
     ) -> None:
         sandbox, caches_expired = self._sandbox(kind), self._simulator.caches_expired
-        self._simulator.record(sandbox.name, f"{operation} begins", subject)
+        if self._simulator.tracing:
+            self._simulator.record(sandbox.name, f"{operation} begins", subject)
 
         def finish(process: Process, result: ProcessResult) -> None:
-            self._simulator.record(sandbox.name, f"{operation} ends", _result_text(result))
+            if self._simulator.tracing:
+                self._simulator.record(sandbox.name, f"{operation} ends", _result_text(result))
             expected = allowed if not caches_expired else CLIENT_ERRORS if kind == "api" else ()
             if result.error and not isinstance(result.error, expected):
                 raise InvariantViolated(f"{operation} raised {result.error!r}") from result.error

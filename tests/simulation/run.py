@@ -125,10 +125,8 @@ class _Simulation:
         simulator.record("simulator", "faults end")
         self.queue.redrive()
         self.notification_queue.redrive()
-        limit = simulator.now + MAX_FAULT_FREE_MS
         # A task that never ends leaves only events after the limit: stop, and let the check fail.
-        while not self._is_idle() and (simulator.next_at() or limit + 1) <= limit:
-            simulator.run(simulator.next_at() or limit)
+        simulator.run(simulator.now + MAX_FAULT_FREE_MS, is_over=self._is_idle)
         self.invariants.check_end()
         index, partition = listed_query()
         listed = self.table.memory.query_page(index, partition, limit=1000, after=None)

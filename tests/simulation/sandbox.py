@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from imagetasks.aws.budget_repository import BudgetRepository
@@ -97,88 +98,120 @@ class ExternalServices:
 
 
 class Sandbox:
-    """One sandbox of one function; a killed sandbox is never reused."""
+    """One sandbox of one function, which builds what it uses; a killed sandbox is never reused."""
 
     def __init__(self, name: str, simulator: Simulator, services: ExternalServices) -> None:
         self._simulator = simulator
+        self._services = services
         self._skew_ms = 0
         self._set_clock()
         rng = random.Random(simulator.rng.getrandbits(64))  # noqa: S311 - seeded, not secret
         self.name = name
-        table = cast(Table, services.table)
+        self.table = cast(Table, services.table)
         self.clock = Clock(
             now_ms=lambda: simulator.now + self._skew_ms,
             rng=rng,
             limits=Limits(),
             invocation=Invocation(lambda: simulator.process.deadline - simulator.now),
         )
-        self.repository = CountingRepository(table, simulator)
+        self.repository = CountingRepository(self.table, simulator)
         self.queue = TaskQueue(cast(Any, services.queue), "queue")
         seconds: Callable[[], float] = lambda: simulator.now / 1000  # noqa: E731
         self.callback_keys = CallbackKeys(
             CachedSecret(cast(Any, services.secrets), "callback", seconds)
         )
-        keys = ApiKeys(CachedSecret(cast(Any, services.secrets), "api", seconds))
-        poyo = PoyoClient(
+        self._keys = ApiKeys(CachedSecret(cast(Any, services.secrets), "api", seconds))
+        self._poyo = PoyoClient(
             send=services.poyo.send,
             base_url=ORIGIN,
-            key=keys.poyo_key,
-            refresh_key=keys.refresh_key,
+            key=self._keys.poyo_key,
+            refresh_key=self._keys.refresh_key,
         )
-        updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
-        self.table, self.updater = table, updater
-        self.tokens = TokenRepository(table)
-        scenario = simulator.scenario
-        self.spending = Spending(
-            repository=BudgetRepository(table),
+        self.updater = TaskUpdater(repository=self.repository, queue=self.queue, clock=self.clock)
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        """The browser tokens."""
+        return TokenRepository(self.table)
+
+    @cached_property
+    def spending(self) -> Spending:
+        """The limits of an order."""
+        scenario = self._simulator.scenario
+        return Spending(
+            repository=BudgetRepository(self.table),
             defaults=SpendingDefaults(
                 stack_daily=scenario.stack_daily, owner_daily=scenario.owner_daily
             ),
             clock=self.clock,
         )
-        self.budgets = BudgetSettings(self.spending)
-        self.submitter = Submitter(
-            slots=SubmitSlots(cast(Table, services.table), self.clock),
-            poyo=poyo,
+
+    @cached_property
+    def budgets(self) -> BudgetSettings:
+        """What operators do to limits."""
+        return BudgetSettings(self.spending)
+
+    @cached_property
+    def submitter(self) -> Submitter:
+        """Used by orders, and by the worker for retries."""
+        return Submitter(
+            slots=SubmitSlots(self.table, self.clock),
+            poyo=self._poyo,
             callback_keys=self.callback_keys,
-            uploads=UploadBucket(cast(Any, services.bucket), "bucket"),
-            updater=updater,
+            uploads=UploadBucket(cast(Any, self._services.bucket), "bucket"),
+            updater=self.updater,
             clock=self.clock,
         )
-        self.reader = OwnerTasks(
+
+    @cached_property
+    def reader(self) -> OwnerTasks:
+        """The owner's requests for tasks."""
+        return OwnerTasks(
             repository=self.repository,
-            updater=updater,
+            updater=self.updater,
             clock=self.clock,
-            wait_slots=WaitSlots(table=table, clock=self.clock, count=WAIT_SLOTS),
-            sleep=lambda seconds: simulator.sleep(seconds * 1000),
+            wait_slots=WaitSlots(table=self.table, clock=self.clock, count=WAIT_SLOTS),
+            sleep=lambda seconds: self._simulator.sleep(seconds * 1000),
         )
-        self.placement = OrderPlacement(
+
+    @cached_property
+    def placement(self) -> OrderPlacement:
+        """The owner's orders."""
+        return OrderPlacement(
             submitter=self.submitter,
             spending=self.spending,
             repository=self.repository,
             uploads=self.submitter.uploads,
-            notifications=cast(NotificationSender, services.receivers),
+            notifications=cast(NotificationSender, self._services.receivers),
             own_file=self.reader.file,
             shared_file=self.reader.shared_file,
         )
-        images = ImageBucket(cast(Any, services.bucket), "bucket")
-        self.reconciler = TaskReconciler(
+
+    @cached_property
+    def reconciler(self) -> TaskReconciler:
+        """The worker's work."""
+        services = self._services
+        return TaskReconciler(
             repository=self.repository,
-            poyo=poyo,
-            images=images,
+            poyo=self._poyo,
+            images=ImageBucket(cast(Any, services.bucket), "bucket"),
             downloader=cast(ImageDownloader, services.downloads),
             submitter=self.submitter,
             notifications=NotificationQueue(
                 cast(Any, services.notification_queue), "notifications"
             ),
-            updater=updater,
+            updater=self.updater,
             clock=self.clock,
         )
-        self.notifier = CallerNotifier(
-            sender=cast(NotificationSender, services.receivers),
-            keys=keys,
+
+    @cached_property
+    def notifier(self) -> CallerNotifier:
+        """The notify function's work."""
+        return CallerNotifier(
+            sender=cast(NotificationSender, self._services.receivers),
+            keys=self._keys,
             repository=self.repository,
-            updater=updater,
+            updater=self.updater,
             clock=self.clock,
         )
 

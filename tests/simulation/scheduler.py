@@ -12,6 +12,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import greenlet  # type: ignore[import-untyped]
@@ -40,13 +41,13 @@ class Simulator:
     tracing: bool = True
     _heap: list[tuple[int, int, Callable[[], None]]] = field(default_factory=list)
     _events: int = 0
+    _until: int = BEGIN_MS  # no action later than this runs now
     _hub: Any = field(default_factory=greenlet.getcurrent)
     _current: Process | None = None
 
     def at(self, when: int, action: Callable[[], None]) -> None:
         """Schedule `action` at `when` (ms); actions of one instant run in the order of scheduling."""
-        self._events += 1
-        heapq.heappush(self._heap, (max(when, self.now), self._events, action))
+        heapq.heappush(self._heap, (max(when, self.now), self._next_event(), action))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Schedule `action` in `seconds` from now."""
@@ -73,13 +74,15 @@ class Simulator:
         """The number of scheduled actions."""
         return len(self._heap)
 
-    def run(self, until: int) -> None:
-        """Run all actions up to `until` (ms), or until none is scheduled."""
+    def run(self, until: int, *, is_over: Callable[[], bool] = lambda: False) -> None:
+        """Run all actions up to `until` (ms), until none is scheduled, or until `is_over` after an
+        instant's last action."""
+        self._until = until
         while self._heap and self._heap[0][0] <= until:
+            if self._heap[0][0] > self.now and is_over():
+                return
             self.now, _, action = heapq.heappop(self._heap)
             action()
-            if self._events > MAX_EVENTS:
-                raise InvariantViolated(f"a run ends: more than {MAX_EVENTS} events")
 
     def spawn(
         self,
@@ -101,8 +104,14 @@ class Simulator:
         """Let other processes run for `ms`. Raises Killed if the process times out before that."""
         process = self.process
         wake = self.now + round(ms)
-        self.at(min(wake, process.deadline), lambda: self._resume(process))
-        self._hub.switch()
+        end = min(wake, process.deadline)
+        if end <= self._until and (not self._heap or self._heap[0][0] > end):
+            # Nothing happens before: the process goes on at once, as if the hub had resumed it.
+            self._next_event()
+            self.now = end
+        else:
+            self.at(end, lambda: self._resume(process))
+            self._hub.switch()
         if wake > process.deadline:
             raise Killed
 
@@ -121,28 +130,28 @@ class Simulator:
         """
         process = self.process
         process.effects.append(what)
-        point = f"{process.operation} {what}"
+        point, before, after = _points(process.operation, what)
         self.counts["effect", point] += 1
-        self._crash_point(f"{point} before", latency_factor)
+        self._crash_point(before, latency_factor)
         try:
             result = act()
         except Killed:
-            self.counts["crash", f"{point} after"] += 1
+            self.counts["crash", after] += 1
             self.record(process.actor, what, "killed during the effect")
             raise
         except Exception as error:
             process.failures.add(what)
             self.record(process.actor, what, _error_name(error))
-            self._crash_point(f"{point} after", latency_factor)
+            self._crash_point(after, latency_factor)
             raise
         if self.tracing:
             self.record(process.actor, what, describe(result))
-        self._crash_point(f"{point} after", latency_factor)
+        self._crash_point(after, latency_factor)
         return result
 
     def fault(self, family: str) -> str | None:
         """The kind of fault of `family` that happens now, None for none."""
-        if self.fault_free:
+        if self.fault_free_since is not None:
             return None
         kind = self.scenario.outage(family, self.now - BEGIN_MS)
         if kind is None and self.rng.random() < self.scenario.fault_rates[family]:
@@ -164,17 +173,14 @@ class Simulator:
 
     def _crash_point(self, point: str, latency_factor: float) -> None:
         """The delay of a request or a response, after which the process may crash."""
+        low, high = (1, 30) if self.fault_free else self.scenario.latency_ms
         try:
-            self._delay(latency_factor)
+            self.sleep(self.rng.uniform(low, high) * latency_factor)
             self._maybe_crash(point)
         except Killed:
             self.counts["crash", point] += 1
             self.record(self.process.actor, "killed", point)
             raise
-
-    def _delay(self, latency_factor: float) -> None:
-        low, high = (1, 30) if self.fault_free else self.scenario.latency_ms
-        self.sleep(self.rng.uniform(low, high) * latency_factor)
 
     def _maybe_crash(self, point: str) -> None:
         """Raises Killed with the probability that the scenario gives."""
@@ -188,10 +194,24 @@ class Simulator:
         if rate and self.rng.random() < rate:
             raise Killed
 
+    def _next_event(self) -> int:
+        """The number of a new event. Raises InvariantViolated if there are too many."""
+        self._events += 1
+        if self._events > MAX_EVENTS:
+            raise InvariantViolated(f"a run ends: more than {MAX_EVENTS} events")
+        return self._events
+
     def _resume(self, process: Process) -> None:
         self._current = process
         process.run.switch()
         self._current = None
+
+
+@cache
+def _points(operation: str, what: str) -> tuple[str, str, str]:
+    """The name of an effect, and of the crash points before and after it."""
+    point = f"{operation} {what}"
+    return point, f"{point} before", f"{point} after"
 
 
 def _error_name(error: Exception) -> str:

@@ -40,6 +40,8 @@ class SimulatedTable:
         self._simulator = simulator
         self._on_write = on_write
         self._index: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        # By shard, the items that are or were in the index of due tasks; a dict, because it is ordered.
+        self._shards: dict[str, dict[str, None]] = {}
 
     def get(self, pk: str) -> dict[str, Any]:
         """A strongly consistent read."""
@@ -78,7 +80,7 @@ class SimulatedTable:
         def act() -> list[dict[str, Any]]:
             if self._simulator.fault("table.read"):
                 raise DatabaseUnavailable("RequestTimeout")
-            seen = (due_entry(self._indexed(pk)) for pk in self._index)
+            seen = (due_entry(self._indexed(pk)) for pk in self._shards.get(shard, ()))
             return select_due(filter(None, seen), shard, now, limit)
 
         return self._simulator.effect(
@@ -122,9 +124,11 @@ class SimulatedTable:
 
     def next_due(self) -> int | None:
         """The earliest `due_at` in the index or in the items, None when no task is due at any time."""
-        entries = [
-            due_entry(self._indexed(pk)) or due_entry(self.memory.items[pk]) for pk in self._index
-        ]
+        entries = (
+            due_entry(self._indexed(pk)) or due_entry(self.memory.items[pk])
+            for pks in self._shards.values()
+            for pk in pks
+        )
         return min((int(each["due_at"]) for each in entries if each), default=None)
 
     def _write[T](self, what: str, write: Callable[[], T], *, token: bool = False) -> T:
@@ -161,6 +165,8 @@ class SimulatedTable:
         if new["pk"] not in self._index and "created_at" not in new:
             return  # an item of no index
         versions = self._index.setdefault(new["pk"], [])
+        if "due_shard" in new:
+            self._shards.setdefault(new["due_shard"], {})[new["pk"]] = None
         lag = 0 if self._simulator.fault_free else self._simulator.scenario.index_lag_ms
         visible_at = self._simulator.now + self._simulator.rng.randint(0, lag)
         if versions:

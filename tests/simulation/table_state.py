@@ -128,18 +128,23 @@ def _after(write: PutItem | UpdateItem, item: Item) -> dict[str, Any]:
         return {name: as_stored(value) for name, value in write.item.items()}
     if write.history_entry and "history" not in item:
         raise DatabaseUnavailable("ValidationException")  # history is missing: list_append fails
-    changed = write.applied(item)
-    return {"pk": write.pk} | {name: as_stored(value) for name, value in changed.items()}
+    # What the update leaves is stored already.
+    after = {"pk": write.pk} | write.applied(item)
+    for name in (*write.values, *write.added):
+        after[name] = as_stored(after[name])
+    if write.history_entry:
+        after["history"][-1] = as_stored(after["history"][-1])
+    return after
 
 
 def as_stored(value: Any) -> Any:
     """`value` as DynamoDB returns it: every number a Decimal, every sequence a list."""
-    if value is None or isinstance(value, str | bool):
+    if value is None or isinstance(value, (str, bool)):
         return value
-    if isinstance(value, int | Decimal):
+    if isinstance(value, (int, Decimal)):
         return Decimal(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):
         return {str(name): as_stored(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         return [as_stored(each) for each in value]
     raise TypeError(f"not a DynamoDB type: {type(value).__name__}")

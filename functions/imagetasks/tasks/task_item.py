@@ -9,16 +9,19 @@ from typing import Any
 
 from imagetasks.tasks.task import StoredImage, Task, task_pk
 
+_NAMES = tuple(f.name for f in fields(Task))
+_IMAGE_NAMES = frozenset(f.name for f in fields(StoredImage))
+
 
 def to_item(task: Task) -> dict[str, Any]:
     """The item of `task`. Absent attributes are left out, so that indexes over them are sparse."""
-    values = to_attributes({f.name: getattr(task, f.name) for f in fields(task)})
+    values = to_attributes({name: getattr(task, name) for name in _NAMES})
     return {"pk": task_pk(task.task_id)} | {k: v for k, v in values.items() if v is not None}
 
 
 def from_item(item: Mapping[str, Any]) -> Task:
     """The task of an item. Unknown attributes, which a newer version wrote, are ignored."""
-    values = {f.name: _from_attribute(item[f.name], f.name) for f in fields(Task) if f.name in item}
+    values = {name: _from_attribute(item[name], name) for name in _NAMES if name in item}
     return Task(**values)
 
 
@@ -65,10 +68,11 @@ def _plain(value: Any) -> Any:
 
 
 def _from_attribute(value: Any, name: str) -> Any:
+    if isinstance(value, str):
+        return value
     if name == "files":
-        known = {f.name for f in fields(StoredImage)}
         return tuple(
-            StoredImage(**{k: _from_attribute(v, k) for k, v in each.items() if k in known})
+            StoredImage(**{k: _from_attribute(v, k) for k, v in each.items() if k in _IMAGE_NAMES})
             for each in value
         )
     if name == "history":
