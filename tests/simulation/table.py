@@ -122,6 +122,11 @@ class SimulatedTable:
         """Put an item that exists before the run."""
         self.memory.items[item["pk"]] = as_stored(item)
 
+    def shows_due(self, now: int) -> bool:
+        """Whether the index shows an item that is due at `now`."""
+        seen = (due_entry(self._indexed(pk)) for pks in self._shards.values() for pk in pks)
+        return any(each is not None and each["due_at"] <= now for each in seen)
+
     def next_due(self) -> int | None:
         """The earliest `due_at` in the index or in the items, None when no task is due at any time."""
         entries = (
