@@ -37,7 +37,7 @@ class CallbackSender:
             return
         wait_s = self._simulator.rng.uniform(0, 3)
         if fault == "delayed":
-            wait_s = self._simulator.rng.choice((300, 7200, 40_000))
+            wait_s = self._simulator.rng.choice((300, 3600, 10_000))
         if (
             fault == "at_deadline"
         ):  # about when a task in `unknown` expires, an hour after the submit

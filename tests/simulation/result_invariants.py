@@ -10,11 +10,11 @@ from tests.simulation import upstream_responses
 from tests.simulation.bucket import SimulatedBucket
 from tests.simulation.process import require
 from tests.simulation.scheduler import HOUR_MS, Simulator
+from tests.simulation.short_day import DAY_MS
 from tests.simulation.transition_invariants import RECOVERABLE, brief
 from tests.simulation.upstream_ledger import FAILURES, FILE_LIFE_MS, Ledger, PoyoTask
 
-RECOVERY_MS = 3 * HOUR_MS  # the longest backoff (30 min) twice, a claim, the clock skew, a margin
-DAY_MS = 24 * HOUR_MS
+RECOVERY_MS = 2 * HOUR_MS  # the longest backoff (30 min) twice, a claim, the clock skew, a margin
 CALLBACK_MS = 10 * 60 * 1000  # by then a worker has heard an accepted callback
 NOT_FOUND_LIMIT = 6  # after so many 404s a candidate PoYo id may be dropped
 

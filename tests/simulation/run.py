@@ -28,12 +28,13 @@ from tests.simulation.sandbox import ExternalServices
 from tests.simulation.scenario import random_scenario
 from tests.simulation.scheduler import BEGIN_MS, HOUR_MS, MINUTE_MS, Simulator
 from tests.simulation.secrets import SimulatedSecrets
+from tests.simulation.short_day import DAY_MS
 from tests.simulation.spending_invariants import listed_query
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import SimulatedPoyo
 from tests.simulation.upstream_ledger import Ledger
 
-MAX_FAULT_FREE_MS = 8 * 24 * HOUR_MS  # a recoverable failure may be polled for a week
+MAX_FAULT_FREE_MS = 8 * DAY_MS  # a recoverable failure may be polled for a week
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

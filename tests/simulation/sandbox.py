@@ -19,7 +19,6 @@ from imagetasks.aws.token_repository import TokenRepository
 from imagetasks.aws.upload_bucket import UploadBucket
 from imagetasks.aws.wait_slots import WaitSlots
 from imagetasks.clock import Clock, Invocation
-from imagetasks.limits import Limits
 from imagetasks.outbound.download import ImageDownloader
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.poyo.client import PoyoClient
@@ -39,6 +38,7 @@ from tests.simulation.queue import SimulatedQueue
 from tests.simulation.receivers import SimulatedReceivers
 from tests.simulation.scheduler import Simulator
 from tests.simulation.secrets import SimulatedSecrets
+from tests.simulation.short_day import LIMITS
 from tests.simulation.table import SimulatedTable
 from tests.simulation.upstream import ORIGIN, SimulatedPoyo
 
@@ -111,7 +111,7 @@ class Sandbox:
         self.clock = Clock(
             now_ms=lambda: simulator.now + self._skew_ms,
             rng=rng,
-            limits=Limits(),
+            limits=LIMITS,
             invocation=Invocation(lambda: simulator.process.deadline - simulator.now),
         )
         self.repository = CountingRepository(self.table, simulator)

@@ -54,7 +54,7 @@ def random_scenario(
     rng: random.Random, points: tuple[str, ...], *, upstream_denies: bool = False
 ) -> Scenario:
     """The scenario of a seed: with few or many faults, fast or slow; `points` are crash points."""
-    chaos_ms = round(rng.choice((0.1, 0.5, 2, 8, 30)) * 3_600_000)
+    chaos_ms = round(rng.choice((0.1, 0.5, 1.5, 3, 7.5)) * 3_600_000)
     scenario = Scenario(
         chaos_ms=chaos_ms,
         orders=rng.randint(2, 8),

@@ -21,7 +21,7 @@ from tests.simulation.faults import FAULTS
 from tests.simulation.process import InvariantViolated, Killed, OnEnd, Process, TraceLine
 from tests.simulation.scenario import Scenario
 
-BEGIN_MS = 1_800_000_000_000  # a run starts on 15 January 2027
+BEGIN_MS = 1_800_057_000_000  # a run starts on 15 January 2027, ten minutes before midnight UTC
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 MAX_TARGETED_CRASHES = 3  # at the scenario's crash point

@@ -7,12 +7,13 @@ from typing import Any
 
 from tests.simulation.bucket import aws_error
 from tests.simulation.scheduler import Simulator
+from tests.simulation.short_day import DAY_MS
 
 SIGNING_KEY = "CANARY-signing-key"
 # The notifications to the other owner are not signed.
 NOTIFICATION_KEYS = {"owner0": "CANARY-notification-key"}
 # A callback key is retired so long after its rotation: open tasks need their key until then.
-OVERLAP_MS = 48 * 3_600_000
+OVERLAP_MS = 2 * DAY_MS
 
 
 class SimulatedSecrets:

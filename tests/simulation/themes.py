@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from tests.simulation.faults import FAULTS, Outage
+from tests.simulation.short_day import DAY_MS
 
 SUBMIT_UNCLEAR = tuple(
     kind for kind in FAULTS["poyo.submit"] if "created" in kind or "response" in kind
@@ -36,7 +37,7 @@ ORDERING = (
 UNLIMITED: Mapping[str, Any] = {"stack_daily": None, "owner_daily": None, "operator_acts": 0}
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "late_results": {
-        "chaos_ms": 40 * 3_600_000,
+        "chaos_ms": 5 * DAY_MS // 3,
         "orders": 8,
         **UNLIMITED,
         "orders_at_once": True,
@@ -113,17 +114,17 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "file_host_answers_html": {
-        "chaos_ms": 40 * 3_600_000,
+        "chaos_ms": 5 * DAY_MS // 3,
         "orders_at_once": True,
-        "outages": (Outage("file.fetch", "html", 0, 40 * 3_600_000),),
+        "outages": (Outage("file.fetch", "html", 0, 5 * DAY_MS // 3),),
         "fault_rates": {"poyo.submit": 0.1, "poyo.work": 0.0, "poyo.status": 0.1},
     },
     "file_host_unreachable": {
-        "chaos_ms": 30 * 3_600_000,
+        "chaos_ms": 5 * DAY_MS // 4,
         "orders_at_once": True,
         "outages": (
-            Outage("file.fetch", "http_403", 0, 30 * 3_600_000),
-            Outage("poyo.callback", "delayed", 0, 30 * 3_600_000),
+            Outage("file.fetch", "http_403", 0, 5 * DAY_MS // 4),
+            Outage("poyo.callback", "delayed", 0, 5 * DAY_MS // 4),
         ),
         "fault_rates": {"poyo.submit": 0.1, "poyo.work": 0.0},
     },

@@ -9,10 +9,11 @@ from decimal import Decimal
 
 from tests.simulation import upstream_responses
 from tests.simulation.process import Process
-from tests.simulation.scheduler import HOUR_MS, Simulator
+from tests.simulation.scheduler import Simulator
+from tests.simulation.short_day import DAY_MS
 
 FILES = "https://files.invalid/CANARY-url"
-FILE_LIFE_MS = 24 * HOUR_MS
+FILE_LIFE_MS = DAY_MS
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 FAILURES = {
     "exception": "Server exception",
@@ -142,6 +143,6 @@ class Ledger:
         if work == "instant":
             return self.simulator.now + rng.randint(0, 3000)
         if work in ("slow", "about_a_day"):
-            hours = rng.choice((0.5, 3, 20)) if work == "slow" else rng.uniform(23.5, 30)
-            return self.simulator.now + round(hours * HOUR_MS)
+            days = rng.choice((0.08, 0.2, 0.8)) if work == "slow" else rng.uniform(0.98, 1.25)
+            return self.simulator.now + round(days * DAY_MS)
         return self.simulator.now + rng.randint(30_000, 600_000)
