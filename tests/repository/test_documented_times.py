@@ -19,6 +19,7 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.tasks import caller
 from imagetasks.tasks.budgets import MAX_DURATION_MS
+from tests.simulation import scheduler, short_day
 from tests.support.template import TEMPLATE, properties
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,8 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("valid for about two hours", round(image_bucket.PRESIGNED_S / HOUR_S) * HOUR_S),
     ("a removed key stops working within 30 seconds", SECRET_S),
     ("cannot be read, after 15 minutes", SECRET_MAX_S),
+    ("A simulated day has six hours", short_day.DAY_S),
+    ("A run starts ten minutes before midnight", DAY_S - scheduler.BEGIN_MS // 1000 % DAY_S),
     ("`wait` (0 to 20 seconds)", pagination.MAX_WAIT_S),
     ("PoYo refused the order for half an hour", LIMITS.unavailable_after_s),
     ("as many orders wait as PoYo accepts in half an hour", LIMITS.max_queue_s),
