@@ -38,6 +38,7 @@ UNLIMITED: Mapping[str, Any] = {"stack_daily": None, "owner_daily": None, "opera
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "late_results": {
         "chaos_ms": 5 * DAY_MS // 3,
+        "latency_ms": (50, 3000),
         "orders": 8,
         **UNLIMITED,
         "orders_at_once": True,
