@@ -5,9 +5,12 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, cast
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from local.chaos.system_under_test import temporary_state
 from local.ports import free_ports
@@ -33,6 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "run_last: it waits for something that happens while other tests run"
     )
+    read_once = cache(JSONFileLoader().load_file)
+    # Every session of boto3 reads the descriptions of its services again, a quarter of the time of some tests.
+    cast(Any, JSONFileLoader).load_file = lambda _, path: read_once(path)
 
 
 def pytest_collection_finish() -> None:
