@@ -44,7 +44,7 @@ def handler_process(
         file = Path(folder, "events.json")
         file.write_text(json.dumps(events))
         program = Program(
-            ("-m", "benchmarks.child", module, str(file)),
+            ("-W", "ignore", "-m", "benchmarks.child", module, str(file)),
             (servers.trust, *folders, ROOT),
             servers.variables,
         )
