@@ -19,7 +19,17 @@ from benchmarks.report import Row, markdown_table, read_json, text_table
 from local.processes import ROOT
 
 # Those that count come first: other programs do not disturb them.
-NAMES = ("cold_start", "artefact", "callback", "submit", "reconcile", "copy", "memory", "listing")
+NAMES = (
+    "cold_start",
+    "artefact",
+    "callback",
+    "submit",
+    "reconcile",
+    "copy",
+    "memory",
+    "simulation",
+    "listing",
+)
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- written by make bench -->\n", "<!-- end -->\n"
 
