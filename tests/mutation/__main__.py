@@ -20,7 +20,7 @@ from tests.mutation.mutants import MUTANTS
 ROOT = Path(__file__).parents[2]
 COPIED = (
     "functions", "tests", "local", "cli", "scripts", "pyproject.toml", "template.yaml", "README.md",
-    "SECURITY.md", "docs", "catalog",
+    "SECURITY.md", "docs", "catalog", "clients",
 )  # fmt: skip
 SEEDS = 3000  # a mutant that no seed finds has survived
 TIMEOUT_S = 900  # of one simulation or test run

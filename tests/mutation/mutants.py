@@ -8,6 +8,7 @@ from tests.mutation.budget_mutants import BUDGET_ROUTES
 from tests.mutation.caller_mutants import CALLERS
 from tests.mutation.catalog_mutants import CATALOG
 from tests.mutation.deletion_mutants import DELETION
+from tests.mutation.js_client_mutants import JS_CLIENT
 from tests.mutation.model_mutants import MODELS
 from tests.mutation.mutant import Mutant
 from tests.mutation.notification_mutants import NOTIFICATION
@@ -39,4 +40,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *ORDERS,
     *MODELS,
     *CATALOG,
+    *JS_CLIENT,
 )

@@ -24,7 +24,10 @@ def test_mutant_changes_one_place_into_other_valid_code(mutant: Mutant) -> None:
     text = (ROOT / mutant.path).read_text()
 
     assert text.count(mutant.old) == 1
-    assert ast.dump(ast.parse(mutant.applied(text))) != ast.dump(ast.parse(text))
+    if mutant.path.suffix == ".py":
+        assert ast.dump(ast.parse(mutant.applied(text))) != ast.dump(ast.parse(text))
+    else:
+        assert mutant.applied(text) != text
 
 
 def test_every_catcher_exists() -> None:

@@ -14,10 +14,24 @@ WORDS = [
 PATTERN = re.compile(rf"\b({'|'.join(WORDS)})\b", re.IGNORECASE)
 SEARCHED = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "template.yaml",
-    "benchmarks", "cli", "docs", "events", "examples", "functions", "layers", "local", "openapi",
+    "benchmarks", "cli", "clients", "docs", "events", "examples", "functions", "layers", "local", "openapi",
     "tests",
 )  # fmt: skip
-TEXT = {".md", ".py", ".yaml", ".yml", ".json", ".toml", ".sh", ".mjs", ".ts", ".tsx", ""}
+TEXT = {
+    ".md",
+    ".py",
+    ".yaml",
+    ".yml",
+    ".json",
+    ".toml",
+    ".sh",
+    ".js",
+    ".mjs",
+    ".html",
+    ".ts",
+    ".tsx",
+    "",
+}
 
 
 GENERATED = {"__pycache__", "node_modules", ".next"}

@@ -46,7 +46,7 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """Hand a value to whoever iterates."""
+    """Hand a value to the loop that iterates."""
 
     value: Any
 
