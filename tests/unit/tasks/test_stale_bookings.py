@@ -41,6 +41,7 @@ VERSIONS = [
     )
     for (state, reason), amount in product(STATES, AMOUNTS)
 ]
+ITEMS = [(version, as_stored(to_item(version))) for version in VERSIONS]
 Make = Callable[[Task], TransitionWrite]
 
 
@@ -76,9 +77,8 @@ def test_every_transition_is_among_them() -> None:
 @pytest.mark.parametrize("name", MAKES)
 def test_transition_books_the_true_difference_whatever_version_it_was_made_from(name: str) -> None:
     applied = 0
-    for read, stored in product(VERSIONS, VERSIONS):
-        write = MAKES[name](read)
-        item = as_stored(to_item(stored))
+    writes = [(version, MAKES[name](version)) for version in VERSIONS]
+    for (read, write), (stored, item) in product(writes, ITEMS):
         if not write.update.condition.holds(item):
             continue
         applied += read == stored
