@@ -77,15 +77,15 @@ OPERATOR = (
     Mutant(
         "an order that the stack's limit refuses raises no alarm",
         "workflows/spending.py",
-        "isinstance(refusal, BudgetExhausted) and refusal.scope == STACK",
+        "isinstance(error, BudgetExhausted) and error.scope == STACK",
         "False",
         STACK_LIMIT,
     ),
     Mutant(
         "an order that an owner's limit refuses raises the stack's alarm",
         "workflows/spending.py",
-        "isinstance(refusal, BudgetExhausted) and refusal.scope == STACK",
-        "isinstance(refusal, BudgetExhausted)",
+        "isinstance(error, BudgetExhausted) and error.scope == STACK",
+        "isinstance(error, BudgetExhausted)",
         STACK_LIMIT,
     ),
     Mutant(

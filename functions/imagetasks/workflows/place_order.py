@@ -87,10 +87,11 @@ class OrderPlacement:
         try:
             limits = self.spending.admit(caller, order.estimated_credits)
             placement = self.submitter.submit(order, limits)
-        except (BudgetExhausted, OrdersPaused, TokenRevoked, TooManyOrders):
+        except (BudgetExhausted, OrdersPaused, TokenRevoked, TooManyOrders) as error:
             # A concurrent request with the same key may have taken the place that this one lacks.
             earlier = self.earlier_task(order.owner, order.idempotency_key)
             if earlier is None:
+                self.spending.report_refusal(error, caller)
                 raise
             return self.replay(earlier, order.fingerprint)
         if placement.replayed:

@@ -130,14 +130,18 @@ class Spending:
         """
         standing = self.standing(caller)
         refusal = standing.refusal(estimated_credits)
-        if isinstance(refusal, BudgetExhausted) and refusal.scope == STACK:
-            telemetry.alarm("stack_budget_exhausted", server_key=caller.key)
         if refusal is not None:
             raise refusal
         if ceiling := self.defaults.ceiling():
             spend = standing.spends[ceiling.limit(standing.now).pk]
             record_stack_left(ceiling.max_credits - spend.committed - estimated_credits)
         return standing.limits
+
+    def report_refusal(self, error: Exception, caller: Caller) -> None:
+        """Raise the alarm of the stack's own limit if that refused an order, be it before the order's
+        transaction or in it."""
+        if isinstance(error, BudgetExhausted) and error.scope == STACK:
+            telemetry.alarm("stack_budget_exhausted", server_key=caller.key)
 
     def report(self, limits: Iterable[Limit]) -> None:
         """Raise the alarm of each soft limit that is passed, once in its period. Called after an order

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from imagetasks.aws.budget_repository import BudgetRepository
+from imagetasks.aws.submit_slots import SubmitSlots
+from imagetasks.poyo.rate_limit import Slot
 from imagetasks.tasks.budgets import Budget
 from tests.support.api import Api, assert_problem, loaded_api
 from tests.support.environment import TestEnvironment
@@ -78,6 +80,25 @@ def test_order_that_a_budget_of_the_stack_refuses_raises_the_same_alarm(
     with limited_api() as api:
         budgets(api).put(Budget(scope="stack", max_credits=Decimal(1)))
         assert_problem(api.create(), 402, "budget_exhausted")
+
+    assert "StackBudgetExhausted" in emitted(capsys)
+
+
+def test_order_that_the_stacks_limit_refuses_in_its_transaction_raises_the_same_alarm(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Other orders take what is left between the read of the limit and the transaction."""
+    with limited_api(STACK_DAILY_CREDITS="2") as api:
+        reserve = SubmitSlots.reserve
+        with pytest.MonkeyPatch.context() as patch:
+
+            def overtaken(slots: SubmitSlots, *arguments: Any, **named: Any) -> Slot:
+                patch.undo()
+                assert api.create(idempotency_key="faster").status == 202
+                return reserve(slots, *arguments, **named)
+
+            patch.setattr(SubmitSlots, "reserve", overtaken)
+            assert_problem(api.create(idempotency_key="slower"), 402, "budget_exhausted")
 
     assert "StackBudgetExhausted" in emitted(capsys)
 
