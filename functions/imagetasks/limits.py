@@ -21,7 +21,10 @@ class Limits:
     submit_backoff_s: tuple[int, int] = (5, 5 * 60)
     window_s: int = 10  # PoYo accepts 20 submits in 10 s for one account
     window_submits: int = 20
-    window_margin_s: int = 1  # SQS delays in whole seconds, so a submit starts up to 1 s late
+    window_margin_s: float = 0.3  # turns are so much further apart, so that late ones catch up
+    path_jitter_s: float = 0.2  # a request reaches PoYo so much faster or slower than another
+    late_start_s: float = 0.1  # a submit that is sent later after its start needs another one
+    slot_early_s: int = 1  # SQS delays in whole seconds, so a message comes early: its worker waits
     max_queue_s: int = 30 * 60  # orders whose submit would start later are refused
     slot_tolerance_s: int = 30  # a submit that starts later than this needs a new slot
     max_delay_s: int = 15 * 60  # SQS delays a message no longer
@@ -48,7 +51,7 @@ class Limits:
     submit_needs_s: float = 23  # to send a paid request and to record its outcome once
     store_needs_s: float = 21  # to store a downloaded image and to record that
     image_retention_days: int = 0  # after which the bucket deletes images; 0: never
-    shard_rows: int = 200  # due tasks read from each shard in one sweep
+    shard_rows: int = 400  # due tasks read from each shard in one sweep: more than its cap needs
     claims_per_run: int = 2000
 
     @classmethod

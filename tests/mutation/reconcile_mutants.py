@@ -230,6 +230,20 @@ RECONCILE = (
         "until=due.due_at",
     ),
     Mutant(
+        "the shards hold too few tasks for a run's cap",
+        "limits.py",
+        "shard_rows: int = 400",
+        "shard_rows: int = 200",
+        "integration/workflows/test_sweep.py",
+    ),
+    Mutant(
+        "a message that SQS refused among others counts as sent",
+        "aws/task_queue.py",
+        'in response.get("Failed", ()):',
+        "in ():",
+        "integration/aws/test_task_queue.py",
+    ),
+    Mutant(
         "a claim succeeds whatever due_at is",
         "aws/task_repository.py",
         'condition = Condition((equals("due_at", due.due_at),))',

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -28,7 +28,8 @@ class Message:
 
 
 class SimulatedQueue:
-    """`send_message` of boto3's SQS client, and the delivery to a function, as Lambda does it."""
+    """`send_message` and `send_message_batch` of boto3's SQS client, and the delivery to a function,
+    as Lambda does it."""
 
     def __init__(self, simulator: Simulator) -> None:
         self.dead: list[Message] = []
@@ -52,13 +53,37 @@ class SimulatedQueue:
             fault = self._simulator.fault("queue.send")
             if fault == "rejected":
                 raise _unavailable()
-            extra_s = self._simulator.rng.choice((30, 600)) if fault == "delayed" else 0
-            for _ in range(2 if fault == "duplicated" else 1):
-                self._put(Message(MessageBody), DelaySeconds + extra_s)
+            self._put_as(fault, Message(MessageBody), DelaySeconds)
             if fault == "response_lost":
                 raise ReadTimeoutError(endpoint_url="queue")
 
         self._simulator.effect("queue.send", act, describe=lambda _: f"delay {DelaySeconds} s")
+
+    def send_message_batch(
+        self,
+        *,
+        QueueUrl: str,  # noqa: N803
+        Entries: Sequence[Mapping[str, str]],  # noqa: N803
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Enqueue up to ten messages; SQS may refuse some of them."""
+        assert 1 <= len(Entries) <= 10
+
+        def act() -> dict[str, list[dict[str, Any]]]:
+            fault = self._simulator.fault("queue.send")
+            refused = [*Entries] if fault == "rejected" else []
+            if refused and self._simulator.rng.random() < 0.5:
+                raise _unavailable()
+            refused = refused[:1]
+            for entry in Entries:
+                if entry not in refused:
+                    self._put_as(fault, Message(entry["MessageBody"]), 0)
+            if fault == "response_lost":
+                raise ReadTimeoutError(endpoint_url="queue")
+            named = {"Code": "InternalError", "SenderFault": False}
+            return {"Failed": [{"Id": each["Id"], **named} for each in refused]}
+
+        count = f"{len(Entries)} messages"
+        return self._simulator.effect("queue.send", act, describe=lambda _: count)
 
     def redrive(self) -> None:
         """Move the dead letters back to the queue, as the operator does."""
@@ -68,6 +93,12 @@ class SimulatedQueue:
             self._simulator.record("operator", "redrives a dead letter")
             message.receives, message.redriven = 0, True
             self._put(message, 0)
+
+    def _put_as(self, fault: str | None, message: Message, delay_s: float) -> None:
+        """Enqueue a message under a fault that does not keep it out of the queue."""
+        extra_s = self._simulator.rng.choice((30, 600)) if fault == "delayed" else 0
+        for _ in range(2 if fault == "duplicated" else 1):
+            self._put(replace(message), delay_s + extra_s)
 
     def _put(self, message: Message, delay_s: float) -> None:
         self.waiting += 1

@@ -155,7 +155,9 @@ class Sandbox:
     def submitter(self) -> Submitter:
         """Used by orders, and by the worker for retries."""
         return Submitter(
-            slots=SubmitSlots(self.table, self.clock),
+            slots=SubmitSlots(
+                self.table, self.clock, lambda seconds: self._simulator.sleep(seconds * 1000)
+            ),
             poyo=self._poyo,
             callback_keys=self.callback_keys,
             uploads=UploadBucket(cast(Any, self._services.bucket), "bucket"),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from imagetasks.aws.budget_repository import SETTINGS_PK
-from imagetasks.aws.submit_slots import ACCOUNT_PK
+from imagetasks.aws.submit_account import ACCOUNT_PK
 from imagetasks.aws.table import OWNER_INDEXES
 from imagetasks.errors import DatabaseUnavailable
 from imagetasks.tasks.conditional_write import ConditionFailed, Item, PutItem, UpdateItem

@@ -61,7 +61,7 @@ class TestEnvironment:
         self.clock = make_clock(self.time, self.limits)
         self.table = Table(cloud.client("dynamodb"), cloud.table_name)
         self.repository = TaskRepository(self.table)
-        self.slots = SubmitSlots(self.table, self.clock)
+        self.slots = SubmitSlots(self.table, self.clock, self.time.forward)
         self.images = ImageBucket(cloud.client("s3"), cloud.bucket)
         self.queue = TaskQueue(cloud.client("sqs"), cloud.queue_url)
         secret = CachedSecret(

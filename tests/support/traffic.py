@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -51,12 +51,14 @@ class PendingTable(InMemoryTable):
 
 @dataclass
 class SlidingPoyo(FakeTransport):
-    """PoYo, which accepts 20 submits in any ten seconds, and fails as `failing` says."""
+    """PoYo, which accepts 20 submits, or `accepted_in_10_s`, in any ten seconds, and fails as `failing`
+    says."""
 
     time: ManualClock
     failing: Callable[[int], HttpResponse | Exception | None] = lambda _: None
     sent: list[tuple[int, str]] = field(default_factory=list)  # when, and which task
     refused: int = 0
+    accepted_in_10_s: int = 20
     _recent: deque[int] = field(default_factory=deque)
 
     def respond(self, request: SentRequest) -> HttpResponse:
@@ -68,7 +70,7 @@ class SlidingPoyo(FakeTransport):
             return failure
         while self._recent and self._recent[0] <= now - 10_000:
             self._recent.popleft()
-        if len(self._recent) >= 20:
+        if len(self._recent) >= self.accepted_in_10_s:
             self.refused += 1
             return poyo_response({"code": 429, "error": {"message": "rate limit"}}, 429)
         self._recent.append(now)
@@ -79,12 +81,18 @@ class SlidingPoyo(FakeTransport):
 class Traffic:
     """A timeline of events; `order_at` adds orders, `run` plays everything until `until` (ms)."""
 
-    def __init__(self, *, lateness_s: float = 0.3, seed: int = 7) -> None:
+    def __init__(
+        self,
+        *,
+        lateness_s: float = 0.3,
+        limits: Limits | None = None,
+        accepted_in_10_s: int = 20,
+    ) -> None:
         self.time = ManualClock()
         self.begin = self.time.now
         self.table = PendingTable()
-        self.poyo = SlidingPoyo(self.time)
-        self.limits = Limits(first_poll_s=NEVER_S)
+        self.poyo = SlidingPoyo(self.time, accepted_in_10_s=accepted_in_10_s)
+        self.limits = limits or Limits(first_poll_s=NEVER_S)
         self.clock = make_clock(self.time, self.limits)
         self.orders: list[Task] = []  # accepted, in order
         self.refusals: list[float] = []  # seconds until there was room
@@ -101,7 +109,7 @@ class Traffic:
             cast(Any, FakeSecretsClient({"current": "k1", "k1": "k"})), "callback"
         )
         return Submitter(
-            slots=SubmitSlots(cast(Any, self.table), clock),
+            slots=SubmitSlots(cast(Any, self.table), clock, self.time.forward),
             poyo=PoyoClient(
                 send=self.poyo, base_url="https://poyo.test", key=lambda: "sk", refresh_key=_no
             ),
@@ -150,6 +158,10 @@ class Traffic:
             self.time.now + round(delay_s * 1000),
             lambda: self.reconciler.reconcile(TaskMessage.from_json(body)),
         )
+
+    def send_all(self, messages: Iterable[TaskMessage]) -> None:
+        for message in messages:
+            self.send(message)
 
     def task(self, task_id: str) -> Task:
         return TaskRepository(cast(Any, self.table)).get(task_id)

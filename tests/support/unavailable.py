@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imagetasks.aws.task_repository import TaskRepository, WriteResult
@@ -33,4 +34,7 @@ class UnavailableQueue:
     """A queue that takes no message."""
 
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
+        raise QueueUnavailable("unavailable")
+
+    def send_all(self, messages: Iterable[TaskMessage]) -> None:
         raise QueueUnavailable("unavailable")

@@ -15,6 +15,7 @@ CLIENT_CONFIG = Config(
     read_timeout=2,
     retries={"mode": "standard", "total_max_attempts": 2},
     parameter_validation=False,
+    user_agent="imagetasks",  # botocore assembles a long one for each call, a tenth of the call's CPU
 )
 
 

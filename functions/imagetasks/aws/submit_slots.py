@@ -1,41 +1,30 @@
 """The slots of all submits of the account, and its circuit breaker, in one item of the table.
 
 A submit that may start at once replaces the item if it is as it was read; of concurrent ones each
-round one succeeds. A submit that has to wait only adds one to `issued`, without contention.
+round one succeeds. A submit that has to wait only adds one to `issued`, without contention. When its
+turn has come, it adds its start to `sent`, which is the only attribute that this write compares.
 """
 
 from __future__ import annotations
 
+import contextlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from imagetasks.aws.submit_account import ACCOUNT_PK, Account, from_item
 from imagetasks.errors import DatabaseUnavailable, TooManyOrders
 from imagetasks.poyo.circuit_breaker import CircuitBreaker
-from imagetasks.poyo.rate_limit import Slot, SubmitQueue
-from imagetasks.tasks.conditional_write import (
-    Condition,
-    ConditionFailed,
-    PutItem,
-    UpdateItem,
-    unchanged,
-)
+from imagetasks.poyo.rate_limit import Slot
+from imagetasks.tasks.conditional_write import Condition, ConditionFailed, UpdateItem, unchanged
 
 if TYPE_CHECKING:
     from imagetasks.aws.table import Table
     from imagetasks.clock import Clock
+    from imagetasks.poyo.rate_limit import SubmitQueue
 
-ACCOUNT_PK = "account"
 WRITE_TRIES = 100  # more than submits that can start in the same instant
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
-    """The item. `revision` changes with every write that moves a start (None: there is no item)."""
-
-    queue: SubmitQueue
-    breaker: CircuitBreaker
-    revision: int | None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -44,31 +33,54 @@ class SubmitSlots:
 
     table: Table
     clock: Clock
+    sleep: Callable[[float], None] = time.sleep
 
     def reserve(
-        self, number: int | None = None, not_before: int = 0, *, max_wait_s: int | None = None
+        self,
+        number: int | None = None,
+        not_before: int = 0,
+        *,
+        early: bool = False,
+        max_wait_s: int | None = None,
     ) -> Slot:
         """The slot of one submit: `number`, which was to start at `not_before`, unless that is too
-        long ago, else a new number.
+        long ago, else a new number. If it comes `early`, a start in a moment is recorded, too.
 
         Raises TooManyOrders if a new one would start more than `max_wait_s` seconds from now.
         """
-        account = _from_item(self.table.get(ACCOUNT_PK))
+        early_ms = self.clock.limits.slot_early_s * 1000 if early else 0
+        account = from_item(self.table.get(ACCOUNT_PK))
         for _ in range(WRITE_TRIES):
             now = self.clock.now_ms()
             account = replace(account, queue=account.queue.bounded(now, self.clock.limits))
-            start = self._start(account.queue, number, not_before, now) if number else None
+            turn = self._turn(account.queue, number, not_before, now + early_ms) if number else None
             try:
-                if number and start is not None:
-                    return self._use(account, number, start, now)
+                if number and turn is not None:
+                    return self._use(account, number, max(now, turn), now + early_ms)
                 number, not_before = account.queue.issued + 1, now
                 if account.queue.start_of(number, self.clock.limits) <= now:
                     return self._start_new(account, now)
                 account = self._queue_up(account, now, max_wait_s)
                 number = account.queue.issued
             except ConditionFailed as failed:
-                account, number = _from_item(failed.item), number if start is not None else None
+                account, number = from_item(failed.item), number if turn is not None else None
         raise DatabaseUnavailable("the slots changed too often")
+
+    def await_start(self, slot: Slot) -> float:
+        """Sleep until the start of a slot, a second at most, and return 0. If the start has passed, since
+        a write took long, another one is recorded, because others count on it; returns how many
+        seconds later to try again if PoYo's window has no room in a moment. Called before each submit.
+        """
+        limits, start = self.clock.limits, slot.start
+        if self.clock.now_ms() - start > limits.late_start_s * 1000:
+            # Without DynamoDB the price is a 429, which creates nothing.
+            with contextlib.suppress(DatabaseUnavailable):
+                start = self._restart(slot)
+        wait_s = max(0, start - self.clock.now_ms()) / 1000
+        if wait_s > limits.slot_early_s:
+            return wait_s
+        self.sleep(wait_s)
+        return 0
 
     def record_outcome(self, *, succeeded: bool) -> None:
         """Close the circuit breaker, or count one more consecutive failure."""
@@ -86,30 +98,44 @@ class SubmitSlots:
 
         self._change(paused)
 
-    def _start(self, queue: SubmitQueue, number: int, not_before: int, now: int) -> int | None:
-        """When `number` may start; None if it is too late for that, and a new number is needed."""
+    def _turn(self, queue: SubmitQueue, number: int, not_before: int, by: int) -> int | None:
+        """When the turn of `number` comes; None if it is too late for that, or a number that has passed
+        must wait beyond `by`, and a new number is needed."""
         limits = self.clock.limits
         if number > queue.passed:
             not_before = queue.start_of(number, limits)
-        elif now < max(queue.paused_until, not_before):
+        elif by < max(queue.paused_until, not_before):
             return None
-        return not_before if now - not_before <= limits.slot_tolerance_s * 1000 else None
+        late_ms = self.clock.now_ms() - not_before
+        return not_before if late_ms <= limits.slot_tolerance_s * 1000 else None
 
-    def _use(self, account: Account, number: int, start: int, now: int) -> Slot:
-        """The slot of a number; if the circuit breaker is open and the number may start, it is the
-        probe, and the next probe may follow when its answer must have come."""
-        slot = self._slot(account, number, start, now)
-        if slot.not_before is None and slot.breaker_open:
-            self._put(account, self._probing(account.queue, number, now), account.breaker)
+    def _use(self, account: Account, number: int, turn: int, by: int) -> Slot:
+        """The slot of a number. If it may start until `by`, that is recorded; if then the circuit breaker
+        is open, it is the probe, and the next probe may follow when its answer must have come."""
+        start = max(turn, account.queue.paused_until, account.queue.room_at(self.clock.limits))
+        slot = self._slot(account, number, start)
+        if start > by:
+            return replace(slot, not_before=start)
+        if slot.breaker_open:
+            queue = account.queue.recorded(start, self.clock.limits)
+            self._put(account, self._probing(queue, number, start), account.breaker)
+        else:
+            self._record(account, start)
         return slot
 
     def _start_new(self, account: Account, now: int) -> Slot:
-        """The slot of a new number that starts now."""
+        """The slot of a new number, for which nobody waits. It starts now, or if PoYo's window has no room
+        because submits were late, as soon as it has."""
         limits = self.clock.limits
-        queue = account.queue.started(now, limits)
-        slot = self._slot(account, queue.issued, now, now)
-        if slot.breaker_open:
-            queue = self._probing(queue, queue.issued, now)
+        start = max(now, account.queue.room_at(limits))
+        queue = account.queue.started(start, limits)
+        slot = self._slot(account, queue.issued, start)
+        if start > now:
+            slot = replace(slot, not_before=start)
+        else:
+            queue = queue.recorded(start, limits)
+            if slot.breaker_open:
+                queue = self._probing(queue, queue.issued, start)
         self._put(account, queue, account.breaker)
         return slot
 
@@ -121,18 +147,37 @@ class SubmitSlots:
             raise TooManyOrders(wait_s - max_wait_s)
         as_read = Condition((unchanged("revision", account.revision),))
         update = UpdateItem(pk=ACCOUNT_PK, condition=as_read, values={}, added={"issued": 1})
-        return _from_item(self.table.update(update))
+        return from_item(self.table.update(update))
 
     def _probing(self, queue: SubmitQueue, number: int, now: int) -> SubmitQueue:
         limits = self.clock.limits
         return queue.paused(now + limits.probe_lease_s * 1000, now, limits, sent=number)
 
-    def _slot(self, account: Account, number: int, start: int, now: int) -> Slot:
+    def _restart(self, slot: Slot) -> int:
+        """The start of a submit that is late, which is recorded instead of the one that it missed unless
+        it is more than a moment ahead."""
+        limits = self.clock.limits
+        account = from_item(self.table.get(ACCOUNT_PK))
+        for _ in range(WRITE_TRIES):
+            now = self.clock.now_ms()
+            queue = account.queue.bounded(now, limits).without(slot.start)
+            account, start = replace(account, queue=queue), max(now, queue.room_at(limits))
+            if start > now + limits.slot_early_s * 1000:
+                return start
+            try:
+                self._record(account, start)
+            except ConditionFailed as failed:
+                account = from_item(failed.item)
+            else:
+                return start
+        raise DatabaseUnavailable("the slots changed too often")
+
+    def _slot(self, account: Account, number: int, start: int) -> Slot:
         return Slot(
             number=number,
-            not_before=start if start > now else None,
+            start=start,
             after_failures=account.breaker.failures > 0,
-            breaker_open=account.breaker.is_open(now, self.clock.limits),
+            breaker_open=account.breaker.is_open(self.clock.now_ms(), self.clock.limits),
         )
 
     def _after_success(self, account: Account, now: int) -> Account:
@@ -153,7 +198,7 @@ class SubmitSlots:
         """Apply `change` to the item; nothing is written if it changes nothing."""
         item: Mapping[str, Any] = self.table.get(ACCOUNT_PK)
         for _ in range(WRITE_TRIES):
-            account, now = _from_item(item), self.clock.now_ms()
+            account, now = from_item(item), self.clock.now_ms()
             queue = account.queue.bounded(now, self.clock.limits)
             changed = change(replace(account, queue=queue), now)
             if changed == account:
@@ -166,31 +211,10 @@ class SubmitSlots:
                 return
         raise DatabaseUnavailable("the slots changed too often")
 
+    def _record(self, account: Account, start: int) -> None:
+        """Add a start to those that were recorded. Raises ConditionFailed if others were added."""
+        self.table.update(account.recorded(start, self.clock.limits))
+
     def _put(self, account: Account, queue: SubmitQueue, breaker: CircuitBreaker) -> None:
         """Write the item if it is as it was read. Raises ConditionFailed."""
-        issued = None if account.revision is None else account.queue.issued
-        item = {
-            "pk": ACCOUNT_PK,
-            "revision": (account.revision or 0) + 1,
-            "starts": list(queue.starts),
-            "passed": queue.passed,
-            "issued": queue.issued,
-            "paused_until": queue.paused_until,
-            "failures": breaker.failures,
-            "failed_at": breaker.failed_at,
-        }
-        as_read = (unchanged("revision", account.revision), unchanged("issued", issued))
-        self.table.put(PutItem(item=item, condition=Condition(as_read)))
-
-
-def _from_item(item: Mapping[str, Any]) -> Account:
-    numbers = {name: int(item.get(name, 0)) for name in ("passed", "issued", "paused_until")}
-    starts = tuple(map(int, item.get("starts", ())))
-    revision = item.get("revision")
-    return Account(
-        queue=SubmitQueue(starts=starts, **numbers),
-        breaker=CircuitBreaker(
-            failures=int(item.get("failures", 0)), failed_at=int(item.get("failed_at", 0))
-        ),
-        revision=None if revision is None else int(revision),
-    )
+        self.table.put(account.replaced(queue, breaker))

@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Unpack
 from urllib.parse import urlsplit
@@ -18,7 +20,10 @@ from imagetasks.tasks.message import TaskMessage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import SendMessageRequestTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        SendMessageBatchRequestEntryTypeDef,
+        SendMessageRequestTypeDef,
+    )
 
     from imagetasks.tasks.task import Task
 
@@ -47,6 +52,18 @@ class TaskQueue:
             MessageBody=json.dumps(asdict(message)),
             DelaySeconds=seconds,
         )
+
+    def send_all(self, messages: Iterable[TaskMessage]) -> None:
+        """Send up to ten messages (`MAX_BATCH`) with one request, which is billed as one. Raises
+        QueueUnavailable if SQS did not take each of them."""
+        bodies = [json.dumps(asdict(message)) for message in messages]
+        entries: list[SendMessageBatchRequestEntryTypeDef] = [
+            {"Id": str(n), "MessageBody": body} for n, body in enumerate(bodies)
+        ]
+        with _translated():
+            response = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+        for failed in response.get("Failed", ()):
+            raise QueueUnavailable(failed["Code"], passing=not failed["SenderFault"])
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -77,7 +94,14 @@ class NotificationQueue:
 
 
 def _send(client: SQSClient, **request: Unpack[SendMessageRequestTypeDef]) -> None:
-    try:
+    with _translated():
         client.send_message(**request)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise QueueUnavailable for every error of SQS in the block."""
+    try:
+        yield
     except (ClientError, BotoCoreError) as error:
         raise translated(error, QueueUnavailable) from error

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+MAX_BATCH = 10  # messages that SQS takes with one request
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMessage:

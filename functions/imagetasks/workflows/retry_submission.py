@@ -69,10 +69,11 @@ class SubmissionRetrier:
         Raises SecretInvalid or SecretUnavailable before the transition.
         """
         not_before = task.not_before or 0
+        early_s = self.clock.limits.slot_early_s if task.slot_number else 0
         longest_s = self.clock.limits.max_queue_s * 2  # only a wrong clock makes a task wait longer
         if task.deleted_at is not None:
             self._fail(task, "unavailable")
-        elif self.clock.now_ms() < not_before <= self.clock.after(longest_s):
+        elif self.clock.after(early_s) < not_before <= self.clock.after(longest_s):
             self.updater.wait_for_slot(task, not_before, {})
         else:
             self._retry(task)

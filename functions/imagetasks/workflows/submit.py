@@ -85,7 +85,7 @@ class Submitter:
         """The slot that a pending task waited for, or another one if that came too late; if it cannot
         be counted, the submit waits. No state changes. Called by `SubmissionRetrier`."""
         try:
-            return self.slots.reserve(task.slot_number, task.not_before or 0)
+            return self.slots.reserve(task.slot_number, task.not_before or 0, early=True)
         except DatabaseUnavailable:
             return self._uncounted_slot()
 
@@ -96,6 +96,8 @@ class Submitter:
         `SubmissionRetrier`. After the POST nothing raises for DynamoDB or SQS.
         """
         self.require_credentials()  # before the time is asked: reading them again may take long
+        if later_s := self.slots.await_start(slot):
+            return self._defer(task, later_s, "its start has passed", refused=False)
         if self.clock.time_left_s() < self.clock.limits.submit_needs_s:
             return self._defer(task, 1, "too little time was left for the request", refused=False)
         kid, key = self.callback_keys.current()

@@ -170,10 +170,13 @@ class TaskUpdater:
         return not_before + self._fallback_s * 1000
 
     def enqueue_submit(self, task: Task) -> None:
-        """Send the message that triggers the submit of a pending task at its `not_before`."""
-        wait_ms = (task.not_before or 0) - self.clock.now_ms()
-        if wait_ms <= self.clock.limits.max_delay_s * 1000:
-            self.enqueue(_retry_message(task), delay_s=wait_ms / 1000)
+        """Send the message that triggers the submit of a pending task at its `not_before`. If that is a
+        turn in the queue, the message comes up to a second early, so that the worker is punctual."""
+        limits = self.clock.limits
+        wait_s = ((task.not_before or 0) - self.clock.now_ms()) / 1000
+        if wait_s <= limits.max_delay_s:
+            early_s = limits.slot_early_s if task.slot_number else 0
+            self.enqueue(_retry_message(task), delay_s=wait_s - early_s)
 
     def enqueue(
         self, message: TaskMessage, *, delay_s: float = 0, on_failure: EnqueuePolicy = "log"

@@ -71,11 +71,41 @@ def test_notification_message_names_the_task_and_its_group_is_the_receivers_host
     assert "example" not in first
 
 
+def test_several_messages_are_sent_with_one_request(cloud: Cloud) -> None:
+    client, requests = cloud.client("sqs"), []
+    client.meta.events.register("before-call.sqs.*", lambda model, **_: requests.append(model.name))
+    messages = [TaskMessage(task_id=f"t{n}", source="sweep", due_since=n) for n in range(10)]
+
+    TaskQueue(client, cloud.queue_url).send_all(messages)
+
+    assert requests == ["SendMessageBatch"]
+    received = [TaskMessage(**each) for each in cloud.messages()]
+    assert sorted(received, key=lambda each: each.task_id) == messages
+
+
+@pytest.mark.parametrize("sender_fault", [True, False])
+def test_message_that_sqs_refuses_among_others_raises_queue_unavailable(
+    cloud: Cloud, *, sender_fault: bool
+) -> None:
+    client = cloud.client("sqs")
+    failed = {"Id": "1", "Code": "InternalError", "SenderFault": sender_fault}
+    client.meta.events.register(
+        "after-call.sqs.SendMessageBatch", lambda parsed, **_: parsed.update(Failed=[failed])
+    )
+
+    with pytest.raises(QueueUnavailable) as raised:
+        TaskQueue(client, cloud.queue_url).send_all([MESSAGE, MESSAGE])
+
+    assert (raised.value.code, raised.value.passing) == ("InternalError", not sender_fault)
+
+
 def test_missing_queue_raises_queue_unavailable(cloud: Cloud) -> None:
     missing = TaskQueue(cloud.client("sqs"), cloud.queue_url + "-missing")
 
     with pytest.raises(QueueUnavailable) as raised:
         missing.send(MESSAGE)
+    with pytest.raises(QueueUnavailable):
+        missing.send_all([MESSAGE])
 
     assert not raised.value.passing
     with pytest.raises(QueueUnavailable):

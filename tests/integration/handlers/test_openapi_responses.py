@@ -15,7 +15,7 @@ import pytest
 
 from imagetasks.api import order_request
 from imagetasks.api.schemas import task_body
-from imagetasks.aws.submit_slots import ACCOUNT_PK
+from imagetasks.aws.submit_account import ACCOUNT_PK
 from imagetasks.clock import wall_clock_ms
 from imagetasks.tasks.conditional_write import Condition, PutItem, absent
 from imagetasks.tasks.task import derive_task_id

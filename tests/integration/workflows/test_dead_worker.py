@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -33,6 +33,9 @@ class DeadQueue:
 
     def send(self, message: TaskMessage, *, delay_s: float = 0) -> None:
         self.messages.append(message)
+
+    def send_all(self, messages: Iterable[TaskMessage]) -> None:
+        self.messages += messages
 
 
 @dataclass

@@ -65,9 +65,34 @@ def test_every_accepted_order_is_sent_once_in_order_whatever_the_load(
     assert len(traffic.orders) + len(traffic.refusals) == rate * seconds
 
 
+def test_burst_uses_nearly_all_of_poyos_limit_without_a_refusal() -> None:
+    traffic = Traffic()
+    for n in range(200):
+        traffic.order_at(n / 200)
+
+    traffic.run(200)
+
+    assert len(traffic.poyo.sent) == 200
+    assert traffic.poyo.refused == 0
+    assert traffic.sent_after_s()[-1] <= 90 / 0.95  # twenty at once and every ten seconds: 90 s
+
+
+@pytest.mark.parametrize("lateness_s", [1.5, 4, 12])
+def test_no_submit_is_refused_however_late_the_workers_are(lateness_s: float) -> None:
+    traffic = Traffic(lateness_s=lateness_s)
+    for n in range(600):
+        traffic.order_at(n / 100)
+
+    traffic.run(HOUR_S)
+
+    assert states(traffic) == {("running", None)}
+    assert len(traffic.poyo.sent) == 600
+    assert traffic.poyo.refused == 0
+
+
 def test_refused_orders_are_accepted_after_the_time_in_retry_after() -> None:
     traffic = Traffic()
-    for _ in range(3400):
+    for _ in range(3600):
         traffic.order_at(0)
     traffic.run(1)
     first = traffic.refusals[0]

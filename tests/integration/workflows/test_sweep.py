@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import pytest
 
+from imagetasks.aws.table import Table
+from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.errors import QueueUnavailable
 from imagetasks.limits import Limits
-from imagetasks.tasks.task import SHARDS, Task
+from imagetasks.tasks.conditional_write import ConditionFailed, UpdateItem
+from imagetasks.tasks.message import TaskMessage
+from imagetasks.tasks.task import SHARDS, Task, derive_task_id, shard_of, task_pk
 from imagetasks.workflows.sweep import SweepResult, sweep
 from tests.support.environment import TestEnvironment, new_environment
-from tests.support.fakes import PROMPT, START, task
+from tests.support.fakes import PROMPT, START, ManualClock, make_clock, task
 from tests.support.lambdas import Context, captured_logs, load_handler, recorded_aws_calls
 from tests.support.unavailable import UnavailableQueue
 
@@ -24,6 +29,45 @@ LIMITS = Limits()
 def env() -> Iterator[TestEnvironment]:
     with new_environment() as environment:
         yield environment
+
+
+class RefusingQueue(TaskQueue):
+    """A queue that takes all messages of a request but the last."""
+
+    def send_all(self, messages: Iterable[TaskMessage]) -> None:
+        *taken, _ = messages
+        super().send_all(taken)
+        raise QueueUnavailable("InternalError")
+
+
+@dataclass
+class RecordingBatches:
+    """A queue that keeps the messages of all requests."""
+
+    messages: list[TaskMessage] = field(default_factory=list)
+
+    def send_all(self, messages: Iterable[TaskMessage]) -> None:
+        self.messages += messages
+
+
+@dataclass
+class DueTable:
+    """A table of nothing but `due_at` by primary key, which claims move."""
+
+    due: dict[str, int] = field(default_factory=dict)
+
+    def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
+        found = sorted(
+            (due_at, pk)
+            for pk, due_at in self.due.items()
+            if due_at <= now and shard_of(pk.removeprefix("task#")) == shard
+        )
+        return [{"pk": pk, "due_at": at, "due_since": at} for at, pk in found[:limit]]
+
+    def update_blind(self, update: UpdateItem) -> None:
+        if not update.condition.holds({"due_at": self.due[update.pk]}):
+            raise ConditionFailed({})
+        self.due[update.pk] = update.values["due_at"]
 
 
 def put_due(env: TestEnvironment, *seconds_ago: int, first: int = 0) -> list[Task]:
@@ -125,6 +169,58 @@ def test_sweep_loses_no_task_when_sqs_is_unavailable(env: TestEnvironment) -> No
     env.time.forward(LIMITS.claim_s)
 
     assert env.sweep().enqueued == 2
+
+
+def test_messages_are_sent_ten_at_a_time(env: TestEnvironment) -> None:
+    put_due(env, *range(1, 26))
+    requests = recorded_aws_calls(env.queue.client)
+
+    assert env.sweep().enqueued == 25
+    assert requests == ["SQS.SendMessageBatch"] * 3
+    assert len(env.cloud.messages()) == 25
+
+
+def test_tasks_whose_messages_were_not_sent_are_enqueued_when_their_claims_expire(
+    env: TestEnvironment,
+) -> None:
+    """SQS may refuse one message of a request and take the others."""
+    tasks = put_due(env, *range(1, 26))
+    refusing = RefusingQueue(env.queue.client, env.queue.queue_url)
+    with pytest.raises(QueueUnavailable) as raised:
+        sweep(repository=env.repository, queue=refusing, clock=env.clock, time_left_s=lambda: 100)
+    assert raised.value.passing
+    first = [message["task_id"] for message in env.cloud.messages()]
+    assert len(first) == 9
+
+    second = env.sweep()
+    env.time.forward(LIMITS.claim_s)
+    third = env.sweep()
+
+    assert (second.enqueued, third.enqueued) == (15, 25)
+    later = {message["task_id"] for message in env.cloud.messages()}
+    assert later == {each.task_id for each in tasks}
+
+
+def test_run_takes_as_many_tasks_as_its_cap_from_unequal_shards() -> None:
+    """Twenty thousand tasks: each run that finds enough of them takes the whole cap, none twice."""
+    time, table, sent = ManualClock(), DueTable(), RecordingBatches()
+    for n in range(20_000):
+        table.due[task_pk(derive_task_id("owner", f"{n}"))] = START - n
+    clock = make_clock(time, LIMITS)
+    repository = TaskRepository(cast(Table, table))
+
+    runs = [
+        sweep(
+            repository=repository,
+            queue=cast(TaskQueue, sent),
+            clock=clock,
+            time_left_s=lambda: 100,
+        ).enqueued
+        for _ in range(11)
+    ]
+
+    assert runs == [LIMITS.claims_per_run] * 10 + [0]
+    assert len({message.task_id for message in sent.messages}) == len(sent.messages) == 20_000
 
 
 def test_claim_reads_nothing_and_changes_only_due_at(env: TestEnvironment) -> None:

@@ -190,13 +190,11 @@ def test_download_without_time_is_tried_again_later(env: TestEnvironment) -> Non
 class SlowSlots(SubmitSlots):
     """Slots whose every record takes as long as two calls that hang."""
 
-    hang: Callable[[float], None]
-
     def record_outcome(self, *, succeeded: bool) -> None:
-        self.hang(2 * LIMITS.aws_call_s)
+        self.sleep(2 * LIMITS.aws_call_s)
 
     def pause(self, wait_s: float) -> None:
-        self.hang(2 * LIMITS.aws_call_s)
+        self.sleep(2 * LIMITS.aws_call_s)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """SubmitQueue: when each numbered submit may be sent, also after pauses and with wrong clocks."""
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import integers, lists, tuples
 
 from imagetasks.limits import Limits
 from imagetasks.poyo.rate_limit import SubmitQueue
@@ -33,6 +35,52 @@ def test_starts_of_submits_that_waited_count_for_the_next_ones() -> None:
 
     assert queue.starts == (NOW + 9000, NOW + 16_000, later)
     assert (queue.passed, queue.issued) == (12, 12)
+
+
+def test_one_more_start_has_room_one_window_after_the_third_last_that_was_recorded() -> None:
+    queue = SubmitQueue()
+    for start in (NOW, NOW + 2000, NOW + 1000, NOW - 3000):
+        queue = queue.recorded(start, LIMITS)
+
+    assert queue.sent == (NOW, NOW + 1000, NOW + 2000)
+    assert queue.room_at(LIMITS) == NOW + 10_200  # and what a request may be faster than another
+
+
+def test_starts_below_the_limit_have_room_at_once() -> None:
+    assert SubmitQueue(sent=(NOW, NOW)).room_at(LIMITS) <= 0
+
+
+def test_a_start_at_which_nothing_was_sent_does_not_count() -> None:
+    queue = SubmitQueue(sent=(NOW, NOW, NOW + 5000))
+
+    assert queue.without(NOW).sent == (NOW, NOW + 5000)
+    assert queue.without(NOW + 1) == queue
+
+
+@given(delays=lists(tuples(integers(0, 4000), integers(0, 3000)), max_size=60))
+def test_no_window_has_more_starts_than_poyo_accepts(delays: list[tuple[int, int]]) -> None:
+    """Whenever submits come, how long before its start each is recorded, and how many are moved because
+    they missed theirs."""
+    queue, now, sent = SubmitQueue(), NOW, []
+    for after, missed in delays:
+        now += after
+        start = max(now, queue.room_at(LIMITS))
+        queue = queue.recorded(start, LIMITS)
+        if missed > 2000:
+            now = max(now, start + missed)
+            moved = queue.without(start)
+            start = max(now, moved.room_at(LIMITS))
+            queue = moved.recorded(start, LIMITS)
+        sent.append(start)
+
+    sent.sort()
+    assert all(later - first >= 10_000 for first, later in zip(sent, sent[3:], strict=False))
+
+
+def test_a_recorded_start_that_only_a_fast_clock_can_have_written_is_forgotten() -> None:
+    queue = SubmitQueue(sent=(NOW, NOW + 1000, NOW + 300_000), passed=8, issued=9)
+
+    assert queue.bounded(NOW, LIMITS).sent == (NOW, NOW + 1000)
 
 
 def test_a_pause_moves_every_waiting_submit_on_and_keeps_the_order() -> None:
@@ -69,7 +117,7 @@ def test_after_a_pause_a_new_order_stays_behind_those_that_wait() -> None:
     assert paused.resumed(NOW) == paused
 
 
-@pytest.mark.parametrize("ahead_s", [10.001, 300, 365 * 86_400])
+@pytest.mark.parametrize("ahead_s", [11.001, 300, 365 * 86_400])
 def test_a_start_that_only_a_fast_clock_can_have_written_is_forgotten(ahead_s: float) -> None:
     queue = SubmitQueue(starts=(NOW, NOW + round(ahead_s * 1000)), passed=8, issued=9)
 
