@@ -29,6 +29,9 @@ NAMES = (
     "memory",
     "simulation",
     "listing",
+    "polls",
+    "sweep",
+    "burst",
 )
 DOCUMENT = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- written by make bench -->\n", "<!-- end -->\n"
