@@ -27,6 +27,7 @@ from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.submit import Submitter
 from imagetasks.workflows.sweep import SweepResult, sweep
 from imagetasks.workflows.task_updater import TaskUpdater
+from tests.simulation.table_state import InMemoryTable
 from tests.support.emulated_aws import Cloud, aws
 from tests.support.fakes import (
     PROMPT,
@@ -49,6 +50,7 @@ class TestEnvironment:
     __test__ = False  # pytest would collect it for its name
 
     cloud: Cloud
+    memory: InMemoryTable | None = None  # takes the place of the emulated DynamoDB
     limits: Limits = field(default_factory=Limits)
     time: ManualClock = field(default_factory=ManualClock)
     fake_poyo: FakePoyo = field(default_factory=FakePoyo)
@@ -59,7 +61,8 @@ class TestEnvironment:
     def __post_init__(self) -> None:
         cloud = self.cloud
         self.clock = make_clock(self.time, self.limits)
-        self.table = Table(cloud.client("dynamodb"), cloud.table_name)
+        emulated = Table(cloud.client("dynamodb"), cloud.table_name)
+        self.table = cast(Table, self.memory) if self.memory else emulated
         self.repository = TaskRepository(self.table)
         self.slots = SubmitSlots(self.table, self.clock, self.time.forward)
         self.images = ImageBucket(cloud.client("s3"), cloud.bucket)

@@ -1,4 +1,7 @@
-"""Every accepted task ends in bounded time, whatever one of the other servers answers for ever."""
+"""Every accepted task ends in bounded time, whatever one of the other servers answers for ever.
+
+The tasks are in the simulated table, because a task is written up to a hundred times before it ends.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from imagetasks.limits import Limits
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.task import Task
 from tests.fixtures.images import png
+from tests.simulation.table_state import InMemoryTable
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
     NOT_FOUND,
@@ -58,7 +62,8 @@ WITHOUT_POYO_ID: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def env() -> Iterator[TestEnvironment]:
-    with new_environment(limits=Limits(poll_backoff_s=BACKOFF_S)) as environment:
+    limits = Limits(poll_backoff_s=BACKOFF_S)
+    with new_environment(limits=limits, memory=InMemoryTable()) as environment:
         environment.fake_poyo.respond_with("POST", HttpResponse(429, b""))
         yield environment
 
