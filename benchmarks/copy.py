@@ -35,7 +35,7 @@ def measure() -> list[Row]:
 
 def _cpu_ms(megabytes: int, local: Servers) -> dict[str, float]:
     """The median CPU time of each side for one megabyte."""
-    event = {"url": f"{local.origin}/files/{megabytes}", "task_id": "x5syhv2d4ewo3t3kliialymxrs"}
+    event = {"url": local.image_url(megabytes), "task_id": "x5syhv2d4ewo3t3kliialymxrs"}
     calls: dict[str, Call] = {}
     with ExitStack() as stack:
         for name, (module, deployed, send) in SIDES.items():

@@ -46,7 +46,7 @@ def measure() -> list[Row]:
 
 
 def _peak_mb(module: str, megabytes: int, local: Servers) -> float:
-    events = [{"url": f"{local.origin}/files/{megabytes}", "task_id": "x5syhv2d4ewo3t3kliialymxrs"}]
+    events = [{"url": local.image_url(megabytes), "task_id": "x5syhv2d4ewo3t3kliialymxrs"}]
     with handler_process(module, events, local, deployed=SIDES[module]) as call:
         return call(1).peak_mb
 

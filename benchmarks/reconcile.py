@@ -22,6 +22,7 @@ def measure() -> list[Row]:
     """The median reconcile with and without an image; the first five warm the function up."""
     ensure_built()
     with servers(dynamodb=True) as local:
+        local.image_url(2)
         with handler_process("api", order_events(TASKS), local, deployed="api") as order:
             events = message_events(ordered_ids(order(TASKS)))
         with handler_process("worker", events, local, deployed="worker") as call:
