@@ -4,8 +4,8 @@
 
 DEV   := .local/envs/dev/bin
 SAM   := SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=eu-west-1 PATH="$(CURDIR)/.local/envs/sam/bin:$$PATH" sam
-CODE  := $(wildcard functions openapi local tests cli scripts benchmarks examples clients/python)
-TYPED := $(wildcard functions openapi local tests cli scripts benchmarks clients/python/src)
+CODE  := $(wildcard functions layers openapi local tests cli scripts benchmarks examples clients/python)
+TYPED := $(wildcard functions layers openapi local tests cli scripts benchmarks clients/python/src)
 
 # $(call step,heading,command): prints a heading, the command's own output, its result and its duration in seconds.
 define step

@@ -15,7 +15,7 @@ from local import build
 from local.processes import ROOT, Processes
 
 HANDLERS = ("webhook", "sweep", "notify", "worker", "api")
-LAYER = build.ARTEFACT / "DependenciesLayer" / "python"
+LAYER = build.layer()
 # Packages as pip installs them, with their bytecode and all of botocore's data: what the baselines use.
 PACKAGES = Path(sysconfig.get_paths()["purelib"])
 STATE = ROOT / ".local" / "benchmarks"

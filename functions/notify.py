@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
-from imagetasks import telemetry
 from imagetasks.aws.client import shared_client
 from imagetasks.aws.secrets import ApiKeys
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_queue import TaskQueue
+from imagetasks.aws.task_queue import TaskQueue, process_batch
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.clock import system_clock
 from imagetasks.limits import Limits
@@ -34,21 +26,14 @@ notifier = CallerNotifier(
     ),
     clock=clock,
 )
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
-def process_message(record: SQSRecord) -> None:
-    """Notify one caller. SQS repeats a failed message, then moves it to the dead-letter queue."""
-    message = TaskMessage.from_json(record.body)
-    telemetry.bind_task(message.task_id)
-    try:
-        notifier.notify(message.task_id)
-    except Exception as error:
-        telemetry.alarm("notify_failed", **telemetry.described(error))
-        raise
+def notify(message: TaskMessage) -> None:
+    """Notify the caller of one task."""
+    notifier.notify(message.task_id)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """An SQS batch; the response names the messages that failed."""
     clock.begin(context.get_remaining_time_in_millis)
-    return dict(process_partial_response(event, process_message, processor, context))
+    return process_batch(event, notify, alarm="notify_failed")

@@ -6,11 +6,13 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from local.processes import ROOT, Processes
 
 ARTEFACT = ROOT / ".aws-sam" / "build"
 TEMPLATE = ARTEFACT / "template.yaml"
+LAYERS = {"arm64": "Arm64Layer", "x86_64": "X86Layer"}  # by Lambda's name of the architecture
 SAM = ROOT / ".local" / "envs" / "sam" / "bin"
 SOURCES = ("template.yaml", "samconfig.toml", "functions", "layers", "requirements/sam.txt")
 
@@ -71,3 +73,8 @@ def sam_environment(environ: dict[str, str]) -> dict[str, str]:
 def architecture() -> str:
     """Return this machine's architecture by Lambda's name for it."""
     return "arm64" if platform.machine().lower() in ("arm64", "aarch64") else "x86_64"
+
+
+def layer() -> Path:
+    """Return the packages of the built layer for this machine's architecture."""
+    return ARTEFACT / LAYERS[architecture()] / "python"

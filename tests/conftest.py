@@ -95,12 +95,6 @@ def allowed_page() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site_origin() -> str:
-    """A free port of an origin that the stack's CORS rules allow, for a test's own web server."""
-    return f"http://127.0.0.1:{free_ports(1)[0]}"
-
-
-@pytest.fixture(scope="session")
 def receiver() -> Iterator[NotificationReceiver]:
     """The only server on this machine that the stack may send notifications to."""
     with notification_receiver() as listening:
@@ -109,17 +103,14 @@ def receiver() -> Iterator[NotificationReceiver]:
 
 @pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory,
-    allowed_page: str,
-    site_origin: str,
-    receiver: NotificationReceiver,
+    tmp_path_factory: pytest.TempPathFactory, allowed_page: str, receiver: NotificationReceiver
 ) -> Iterator[System]:
     """The whole system as `make run` starts it, on free ports, with a fast PoYo.
 
     Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
     """
     environ = environment(
-        CORS_ORIGINS=f"https://pages.example, {allowed_page}, {site_origin}",
+        CORS_ORIGINS=f"https://pages.example, {allowed_page}",
         NOTIFICATION_HOSTS=f"*,{receiver.url}",
     )
     settings = replace(

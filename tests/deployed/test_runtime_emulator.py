@@ -4,7 +4,6 @@ Only the built function, the built layer and the runtime client are on the path,
 package of this machine cannot hide that the artefact lacks it.
 """
 
-import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -50,15 +49,14 @@ class Emulator:
 
 @contextmanager
 def emulator(
-    stack: System, name: str, scratch: Path, *, layer: str = "DependenciesLayer"
+    stack: System, name: str, scratch: Path, *, layer: str = build.LAYERS[build.architecture()]
 ) -> Iterator[Emulator]:
     """The built function, with the variables of the deployed one."""
     processes = Processes(scratch / "logs")
     invoke, api = free_ports(2)
     runtime = runtime_client(scratch)
-    machine = "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64"
     command = [
-        f"{RAPID}/aws-lambda-rie-{machine}",
+        f"{RAPID}/aws-lambda-rie-{build.architecture()}",
         *("--runtime-interface-emulator-address", f"127.0.0.1:{invoke}"),
         *("--runtime-api-address", f"127.0.0.1:{api}"),
         *(f"{sys.base_prefix}/bin/python3.13", "-S", "-m", "awslambdaric", f"{name}.handler"),

@@ -281,7 +281,6 @@ def test_only_handlers_of_requests_and_messages_and_the_transport_catch_every_ex
     assert not blind or path.name in (
         "api.py",
         "webhook.py",
-        "worker.py",
-        "notify.py",
+        "task_queue.py",
         "transport.py",
     )

@@ -29,12 +29,13 @@ FUNCTIONS = (
     "DriftFunction",
 )
 SOURCES = ROOT / "functions"
-LAYER = "DependenciesLayer"
+LAYERS = tuple(build.LAYERS.values())
 # Where Lambda mounts them; tracebacks must show these paths.
-MOUNTS = {**dict.fromkeys(FUNCTIONS, "/var/task/"), LAYER: "/opt/"}
-MAX_ZIP_BYTES = {**dict.fromkeys(FUNCTIONS, 1 * MIB), LAYER: 12 * MIB}
+MOUNTS = {**dict.fromkeys(FUNCTIONS, "/var/task/"), **dict.fromkeys(LAYERS, "/opt/")}
+MAX_ZIP_BYTES = {**dict.fromkeys(FUNCTIONS, 1 * MIB), **dict.fromkeys(LAYERS, 6 * MIB)}
 HASHED_UNCHECKED = 0b01
-MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine of the ELF header
+# The architecture in the names of extension modules, and e_machine of their ELF headers.
+MACHINES = {"arm64": ("aarch64", 183), "x86_64": ("x86_64", 62)}
 # Metadata of a package that is read at runtime or required by its licence.
 METADATA = re.compile(r"METADATA|licenses/.+|(LICENSE|NOTICE|LICENCE|COPYING)(\.\w+)?")
 
@@ -95,33 +96,47 @@ def test_bundle_contains_exactly_our_code(artefact: Path, part: str) -> None:
     assert filecmp.cmpfiles(folder, SOURCES, sorted(ours), shallow=False)[0] == sorted(ours)
 
 
-def test_layer_has_extension_modules_for_both_architectures(artefact: Path) -> None:
-    modules: dict[str, set[str]] = {}
-    for each in artefact.joinpath(LAYER).rglob("*.so*"):
-        name = re.fullmatch(r"(\w+)\.cpython-313-(\w+)-linux-gnu\.so", each.name)
-        assert name, each
-        header = each.read_bytes()[:20]
-        assert header[:6] == b"\x7fELF\x02\x01", each  # 64-bit, little-endian
-        assert struct.unpack_from("<H", header, 18)[0] == MACHINES[name[2]], each
-        modules.setdefault(str(each.with_name(name[1])), set()).add(name[2])
+@pytest.mark.parametrize("architecture", build.LAYERS)
+def test_layer_has_the_extension_modules_of_its_architecture_alone(
+    artefact: Path, architecture: str
+) -> None:
+    machine, e_machine = MACHINES[architecture]
+    modules = sorted(artefact.joinpath(build.LAYERS[architecture]).rglob("*.so*"))
 
     assert modules  # pydantic's
-    assert all(machines == set(MACHINES) for machines in modules.values())
+    for each in modules:
+        assert each.name.endswith(f".cpython-313-{machine}-linux-gnu.so"), each
+        header = each.read_bytes()[:20]
+        assert header[:6] == b"\x7fELF\x02\x01", each  # 64-bit, little-endian
+        assert struct.unpack_from("<H", header, 18)[0] == e_machine, each
 
 
-def test_layer_contains_exactly_the_packages_of_the_lock(artefact: Path) -> None:
+def test_layers_differ_in_their_extension_modules_alone(artefact: Path) -> None:
+    one, other = (artefact / name for name in LAYERS)
+    names = sorted(name for name in files(one) if not name.endswith((".so", ".pyc")))
+
+    assert len(names) > 400
+    assert files(one) ^ files(other) == {
+        name for folder in (one, other) for name in files(folder) if name.endswith(".so")
+    }
+    assert filecmp.cmpfiles(one, other, names, shallow=False)[0] == names
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer_contains_exactly_the_packages_of_the_lock(artefact: Path, layer: str) -> None:
     lock = (ROOT / "layers" / "dependencies" / "requirements.txt").read_text()
     locked = set(re.findall(r"^([\w.-]+==[\w.]+)", lock, re.MULTILINE))
-    dist_infos = artefact.joinpath(LAYER, "python").glob("*.dist-info")
+    dist_infos = artefact.joinpath(layer, "python").glob("*.dist-info")
     installed = {each.name.removesuffix(".dist-info").replace("-", "==") for each in dist_infos}
 
     assert len(locked) > 10
     assert {name.replace("-", "_") for name in locked} == installed
-    assert {each.name for each in artefact.joinpath(LAYER).iterdir()} == {"python"}
+    assert {each.name for each in artefact.joinpath(layer).iterdir()} == {"python"}
 
 
-def test_layer_contains_no_tests_tools_or_unneeded_metadata(artefact: Path) -> None:
-    site = artefact / LAYER / "python"
+@pytest.mark.parametrize("layer", LAYERS)
+def test_layer_contains_no_tests_tools_or_unneeded_metadata(artefact: Path, layer: str) -> None:
+    site = artefact / layer / "python"
     deployed = sorted(files(site))
     metadata = [name.split(".dist-info/", 1)[1] for name in deployed if ".dist-info/" in name]
     unneeded = re.compile(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.translated_template import FUNCTIONS, properties, resources
+from tests.support.translated_template import FUNCTIONS, properties, resolved, resources
 
 
 def versions(variant: str) -> dict[str, str]:
@@ -14,7 +14,32 @@ def versions(variant: str) -> dict[str, str]:
 
 
 def layers(variant: str) -> set[str]:
-    return {layer["Ref"] for name in FUNCTIONS for layer in properties(name, variant)["Layers"]}
+    """The logical ids of the layers of all functions, for both architectures; a changed one has a new id."""
+    found: set[str] = set()
+    for name in FUNCTIONS:
+        [layer] = properties(name, variant)["Layers"]
+        condition, *either = layer["Fn::If"]
+        assert condition == "IsArm64"
+        found |= {each["Ref"] for each in either}
+    assert len(found) == 2
+    assert found <= resources("AWS::Lambda::LayerVersion", variant).keys()
+    return found
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+def test_functions_have_the_layer_of_their_architecture_and_the_stack_has_no_other(
+    architecture: str,
+) -> None:
+    versions = resources("AWS::Lambda::LayerVersion")
+    chosen = resolved({"Fn::If": ["IsArm64", 0, 1]}, Architecture=architecture)
+
+    for name in FUNCTIONS:
+        [layer] = properties(name)["Layers"]
+        either = [versions[each["Ref"]] for each in layer["Fn::If"][1:]]
+        for number, each in enumerate(either):
+            exists = {"Fn::If": [each["Condition"], True, False]}
+            assert resolved(exists, Architecture=architecture) == (number == chosen)
+        assert either[chosen]["Properties"]["CompatibleArchitectures"] == [architecture]
 
 
 def test_layer_change_alone_publishes_no_version() -> None:

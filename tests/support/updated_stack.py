@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from local import stack, warm_up
+from local import build, stack, warm_up
 from local.system import System
 
 NAMES = (
@@ -49,7 +49,9 @@ class UpdatedStack:
 
     def deploy(self, layer: str, release: str = "") -> None:
         """Update the stack to another layer, which prints its name when a function starts with it."""
-        package = self.built / "DependenciesLayer" / "python" / "aws_lambda_powertools"
+        package = (
+            self.built / build.LAYERS[build.architecture()] / "python" / "aws_lambda_powertools"
+        )
         with package.joinpath("__init__.py").open("a") as module:
             module.write(f"\nprint('layer {layer}')\n")
         # Python does not check the layer's bytecode against its source and would ignore the change.

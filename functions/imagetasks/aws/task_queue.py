@@ -1,4 +1,4 @@
-"""SQS queues of task messages: the worker's, and the notify function's."""
+"""SQS queues of task messages: the worker's and the notify function's, and how these read theirs."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from imagetasks import telemetry
 from imagetasks.aws import translated
 from imagetasks.errors import QueueUnavailable
 from imagetasks.tasks.message import TaskMessage
@@ -91,6 +92,34 @@ class NotificationQueue:
             MessageBody=json.dumps(asdict(TaskMessage(task_id=task.task_id, source="notify"))),
             MessageGroupId=hashlib.sha256(host.encode()).hexdigest(),
         )
+
+
+def process_batch(
+    event: Mapping[str, Any], process: Callable[[TaskMessage], None], *, alarm: str
+) -> dict[str, Any]:
+    """Process each message of an SQS event, independently of the others, and return Lambda's response. It
+    names the messages that failed: SQS repeats them, then moves them to the dead-letter queue. An
+    exception of `process` raises `alarm`."""
+    failed = [
+        each["messageId"] for each in event["Records"] if not _processed(each, process, alarm)
+    ]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def _processed(
+    record: Mapping[str, Any], process: Callable[[TaskMessage], None], alarm: str
+) -> bool:
+    try:
+        message = TaskMessage.from_json(record["body"])
+    except (ValueError, KeyError, TypeError):
+        return False  # none of ours; the dead-letter queue's alarm tells the operator
+    telemetry.bind_task(message.task_id)
+    try:
+        process(message)
+    except Exception as error:  # noqa: BLE001  # one message must not take the others with it
+        telemetry.alarm(alarm, **telemetry.described(error))
+        return False
+    return True
 
 
 def _send(client: SQSClient, **request: Unpack[SendMessageRequestTypeDef]) -> None:

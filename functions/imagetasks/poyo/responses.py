@@ -17,12 +17,13 @@ from imagetasks.errors import (
     SubmitOutcomeUnknown,
 )
 from imagetasks.poyo.answer import ERROR_STATUSES, SUCCESS, Answer, read, text
-from imagetasks.poyo.moderation import has_policy_code, is_moderation_error
 from imagetasks.poyo.result_files import image_urls
 from imagetasks.poyo.retry_after import number_wait_s, text_wait_s
 from imagetasks.poyo.task_ids import poyo_id
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from imagetasks.poyo.transport import HttpResponse
 
 FAILED_STATUSES = ERROR_STATUSES | {"cancelled", "canceled", "aborted", "rejected"}
@@ -80,7 +81,11 @@ def parse_submit(response: HttpResponse, *, prompt: str = "") -> str:
     detail = answer.detail[:MAX_DETAIL_CHARS]
     if answer.ids:
         raise SubmitOutcomeUnknown(detail, poyo_id=answer.ids[0])
-    if answer.is_poyos and answer.code != SUCCESS and has_policy_code(answer.error, prompt=prompt):
+    if (
+        answer.is_poyos
+        and answer.code != SUCCESS
+        and _moderation().has_policy_code(answer.error, prompt=prompt)
+    ):
         raise PoyoRejected("moderated", detail)
     if answer.code == 429:
         raise PoyoUnavailable(detail, wait_s=_wait_s(response, answer))
@@ -119,7 +124,7 @@ def parse_status(response: HttpResponse, asked_id: str, *, prompt: str = "") -> 
         other_files=other_files,
         credits=_number(task.get("credits_amount")),
         error=_error_text(errors)[:MAX_DETAIL_CHARS],
-        moderated=status == "failed" and is_moderation_error(errors, prompt=prompt),
+        moderated=status == "failed" and _moderation().is_moderation_error(errors, prompt=prompt),
     )
 
 
@@ -141,7 +146,9 @@ def _refusal(answer: Answer, prompt: str) -> str:
         "permission_denied_error",
         "authentication_error",
     )
-    if may_be_moderated and any(is_moderation_error(each, prompt=prompt) for each in sentences):
+    if may_be_moderated and any(
+        _moderation().is_moderation_error(each, prompt=prompt) for each in sentences
+    ):
         return "moderated"
     return REFUSALS[answer.code]
 
@@ -184,3 +191,10 @@ def _number(value: Any, *, least: int = 0) -> Decimal | None:
     except (InvalidOperation, ValueError):  # ValueError: an int of more than 4,300 digits
         return None
     return round(number, 4) if number.is_finite() and least <= number < MAX_CREDITS else None
+
+
+def _moderation() -> ModuleType:
+    """The module, imported by the first error: compiling its patterns takes a tenth of a cold start."""
+    from imagetasks.poyo import moderation  # noqa: PLC0415
+
+    return moderation
