@@ -119,7 +119,8 @@ def standin() -> Iterator[tuple[int, Path]]:
 def worker_poll(port: int, authority: Path) -> Callable[[], None]:
     """One poll by the worker's handler."""
     origin = f"https://127.0.0.1:{port}"
-    names = Cloud("tasks", "images", f"{origin}/tasks", f"{origin}/notes", *SECRETS, "token")
+    api, callback = SECRETS
+    names = Cloud("tasks", "images", f"{origin}/tasks", f"{origin}/notes", api, callback, "token")
     os.environ |= names.environment(POYO_BASE_URL=origin) | {
         "AWS_ENDPOINT_URL": origin,
         "AWS_CA_BUNDLE": str(authority),

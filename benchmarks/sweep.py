@@ -54,7 +54,7 @@ def queue_at(url: str) -> TaskQueue:
     """The functions' own client of SQS, at the stand-in."""
     os.environ["AWS_ENDPOINT_URL_SQS"] = url
     shared_client.cache_clear()
-    return TaskQueue.from_env()
+    return TaskQueue.from_env(shared_client("sqs"))
 
 
 def require(holds: bool, otherwise: str) -> None:

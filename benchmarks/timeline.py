@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import cast
 
-from greenlet import getcurrent, greenlet
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]
 
 
 class Timeline:
