@@ -31,8 +31,8 @@ export function createStorage({ attempt, repeat, within }, fetch) {
   }
 
   /** The input of an order with an `upload://` address in place of each Blob and File. */
-  async function uploaded(input, { deadline, abortSignal } = {}) {
-    const options = { deadline, abortSignal };
+  async function uploaded(input, { deadline, abortSignal, timeout } = {}) {
+    const options = { deadline, abortSignal, timeout };
     const entries = Object.entries(input).map(async ([name, value]) => {
       if (!Array.isArray(value)) return [name, await addressOf(value, options)];
       return [name, await Promise.all(value.map((each) => addressOf(each, options)))];

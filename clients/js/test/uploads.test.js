@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { ValidationError } from "../src/index.js";
-import { clientOf, drop, html, json, png, problem, silence, task, TIMEOUT, until, useApi, useFastTimers } from "./support.js";
+import { clientOf, drop, html, json, MemoryStorage, png, problem, silence, task, TIMEOUT, until, useApi, useFastTimers } from "./support.js";
 
 const api = useApi();
 const waits = useFastTimers();
@@ -131,5 +131,21 @@ describe("files in an order", () => {
       assert.match(error.idempotencyKey, /^[0-9a-f]{32}$/);
     }
     assert.equal(api.sent("POST /v1/tasks").length, 0);
+  });
+
+  test("count for the timeout of a quote and of an outbox", async () => {
+    withUploads(drop);
+    const order = { model: "m", input: { prompt: "x", image_urls: [png()] }, timeout: TIMEOUT };
+    const client = clientOf(api);
+
+    for (const call of [
+      () => client.quote("m", order.input, { timeout: TIMEOUT }),
+      () => client.outbox(new MemoryStorage()).send(order),
+    ]) {
+      const before = api.requests.length;
+      const calling = assert.rejects(call(), { name: "TimeoutError" });
+      await waits.expire(TIMEOUT, () => api.requests.length > before);
+      await calling;
+    }
   });
 });
