@@ -283,7 +283,7 @@ def test_pages_show_every_older_task_once_while_orders_arrive(repository: TaskRe
             values = {
                 "owner": owner,
                 "owner_key": owner,
-                "owner_status_key": f"not_started#{owner}",
+                "owner_status_key": f"open#{owner}",
             }
             repository.create(task(f"new-{n}", created_at=START + n - 25, **values))
             return []

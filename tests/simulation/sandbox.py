@@ -56,14 +56,12 @@ class CountingRepository(TaskRepository):
         return self._counted("submit", TaskRepository.create(self, task, limits))
 
     def apply(self, change: TransitionWrite) -> WriteResult:
-        """Apply any transition but `submit`, `confirm_submission` and `claim`."""
+        """Apply any transition but `submit`, `claim` and the confirmation of a named id."""
         return self._counted(change.name, TaskRepository.apply(self, change))
 
-    def confirm_submission(
-        self, change: TransitionWrite, poyo_id: str, *, named: bool = False
-    ) -> WriteResult:
-        """Write PoYo's id into the task."""
-        result = TaskRepository.confirm_submission(self, change, poyo_id, named=named)
+    def confirm_named_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
+        """Write the id that a callback named into the task."""
+        result = TaskRepository.confirm_named_submission(self, change, poyo_id)
         return self._counted(change.name, result)
 
     def claim(self, due: DueTask, *, until: int) -> bool:

@@ -190,7 +190,7 @@ class SimulatedTable:
 def _kind(pk: str) -> str:
     """The kind of an item that is no task."""
     kinds = {ACCOUNT_PK: " account", "wait_slot": " wait_slot", "budget": " budget"}
-    kinds |= {SETTINGS_PK: " settings", "token": " token"}
+    kinds |= {SETTINGS_PK: " settings", "token": " token", "poyo": " poyo"}
     return kinds.get(pk.partition("#")[0], "")
 
 

@@ -25,11 +25,7 @@ NEXT_STATES = {
     "finished": set(),
 }
 """A second copy of the state machine: a change of the product's table does not change this one."""
-PUBLIC_STATUS = {
-    "submitting": "not_started",
-    "pending": "not_started",
-    "unknown": "not_started",
-} | {state: state for state in ("running", "finished", "failed")}
+LISTS = {"finished": "finished", "failed": "failed"}  # by status; any other task is listed as open
 REASONS = {
     "submitting": {"rejected", "moderated", "insufficient_credits", "unavailable"},
     "pending": {"unavailable"},
@@ -81,7 +77,7 @@ def check_transition(old: Item, new: Item) -> None:
 def _check_indexes(before: str, new: Item) -> None:
     """The item is in the index of due tasks while work is left, and listed under its status."""
     after, shown = new["state"], brief(new)
-    status = f"{PUBLIC_STATUS[after]}#{new['owner']}"
+    status = f"{LISTS.get(after, 'open')}#{new['owner']}"
     listed = new.get("owner_status_key", status)
     require(listed == status, "a task is listed under its own status", shown)
     has_ended, is_due = after in ("finished", "failed"), "due_at" in new

@@ -211,7 +211,7 @@ def task(key: str = "key", **changed: Any) -> Task:
         "due_shard": shard_of(task_id),
         "file_url_key": "a1" * 20,
         "owner_key": "owner",
-        "owner_status_key": "not_started#owner",
+        "owner_status_key": "open#owner",
         "history": ({"at": START, "event": "accepted"},),
     }
     values |= changed

@@ -94,8 +94,8 @@ class TaskRepository:
     ) -> TaskPage:
         """Up to `limit` tasks of `owner`, newest first, that follow `after`.
 
-        The index selects them and their items say how they are now. With `status`, a task that has
-        just changed its status may still be among them.
+        The index selects them and their items say how they are now. With `status`, a page may be shorter
+        than `limit`: tasks that have not started share a list with those that run.
         """
         index = "by_owner_status" if status else "by_owner"
         value = owner_status_key(status, owner) if status else owner
@@ -105,7 +105,8 @@ class TaskRepository:
         tasks = [from_item(items[key["pk"]]) for key in keys if key["pk"] in items]
         full = len(keys) == limit
         last = ListPosition(int(keys[-1]["created_at"]), _task_id(keys[-1]["pk"])) if full else None
-        return TaskPage(tuple(task for task in tasks if task.deleted_at is None), last)
+        shown = [each for each in tasks if each.deleted_at is None]
+        return TaskPage(tuple(each for each in shown if status in (None, each.status)), last)
 
     def apply(self, write: TransitionWrite) -> WriteResult:
         """Make one transition, with its bookings if it changes the task's credits, or return the task
@@ -121,7 +122,8 @@ class TaskRepository:
         return WriteResult(True, self.get(write.task_id))
 
     def name_poyo_id(self, poyo_id: str, task_id: str, *, now: int) -> int:
-        """Record that a callback named `poyo_id` for this task; returns when that was recorded first.
+        """Record that a callback named `poyo_id` for this task; returns when that was recorded first,
+        0 if PoYo's answer has named it: a submit that crashed while it confirmed the id.
 
         Raises PoyoIdConflict if it is another task's, or was named for another one as well: then it is
         confirmed for none of them, and only PoYo's answer to a submit decides.
@@ -134,7 +136,7 @@ class TaskRepository:
         except ConditionFailed as failed:
             item = failed.item
             if item.get("task_id", item.get("named_by")) == task_id:
-                return int(item.get("named_at", now))
+                return int(item.get("named_at", 0))
             with contextlib.suppress(ConditionFailed):
                 several = Condition((unowned,))
                 self.table.update(
@@ -143,19 +145,29 @@ class TaskRepository:
             raise PoyoIdConflict(poyo_id) from failed
         return now
 
-    def confirm_submission(
-        self, write: TransitionWrite, poyo_id: str, *, named: bool = False
-    ) -> WriteResult:
-        """Make the transition and write that `poyo_id` is its task's, both or neither. If only a callback
-        `named` it, it must be named for no other task.
+    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
+        """Write that `poyo_id`, which PoYo's answer to the submit named, is the task's, then make the
+        transition. After a crash between the two both are repeated: the first is true whatever becomes
+        of the second, because PoYo gave the id to this task.
 
         Raises PoyoIdConflict if it is another task's, TaskNotFound.
         """
-        named_by = (equals("named_by", write.task_id),) if named else ()
-        free = Condition(
-            any_of=((absent("task_id"), *named_by), (equals("task_id", write.task_id),))
-        )
-        owner = PutItem(item={"pk": poyo_pk(poyo_id), "task_id": write.task_id}, condition=free)
+        free = Condition(any_of=((absent("task_id"),), (equals("task_id", write.task_id),)))
+        try:
+            self.table.put(_poyo_id_owner(poyo_id, write.task_id, free))
+        except ConditionFailed as failed:
+            raise PoyoIdConflict(poyo_id) from failed
+        return self.apply(write)
+
+    def confirm_named_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
+        """Make the transition and write that `poyo_id`, which a callback named for this task and for no
+        other, is the task's, both or neither: a callback that lied must not leave the id taken.
+
+        Raises PoyoIdConflict if it is another task's, TaskNotFound.
+        """
+        named = (absent("task_id"), equals("named_by", write.task_id))
+        free = Condition(any_of=(named, (equals("task_id", write.task_id),)))
+        owner = _poyo_id_owner(poyo_id, write.task_id, free)
         try:
             self.table.transact_write([write.update, owner, *write.bookings])
         except ConditionFailed as failed:
@@ -184,6 +196,10 @@ class TaskRepository:
         except ConditionFailed:
             return False
         return True
+
+
+def _poyo_id_owner(poyo_id: str, task_id: str, condition: Condition) -> PutItem:
+    return PutItem(item={"pk": poyo_pk(poyo_id), "task_id": task_id}, condition=condition)
 
 
 def _task_id(pk: str) -> str:

@@ -203,8 +203,10 @@ def shard_of(task_id: str) -> str:
 
 
 def owner_status_key(status: str, owner: str) -> str:
-    """Partition of the index `by_owner_status`: a status contains no `#`."""
-    return f"{status}#{owner}"
+    """Partition of the index `by_owner_status`: a status contains no `#`. Tasks that have not started are
+    listed with those that run, because few wait for long and moving an entry costs two writes."""
+    listed = status if status in FINAL_STATUSES else "open"
+    return f"{listed}#{owner}"
 
 
 def task_pk(task_id: str) -> str:

@@ -14,13 +14,15 @@ from imagetasks.tasks.transition_write import TransitionWrite, transition_write
 
 
 def confirm_submission(
-    task: Task, stamp: WriteStamp, *, poyo_id: str, due_at: int, source: str
+    task: Task, stamp: WriteStamp, *, poyo_id: str, due_at: int | None, source: str
 ) -> TransitionWrite:
-    """PoYo's id is `poyo_id`, known from PoYo's `answer` or from a `callback` (`source`).
+    """PoYo's id is `poyo_id`, known from PoYo's `answer` or from a `callback` (`source`). The task is
+    polled at `due_at`, or when it is due already (None).
 
     Candidate ids stay: one that differs is evidence of a second task at PoYo.
     """
-    values = _due(task, due_at) | {"poyo_id": poyo_id, "confirmed_at": stamp.now, "polls": 0}
+    values: dict[str, Any] = {"poyo_id": poyo_id, "confirmed_at": stamp.now, "polls": 0}
+    values |= {} if due_at is None else _due(task, due_at)
     removed = ("not_before", "slot_number", "reason", "detail", "finished_at", "failure_seen_at")
     return transition_write(
         "confirm_submission",

@@ -60,12 +60,21 @@ class CallbackAdmission:
 
     def _begin(self, task: Task, facts: TaskFacts) -> WriteResult:
         """Record that a poll begins now. If its worker dies, the sweep repeats it."""
-        due_at = self.clock.after(self.clock.limits.sweep_fallback_s)
         return self.updater.reschedule(
             task,
-            due_at=task.due_at if _has_ended(task) else due_at,
+            due_at=task.due_at if _has_ended(task) else self._repeated_at(task),
             **{"callback_poll_at": self.clock.now_ms()} | facts,
         )
+
+    def _repeated_at(self, task: Task) -> int:
+        """When the sweep repeats a poll that begins now: when the task is due already, unless that is
+        before the poll must have ended or later than a first poll. Moving it costs two index writes."""
+        limits, now = self.clock.limits, self.clock.now_ms()
+        longest_s = max(limits.first_poll_s, limits.sweep_fallback_s)
+        earliest, latest = now + round(limits.store_needs_s * 1000), self.clock.after(longest_s)
+        if task.due_at is not None and earliest <= task.due_at <= latest:
+            return task.due_at
+        return self.clock.after(limits.sweep_fallback_s)
 
     def _defer(self, task: Task, wait_ms: int, facts: TaskFacts) -> WriteResult:
         """Poll in `wait_ms`, unless a poll will come about then in any case."""

@@ -74,10 +74,13 @@ class TaskUpdater:
             task,
             self.clock.stamp(),
             poyo_id=poyo_id,
-            due_at=self.clock.after(self.clock.limits.first_poll_s),
+            due_at=self._first_poll_at(task),
             source=source,
         )
-        result = self.repository.confirm_submission(write, poyo_id, named=source == "callback")
+        confirm = self.repository.confirm_submission
+        if source == "callback":
+            confirm = self.repository.confirm_named_submission
+        result = confirm(write, poyo_id)
         log_transition(write.name, result)
         record_transition(write, result)
         if not result.applied and _may_confirm(result.task, read=task):
@@ -196,6 +199,14 @@ class TaskUpdater:
                 telemetry.warning(
                     "enqueue_failed", task_id=message.task_id, poyo_id=message.poyo_id
                 )
+
+    def _first_poll_at(self, task: Task) -> int | None:
+        """When a task whose PoYo id is confirmed now is polled; None if that is about when it is due
+        already: moving it costs two writes of the due index."""
+        limits, latest = self.clock.limits, self.clock.after(self.clock.limits.first_poll_s)
+        earliest = latest - round(limits.submit_needs_s * 1000)
+        kept = task.due_at is not None and earliest <= task.due_at <= latest
+        return None if kept else latest
 
     def _due_at(self, delay_s: float) -> int:
         return self.clock.after(delay_s + (self._fallback_s if self._is_short(delay_s) else 0))

@@ -123,7 +123,7 @@ def check_owner_lists(after: Task) -> None:
     if after.deleted_at is None:
         assert after.owner_key == "owner"
         if after.state in set(State):
-            assert after.owner_status_key in (f"{after.status}#owner", "not_started#owner")
+            assert after.owner_status_key in (f"{after.status}#owner", "open#owner")
         return
     assert (after.owner_key, after.owner_status_key, after.file_url_key) == (None, None, "")
     assert (after.input, after.metadata, after.detail) == ({}, {}, None)

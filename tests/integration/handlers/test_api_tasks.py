@@ -16,7 +16,7 @@ from imagetasks.api.api_gateway import HttpEvent
 from imagetasks.api.routes.tasks import TaskRoutes
 from imagetasks.tasks import signed_urls
 from imagetasks.tasks.failure_reasons import REASONS
-from imagetasks.tasks.task import derive_task_id
+from imagetasks.tasks.task import derive_task_id, owner_status_key
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
 from tests.support.emulated_aws import OTHER_SERVER_KEY, SERVER_KEY
 from tests.support.fakes import PROMPT, START
@@ -290,7 +290,10 @@ def test_list_by_status_has_only_tasks_of_that_status(api: Api) -> None:
     by_status: dict[str, list[str]] = {}
     for n, (state, status) in enumerate(STATUS_BY_STATE.items()):
         written = api.put(
-            key=state, state=state, created_at=START + n, owner_status_key=f"{status}#owner"
+            key=state,
+            state=state,
+            created_at=START + n,
+            owner_status_key=owner_status_key(status, "owner"),
         )
         by_status.setdefault(status, []).insert(0, written.task_id)
 

@@ -44,9 +44,7 @@ class HangingRepository(TaskRepository):
 
     hang: Callable[[float], None]
 
-    def confirm_submission(
-        self, write: TransitionWrite, poyo_id: str, *, named: bool = False
-    ) -> WriteResult:
+    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
         self.hang(LIMITS.aws_call_s)
         raise DatabaseUnavailable("ReadTimeoutError")
 
