@@ -117,18 +117,20 @@ def test_one_poyo_id_of_fifty_is_confirmed_and_the_others_write_nothing(
 ) -> None:
     made = task()
     repository.create(made)
+    for n in range(THREADS):
+        repository.name_poyo_id(f"ID{n}", made.task_id, now=START)
 
     def confirm(n: int) -> bool:
         change = transition_writes.confirm_submission(
-            made, at(n), poyo_id=f"ID{n}", due_at=START, source="answer"
+            made, at(n), poyo_id=f"ID{n}", due_at=START, source="callback"
         )
         return retry_until_available(
-            lambda: repository.confirm_submission(change, f"ID{n}").applied
+            lambda: repository.confirm_named_submission(change, f"ID{n}").applied
         )
 
     won = concurrently(confirm)
 
-    owned = [n for n in range(THREADS) if repository.table.get(poyo_pk(f"ID{n}"))]
+    owned = [n for n in range(THREADS) if "task_id" in repository.table.get(poyo_pk(f"ID{n}"))]
     assert sum(won) == 1
     assert owned == [won.index(True)]
     assert repository.get(made.task_id).poyo_id == f"ID{owned[0]}"

@@ -10,7 +10,7 @@ from tests.simulation.process import Process, require
 from tests.simulation.scheduler import HOUR_MS, Simulator
 from tests.simulation.transition_invariants import brief
 from tests.simulation.upstream_ledger import Ledger
-from tests.support.booked_credits import UNRESOLVED, false_items, is_unresolved
+from tests.support.booked_credits import UNRESOLVED, false_items, is_unresolved, spend_pks
 
 MONEY = ("state", "reason", "charged_credits", "estimated_credits", "spend_pks")
 BOOKED = ("spend", "usage", "token", "unresolved")
@@ -63,10 +63,10 @@ class SpendingInvariants:
             self._check_accepted(task, self._simulator.process)
 
     def _check_accepted(self, task: Item, process: Process) -> None:
-        shown = task["pk"], task["spend_pks"]
+        pks = spend_pks(task)
+        shown = task["pk"], pks
         paused = process.rules.get("settings", {}).get("paused")
         require(not paused, "no order is accepted while orders are paused", shown)
-        pks = list(task["spend_pks"])
         parts = {pk: _parts(pk) for pk in pks if pk.startswith("spend#")}
         periods = {(duration, scope): pk for pk, (duration, _, scope) in parts.items()}
         caps = self._caps(task, process)

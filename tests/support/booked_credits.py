@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -57,13 +58,21 @@ def is_unresolved(task: Item) -> bool:
     return task["state"] == "failed" and credits_of(task).reserved > 0
 
 
+def spend_pks(task: Item) -> list[str]:
+    """The items that a task is booked in; its item says `usage` for that of its owner, model and day."""
+    day = datetime.fromtimestamp(int(task["created_at"]) / 1000, UTC).date()
+    usage = f"usage#{day}#{task['model']}#{task['owner']}"
+    return [usage if pk == "usage" else str(pk) for pk in task.get("spend_pks", ())]
+
+
 def expected_sums(tasks: Iterable[Item]) -> dict[str, Credits]:
     """The sums of every item that the tasks are booked in, by its pk."""
     sums: dict[str, Credits] = {}
     for task in tasks:
         own = credits_of(task)
-        assert len(set(task["spend_pks"])) == len(task["spend_pks"]), task["spend_pks"]
-        for pk in task["spend_pks"]:
+        pks = spend_pks(task)
+        assert len(set(pks)) == len(pks), pks
+        for pk in pks:
             sums[pk] = sums.get(pk, Credits()) + own
     return sums
 

@@ -16,12 +16,13 @@ from imagetasks.tasks.conditional_write import PutItem, UpdateItem
 from tests.simulation.table_state import InMemoryTable
 from tests.support.consumed_capacity import item_bytes
 
-INDEXES = {
-    "due": (("due_shard", "due_at"), ("due_since",)),
-    "by_owner": (("owner_key", "created_at"), ()),
-    "by_owner_status": (("owner_status_key", "created_at"), ()),
-}
-"""The keys of each index, and what else it projects."""
+Index = tuple[Sequence[str], Sequence[str] | None]
+INDEXES: tuple[Index, ...] = (
+    (("due_shard", "due_at"), ("due_since",)),
+    (("owner_key", "created_at"), ()),
+    (("owner_status_key", "created_at"), ()),
+)
+"""The keys of each index of our table, and what else it projects; None is everything."""
 
 
 class CountingTable(InMemoryTable):
@@ -41,13 +42,13 @@ class CountingTable(InMemoryTable):
     def get(self, pk: str) -> dict[str, Any]:
         """A strongly consistent read: one unit for 4 KB, or for nothing."""
         self.requests += 1
-        self.read += _units(self.items.get(pk, {}), 4)
+        self.read += units(self.items.get(pk, {}), 4)
         return super().get(pk)
 
     def batch_get(self, pks: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Strongly consistent reads, each item by itself."""
         self.requests += 1
-        self.read += sum(_units(self.items.get(pk, {}), 4) for pk in pks)
+        self.read += sum(units(self.items.get(pk, {}), 4) for pk in pks)
         return super().batch_get(pks)
 
     def put(self, put: PutItem) -> None:
@@ -72,25 +73,40 @@ class CountingTable(InMemoryTable):
             self._factor = 1
 
     def _count_write(self, old: Mapping[str, Any], new: Mapping[str, Any], _: object) -> None:
-        self.written += self._factor * max(_units(old, 1), _units(new, 1))
-        for keys, further in INDEXES.values():
-            self.written += _index_writes(old, new, keys, further)
+        self.written += written(old, new, INDEXES, factor=self._factor)
 
 
-def _units(item: Mapping[str, Any], kib: int) -> int:
+def written(
+    old: Mapping[str, Any], new: Mapping[str, Any], indexes: Sequence[Index], *, factor: int
+) -> int:
+    """Units of a write: `factor` (2 in a transaction) for each KB of the larger item, and those of the
+    indexes, which a transaction does not double."""
+    own = factor * max(units(old, 1), units(new, 1))
+    return own + sum(_index_units(old, new, *index) for index in indexes)
+
+
+def units(item: Mapping[str, Any], kib: int) -> int:
+    """How many times `kib` KB the item has, at least once."""
     serialize = TypeSerializer().serialize
     size = item_bytes({name: serialize(value) for name, value in item.items()})
     return max(1, math.ceil(size / 1024 / kib))
 
 
-def _index_writes(
-    old: Mapping[str, Any], new: Mapping[str, Any], keys: Sequence[str], further: Sequence[str]
+def _index_units(
+    old: Mapping[str, Any],
+    new: Mapping[str, Any],
+    keys: Sequence[str],
+    further: Sequence[str] | None,
 ) -> int:
-    """Units of one index: an entry is put, deleted, or both if its key changes; each has less than 1 KB."""
+    """Units of one index: an entry is put, deleted, or both if its key changes. One with few attributes
+    has less than 1 KB."""
     before, after = ([each.get(name) for name in keys] for each in (old, new))
     was, is_ = None not in before, None not in after
+    deleted = units(old, 1) if further is None else 1
+    put = units(new, 1) if further is None else 1
     if was and is_ and before != after:
-        return 2
+        return deleted + put
     if was and is_:
-        return int([old.get(name) for name in further] != [new.get(name) for name in further])
-    return int(was != is_)
+        names = {*old, *new} if further is None else further
+        return put * ([old.get(name) for name in names] != [new.get(name) for name in names])
+    return put if is_ else deleted * was

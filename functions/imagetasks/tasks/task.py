@@ -192,9 +192,14 @@ def files_expire_at(task: Task, retention_days: int) -> int | None:
 
 
 def fingerprint(body: Mapping[str, Any]) -> str:
-    """SHA-256 in hex of what the caller ordered, independent of the order of its fields."""
+    """SHA-256 in Base64 of what the caller ordered, independent of the order of its fields."""
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return base64_text(hashlib.sha256(canonical.encode()).digest())
+
+
+def base64_text(content: bytes) -> str:
+    """`content` in the URL-safe Base64 without padding: a third shorter than hex."""
+    return base64.urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def shard_of(task_id: str) -> str:

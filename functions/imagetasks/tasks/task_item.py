@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
 from imagetasks.tasks.task import StoredImage, Task, task_pk
+from imagetasks.tasks.usage import usage_pk
 
-_NAMES = tuple(f.name for f in fields(Task))
+USAGE = "usage"  # in a stored `spend_pks`: the item of the owner's usage, which follows from the task
+
+_DEFAULTS = {f.name: f.default for f in fields(Task)}
 _IMAGE_NAMES = frozenset(f.name for f in fields(StoredImage))
 
 
 def to_item(task: Task) -> dict[str, Any]:
-    """The item of `task`. Absent attributes are left out, so that indexes over them are sparse."""
-    values = to_attributes({name: getattr(task, name) for name in _NAMES})
-    return {"pk": task_pk(task.task_id)} | {k: v for k, v in values.items() if v is not None}
+    """The item of `task`. Absent attributes are left out, so that indexes over them are sparse, and so are
+    defaults: each write costs by the KB."""
+    told = ((name, getattr(task, name)) for name in _DEFAULTS)
+    values = to_attributes({name: value for name, value in told if value != _DEFAULTS[name]})
+    if task.spend_pks:
+        own = usage_pk(task)
+        values["spend_pks"] = [USAGE if pk == own else pk for pk in task.spend_pks]
+    return {"pk": task_pk(task.task_id)} | values
 
 
 def from_item(item: Mapping[str, Any]) -> Task:
     """The task of an item. Unknown attributes, which a newer version wrote, are ignored."""
-    values = {name: _from_attribute(item[name], name) for name in _NAMES if name in item}
-    return Task(**values)
+    values = {name: _from_attribute(item[name], name) for name in _DEFAULTS if name in item}
+    task = Task(**values)
+    if USAGE not in task.spend_pks:
+        return task
+    own = usage_pk(task)
+    return replace(task, spend_pks=tuple(own if pk == USAGE else pk for pk in task.spend_pks))
 
 
 def to_attributes(values: Mapping[str, Any]) -> dict[str, Any]:

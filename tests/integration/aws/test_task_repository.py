@@ -10,14 +10,16 @@ from typing import Any
 import pytest
 
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
+from imagetasks.aws.task_repository import DueTask, TaskRepository
 from imagetasks.clock import WriteStamp
 from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.task import StoredImage, Task, shard_of
+from imagetasks.tasks.transition_write import TransitionWrite
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import POYO_ID, START, task
 from tests.support.stored_tasks import CALLER_URL
+from tests.support.unavailable import UnavailableRepository
 
 NOW = START + 5_000
 LATER = START + 300_000
@@ -78,38 +80,77 @@ def test_only_one_sweep_claims_a_task(env: TestEnvironment) -> None:
     assert env.read(created).due_at == LATER
 
 
-def test_confirmation_claims_the_poyo_id_and_changes_the_task_in_one_transaction(
-    env: TestEnvironment,
+def confirmation(each: Task, source: str) -> TransitionWrite:
+    return transition_writes.confirm_submission(
+        each, STAMP, poyo_id="NEW", due_at=LATER, source=source
+    )
+
+
+@pytest.mark.parametrize("source", ["answer", "callback"])
+def test_poyo_id_is_confirmed_for_one_task_and_the_other_stays_as_it_is(
+    env: TestEnvironment, source: str
 ) -> None:
     release_poyo_id(env)
-    first, second = task("first", state="unknown"), task("second", state="unknown")
-    env.put(first)
-    env.put(second)
+    first, second = (env.put(task(each, state="unknown")) for each in ("first", "second"))
+    env.repository.name_poyo_id("NEW", first.task_id, now=NOW)
+    repository = env.repository
+    confirm = repository.confirm_submission
+    if source == "callback":
+        confirm = repository.confirm_named_submission
 
-    def confirm(each: Task) -> WriteResult:
-        transition = transition_writes.confirm_submission(
-            each, STAMP, poyo_id="NEW", due_at=LATER, source="callback"
-        )
-        return env.repository.confirm_submission(transition, "NEW")
-
-    assert confirm(first).task.poyo_id == "NEW"
+    assert confirm(confirmation(first, source), "NEW").task.poyo_id == "NEW"
     with pytest.raises(PoyoIdConflict):
-        confirm(second)
+        confirm(confirmation(second, source), "NEW")
     assert env.read(second) == second
 
 
-def test_task_with_a_poyo_id_is_never_given_another(env: TestEnvironment) -> None:
+def test_confirmation_that_stopped_after_its_first_write_is_repeated(env: TestEnvironment) -> None:
     release_poyo_id(env)
+    before = env.put(task("crashed", state="unknown"))
+    other = env.put(task("other", state="unknown"))
+    crashed = UnavailableRepository(env.table, fails=frozenset({"apply"}))
+    with pytest.raises(DatabaseUnavailable):
+        crashed.confirm_submission(confirmation(before, "answer"), "NEW")
+    assert (env.read(before), env.table.get("poyo#NEW")["task_id"]) == (before, before.task_id)
+
+    with pytest.raises(PoyoIdConflict):
+        env.repository.name_poyo_id("NEW", other.task_id, now=NOW)
+    with pytest.raises(PoyoIdConflict):
+        env.repository.confirm_submission(confirmation(other, "answer"), "NEW")
+    assert env.repository.name_poyo_id("NEW", before.task_id, now=NOW) == 0
+    result = env.repository.confirm_submission(confirmation(before, "answer"), "NEW")
+
+    assert result.applied
+    assert result.task.poyo_id == "NEW"
+
+
+def test_task_with_a_poyo_id_is_never_given_another(env: TestEnvironment) -> None:
     before = env.put(task(state="running", poyo_id=POYO_ID, confirmed_at=START))
-    transition = transition_writes.confirm_submission(
-        before, STAMP, poyo_id="NEW", due_at=LATER, source="answer"
-    )
+    owners = {"answer": {"pk": "poyo#NEW", "task_id": before.task_id}}
 
-    result = env.repository.confirm_submission(transition, "NEW")
+    for source in ("answer", "callback"):
+        release_poyo_id(env)
+        confirm = env.repository.confirm_submission
+        if source == "callback":  # which may have lied, so that the id stays free
+            env.repository.name_poyo_id("NEW", before.task_id, now=NOW)
+            confirm = env.repository.confirm_named_submission
+            owners[source] = env.table.get("poyo#NEW")
+        result = confirm(confirmation(before, source), "NEW")
 
-    assert not result.applied
-    assert result.task == before
-    assert env.table.get("poyo#NEW") == {}
+        assert not result.applied
+        assert result.task == before
+        assert env.table.get("poyo#NEW") == owners[source]
+    assert "task_id" not in owners["callback"]
+
+
+def test_id_that_no_callback_named_is_not_confirmed_as_named(env: TestEnvironment) -> None:
+    release_poyo_id(env)
+    before = env.put(task("unnamed", state="unknown"))
+
+    with pytest.raises(PoyoIdConflict):
+        env.repository.confirm_named_submission(confirmation(before, "callback"), "NEW")
+
+    assert (env.read(before), env.table.get("poyo#NEW")) == (before, {})
 
 
 def test_confirmation_removes_the_failure_and_keeps_the_candidates_as_evidence(

@@ -1,0 +1,134 @@
+"""The whole life of one image, run by the real handlers against an AWS and a PoYo in this process.
+
+An order, two reads while it runs, PoYo's callback, the worker that copies the image, and a read of the
+result: all that a client does who polls. The second life is counted, because the first one reads secrets and
+puts an owner's usage into its lists.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import ModuleType
+
+from benchmarks.metered_aws import Meter, Usage, metered
+from imagetasks.tasks import signed_urls
+from tests.fixtures.images import png
+from tests.support.api import Api
+from tests.support.emulated_aws import CALLBACK_KEY, aws
+from tests.support.lambdas import Context, captured_logs, http_event, invoke, load_handler
+from tests.support.scripted_server import Behaviour, responding, scripted_server
+
+PROMPT = ("A heron in the morning mist, seen from the reeds at the edge of the lake. " * 3)[:200]
+ORDER = {
+    "model": "gpt-image-2",
+    "input": {"prompt": PROMPT, "size": "1:1", "resolution": "1K", "quality": "low"},
+}
+OWNER = "customer-1234567"
+STEPS = ("order", "read", "read", "callback", "worker", "read")
+POYO_ID = re.compile(rb"[A-Z]{4}[0-9]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What each step of `STEPS` used, and the bytes that its functions logged."""
+
+    steps: tuple[Usage, ...]
+    log_bytes: int
+
+    @property
+    def total(self) -> Usage:
+        """All steps together."""
+        return sum(self.steps, Usage())
+
+
+def poyo(file_url: str) -> Behaviour:
+    """A PoYo that takes every order and has finished it when it is asked."""
+    numbers = itertools.count()
+
+    def behave(connection: socket.socket, request: bytes) -> None:
+        data: dict[str, object] = {
+            "task_id": f"POYO{next(numbers):012}",
+            "status": "not_started",
+        }
+        if request.startswith(b"GET"):
+            asked = POYO_ID.findall(request)[0].decode()
+            files = [{"file_url": file_url, "file_type": "image"}]
+            data = {"task_id": asked, "status": "finished", "files": files, "credits_amount": 2}
+        body = json.dumps({"code": 200, "data": data}).encode()
+        responding("200 OK", body)(connection, request)
+
+    return behave
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The loaded handlers, and the meter of what they use."""
+
+    api: Api
+    webhook: ModuleType
+    worker: ModuleType
+    meter: Meter
+
+    def live(self, key: str) -> Life:
+        """One life, of the order with this idempotency key."""
+        self.meter.take()
+        used: list[Usage] = []
+        printed = io.StringIO()
+        with captured_logs() as logged, contextlib.redirect_stdout(printed):
+            created = self.api.create(ORDER, idempotency_key=key, x_owner=OWNER)
+            task_id = created.json["task_id"]
+            used.append(self.meter.take())
+            for _ in range(2):
+                self.api.get(f"/v1/tasks/{task_id}", x_owner=OWNER)
+                used.append(self.meter.take())
+            path = signed_urls.callback_path("k1", CALLBACK_KEY, task_id)
+            body = json.dumps({"task_id": self._poyo_id(task_id), "status": "finished"})
+            self.meter.take()
+            invoke(self.webhook, http_event("POST", path, body=body))
+            used.append(self.meter.take())
+            [message] = self.api.cloud.messages()
+            self.meter.take()
+            record = {"messageId": "1", "eventSource": "aws:sqs", "body": json.dumps(message)}
+            self.worker.handler({"Records": [record]}, Context())
+            used.append(self.meter.take())
+            read = self.api.get(f"/v1/tasks/{task_id}", x_owner=OWNER).json
+            used.append(self.meter.take())
+        if read["status"] != "finished":
+            raise RuntimeError(f"the image was not made: {read}")
+        text = logged.getvalue() + printed.getvalue()
+        return Life(tuple(used), len(text.encode()))
+
+    def _poyo_id(self, task_id: str) -> str:
+        cloud = self.api.cloud
+        key = {"pk": {"S": f"task#{task_id}"}}
+        item = cloud.client("dynamodb").get_item(TableName=cloud.table_name, Key=key)["Item"]
+        return str(item["poyo_id"]["S"])
+
+
+@contextmanager
+def running_stack(**environment: str) -> Iterator[Stack]:
+    """The handlers as after cold starts, with these variables beside the template's."""
+    with aws() as cloud, scripted_server(responding("200 OK", png())) as files:
+        with scripted_server(poyo(f"{files.url}/image.png")) as upstream, metered() as meter:
+            further = {"POYO_BASE_URL": upstream.url, "DOWNLOAD_HOSTS": files.url} | environment
+            with (
+                load_handler("api", cloud, **further) as api,
+                load_handler("webhook", cloud, **further) as webhook,
+                load_handler("worker", cloud, **further) as worker,
+            ):
+                yield Stack(Api(api, cloud, upstream), webhook, worker, meter)
+
+
+def counted_life(**environment: str) -> Life:
+    """The second life of a new stack."""
+    with running_stack(**environment) as stack:
+        stack.live("first")
+        return stack.live("second")
