@@ -15,11 +15,17 @@ import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
+from unittest.mock import patch
 
 from benchmarks.metered_aws import Meter, Usage, metered
+from imagetasks.aws.task_repository import TaskRepository, WriteResult
 from imagetasks.tasks import signed_urls
+from imagetasks.tasks.conditional_write import Condition, PutItem, absent
+from imagetasks.tasks.task import Task
+from imagetasks.tasks.task_item import to_item
+from imagetasks.tasks.transition_write import TransitionWrite
 from tests.fixtures.images import png
 from tests.support.api import Api
 from tests.support.emulated_aws import CALLBACK_KEY, aws
@@ -125,6 +131,26 @@ def running_stack(**environment: str) -> Iterator[Stack]:
                 load_handler("worker", cloud, **further) as worker,
             ):
                 yield Stack(Api(api, cloud, upstream), webhook, worker, meter)
+
+
+@contextmanager
+def without_credits() -> Iterator[None]:
+    """Book no credits while the block runs: what an image costs by itself."""
+    apply = TaskRepository.apply
+
+    def create(repository: TaskRepository, task: Task, _: object = ()) -> WriteResult:
+        put = PutItem(item=to_item(task), condition=Condition((absent("pk"),)))
+        repository.table.put(put)
+        return WriteResult(True, task)
+
+    def apply_alone(repository: TaskRepository, write: TransitionWrite) -> WriteResult:
+        return apply(repository, replace(write, bookings=()))
+
+    with (
+        patch.object(TaskRepository, "create", create),
+        patch.object(TaskRepository, "apply", apply_alone),
+    ):
+        yield
 
 
 def counted_life(**environment: str) -> Life:
