@@ -16,6 +16,7 @@ from benchmarks.aws_prices import (
     LAMBDA_REQUEST,
     READ_UNIT,
     THOUSAND,
+    WRITE_UNIT,
     Bill,
     Invocation,
 )
@@ -25,6 +26,7 @@ from benchmarks.metered_aws import Usage
 from benchmarks.report import Row, main, show
 from imagetasks.api.pagination import MAX_WAIT_S
 from imagetasks.api.routes.tasks import POLL_INTERVAL_S
+from imagetasks.workflows.owner_tasks import REREAD_S
 
 LIMITS = {"STACK_DAILY_CREDITS": "100000", "OWNER_DAILY_CREDITS": "1000"}
 API_MB, WEBHOOK_MB, WORKER_MB = 512, 256, 512  # as in template.yaml
@@ -99,14 +101,20 @@ def typical_bill(used: Usage, log_bytes: int, *, architecture: str, api: str) ->
     )
 
 
-def waiting_usd(*, wait_s: int) -> float:
-    """USD for a thousand clients that wait for an image of `IMAGE_S` seconds: by `?wait=` of so many
-    seconds, or (0) by one read each `Retry-After`."""
-    requests = IMAGE_S // (wait_s or int(POLL_INTERVAL_S)) + 1
-    held_ms = wait_s * 1000 if wait_s else billed(CPU_MS["read"], AWS_MS, API_MB).ms
-    duration = Invocation(ms=held_ms, memory_mb=API_MB).gb_s * GB_SECOND["arm64"]
-    each = API_REQUEST["HTTP"] + LAMBDA_REQUEST + 2 * READ_UNIT + duration
-    return requests * each * THOUSAND
+def polling_usd() -> float:
+    """USD for a thousand clients that await an image by one read after each `Retry-After`."""
+    read = billed(CPU_MS["read"], AWS_MS, API_MB)
+    each = API_REQUEST["HTTP"] + LAMBDA_REQUEST + READ_UNIT + read.gb_s * GB_SECOND["arm64"]
+    return IMAGE_S / int(POLL_INTERVAL_S) * each * THOUSAND
+
+
+def waiting_usd() -> float:
+    """USD for a thousand clients that await an image by `?wait=`: the item is read again and again, and
+    a slot is taken and freed by a write each."""
+    held = Invocation(ms=MAX_WAIT_S * 1000, memory_mb=API_MB)
+    dynamodb = (MAX_WAIT_S / REREAD_S + 1) * READ_UNIT + 2 * WRITE_UNIT
+    each = API_REQUEST["HTTP"] + LAMBDA_REQUEST + dynamodb + held.gb_s * GB_SECOND["arm64"]
+    return IMAGE_S / MAX_WAIT_S * each * THOUSAND
 
 
 def write_rows(bare: Life, plain: Life, limited: Life) -> list[Row]:
@@ -138,7 +146,7 @@ def measure() -> list[Row]:
     ours = bill(plain).usd()
     same = typical_bill(typical, plain.log_bytes, architecture="arm64", api="HTTP").usd()
     default = typical_bill(typical, plain.log_bytes, architecture="x86_64", api="REST").usd()
-    polling, waiting = waiting_usd(wait_s=0), waiting_usd(wait_s=MAX_WAIT_S)
+    polling, waiting = polling_usd(), waiting_usd()
     return [
         *write_rows(bare, plain, limited),
         Row(

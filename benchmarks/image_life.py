@@ -37,7 +37,7 @@ ORDER = {
     "model": "gpt-image-2",
     "input": {"prompt": PROMPT, "size": "1:1", "resolution": "1K", "quality": "low"},
 }
-OWNER = "customer-1234567"
+OWNER = "customer-12345"
 STEPS = ("order", "read", "read", "callback", "worker", "read")
 POYO_ID = re.compile(rb"[A-Z]{4}[0-9]{12}")
 

@@ -48,7 +48,7 @@ class TypicalBackend:
         self._begin(f"order#{task_id}")
         item = {
             "pk": {"S": task_id},
-            "owner": {"S": "customer-1234567"},
+            "owner": {"S": "customer-12345"},
             "status": {"S": "accepted"},
             "request": {"S": json.dumps(body)},
             "created_at": {"S": "2026-11-28T12:00:00.000000+00:00"},

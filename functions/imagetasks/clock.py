@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import random
 import time
@@ -46,7 +47,8 @@ class Clock:
 
     def stamp(self) -> WriteStamp:
         """The current time with a new write token."""
-        return WriteStamp(self.now_ms(), f"{self.rng.getrandbits(96):024x}")
+        token = base64.urlsafe_b64encode(self.rng.getrandbits(96).to_bytes(12))
+        return WriteStamp(self.now_ms(), token.decode())
 
     def after(self, seconds: float) -> int:
         """The instant `seconds` from now."""

@@ -13,6 +13,7 @@ COPY_TEST = "integration/workflows/test_copy_images.py"
 RECONCILE_TEST = "integration/workflows/test_reconcile.py"
 FLOOD_TEST = "integration/workflows/test_callback_floods.py"
 CONFIRM_TEST = "integration/workflows/test_confirm_poyo_id.py"
+REPOSITORY_TEST = "integration/aws/test_task_repository.py"
 CALLBACK_TEST = "integration/workflows/test_callback_before_retry.py"
 SIMULATED_TABLE_TEST = "engine/test_simulated_table.py"
 
@@ -408,6 +409,48 @@ RECONCILE = (
         'values={"named_by": SEVERAL}',
         "values={}",
         CONFIRM_TEST,
+    ),
+    Mutant(
+        "an id that a submit recorded before it crashed is held for ever",
+        "aws/task_repository.py",
+        'return int(item.get("named_at", 0))',
+        'return int(item.get("named_at", now))',
+        REPOSITORY_TEST,
+    ),
+    Mutant(
+        "an id that no callback named for the task is confirmed as named",
+        "aws/task_repository.py",
+        'named = (absent("task_id"), equals("named_by", write.task_id))',
+        'named = (absent("task_id"),)',
+        REPOSITORY_TEST,
+    ),
+    Mutant(
+        "the id of PoYo's answer is taken from the task that has it",
+        "aws/task_repository.py",
+        "self.table.put(_poyo_id_owner(poyo_id, write.task_id, free))",
+        "self.table.put(_poyo_id_owner(poyo_id, write.task_id, Condition()))",
+        REPOSITORY_TEST,
+    ),
+    Mutant(
+        "a lying callback leaves the id taken that its task cannot take",
+        "workflows/task_updater.py",
+        "            confirm = self.repository.confirm_named_submission\n",
+        "            pass\n",
+        CONFIRM_TEST,
+    ),
+    Mutant(
+        "a confirmed task is polled whenever it was due",
+        "workflows/task_updater.py",
+        "        return None if kept else latest\n",
+        "        return None\n",
+        "integration/workflows/test_task_updater.py",
+    ),
+    Mutant(
+        "the poll of a worker that died is repeated whenever the task was due",
+        "workflows/admit_callback.py",
+        "if task.due_at is not None and earliest <= task.due_at <= latest:",
+        "if task.due_at is not None:",
+        "integration/workflows/test_dead_worker.py",
     ),
     Mutant(
         "forged ids keep a task open",
