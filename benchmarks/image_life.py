@@ -122,15 +122,19 @@ class Stack:
 @contextmanager
 def running_stack(**environment: str) -> Iterator[Stack]:
     """The handlers as after cold starts, with these variables beside the template's."""
-    with aws() as cloud, scripted_server(responding("200 OK", png())) as files:
-        with scripted_server(poyo(f"{files.url}/image.png")) as upstream, metered() as meter:
-            further = {"POYO_BASE_URL": upstream.url, "DOWNLOAD_HOSTS": files.url} | environment
-            with (
-                load_handler("api", cloud, **further) as api,
-                load_handler("webhook", cloud, **further) as webhook,
-                load_handler("worker", cloud, **further) as worker,
-            ):
-                yield Stack(Api(api, cloud, upstream), webhook, worker, meter)
+    with (
+        aws() as cloud,
+        scripted_server(responding("200 OK", png())) as files,
+        scripted_server(poyo(f"{files.url}/image.png")) as upstream,
+        metered() as meter,
+    ):
+        further = {"POYO_BASE_URL": upstream.url, "DOWNLOAD_HOSTS": files.url} | environment
+        with (
+            load_handler("api", cloud, **further) as api,
+            load_handler("webhook", cloud, **further) as webhook,
+            load_handler("worker", cloud, **further) as worker,
+        ):
+            yield Stack(Api(api, cloud, upstream), webhook, worker, meter)
 
 
 @contextmanager

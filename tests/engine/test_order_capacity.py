@@ -41,7 +41,7 @@ NAMES: dict[str, Any] = {  # as long as on AWS
     "public_base_url": "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com",
 }
 STEPS = ("admit", "create", "confirm", "callback", "finish")
-# Requests, transactions, read units and write units of each step; decision N documents the sums. The order's
+# Requests, transactions, read units and write units of each step; decision 96 documents the sums. The order's
 # place among the account's submits is one write more.
 EXPECTED = {
     "no credits": ((0, 0, 0, 0), (1, 0, 0, 4), (2, 0, 0, 2), (1, 0, 0, 1), (1, 0, 0, 5)),

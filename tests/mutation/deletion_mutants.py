@@ -107,8 +107,15 @@ DELETION = (
     Mutant(
         "a page contains deleted tasks",
         "aws/task_repository.py",
-        "tuple(task for task in tasks if task.deleted_at is None)",
-        "tuple(tasks)",
+        "[each for each in tasks if each.deleted_at is None]",
+        "tasks",
+    ),
+    Mutant(
+        "the list of running tasks contains those that have not started",
+        "aws/task_repository.py",
+        "tuple(each for each in shown if status in (None, each.status))",
+        "tuple(shown)",
+        "integration/handlers/test_api_tasks.py",
     ),
     Mutant(
         "a page begins with the last task of the page before",

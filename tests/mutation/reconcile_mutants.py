@@ -274,8 +274,9 @@ RECONCILE = (
     Mutant(
         "a PoYo id changes its task",
         "aws/task_repository.py",
-        '            any_of=((absent("task_id"), *named_by), (equals("task_id", write.task_id),))\n',
-        "",
+        "free = Condition(any_of=(named, ",
+        "free = Condition() or Condition(any_of=(named, ",
+        REPOSITORY_TEST,
     ),
     Mutant(
         "a transition leaves any state",
@@ -450,7 +451,7 @@ RECONCILE = (
         "workflows/admit_callback.py",
         "if task.due_at is not None and earliest <= task.due_at <= latest:",
         "if task.due_at is not None:",
-        "integration/workflows/test_dead_worker.py",
+        "integration/workflows/test_callback_floods.py",
     ),
     Mutant(
         "forged ids keep a task open",

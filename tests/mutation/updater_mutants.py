@@ -47,14 +47,14 @@ UPDATER = (
     Mutant(
         "a retry that lost to a concurrent write is enqueued",
         "workflows/task_updater.py",
-        "if result.applied and self._is_short(delay_s):",
-        "if self._is_short(delay_s):",
+        "if result.applied and delay_s <= self._fallback_s:",
+        "if delay_s <= self._fallback_s:",
         ENQUEUE_TEST,
     ),
     Mutant(
         "the sweep does not wait for the delayed message of a retry",
         "workflows/task_updater.py",
-        "(self._fallback_s if self._is_short(delay_s) else 0)",
+        "(self._fallback_s if delay_s <= self._fallback_s else 0)",
         "0",
         ENQUEUE_TEST,
     ),

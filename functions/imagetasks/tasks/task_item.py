@@ -10,7 +10,9 @@ from typing import Any
 from imagetasks.tasks.task import StoredImage, Task, task_pk
 from imagetasks.tasks.usage import usage_pk
 
-USAGE = "usage"  # in a stored `spend_pks`: the item of the owner's usage, which follows from the task
+USAGE = (
+    "usage"  # in a stored `spend_pks`: the item of the owner's usage, which follows from the task
+)
 
 _DEFAULTS = {f.name: f.default for f in fields(Task)}
 _IMAGE_NAMES = frozenset(f.name for f in fields(StoredImage))

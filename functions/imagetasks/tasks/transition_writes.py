@@ -23,7 +23,15 @@ def confirm_submission(
     """
     values: dict[str, Any] = {"poyo_id": poyo_id, "confirmed_at": stamp.now}
     values |= {} if due_at is None else _due(task, due_at)
-    removed = ("polls", "not_before", "slot_number", "reason", "detail", "finished_at", "failure_seen_at")
+    removed = (
+        "polls",
+        "not_before",
+        "slot_number",
+        "reason",
+        "detail",
+        "finished_at",
+        "failure_seen_at",
+    )
     return transition_write(
         "confirm_submission",
         task,

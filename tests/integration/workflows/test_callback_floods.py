@@ -13,6 +13,7 @@ from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
 from imagetasks.tasks.transition_write import TransitionWrite
+from imagetasks.workflows.admit_callback import CallbackAdmission
 from tests.support.environment import TestEnvironment, new_environment
 from tests.support.fakes import (
     NOT_FOUND,
@@ -223,6 +224,21 @@ def test_callback_after_the_gap_polls_at_once(env: TestEnvironment) -> None:
     env.fake_poyo.respond_with("GET", finished_response())
 
     assert env.reconcile(before, source="callback").state == "finished"
+
+
+@pytest.mark.parametrize(
+    ("due_in_s", "repeated_in_s"), [(21, 21), (90, 90), (20, 60), (91, 60), (-1, 60)]
+)
+def test_poll_of_a_worker_that_died_is_repeated_when_the_task_is_due_unless_that_is_odd(
+    env: TestEnvironment, due_in_s: int, repeated_in_s: int
+) -> None:
+    before = put_running(env, due_at=env.time.now + due_in_s * 1000)
+    admission = CallbackAdmission(updater=env.updater, clock=env.clock)
+
+    begun = admission.admit(before, TaskMessage(task_id=before.task_id, source="callback"))
+
+    assert begun is not None
+    assert begun.due_at == env.time.now + repeated_in_s * 1000
 
 
 def test_clock_that_was_ahead_delays_no_callback_for_longer_than_the_gap(

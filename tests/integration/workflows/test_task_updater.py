@@ -53,6 +53,19 @@ def mark_unknown(before: Task, stamp: WriteStamp) -> TransitionWrite:
     return transition_writes.mark_unknown(before, stamp, expires_at=START + 9, detail="lost")
 
 
+@pytest.mark.parametrize(
+    ("due_in_s", "polled_in_s"), [(90, 90), (67, 67), (66, 90), (91, 90), (-1, 90)]
+)
+def test_confirmed_task_is_first_polled_when_it_is_due_if_that_is_about_then(
+    env: TestEnvironment, due_in_s: int, polled_in_s: int
+) -> None:
+    before = env.put(task(state="submitting", due_at=START + due_in_s * 1000))
+
+    result = env.updater.confirm_submission(before, poyo_id=POYO_ID, source="answer")
+
+    assert result.task.due_at == START + polled_in_s * 1000
+
+
 def test_create_writes_a_new_task_once_and_returns_the_existing_one(env: TestEnvironment) -> None:
     first = task(write_token="first")
     with captured_logs() as log:
