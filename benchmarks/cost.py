@@ -70,7 +70,7 @@ def bill(life: Life) -> Bill:
         api_requests=len(all_invocations) - 1,
         write_units=used.written,
         read_units=used.read,
-        sqs_requests=3 * used.calls["sqs.SendMessage"],
+        sqs_requests=3 * life.messages,
         s3_puts=used.calls["s3.PutObject"],
         s3_gets=used.calls["s3.HeadObject"],
         log_bytes=life.log_bytes + len(all_invocations) * (PLATFORM_LOG + ACCESS_LOG),

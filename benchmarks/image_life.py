@@ -44,9 +44,11 @@ POYO_ID = re.compile(rb"[A-Z]{4}[0-9]{12}")
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """What each step of `STEPS` used, and the bytes that its functions logged."""
+    """What each step of `STEPS` used, how many task messages were sent, and the bytes that its
+    functions logged."""
 
     steps: tuple[Usage, ...]
+    messages: int
     log_bytes: int
 
     @property
@@ -107,10 +109,11 @@ class Stack:
             used.append(self.meter.take())
             read = self.api.get(f"/v1/tasks/{task_id}", x_owner=OWNER).json
             used.append(self.meter.take())
+        further = len(self.api.cloud.messages())
         if read["status"] != "finished":
             raise RuntimeError(f"the image was not made: {read}")
         text = logged.getvalue() + printed.getvalue()
-        return Life(tuple(used), len(text.encode()))
+        return Life(tuple(used), 1 + further, len(text.encode()))
 
     def _poyo_id(self, task_id: str) -> str:
         cloud = self.api.cloud
