@@ -54,6 +54,10 @@ class Clock:
         """The instant `seconds` from now."""
         return self.now_ms() + round(seconds * 1000)
 
+    def lies_ahead(self, instant: int | None, *, from_s: float, until_s: float) -> bool:
+        """Whether `instant` is between `from_s` and `until_s` seconds from now."""
+        return instant is not None and self.after(from_s) <= instant <= self.after(until_s)
+
     def has_elapsed(self, instant: int, seconds: int) -> bool:
         """Whether `instant` is at least `seconds` ago."""
         return self.now_ms() - instant >= seconds * 1000

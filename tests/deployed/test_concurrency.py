@@ -125,7 +125,7 @@ def test_one_poyo_id_of_fifty_is_confirmed_and_the_others_write_nothing(
             made, at(n), poyo_id=f"ID{n}", due_at=START, source="callback"
         )
         return retry_until_available(
-            lambda: repository.confirm_named_submission(change, f"ID{n}").applied
+            lambda: repository.confirm_submission(change, f"ID{n}", named=True).applied
         )
 
     won = concurrently(confirm)

@@ -435,22 +435,22 @@ RECONCILE = (
     Mutant(
         "a lying callback leaves the id taken that its task cannot take",
         "workflows/task_updater.py",
-        "            confirm = self.repository.confirm_named_submission\n",
-        "            pass\n",
+        'named=source == "callback")',
+        "named=False)",
         CONFIRM_TEST,
     ),
     Mutant(
         "a confirmed task is polled whenever it was due",
         "workflows/task_updater.py",
-        "        return None if kept else latest\n",
-        "        return None\n",
+        "return None if kept else self.clock.after(first_s)",
+        "return None",
         "integration/workflows/test_task_updater.py",
     ),
     Mutant(
         "the poll of a worker that died is repeated whenever the task was due",
         "workflows/admit_callback.py",
-        "if task.due_at is not None and earliest <= task.due_at <= latest:",
-        "if task.due_at is not None:",
+        "return task.due_at if kept else self.clock.after(limits.sweep_fallback_s)",
+        "return task.due_at",
         "integration/workflows/test_callback_floods.py",
     ),
     Mutant(

@@ -59,10 +59,12 @@ class CountingRepository(TaskRepository):
         """Apply any transition but `submit`, `claim` and the confirmation of a named id."""
         return self._counted(change.name, TaskRepository.apply(self, change))
 
-    def confirm_named_submission(self, change: TransitionWrite, poyo_id: str) -> WriteResult:
-        """Write the id that a callback named into the task."""
-        result = TaskRepository.confirm_named_submission(self, change, poyo_id)
-        return self._counted(change.name, result)
+    def confirm_submission(
+        self, change: TransitionWrite, poyo_id: str, *, named: bool = False
+    ) -> WriteResult:
+        """Write PoYo's id into the task: by `apply` unless a callback `named` it."""
+        result = TaskRepository.confirm_submission(self, change, poyo_id, named=named)
+        return self._counted(change.name, result) if named else result
 
     def claim(self, due: DueTask, *, until: int) -> bool:
         """Move `due_at` for the sweep."""

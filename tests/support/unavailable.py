@@ -17,10 +17,12 @@ class UnavailableRepository(TaskRepository):
 
     fails: frozenset[str] = frozenset({"confirm_submission", "apply"})
 
-    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
+    def confirm_submission(
+        self, write: TransitionWrite, poyo_id: str, *, named: bool = False
+    ) -> WriteResult:
         if "confirm_submission" in self.fails:
             raise DatabaseUnavailable("unavailable")
-        return super().confirm_submission(write, poyo_id)
+        return super().confirm_submission(write, poyo_id, named=named)
 
     def apply(self, write: TransitionWrite) -> WriteResult:
         if "apply" in self.fails:

@@ -145,13 +145,19 @@ class TaskRepository:
             raise PoyoIdConflict(poyo_id) from failed
         return now
 
-    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
+    def confirm_submission(
+        self, write: TransitionWrite, poyo_id: str, *, named: bool = False
+    ) -> WriteResult:
         """Write that `poyo_id`, which PoYo's answer to the submit named, is the task's, then make the
         transition. After a crash between the two both are repeated: the first is true whatever becomes
         of the second, because PoYo gave the id to this task.
 
-        Raises PoyoIdConflict if it is another task's, TaskNotFound.
+        If only a callback `named` it, it must be named for no other task, and both or neither are
+        written: a callback that lied must not leave the id taken. Raises PoyoIdConflict if it is
+        another task's, TaskNotFound.
         """
+        if named:
+            return self._confirm_named(write, poyo_id)
         free = Condition(any_of=((absent("task_id"),), (equals("task_id", write.task_id),)))
         try:
             self.table.put(_poyo_id_owner(poyo_id, write.task_id, free))
@@ -159,12 +165,7 @@ class TaskRepository:
             raise PoyoIdConflict(poyo_id) from failed
         return self.apply(write)
 
-    def confirm_named_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
-        """Make the transition and write that `poyo_id`, which a callback named for this task and for no
-        other, is the task's, both or neither: a callback that lied must not leave the id taken.
-
-        Raises PoyoIdConflict if it is another task's, TaskNotFound.
-        """
+    def _confirm_named(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
         named = (absent("task_id"), equals("named_by", write.task_id))
         free = Condition(any_of=(named, (equals("task_id", write.task_id),)))
         owner = _poyo_id_owner(poyo_id, write.task_id, free)

@@ -66,15 +66,13 @@ class CallbackAdmission:
             **{"callback_poll_at": self.clock.now_ms()} | facts,
         )
 
-    def _repeated_at(self, task: Task) -> int:
+    def _repeated_at(self, task: Task) -> int | None:
         """When the sweep repeats a poll that begins now: when the task is due already, unless that is
         before the poll must have ended or later than a first poll. Moving it costs two index writes."""
-        limits, now = self.clock.limits, self.clock.now_ms()
+        limits = self.clock.limits
         longest_s = max(limits.first_poll_s, limits.sweep_fallback_s)
-        earliest, latest = now + round(limits.store_needs_s * 1000), self.clock.after(longest_s)
-        if task.due_at is not None and earliest <= task.due_at <= latest:
-            return task.due_at
-        return self.clock.after(limits.sweep_fallback_s)
+        kept = self.clock.lies_ahead(task.due_at, from_s=limits.store_needs_s, until_s=longest_s)
+        return task.due_at if kept else self.clock.after(limits.sweep_fallback_s)
 
     def _defer(self, task: Task, wait_ms: int, facts: TaskFacts) -> WriteResult:
         """Poll in `wait_ms`, unless a poll will come about then in any case."""

@@ -77,10 +77,7 @@ class TaskUpdater:
             due_at=self._first_poll_at(task),
             source=source,
         )
-        confirm = self.repository.confirm_submission
-        if source == "callback":
-            confirm = self.repository.confirm_named_submission
-        result = confirm(write, poyo_id)
+        result = self.repository.confirm_submission(write, poyo_id, named=source == "callback")
         log_transition(write.name, result)
         record_transition(write, result)
         if not result.applied and _may_confirm(result.task, read=task):
@@ -201,12 +198,12 @@ class TaskUpdater:
                 )
 
     def _first_poll_at(self, task: Task) -> int | None:
-        """When a task whose PoYo id is confirmed now is polled; None if that is about when it is due
-        already: moving it costs two writes of the due index."""
-        limits, latest = self.clock.limits, self.clock.after(self.clock.limits.first_poll_s)
-        earliest = latest - round(limits.submit_needs_s * 1000)
-        kept = task.due_at is not None and earliest <= task.due_at <= latest
-        return None if kept else latest
+        """When a task is polled whose PoYo id is confirmed now; None if it is due about then already,
+        because moving it costs two writes of the due index."""
+        first_s = self.clock.limits.first_poll_s
+        earliest_s = first_s - self.clock.limits.submit_needs_s
+        kept = self.clock.lies_ahead(task.due_at, from_s=earliest_s, until_s=first_s)
+        return None if kept else self.clock.after(first_s)
 
     def _due_at(self, delay_s: float) -> int:
         return self.clock.after(delay_s + (self._fallback_s if self._is_short(delay_s) else 0))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imagetasks.aws.table import Table
-from imagetasks.aws.task_repository import DueTask, TaskRepository
+from imagetasks.aws.task_repository import DueTask, TaskRepository, WriteResult
 from imagetasks.clock import WriteStamp
 from imagetasks.errors import DatabaseUnavailable, PoyoIdConflict, TaskNotFound
 from imagetasks.tasks import transition_writes
@@ -93,14 +93,14 @@ def test_poyo_id_is_confirmed_for_one_task_and_the_other_stays_as_it_is(
     release_poyo_id(env)
     first, second = (env.put(task(each, state="unknown")) for each in ("first", "second"))
     env.repository.name_poyo_id("NEW", first.task_id, now=NOW)
-    repository = env.repository
-    confirm = repository.confirm_submission
-    if source == "callback":
-        confirm = repository.confirm_named_submission
 
-    assert confirm(confirmation(first, source), "NEW").task.poyo_id == "NEW"
+    def confirm(each: Task) -> WriteResult:
+        write, named = confirmation(each, source), source == "callback"
+        return env.repository.confirm_submission(write, "NEW", named=named)
+
+    assert confirm(first).task.poyo_id == "NEW"
     with pytest.raises(PoyoIdConflict):
-        confirm(confirmation(second, source), "NEW")
+        confirm(second)
     assert env.read(second) == second
 
 
@@ -130,12 +130,12 @@ def test_task_with_a_poyo_id_is_never_given_another(env: TestEnvironment) -> Non
 
     for source in ("answer", "callback"):
         release_poyo_id(env)
-        confirm = env.repository.confirm_submission
-        if source == "callback":  # which may have lied, so that the id stays free
+        named = source == "callback"
+        if named:  # it may have lied, so that the id stays free
             env.repository.name_poyo_id("NEW", before.task_id, now=NOW)
-            confirm = env.repository.confirm_named_submission
             owners[source] = env.table.get("poyo#NEW")
-        result = confirm(confirmation(before, source), "NEW")
+        write = confirmation(before, source)
+        result = env.repository.confirm_submission(write, "NEW", named=named)
 
         assert not result.applied
         assert result.task == before
@@ -148,7 +148,7 @@ def test_id_that_no_callback_named_is_not_confirmed_as_named(env: TestEnvironmen
     before = env.put(task("unnamed", state="unknown"))
 
     with pytest.raises(PoyoIdConflict):
-        env.repository.confirm_named_submission(confirmation(before, "callback"), "NEW")
+        env.repository.confirm_submission(confirmation(before, "callback"), "NEW", named=True)
 
     assert (env.read(before), env.table.get("poyo#NEW")) == (before, {})
 

@@ -44,7 +44,9 @@ class HangingRepository(TaskRepository):
 
     hang: Callable[[float], None]
 
-    def confirm_submission(self, write: TransitionWrite, poyo_id: str) -> WriteResult:
+    def confirm_submission(
+        self, write: TransitionWrite, poyo_id: str, *, named: bool = False
+    ) -> WriteResult:
         self.hang(LIMITS.aws_call_s)
         raise DatabaseUnavailable("ReadTimeoutError")
 
