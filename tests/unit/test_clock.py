@@ -24,7 +24,7 @@ def test_every_stamp_has_another_write_token(clock: Clock) -> None:
     stamps = [clock.stamp() for _ in range(100)]
 
     assert {each.now for each in stamps} == {START}
-    assert {len(each.write_token) for each in stamps} == {24}
+    assert {len(each.write_token) for each in stamps} == {16}
     assert len({each.write_token for each in stamps}) == 100
 
 

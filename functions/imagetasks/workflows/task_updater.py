@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from imagetasks.tasks.task import Task, TaskFacts
     from imagetasks.tasks.transition_write import TransitionWrite
 
-# What a failed enqueue means: the sweep finds the task (log a warning), the message was the last
-# record of a PoYo id (raise an alarm), or SQS must deliver the current message again (raise).
+# A failed enqueue: the sweep finds the task (log a warning), the message was the last record of a
+# PoYo id (raise an alarm), or SQS must deliver the current message again (raise).
 EnqueuePolicy = Literal["log", "alarm", "raise"]
 MakeWrite = Callable[["Task", "WriteStamp"], "TransitionWrite"]
 END_METRICS = {"finish": "finished", "fail": "failed_{reason}"}
@@ -198,23 +198,19 @@ class TaskUpdater:
                 )
 
     def _first_poll_at(self, task: Task) -> int | None:
-        """When a task is polled whose PoYo id is confirmed now; None if it is due about then already,
-        because moving it costs two writes of the due index."""
+        """When a confirmed task is polled; None if it is due about then: a move costs two index writes."""
         first_s = self.clock.limits.first_poll_s
         earliest_s = first_s - self.clock.limits.submit_needs_s
         kept = self.clock.lies_ahead(task.due_at, from_s=earliest_s, until_s=first_s)
         return None if kept else self.clock.after(first_s)
 
     def _due_at(self, delay_s: float) -> int:
-        return self.clock.after(delay_s + (self._fallback_s if self._is_short(delay_s) else 0))
+        return self.clock.after(delay_s + (self._fallback_s if delay_s <= self._fallback_s else 0))
 
     def _enqueue_in(self, result: WriteResult, delay_s: float) -> WriteResult:
-        if result.applied and self._is_short(delay_s):
+        if result.applied and delay_s <= self._fallback_s:
             self.enqueue(_retry_message(result.task), delay_s=delay_s)
         return result
-
-    def _is_short(self, delay_s: float) -> bool:
-        return delay_s <= self._fallback_s
 
     @property
     def _fallback_s(self) -> int:
