@@ -54,7 +54,7 @@ def invocations(calls: Mapping[str, int]) -> tuple[Invocation, ...]:
     return (
         billed(CPU_MS["order"], POYO_SUBMIT_MS + waits["order"], API_MB),
         *[read] * 3,
-        billed(CPU_MS["callback"], waits["callback"], WEBHOOK_MB),
+        billed(CPU_MS["callback"], AWS_MS, WEBHOOK_MB),
         billed(CPU_MS["worker"], copied_ms + waits["worker"], WORKER_MB),
     )
 

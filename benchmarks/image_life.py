@@ -28,6 +28,7 @@ from imagetasks.tasks.task_item import to_item
 from imagetasks.tasks.transition_write import TransitionWrite
 from tests.fixtures.images import png
 from tests.support.api import Api
+from tests.support.aws_over_http import loaded_webhook
 from tests.support.emulated_aws import CALLBACK_KEY, aws
 from tests.support.lambdas import Context, captured_logs, http_event, invoke, load_handler
 from tests.support.scripted_server import Behaviour, responding, scripted_server
@@ -134,8 +135,8 @@ def running_stack(**environment: str) -> Iterator[Stack]:
         further = {"POYO_BASE_URL": upstream.url, "DOWNLOAD_HOSTS": files.url} | environment
         with (
             load_handler("api", cloud, **further) as api,
-            load_handler("webhook", cloud, **further) as webhook,
             load_handler("worker", cloud, **further) as worker,
+            loaded_webhook(cloud) as (webhook, _),
         ):
             yield Stack(Api(api, cloud, upstream), webhook, worker, meter)
 

@@ -54,6 +54,11 @@ class Clock:
         """The instant `seconds` from now."""
         return self.now_ms() + round(seconds * 1000)
 
+    def attempt_due_at(self) -> int:
+        """When a task is reconciled whose submit begins now: neither before its sender must be gone nor
+        before the first poll, so that confirming PoYo's id need not move it in the due index."""
+        return self.after(max(self.limits.submit_lease_s, self.limits.first_poll_s))
+
     def lies_ahead(self, instant: int | None, *, from_s: float, until_s: float) -> bool:
         """Whether `instant` is between `from_s` and `until_s` seconds from now."""
         return instant is not None and self.after(from_s) <= instant <= self.after(until_s)

@@ -54,12 +54,6 @@ class Limits:
     shard_rows: int = 400  # due tasks read from each shard in one sweep: more than its cap needs
     claims_per_run: int = 2000
 
-    @property
-    def submit_due_s(self) -> int:
-        """When a task is reconciled whose submit begins now: neither before its sender must be gone nor
-        before the first poll, so that confirming PoYo's id need not move it in the due index."""
-        return max(self.submit_lease_s, self.first_poll_s)
-
     @classmethod
     def from_env(cls) -> Limits:
         """The defaults with FIRST_POLL_SECONDS, POYO_SUBMITS_PER_10S and IMAGE_RETENTION_DAYS as

@@ -85,7 +85,7 @@ class SubmissionRetrier:
         if slot.not_before is not None:
             self._wait(task, slot, slot.not_before)
             return
-        due_at = self.clock.after(self.clock.limits.submit_due_s)
+        due_at = self.clock.attempt_due_at()
         write = transition_writes.retry(task, self.clock.stamp(), due_at=due_at)
         attempt = self.updater.apply(write)
         if attempt.applied:

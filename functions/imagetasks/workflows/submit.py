@@ -67,7 +67,7 @@ class Submitter:
         """
         self.require_credentials()
         slot = self._slot_of_new_order()
-        due_at = self.clock.after(self.clock.limits.submit_due_s)
+        due_at = self.clock.attempt_due_at()
         if slot.not_before is not None:
             due_at = self.updater.submit_due_at(slot.not_before)
         task = new_task(order, slot, limits, due_at=due_at, clock=self.clock)
