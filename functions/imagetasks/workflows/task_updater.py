@@ -199,9 +199,8 @@ class TaskUpdater:
 
     def _first_poll_at(self, task: Task) -> int | None:
         """When a confirmed task is polled; None if it is due about then: a move costs two index writes."""
-        first_s = self.clock.limits.first_poll_s
-        earliest_s = first_s - self.clock.limits.submit_needs_s
-        kept = self.clock.lies_ahead(task.due_at, from_s=earliest_s, until_s=first_s)
+        first_s, needs_s = self.clock.limits.first_poll_s, self.clock.limits.submit_needs_s
+        kept = self.clock.lies_ahead(task.due_at, from_s=first_s - needs_s, until_s=first_s)
         return None if kept else self.clock.after(first_s)
 
     def _due_at(self, delay_s: float) -> int:
