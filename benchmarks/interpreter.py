@@ -37,6 +37,7 @@ VARIABLES = {
     "STACK_DAILY_CREDITS": "0",
     "OWNER_DAILY_CREDITS": "0",
     "ORDERS_PAUSED": "false",
+    "PLAYGROUND": "false",
     "MODELS": "gpt-image-*",
     "API_SECRET_ARN": "arn:api",
     "CALLBACK_SECRET_ARN": "arn:callback",

@@ -10,6 +10,7 @@ from imagetasks.api import error_mapping, problems, request
 from imagetasks.api.api_gateway import HttpEvent, HttpResponse
 from imagetasks.api.dependencies import ApiDependencies
 from imagetasks.api.offered_models import OfferedModels
+from imagetasks.api.page_files import PageFiles
 from imagetasks.api.poyo_problems import problem_response
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.routes import respond
@@ -33,6 +34,7 @@ dependencies = ApiDependencies(
     uploads=clients.uploads,
     spending=spending,
     usage=UsageRepository(clients.repository.table),
+    page=PageFiles.from_env(),
     balance=CachedBalance(clients.poyo.balance),
     clock=clients.clock,
 )

@@ -18,6 +18,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from local.cors import PREFLIGHT, Cors
+from local.page_tokens import PageTokens
 from local.settings import HOST
 from local.throttle import Throttle
 
@@ -49,12 +50,14 @@ class Gateway:
         options_url: str = "",
         cors: Cors | None = None,
         throttle: Throttle | None = None,
+        page_tokens: PageTokens | None = None,
     ) -> None:
         self._api_url = api_url
         self._options_url = options_url or api_url
         self._session = session
         self._cors = cors
         self._throttle = throttle
+        self._page_tokens = page_tokens
         self._places = {kind: asyncio.Semaphore(most) for kind, most in MAX_CONCURRENT.items()}
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -75,6 +78,8 @@ class Gateway:
             return web.Response(status=204 if headers else 403, headers=headers)
         if self._throttle and not self._throttle.admits():
             return web.json_response({"message": "Too Many Requests"}, status=429)
+        if self._page_tokens and self._page_tokens.asks(request):
+            return await self._page_tokens.issue()
         async with self._places[_kind(request)]:
             if request.transport is None or request.transport.is_closing():
                 return web.Response(status=499)  # the client left while it waited for its turn
@@ -173,6 +178,7 @@ async def serve(options: argparse.Namespace) -> None:
             options_url=options.options.rstrip("/"),
             cors=Cors.from_json(options.cors) if options.cors else None,
             throttle=Throttle(options.rate) if options.rate else None,
+            page_tokens=PageTokens.from_env(options.api.rstrip("/"), session),
         )
         runner = runner_of(gateway)
         await runner.setup()

@@ -62,6 +62,7 @@ def parameters(settings: Settings) -> dict[str, str]:
         "PublicUrl": settings.public_url,
         "FirstPollSeconds": str(settings.first_poll_seconds),
         "WorkerConcurrency": "4",  # the emulator starts a process for each concurrent invocation
+        "Playground": "true",
         "SavedQueries": "false",  # the emulator does not support this resource type
     }
     if settings.notification_hosts:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from local import build, cloud, progress, routes, stack
+from local import build, cloud, page_tokens, progress, routes, stack
 from local.cloud import Cloud, responds
 from local.cors import LOCALHOST
 from local.processes import Process, Processes, wait_for
@@ -112,7 +112,8 @@ def _start(
     with progress.step(f"gateway on {settings.url}", say):
         arguments = ("--port", f"{settings.port}", "--api", deployed.api_url)
         further = routes.gateway_arguments(emulated, settings.cors_origins)
-        gateway = _start_module(processes, "gateway", environ, *arguments, *further)
+        secret = {page_tokens.KEY_VARIABLE: settings.api_key}
+        gateway = _start_module(processes, "gateway", environ | secret, *arguments, *further)
         _wait_until_ready(f"{settings.url}/health", gateway)
     return System(settings, emulated, deployed, processes)
 

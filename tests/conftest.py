@@ -109,10 +109,12 @@ def stack(
 
     Gives url, cloud_url, poyo_url, api_key, outputs, client(service), settings, processes.
     """
-    environ = environment(
-        CORS_ORIGINS=f"https://pages.example, {allowed_page}",
-        NOTIFICATION_HOSTS=f"*,{receiver.url}",
-    )
+    environ = environment()
+    own = f"http://127.0.0.1:{environ['PORT']}"  # of the page at /
+    environ |= {
+        "CORS_ORIGINS": f"https://pages.example, {own}, {allowed_page}",
+        "NOTIFICATION_HOSTS": f"*,{receiver.url}",
+    }
     settings = replace(
         from_environment(environ),
         poyo_submits_per_10s=SUBMITS_PER_10S,

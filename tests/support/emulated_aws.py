@@ -65,6 +65,7 @@ class Cloud:
             "STACK_DAILY_CREDITS": "0",
             "OWNER_DAILY_CREDITS": "0",
             "ORDERS_PAUSED": "false",
+            "PLAYGROUND": "false",
             "MODELS": "gpt-image-*",
             "FIRST_POLL_SECONDS": "90",
             "POYO_SUBMITS_PER_10S": "20",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagetasks.api.offered_models import OfferedModels
+    from imagetasks.api.page_files import PageFiles
     from imagetasks.aws.image_bucket import ImageBucket
     from imagetasks.aws.secrets import ApiKeys, TokenKeys
     from imagetasks.aws.token_repository import TokenRepository
@@ -34,5 +35,6 @@ class ApiDependencies:
     uploads: UploadBucket
     spending: Spending
     usage: UsageRepository
+    page: PageFiles
     balance: Callable[[], Decimal]
     clock: Clock

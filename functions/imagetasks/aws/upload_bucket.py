@@ -87,6 +87,11 @@ class UploadBucket:
         )
         return PresignedUpload(upload_id, form["url"], form["fields"], FORM_TTL_S, MAX_BYTES)
 
+    def addresses(self) -> tuple[str, str]:
+        """URLs in the places that a browser sends uploads to and reads images from."""
+        form = self.client.generate_presigned_post(Bucket=self.bucket, Key=PREFIX)
+        return form["url"], self._presigned(PREFIX)
+
     def validate(self, owner: str, upload_id: str) -> ImageInfo:
         """The format and size of the image that `owner` uploaded.
 

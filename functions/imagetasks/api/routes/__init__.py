@@ -40,6 +40,9 @@ GET_AND_OTHERS = (
     ("POST", "/api/generate/submit", "orders.OrderRoutes.submit"),
     ("GET", "/api/generate/status/<task_id>", "poyo_compat.PoyoCompatRoutes.status"),
     ("GET", "/api/user/balance", "poyo_compat.PoyoCompatRoutes.balance"),
+    ("GET", "/", "page.PageRoutes.index"),
+    ("GET", "/page/<name>", "page.PageRoutes.file"),
+    ("GET", "/page/client/<name>", "page.PageRoutes.client"),
     ("GET", "/openapi.json", "service.ServiceRoutes.openapi"),
     ("GET", "/health", "service.ServiceRoutes.health"),
 )

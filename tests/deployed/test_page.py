@@ -1,0 +1,278 @@
+"""The page at `/` in Chromium, on the deployed stack: what a person does with it, and what must not get lost."""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import uuid
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from local.processes import ROOT
+from local.system import System
+from tests.fixtures.images import png
+
+INSTALL_S = 600
+SOON_MS = 90_000  # for an image, on a busy machine
+AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text()
+REPORTS = """addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) =>
+    console.error("policy", violatedDirective, blockedURI))"""
+
+
+@dataclass
+class Visit:
+    """An open page, and everything that it should not have done."""
+
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def order(self, prompt: str, size: str = "1:1") -> None:
+        self.setting("size").select_option(size)
+        self.page.get_by_label("Prompt").fill(prompt)
+        self.page.keyboard.press("Control+Enter")
+
+    def setting(self, name: str) -> Any:
+        return self.page.locator(f'.settings label:has(span:text-is("{name}")) select')
+
+    def card(self, prompt: str) -> Any:
+        return self.page.locator(
+            "task-card", has=self.page.get_by_role("button", name=prompt)
+        ).first
+
+    def finished(self, prompt: str) -> Any:
+        card = self.card(prompt)
+        expect(card).to_have_attribute("data-status", "finished", timeout=SOON_MS)
+        return card
+
+    def action(self, prompt: str, name: str) -> None:
+        self.card(prompt).hover()
+        self.card(prompt).get_by_role("button", name="Actions for").click()
+        self.page.get_by_role("menuitem", name=name, exact=True).click()
+
+    def violations(self) -> list[str]:
+        """What axe finds, each with its rule and place."""
+        self.page.evaluate(AXE)
+        found = self.page.evaluate("axe.run()")["violations"]
+        return [f"{each['id']}: {node['html'][:120]}" for each in found for node in each["nodes"]]
+
+
+@pytest.fixture(scope="module")
+def browser_path() -> str:
+    program = subprocess.run(
+        [ROOT / "scripts" / "browser.sh"], check=True, timeout=INSTALL_S, stdout=subprocess.PIPE
+    )
+    return program.stdout.decode().strip()
+
+
+@pytest.fixture
+def browser(browser_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    context.add_init_script(REPORTS)
+    yield context
+    context.close()
+
+
+@contextmanager
+def visiting(context: BrowserContext, stack: System) -> Iterator[Visit]:
+    """Open the page; afterwards it must have reported nothing and spoken to nobody else."""
+    visit = Visit(context.new_page())
+    own = (stack.url, stack.cloud_url, "blob:", "data:")
+
+    def note(text: str, *, wrong: bool) -> None:
+        if wrong:
+            visit.problems.append(text)
+
+    visit.page.on("console", lambda m: note(m.text, wrong=m.type == "error"))
+    visit.page.on("pageerror", lambda error: note(str(error), wrong=True))
+    visit.page.on("request", lambda r: note(r.url, wrong=not r.url.startswith(own)))
+    visit.page.goto(stack.url)
+    visit.page.locator(".settings select").first.wait_for(state="attached", timeout=SOON_MS)
+    yield visit
+    assert visit.problems == []
+
+
+def prompts_at_poyo(stack: System) -> list[str]:
+    control = f"{stack.poyo_url}/control/tasks"
+    tasks = requests.get(control, timeout=30).json()["tasks"][-40:]
+    views = [requests.get(f"{control}/{each['task_id']}", timeout=30).json() for each in tasks]
+    return [view["input"]["prompt"] for view in views]
+
+
+def test_image_is_ordered_shown_looked_at_used_and_deleted(
+    context: BrowserContext, stack: System
+) -> None:
+    prompt = f"A boat {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        page = visit.page
+        page.keyboard.press("/")
+        expect(page.get_by_label("Prompt")).to_be_focused()
+        expect(page.locator(".price")).to_have_text(re.compile(r"2 credits · \$0\.01 · ~\d+ s"))
+        visit.order(prompt, "3:2")
+        item = page.locator("li", has=visit.card(prompt))
+        before = item.bounding_box()
+        card = visit.finished(prompt)
+        assert item.bounding_box() == before  # nothing moves when the picture arrives
+        assert before
+        assert abs(before["width"] / before["height"] - 1.5) < 0.05
+
+        card.locator(".open").click()
+        dialog = page.get_by_role("dialog", name="Image")
+        expect(dialog.get_by_text("1536 × 1024, PNG")).to_be_visible()
+        expect(dialog.get_by_text("2 credits ($0.01)")).to_be_visible()
+        expect(page).to_have_url(re.compile("#task=[a-z2-7]{26}$"))
+        page.reload()
+        expect(dialog.get_by_text(prompt, exact=True)).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(page).not_to_have_url(re.compile("#task"))
+
+        visit.action(prompt, "Copy as Python")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert prompt in copied
+        assert stack.url in copied
+        assert stack.api_key not in copied
+        visit.action(prompt, "Use as reference")
+        expect(page.locator(".references figure")).to_have_attribute("data-state", "ready")
+        visit.order(f"Snow on {prompt[2:]}")
+        visit.finished(f"Snow on {prompt[2:]}")
+        visit.action(prompt, "Delete")
+        page.get_by_role("button", name="Delete", exact=True).last.click()
+        expect(page.get_by_role("button", name=f"Open: {prompt}", exact=True)).to_have_count(0)
+
+
+def test_file_of_the_user_becomes_a_reference_and_again_repeats_it(
+    context: BrowserContext, stack: System
+) -> None:
+    prompt = f"An edit {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        file = {"name": "boat.png", "mimeType": "image/png", "buffer": png()}
+        visit.page.locator("input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+        ready = visit.page.locator(".references figure[data-state=ready]")
+        expect(ready).to_have_count(1, timeout=SOON_MS)
+        visit.order(prompt)
+        visit.finished(prompt)
+        visit.action(prompt, "Again")
+        cards = visit.page.locator("task-card[data-status=finished]", has_text="")
+        both = cards.filter(has=visit.page.get_by_role("button", name=prompt))
+        expect(both).to_have_count(2, timeout=SOON_MS)
+        assert prompts_at_poyo(stack).count(prompt) == 2
+
+
+@pytest.mark.parametrize("end", ["reload", "new tab"])
+def test_page_that_ends_while_an_order_is_on_its_way_pays_once(
+    context: BrowserContext, stack: System, end: str
+) -> None:
+    prompt = f"Interrupted {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        sent: list[str] = []
+
+        def lose(route: Any) -> None:
+            """The service gets the order; its answer is lost with the page."""
+            if route.request.method != "POST" or sent:
+                route.continue_()
+                return
+            sent.append(route.request.headers["idempotency-key"])
+            route.fetch()
+
+        visit.page.route("**/v1/tasks", lose)
+        visit.order(prompt)
+        visit.page.wait_for_timeout(100)
+        while not sent:
+            visit.page.wait_for_timeout(100)
+        if end == "reload":
+            visit.page.reload()
+            visit.finished(prompt)
+        else:
+            visit.page.close()
+    if end == "new tab":
+        with visiting(context, stack) as again:
+            again.finished(prompt)
+    assert prompts_at_poyo(stack).count(prompt) == 1
+
+
+def test_order_without_a_connection_waits_and_is_sent_when_it_is_back(
+    context: BrowserContext, stack: System
+) -> None:
+    prompt = f"Offline {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        context.set_offline(True)
+        visit.order(prompt)
+        expect(visit.page.locator(".notice")).to_contain_text("offline")
+        expect(visit.card(prompt)).to_contain_text("waits to be sent")
+        assert prompts_at_poyo(stack).count(prompt) == 0
+        context.set_offline(False)
+        visit.finished(prompt)
+        assert prompts_at_poyo(stack).count(prompt) == 1
+        # Chromium itself reports each request that it could not send.
+        visit.problems = [
+            each for each in visit.problems if "ERR_INTERNET_DISCONNECTED" not in each
+        ]
+
+
+def test_failure_says_why_and_what_it_cost(context: BrowserContext, stack: System) -> None:
+    prompt = f"[[fault:fail-moderation]] Refused {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        visit.order(prompt)
+        card = visit.card(prompt[-8:])
+        expect(card).to_have_attribute("data-status", "failed", timeout=SOON_MS)
+        expect(card).to_contain_text("The content policy refused it. It cost nothing.")
+        visit.page.get_by_role("button", name="failed", exact=True).click()
+        expect(card).to_be_visible()
+        visit.page.get_by_role("button", name="finished", exact=True).click()
+        expect(card).to_be_hidden()
+
+
+def test_selected_images_become_an_archive(context: BrowserContext, stack: System) -> None:
+    prompt = f"Kept {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        visit.order(prompt)
+        visit.finished(prompt)
+        visit.page.get_by_role("button", name="Select images").click()
+        visit.card(prompt).locator(".open").click()
+        with visit.page.expect_download() as download:
+            visit.page.get_by_role("button", name="Save as ZIP").click()
+        archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+        assert archive.testzip() is None
+        [name] = archive.namelist()
+        assert archive.read(name).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_page_is_accessible_empty_and_full_and_in_its_dialogs(
+    browser: Browser, stack: System, theme: Any, width: int
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 800}, color_scheme=theme, reduced_motion="reduce"
+    )
+    with visiting(context, stack) as visit:
+        visit.page.locator("task-card[data-status=finished]").first.wait_for(timeout=SOON_MS)
+        visit.page.get_by_label("Prompt").focus()
+        assert visit.violations() == []
+        visit.page.locator("task-card[data-status=finished] .open").first.click()
+        expect(visit.page.get_by_role("dialog", name="Image")).to_be_visible()
+        assert visit.violations() == []
+        visit.page.keyboard.press("Escape")
+        visit.page.keyboard.press("Tab")
+        visit.page.locator("body").press("?")
+        expect(visit.page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+        assert visit.violations() == []
+    context.close()
