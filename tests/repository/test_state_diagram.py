@@ -1,4 +1,4 @@
-"""The README's state diagram and state table match the transition table in the code."""
+"""The state diagram and the state table of docs/architecture.md match the transition table in the code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from imagetasks.tasks.failure_reasons import REASONS, RECOVERABLE
 from imagetasks.tasks.task import PUBLIC_STATUS
 from imagetasks.tasks.transitions import TRANSITIONS
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 RECOVERABLE_STATE = "failed_recoverable"  # in the diagram: `failed` with a recoverable reason
 
 
@@ -35,7 +35,7 @@ def diagram() -> str:
 
 
 def test_state_diagram_matches_the_transition_table() -> None:
-    found = re.search(r"<!-- transitions -->\n(.*?)\n?<!-- /transitions -->", README, re.DOTALL)
+    found = re.search(r"<!-- transitions -->\n(.*?)\n?<!-- /transitions -->", PAGE, re.DOTALL)
 
     assert found
     assert found[1] == diagram(), f"put this between the marks:\n{diagram()}"
@@ -43,10 +43,10 @@ def test_state_diagram_matches_the_transition_table() -> None:
 
 def test_state_table_lists_every_state_with_its_public_status() -> None:
     for state, status in PUBLIC_STATUS.items():
-        assert f"| `{state}` | `{status}` |" in README
+        assert f"| `{state}` | `{status}` |" in PAGE
 
 
-def test_readme_names_every_recoverable_reason() -> None:
+def test_page_names_every_recoverable_reason() -> None:
     for reason in RECOVERABLE:
-        assert f"`{reason}`" in README
+        assert f"`{reason}`" in PAGE
         assert REASONS[reason].recoverable
