@@ -11,6 +11,7 @@ import { createStore } from "./store.js";
 import { createTheme } from "./theme.js";
 import { createViewer } from "./viewer.js";
 
+const OFFLINE = "You are offline. What you order waits and will be sent by itself.";
 const one = (selector) => document.querySelector(selector);
 const announce = (text) => (one("[data-announce]").textContent = text);
 const ask = createQuestion(one("dialog.ask"));
@@ -46,8 +47,13 @@ const gallery = createGallery({
   list: one(".gallery"), end: one(".more"), empty: one(".empty"), nothing: one(".nothing"),
   onError: (error) => composer.say(isOffline(error) ? "The service cannot be reached; this page tries again." : refusal(error)),
 });
-const composer = createComposer({ client, form: one(".composer"), onOrder: orders.send, onBudget: showBudget });
+const composer = createComposer({ client, form: one(".composer"), onOrder, onBudget: showBudget });
 const viewer = createViewer({ dialog: one("dialog.viewer"), store, gallery, actionsFor, read: (id) => client.tasks.get(id) });
+
+function onOrder(order) {
+  if (!navigator.onLine) composer.say(OFFLINE);
+  return orders.send(order);
+}
 
 function actionsFor(task) {
   return actionsOf(task, {
@@ -180,7 +186,7 @@ async function reconnect() {
   await gallery.readMore();
 }
 addEventListener("online", reconnect);
-addEventListener("offline", () => composer.say("You are offline. What you order waits and will be sent by itself."));
+addEventListener("offline", () => composer.say(OFFLINE));
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && follower.wake());
 
 async function start() {

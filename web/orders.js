@@ -23,7 +23,7 @@ export function createOrders({ client, store, onAccepted, onRefused, onWaiting }
       onAccepted(task);
     } else if (outbox.pending().some((each) => each.idempotencyKey === idempotencyKey)) {
       onWaiting(outbox.pending().length, error); // it is still stored: it is sent again
-    } else {
+    } else if (store.get(idempotencyKey)) { // otherwise another attempt has been answered
       store.remove(idempotencyKey);
       onRefused(error);
     }
