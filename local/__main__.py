@@ -27,6 +27,7 @@ NO_CALLBACKS = """
   to the tunnel's URL. {upstream} charges for every task, also for the sample (DEMO=0 skips it)."""
 
 SUMMARY = """\
+  page     {url}/
   key      {key}
   token    {token}
   pages    {pages}
@@ -86,7 +87,7 @@ def _show(system: System, began: float) -> None:
     say(f"ready: {system.url}")
     token = sample_token.described(system)
     facts = {"token": token, "pages": _pages(settings), "poyo": _poyo(settings)}
-    say(SUMMARY.format(key=system.api_key, **facts))
+    say(SUMMARY.format(url=system.url, key=system.api_key, **facts))
 
 
 def _pages(settings: Settings) -> str:
