@@ -25,7 +25,7 @@ export function createGallery({ client, store, list, end, empty, nothing, onErro
   }
 
   store.onChange((id, task) => {
-    const item = cards.get(id);
+    const item = cards.get(id) ?? cards.get(task?.task_id); // an order may be answered twice, by one task
     if (!task) {
       cards.delete(id);
       const next = item?.nextElementSibling ?? item?.previousElementSibling;
