@@ -30,8 +30,8 @@ Set-Location (Split-Path -Parent $PSScriptRoot)
 $Windows = $env:OS -eq 'Windows_NT'
 $Environments = if ($Windows) { '.local/windows' } else { '.local/envs' }
 $Programs = if ($Windows) { 'Scripts' } else { 'bin' }
-$Code = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks', 'examples', 'clients/python' | Where-Object { Test-Path $_ })
-$Typed = @('functions', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks', 'clients/python/src' | Where-Object { Test-Path $_ })
+$Code = @('functions', 'layers', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks', 'examples', 'clients/python' | Where-Object { Test-Path $_ })
+$Typed = @('functions', 'layers', 'openapi', 'local', 'tests', 'cli', 'scripts', 'benchmarks', 'clients/python/src' | Where-Object { Test-Path $_ })
 $env:SAM_CLI_TELEMETRY = '0'
 $env:AWS_DEFAULT_REGION = 'eu-west-1'
 

@@ -14,7 +14,7 @@ BUNDLE = Path(__file__).parents[2] / "page.json"
 
 @dataclass(frozen=True, slots=True)
 class PageFiles:
-    """The page's files by path, such as `client/index.js`; none unless the page is `served`."""
+    """The page's files by path, such as `client/index.js`; its routes exist if it is `served`."""
 
     served: bool
 
@@ -26,7 +26,7 @@ class PageFiles:
     def get(self, path: str) -> Mapping[str, str] | None:
         """The file's `type`, `etag` and `text`; None if there is no such file. The bundle is read by the
         first request for it."""
-        return _bundle().get(path) if self.served else None
+        return _bundle().get(path)
 
 
 @cache

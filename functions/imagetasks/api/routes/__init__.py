@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imagetasks.api.api_gateway import HttpEvent, HttpResponse
     from imagetasks.api.dependencies import ApiDependencies
 
+Routes = tuple[tuple[str, str, str], ...]
 PART = re.compile(r"[-._~()'!*:@,;=+&$%<> \[\]{}|^\w]+")  # what a parameter of a path may contain
 GET_AND_OTHERS = (
     ("POST", "/v1/tasks", "orders.OrderRoutes.create"),
@@ -40,9 +41,6 @@ GET_AND_OTHERS = (
     ("POST", "/api/generate/submit", "orders.OrderRoutes.submit"),
     ("GET", "/api/generate/status/<task_id>", "poyo_compat.PoyoCompatRoutes.status"),
     ("GET", "/api/user/balance", "poyo_compat.PoyoCompatRoutes.balance"),
-    ("GET", "/", "page.PageRoutes.index"),
-    ("GET", "/page/<name>", "page.PageRoutes.file"),
-    ("GET", "/page/client/<name>", "page.PageRoutes.client"),
     ("GET", "/openapi.json", "service.ServiceRoutes.openapi"),
     ("GET", "/health", "service.ServiceRoutes.health"),
 )
@@ -51,23 +49,30 @@ GET_AND_OTHERS = (
 ROUTES = GET_AND_OTHERS + tuple(
     ("HEAD", rule, target) for method, rule, target in GET_AND_OTHERS if method == "GET"
 )
+# Of the page, where it is served; they are no part of the API and not in its description.
+PAGE_ROUTES = tuple(
+    (method, rule, f"page.PageRoutes.{name}")
+    for method in ("GET", "HEAD")
+    for rule, name in (("/", "index"), ("/page/<name>", "file"), ("/page/client/<name>", "client"))
+)
 
 
 def respond(event: HttpEvent, dependencies: ApiDependencies) -> HttpResponse:
     """The response of the request's route. Raises ProblemError for an unknown path or method, and what
     the route raises."""
-    target, parts = _find(event.method, event.path)
+    served = ROUTES + PAGE_ROUTES if dependencies.page.served else ROUTES
+    target, parts = _find(served, event.method, event.path)
     file, group, method = target.split(".")
     routes = getattr(import_module(f"{__name__}.{file}"), group)(dependencies)
     response: HttpResponse = getattr(routes, method)(event, **parts)
     return response
 
 
-def _find(method: str, path: str) -> tuple[str, dict[str, str]]:
+def _find(routes: Routes, method: str, path: str) -> tuple[str, dict[str, str]]:
     """What responds, and the parameters in the path. Raises ProblemError: 404, or 405 if `path` has a
     route for other methods."""
     allowed: list[str] = []
-    for known, rule, target in ROUTES:
+    for known, rule, target in routes:
         parts = _match(rule, path)
         if parts is not None and known == method:
             return target, parts

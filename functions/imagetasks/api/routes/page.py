@@ -37,7 +37,7 @@ class PageRoutes:
     dependencies: ApiDependencies
 
     def index(self, event: HttpEvent) -> HttpResponse:
-        """The page. Raises ProblemError: 404 unless the page is served."""
+        """The page."""
         bucket = " ".join(sorted(_origin(url) for url in self.dependencies.uploads.addresses()))
         return self._file(event, INDEX, {"Content-Security-Policy": POLICY.format(bucket=bucket)})
 
