@@ -27,6 +27,7 @@ NAMES = (
     "reconcile",
     "copy",
     "memory",
+    "cost",
     "simulation",
     "listing",
     "polls",
