@@ -437,7 +437,7 @@ RECONCILE = (
         "workflows/task_updater.py",
         'named=source == "callback")',
         "named=False)",
-        CONFIRM_TEST,
+        "integration/workflows/test_task_updater.py",
     ),
     Mutant(
         "a confirmed task is polled whenever it was due",

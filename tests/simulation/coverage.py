@@ -36,7 +36,6 @@ EFFECTS = {
         "bucket.put",
         "bucket.delete",
         "table.put poyo",
-        "table.update confirm_submission",
         "table.transact_write confirm_submission",
         "table.transact_write finish",
         "table.transact_write fail",
@@ -74,6 +73,7 @@ EFFECTS = {
 RARE = {
     "operate": ("table.update settle",),  # somebody else has settled the task since it was listed
     "reconcile": (
+        "table.update confirm_submission",  # PoYo's answer, by message; a crash at the put comes before
         "table.update finish",  # a paid failure, charged the same as the image that came after all
         "table.transact_write reschedule",  # PoYo names the credits of a failure later
     ),

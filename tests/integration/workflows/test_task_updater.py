@@ -230,6 +230,18 @@ def test_confirmation_writes_poyos_id_and_the_first_poll(env: TestEnvironment) -
     assert env.cloud.messages() == []
 
 
+def test_id_of_a_callback_is_confirmed_only_where_it_was_named_and_stays_free_otherwise(
+    env: TestEnvironment,
+) -> None:
+    before = env.put(task(state="unknown"))
+
+    with pytest.raises(PoyoIdConflict):
+        env.updater.confirm_submission(before, poyo_id="UNNAMED", source="callback")
+
+    assert env.table.get(poyo_pk("UNNAMED")) == {}
+    assert env.read(before) == before
+
+
 def test_confirmation_is_repeated_after_a_concurrent_deletion(env: TestEnvironment) -> None:
     before = env.put(task())
     owner_tasks(env).delete("owner", before.task_id)
