@@ -81,6 +81,7 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("valid for about two hours", round(image_bucket.PRESIGNED_S / HOUR_S) * HOUR_S),
     ("a removed key stops working within 30 seconds", SECRET_S),
     ("cannot be read, after 15 minutes", SECRET_MAX_S),
+    ("denies its result half an hour after the callback", LIMITS.callback_trust_s),
     ("A simulated day has six hours", short_day.DAY_S),
     ("A run starts ten minutes before midnight", DAY_S - scheduler.BEGIN_MS // 1000 % DAY_S),
     ("`wait` (0 to 20 seconds)", pagination.MAX_WAIT_S),

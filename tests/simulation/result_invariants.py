@@ -16,6 +16,9 @@ from tests.simulation.upstream_ledger import FAILURES, FILE_LIFE_MS, Ledger, Poy
 
 RECOVERY_MS = 2 * HOUR_MS  # the longest backoff (30 min) twice, a claim, the clock skew, a margin
 CALLBACK_MS = 10 * 60 * 1000  # by then a worker has heard an accepted callback
+TRUST_MS = (
+    20 * 60 * 1000
+)  # a callback counts for half an hour; two clocks are wrong by five minutes each
 NOT_FOUND_LIMIT = 6  # after so many 404s a candidate PoYo id may be dropped
 
 
@@ -75,6 +78,8 @@ class ResultInvariants:
             return False  # a deleted task is not reopened after a recoverable failure
         if not (confirmed or task.callback_accepted_at or _id_was_enqueued(task)):
             return False  # the response was lost and no callback named the id: it is unknown to us
+        if failed and confirmed and _was_denied_late(task):
+            return False  # PoYo still denied the result when its callback no longer counted
         if task.false_failures > 1:
             return False  # PoYo said twice that the task has failed
         if not confirmed and task.not_found_count >= NOT_FOUND_LIMIT:
@@ -108,6 +113,12 @@ class ResultInvariants:
         late = confirmed and task.ends_at - int(item["confirmed_at"]) > DAY_MS - HOUR_MS
         # Polling stops a day after the confirmation: only a callback can reopen the task then.
         return not late or task.callback_accepted_at is not None
+
+
+def _was_denied_late(task: PoyoTask) -> bool:
+    """Whether PoYo's status lagged behind its callback for longer than a callback is trusted."""
+    called_at, denied_at = task.callback_accepted_at, task.denied_at
+    return called_at is not None and denied_at is not None and denied_at - called_at > TRUST_MS
 
 
 def _id_was_enqueued(task: PoyoTask) -> bool:

@@ -38,7 +38,7 @@ UNLIMITED: Mapping[str, Any] = {"stack_daily": None, "owner_daily": None, "opera
 THEMES: Mapping[str, Mapping[str, Any]] = {
     "late_results": {
         "chaos_ms": 5 * DAY_MS // 3,
-        "latency_ms": (50, 3000),
+        "latency_ms": (20, 800),
         "orders": 8,
         **UNLIMITED,
         "orders_at_once": True,
@@ -47,8 +47,14 @@ THEMES: Mapping[str, Mapping[str, Any]] = {
             "reconcile table.transact_write reopen before",
             "reconcile table.transact_write reopen after",
         ),
-        "fault_rates": {"poyo.work": 1.0, "file.fetch": 0.5, "poyo.callback": 0.9},
+        "fault_rates": {
+            "poyo.work": 1.0,
+            "file.fetch": 0.5,
+            "poyo.callback": 0.9,
+            "queue.deliver": 0.5,
+        },
         "fault_kinds": {
+            "queue.deliver": ("twice",),
             "poyo.work": ("about_a_day", "about_a_day", "stuck"),
             "poyo.callback": ("duplicated", "duplicated", "delayed"),
         },

@@ -145,6 +145,8 @@ class SimulatedPoyo:
             return upstream_responses.error_response("unauthorized_401", {"key": key})
         if fault == "unauthorized_401":
             self.rejected_at = self.simulator.now
+        if task and fault in ("stale", "not_found_404") and task.ended(self.simulator.now):
+            task.denied_at = self.simulator.now
         if task is None or self.simulator.now < task.visible_at or fault == "not_found_404":
             if task:
                 task.not_found_count += 1

@@ -49,6 +49,7 @@ class PoyoTask:
     submitter: Process | None = None  # the process that received the submit response with its id
     callback_accepted_at: int | None = None  # our first 200 to a callback with its id
     not_found_count: int = 0  # number of 404 status responses
+    denied_at: int | None = None  # its last status response `running` or 404 after it had ended
     false_failures: int = 0  # number of status responses `failed` although it does not fail
     reported_credits: set[Decimal] = field(default_factory=set)  # in any status response
 
