@@ -12,6 +12,8 @@ from local.processes import Processes
 from local.settings import Settings
 
 NAME = "imagetasks"
+LISTED, SUMMARIES, ROLE = "list_stack_resources", "StackResourceSummaries", "AWS::IAM::Role"
+SEND = "sqs:SendMessage"
 CALLBACK_KEYS = {"current": "k1", "k1": "local-callback-key-not-a-secret"}
 TOKEN_KEYS = {"current": "k1", "k1": "local-token-key-not-a-secret-000000"}
 
@@ -51,7 +53,25 @@ def deploy(
         "--parameter-overrides", *overrides,
     ]  # fmt: skip
     processes.run("sam-deploy", command, build.sam_environment(cloud.environment()))
+    _allow_message_batches(cloud, name)
     return read(cloud, name)
+
+
+def _allow_message_batches(cloud: Cloud, name: str) -> None:
+    """Let each role that may send a message send several by one request: for AWS both are the action
+    sqs:SendMessage, the emulator checks the second under its own name."""
+    iam, pages = cloud.client("iam"), cloud.client("cloudformation").get_paginator(LISTED)
+    listed = [each for page in pages.paginate(StackName=name) for each in page[SUMMARIES]]
+    roles = [each["PhysicalResourceId"] for each in listed if each["ResourceType"] == ROLE]
+    for role in roles:
+        for policy in iam.list_role_policies(RoleName=role)["PolicyNames"]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
+            senders = [each for each in document["Statement"] if each["Action"] == SEND]
+            for statement in senders:
+                statement["Action"] = [SEND, f"{SEND}Batch"]
+            if senders:
+                text = json.dumps(document)
+                iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=text)
 
 
 def parameters(settings: Settings) -> dict[str, str]:
