@@ -1,6 +1,6 @@
 """Every time that README, SECURITY and the pages in docs/ state is the one that the code, the template
 or a named fact has. `docs/decisions.md` is a dated record, `docs/models.md` is made from data,
-`docs/scale.md` is compared with its computation by test_scale.py, the others are about tools and other services."""
+`docs/scale.md` is compared with its computation by test_scale.py, `docs/performance.md` has figures, the others are about tools and other services."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ LEFT_OUT = {
     "moving.md",
     "sam-local.md",
     "simulated-poyo.md",
+    "performance.md",
 }
 PAGES = {
     path.name: " ".join(path.read_text().split())
