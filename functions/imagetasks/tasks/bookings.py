@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from imagetasks.tasks.budgets import Limit
-from imagetasks.tasks.caller import TOKEN_PK
+from imagetasks.tasks.budgets import DAY, Limit, period_start
+from imagetasks.tasks.caller import OWNER_SEPARATOR, TOKEN_PK
 from imagetasks.tasks.conditional_write import Condition, UpdateItem
 from imagetasks.tasks.failure_reasons import charged_credits, was_charged
 from imagetasks.tasks.task import State, Task
-from imagetasks.tasks.usage import usage_pk, usage_position
+from imagetasks.tasks.usage import usage_list, usage_pk
 
 # The attributes that `booking` reads and that change.
 MONEY = ("state", "reason", "charged_credits")
@@ -78,9 +79,19 @@ def reservation(task: Task, limits: Sequence[Limit]) -> tuple[UpdateItem, ...]:
         for each in limits
     )
     usage = UpdateItem(
-        pk=usage_pk(task), condition=Condition(), values=usage_position(task), added=added
+        pk=usage_pk(task), condition=Condition(), values=_usage_position(task), added=added
     )
     return (*limited, usage)
+
+
+def _usage_position(task: Task) -> Mapping[str, Any]:
+    """The attributes that list the usage item by owner and by server key, newest day first."""
+    key = task.owner.partition(OWNER_SEPARATOR)[0]
+    return {
+        "owner_key": usage_list(task.owner),
+        "owner_status_key": usage_list(key),
+        "created_at": period_start(DAY, task.created_at),
+    }
 
 
 def changes(before: Task, after: Task) -> tuple[UpdateItem, ...]:

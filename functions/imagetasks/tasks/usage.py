@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
-
-from imagetasks.tasks.budgets import DAY, period_start
-from imagetasks.tasks.caller import OWNER_SEPARATOR
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imagetasks.tasks.caller import Caller
@@ -43,16 +39,6 @@ def usage_key(pk: str) -> UsageKey:
 def usage_pk(task: Task) -> str:
     """The item that counts the owner's tasks of this model on the day of the order."""
     return UsageKey(day=day_of(task.created_at), model=task.model, owner=task.owner).pk
-
-
-def usage_position(task: Task) -> Mapping[str, Any]:
-    """The attributes that list the usage item by owner and by server key, newest day first."""
-    key = task.owner.partition(OWNER_SEPARATOR)[0]
-    return {
-        "owner_key": usage_list(task.owner),
-        "owner_status_key": usage_list(key),
-        "created_at": period_start(DAY, task.created_at),
-    }
 
 
 def sees_every_owner(caller: Caller) -> bool:
