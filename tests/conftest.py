@@ -95,6 +95,12 @@ def allowed_page() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def site_origin() -> str:
+    """A free port of an origin that the stack's CORS rules allow, for a test's own web server."""
+    return f"http://127.0.0.1:{free_ports(1)[0]}"
+
+
+@pytest.fixture(scope="session")
 def receiver() -> Iterator[NotificationReceiver]:
     """The only server on this machine that the stack may send notifications to."""
     with notification_receiver() as listening:
@@ -103,7 +109,10 @@ def receiver() -> Iterator[NotificationReceiver]:
 
 @pytest.fixture(scope="session")
 def stack(
-    tmp_path_factory: pytest.TempPathFactory, allowed_page: str, receiver: NotificationReceiver
+    tmp_path_factory: pytest.TempPathFactory,
+    allowed_page: str,
+    site_origin: str,
+    receiver: NotificationReceiver,
 ) -> Iterator[System]:
     """The whole system as `make run` starts it, on free ports, with a fast PoYo.
 
@@ -112,7 +121,7 @@ def stack(
     environ = environment()
     own = f"http://127.0.0.1:{environ['PORT']}"  # of the page at /
     environ |= {
-        "CORS_ORIGINS": f"https://pages.example, {own}, {allowed_page}",
+        "CORS_ORIGINS": f"https://pages.example, {own}, {allowed_page}, {site_origin}",
         "NOTIFICATION_HOSTS": f"*,{receiver.url}",
     }
     settings = replace(

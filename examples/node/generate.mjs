@@ -1,75 +1,35 @@
 // Orders an image, waits until it is finished and saves it.
 //
-//   POYO_BASE_URL=… POYO_API_KEY=… node generate.mjs A paper boat on a calm lake
+//   IMAGETASKS_URL=… IMAGETASKS_KEY=… node generate.mjs A paper boat on a calm lake
+//
+// With IDEMPOTENCY_KEY=…, a name of your own for this image, a second run finds the same image and pays nothing.
 
 import { writeFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
+import { createClient, TaskFailedError } from "imagetasks";
 
-const baseUrl = required("POYO_BASE_URL").replace(/\/+$/, "");
-const key = { Authorization: `Bearer ${required("POYO_API_KEY")}` };
-// File requests carry no key, which the file host must not see. Some file hosts reject a library's User-Agent.
-const fileHeaders = { "User-Agent": "Mozilla/5.0 (compatible; imagetasks-example)", Accept: "image/*" };
-const timeoutMs = 30 * 60 * 1000; // an image usually takes one or two minutes, sometimes many more
-const pollMs = 3000;
-const retryable = [429, 500, 502, 503, 504]; // reading the status again is free
+const client = createClient({ baseUrl: required("IMAGETASKS_URL"), credentials: required("IMAGETASKS_KEY") });
+const prompt = process.argv.slice(2).join(" ") || "A paper boat on a calm lake";
 
-const taskId = await submit(process.argv.slice(2).join(" ") || "A paper boat on a calm lake");
-console.log(`${taskId} ordered`);
-const task = await waitUntilEnded(taskId);
-if (task.status === "failed") stop(`${taskId} failed: ${task.error_message}`);
-console.log(`saved ${await save(taskId, task.files[0].file_url)}`);
-
-// Never retried: a second submit would create and charge a second task.
-async function submit(prompt) {
-  const input = { prompt, quality: "low", size: "1:1", resolution: "1K" };
-  const response = await fetch(`${baseUrl}/api/generate/submit`, {
-    method: "POST",
-    headers: { ...key, "Content-Type": "application/json" },
-    body: JSON.stringify({ model: "gpt-image-2", input }),
-    signal: AbortSignal.timeout(30_000),
+try {
+  const task = await client.subscribe("gpt-image-2", {
+    input: { prompt, quality: "low", size: "1:1", resolution: "1K" },
+    idempotencyKey: process.env.IDEMPOTENCY_KEY,
+    onEnqueue: (taskId) => console.log(`${taskId} ordered`),
+    onUpdate: ({ status, progress }) => console.log(progress === null ? status : `${status} ${progress} %`),
   });
-  return (await dataOf(response)).task_id;
+  console.log(`saved ${await save(task)}`);
+} catch (error) {
+  if (error instanceof TaskFailedError) stop(`${error.taskId} failed: ${error.message}`);
+  stop([error.message, error.code, error.taskId && `task ${error.taskId}`].filter(Boolean).join(", "));
 }
 
-async function waitUntilEnded(id) {
-  const until = Date.now() + timeoutMs;
-  while (Date.now() < until) {
-    const task = await status(id);
-    if (task && ["finished", "failed"].includes(task.status)) return task;
-    await sleep(pollMs);
-  }
-  stop(`${id} is not finished yet; read its status again later`);
-}
-
-// null: the request failed and can be retried.
-async function status(id) {
-  const url = `${baseUrl}/api/generate/status/${id}`;
-  const signal = AbortSignal.timeout(30_000);
-  const response = await fetch(url, { headers: key, signal }).catch(() => null);
-  return !response || retryable.includes(response.status) ? null : dataOf(response);
-}
-
-async function save(id, url) {
-  const response = await fetch(url, { headers: fileHeaders, signal: AbortSignal.timeout(120_000) });
-  if (!response.ok) stop(`HTTP ${response.status} for the file`);
-  const path = `${id}.png`;
+/** The file's URL needs no key. */
+async function save({ task_id, files: [file] }) {
+  const response = await fetch(file.file_url, { signal: AbortSignal.timeout(120_000) });
+  if (!response.ok) throw new Error(`HTTP ${response.status} for the file`);
+  const path = `${task_id}.${file.content_type.split("/")[1]}`;
   await writeFile(path, Buffer.from(await response.arrayBuffer()));
   return path;
-}
-
-async function dataOf(response) {
-  const text = await response.text();
-  const body = parsed(text);
-  if (!response.ok || ![0, 200].includes(body?.code)) stop(`HTTP ${response.status}: ${text.slice(0, 500)}`);
-  return body.data;
-}
-
-function parsed(text) {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
-  }
 }
 
 function required(name) {
