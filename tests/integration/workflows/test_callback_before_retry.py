@@ -46,10 +46,10 @@ def test_candidate_stored_between_read_and_write_prevents_the_second_submit(
     class SlowSlots:
         """Slots that are so slow that PoYo's callback comes before the submit has one."""
 
-        def reserve(self, number: int | None, not_before: int) -> Slot:
+        def reserve(self, number: int | None, not_before: int, *, early: bool) -> Slot:
             message = TaskMessage(task_id=before.task_id, source="callback", poyo_id=POYO_ID)
             env.reconciler.reconcile(message)
-            return env.slots.reserve(number, not_before)
+            return env.slots.reserve(number, not_before, early=early)
 
     submitter = env.submitter_with(slots=SlowSlots())
     env.reconciler_with(submitter=submitter).reconcile(
