@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.callgrind import count_all
 from benchmarks.interpreter import HANDLERS, PACKAGES, Program, built_folders, ensure_built
+from local import build
 
 FIGURES = Path(__file__).with_name("cold_starts.json")
 TOLERANCE = 0.03
@@ -26,7 +27,8 @@ def ratios() -> dict[str, float]:
     """Instructions of each function's cold start, divided by those of the reference."""
     ensure_built()
     ours = [Program(("-c", f"import {name}"), built_folders(name)) for name in HANDLERS]
-    reference, *counts = count_all([Program(("-c", REFERENCE), (PACKAGES,)), *ours])
+    with build.read_lock():
+        reference, *counts = count_all([Program(("-c", REFERENCE), (PACKAGES,)), *ours])
     return {name: count / reference for name, count in zip(HANDLERS, counts, strict=True)}
 
 
