@@ -2,77 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import httpx
 
 from imagetasks_client import images
 from imagetasks_client.connection import Connection
-from imagetasks_client.effects import Effect, Item, Pause, Send, Steps, Tell
+from imagetasks_client.driver import Driver
+from imagetasks_client.effects import Item
 from imagetasks_client.exchange import Patience
 from imagetasks_client.operations import Operations, Order, Waiting, new_key
 from imagetasks_client.task import Quote, Task
 
-T = TypeVar("T")
 Input = Mapping[str, Any]
-
-
-class Driver:
-    """Performs the steps of operations, one after another, in the thread of the caller."""
-
-    def __init__(self, connection: Connection, transport: httpx.BaseTransport | None) -> None:
-        self._connection = connection
-        self._http = httpx.Client(transport=transport)
-
-    def run(self, steps: Steps[T]) -> T:
-        """Perform all steps and return the operation's result."""
-        answer: Any = None
-        while True:
-            try:
-                effect = steps.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer = self._perform(effect)
-
-    def iterate(self, steps: Steps[Any]) -> Iterator[Any]:
-        """Perform the steps while the caller iterates, and hand over the items."""
-        answer: Any = None
-        while True:
-            try:
-                effect = steps.send(answer)
-            except StopIteration:
-                return
-            answer = None
-            if isinstance(effect, Item):
-                yield effect.value
-            else:
-                answer = self._perform(effect)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
-
-    def _perform(self, effect: Effect) -> Any:
-        match effect:
-            case Send():
-                try:
-                    return self._http.send(
-                        self._connection.request(effect), follow_redirects=effect.method == "GET"
-                    )
-                except httpx.RequestError as error:
-                    return error
-            case Pause(seconds):
-                return time.sleep(seconds)
-            case Tell(function, arguments):
-                return function(*arguments)
-            case Item():
-                return None
 
 
 class TaskHandle:
