@@ -15,7 +15,8 @@ from imagetasks_client.async_driver import AsyncDriver
 from imagetasks_client.connection import Connection
 from imagetasks_client.effects import Item
 from imagetasks_client.exchange import Patience
-from imagetasks_client.operations import Operations, Order, Waiting, new_key
+from imagetasks_client.operations import Operations, new_key
+from imagetasks_client.order import Order, Waiting
 from imagetasks_client.task import Quote, Task
 
 Input = Mapping[str, Any]

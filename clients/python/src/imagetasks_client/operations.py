@@ -6,15 +6,15 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as percent_encoded
 
 from imagetasks_client import images
-from imagetasks_client.effects import Effect, Item, Pause, Send, Steps, Tell
+from imagetasks_client.effects import Item, Pause, Send, Steps, Tell
 from imagetasks_client.errors import ClientTimeoutError, ImageTasksError, TaskFailedError
 from imagetasks_client.exchange import Patience, body_of, exchange, pause_s
+from imagetasks_client.order import Order, Waiting
 from imagetasks_client.task import File, Quote, Task, quote_from, task_from
 
 MOST_IDS = 100  # of one GET /v1/tasks?task_ids=
@@ -22,38 +22,6 @@ LONG_POLL_S = 20  # the most that the service waits
 LONG_POLL_PAUSE_S = 1.0  # it may answer at once, if many wait
 
 Params = dict[str, str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What POST /v1/tasks and POST /v1/quotes take. A Path in `input` stands for a file to upload."""
-
-    model: str
-    input: Mapping[str, Any]
-    metadata: Mapping[str, str] | None = None
-    max_credits: float | Decimal | None = None
-    callback_url: str | None = None
-
-    def body(self, uploaded: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON body, with `uploaded` as its input; what is None is left out."""
-        fields = {
-            "model": self.model,
-            "input": uploaded,
-            "metadata": self.metadata,
-            "max_credits": None if self.max_credits is None else float(self.max_credits),
-            "callback_url": self.callback_url,
-        }
-        return {name: value for name, value in fields.items() if value is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How to follow a task. `until` is an instant of the patience's clock, None for no end; `changed`
-    makes the effect of each new state."""
-
-    until: float | None
-    long_poll: bool
-    changed: Callable[[Task], Effect]
 
 
 @dataclass(frozen=True, slots=True)
