@@ -117,6 +117,10 @@ class FreeSlots:
     def reserve(self, *_: Any, **__: Any) -> Slot:
         return Slot(number=1, not_before=None)
 
+    def await_start(self, _: Slot) -> float:
+        """Every slot starts at once."""
+        return 0
+
     def record_outcome(self, *, succeeded: bool) -> None:
         """No breaker opens."""
 
