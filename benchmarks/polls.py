@@ -22,7 +22,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import IO, Any, cast
@@ -33,6 +33,7 @@ from boto3.dynamodb.types import TypeSerializer
 ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "functions")]
 
+from benchmarks.json_handler import JsonHandler  # noqa: E402
 from benchmarks.report import Row, deliver, parser  # noqa: E402
 from imagetasks import telemetry  # noqa: E402
 from imagetasks.tasks.task_item import to_item  # noqa: E402
@@ -61,34 +62,20 @@ ANSWERS: dict[str, Any] = {
 STATUS = {"code": 200, "data": {"task_id": POYO_ID, "status": "running", "files": []}}
 
 
-class Standin(BaseHTTPRequestHandler):
+class Standin(JsonHandler):
     """AWS, which answers at once, and PoYo, which does not."""
 
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def do_POST(self) -> None:  # noqa: N802  # the name in http.server
+        body = self.read()
         operation = self.headers["X-Amz-Target"].rpartition(".")[2]
         if operation == "GetSecretValue":
-            self._answer({"SecretString": json.dumps(SECRETS[body["SecretId"]])})
+            self.answer({"SecretString": json.dumps(SECRETS[body["SecretId"]])})
         else:
-            self._answer(ANSWERS[operation])
+            self.answer(ANSWERS[operation])
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802  # the name in http.server
         time.sleep(UPSTREAM_S)
-        self._answer(STATUS)
-
-    def _answer(self, content: Any) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """No log line for each request."""
+        self.answer(STATUS)
 
 
 def serve(folder: Path) -> None:

@@ -11,43 +11,33 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import IO, Any, ClassVar, cast
+from typing import IO, ClassVar, cast
 from urllib.request import urlopen
+
+from benchmarks.json_handler import JsonHandler
 
 ROOT = Path(__file__).parent.parent
 
 
-class Sqs(BaseHTTPRequestHandler):
+class Sqs(JsonHandler):
     """Takes every message, and says on GET how often each task's was sent."""
 
-    protocol_version = "HTTP/1.1"
     sent: ClassVar[Counter[str]] = Counter()
 
-    def do_POST(self) -> None:
-        content = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+    def do_POST(self) -> None:  # noqa: N802  # the name in http.server
+        content = self.read()
         entries = content.get("Entries", [content | {"Id": "0"}])
         self.sent.update(json.loads(each["MessageBody"])["task_id"] for each in entries)
         taken = [
             {"Id": each["Id"], "MessageId": each["Id"], "MD5OfMessageBody": "0"} for each in entries
         ]
-        self._answer({"Successful": taken} if "Entries" in content else taken[0])
+        self.answer({"Successful": taken} if "Entries" in content else taken[0])
 
-    def do_GET(self) -> None:
-        self._answer({"tasks": len(self.sent), "messages": self.sent.total()})
-
-    def _answer(self, content: Any) -> None:
-        body = json.dumps(content).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/x-amz-json-1.0")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        """No log line for each request."""
+    def do_GET(self) -> None:  # noqa: N802  # the name in http.server
+        self.answer({"tasks": len(self.sent), "messages": self.sent.total()})
 
 
 def serve() -> None:

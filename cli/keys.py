@@ -24,11 +24,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cli import secret_changes as change
 from cli.redrive import close_circuit_breaker
-from cli.stack import CommandError, Stack, argument_parser
+from cli.stack import Stack, argument_parser, run_command
 
 # Kinds of keys that sign and are rotated with an overlap: the output with their secret, a summary.
 SIGNING = {
@@ -127,11 +125,6 @@ def _run(options: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
+    """Run one command. Returns 0 on success, 1 with the reason on stderr, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    try:
-        print(_run(options))
-    except (CommandError, KeyError, ClientError, BotoCoreError) as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return run_command(lambda: _run(options), "`list` says what is stored")

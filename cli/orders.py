@@ -12,16 +12,12 @@ operator reads the reason.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from cli.stack import CommandError, Stack, argument_parser, command_line
+from cli.stack import CommandError, Stack, argument_parser, command_line, run_command
 from imagetasks.aws.budget_repository import BudgetRepository, Pause
 from imagetasks.clock import wall_clock_ms
-from imagetasks.errors import DatabaseUnavailable
 
 MAX_REASON_CHARS = 200
 
@@ -84,15 +80,11 @@ def _run(options: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
+    """Run one command. Returns 0 on success, 1 with the reason on stderr, 130 after Ctrl-C."""
     parser = argument_parser("", __doc__)
     parser.add_argument("command", choices=("pause", "resume", "status"))
     parser.add_argument(
         "--reason", default="", help="of a pause, for `status`; callers never see it"
     )
-    try:
-        print(_run(parser.parse_args(arguments)))
-    except (CommandError, DatabaseUnavailable, ClientError, BotoCoreError) as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), "`status` says whether orders are accepted")

@@ -18,17 +18,14 @@ import sys
 from collections.abc import Iterable, Sequence
 from decimal import Decimal, InvalidOperation
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from cli import snapshots, unresolved
 from cli.charges import read_usage
 from cli.poyo_account import read_balance
 from cli.reconcile_report import Report
-from cli.stack import CommandError, Stack, argument_parser
+from cli.stack import CommandError, Stack, argument_parser, run_command
 from imagetasks.aws.task_repository import TaskRepository
 from imagetasks.aws.usage_repository import UsageRepository
 from imagetasks.clock import system_clock, wall_clock_ms
-from imagetasks.errors import DatabaseUnavailable
 from imagetasks.limits import Limits
 from imagetasks.tasks.bookings import is_unresolved
 from imagetasks.tasks.usage import day_of, day_start
@@ -133,12 +130,4 @@ def _run(options: argparse.Namespace) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns 0 on success, 1 with the reason on stderr, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    try:
-        print(_run(options))
-    except (CommandError, DatabaseUnavailable, ClientError, BotoCoreError) as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped: run the same command again, nothing counts twice", file=sys.stderr)
-        return 130
-    return 0
+    return run_command(lambda: _run(options), "run the same command again, nothing counts twice")

@@ -19,9 +19,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from cli.stack import CommandError, Stack, argument_parser
+from cli.stack import Stack, argument_parser, run_command
 from imagetasks.tasks.failure_reasons import RECOVERABLE
 
 
@@ -103,7 +101,7 @@ def _run(options: argparse.Namespace) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns 0 on success, 1 with the reason on stderr otherwise."""
+    """Run one command. Returns 0 on success, 1 with the reason on stderr, 130 after Ctrl-C."""
     parser = argument_parser("redrive", __doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("dead-letters", help="move every dead letter back to its queue")
@@ -111,9 +109,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
     task.add_argument("task_id", nargs="+")
     commands.add_parser("failed", help="reconcile every recoverable failure that has a PoYo id")
     commands.add_parser("breaker", help="only close the circuit breaker of submits")
-    try:
-        print(_run(parser.parse_args(arguments)))
-    except (CommandError, ClientError, BotoCoreError) as error:
-        print(f"failed: {error}", file=sys.stderr)
-        return 1
-    return 0
+    options = parser.parse_args(arguments)
+    return run_command(lambda: _run(options), "run the same command again, it does no harm")

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks.aws.table import Table
+from imagetasks.errors import DatabaseUnavailable
 
 Values = dict[str, Any]
 DEFAULT_STACK = "imagetasks"
+INTERRUPTED = 130  # the exit code after Ctrl-C
 
 
 class CommandError(Exception):
@@ -33,6 +37,20 @@ def argument_parser(command: str, description: str | None) -> argparse.ArgumentP
     )
     parser.add_argument("--region", help="AWS region of the stack (default: the configured region)")
     return parser
+
+
+def run_command(run: Callable[[], str], interrupted: str) -> int:
+    """Print what `run` returns. Returns 0 on success, 1 with the reason on stderr, or 130 after Ctrl-C, where
+    `interrupted` says what to do next."""
+    try:
+        print(run())
+    except (CommandError, DatabaseUnavailable, ClientError, BotoCoreError) as error:
+        print(f"failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"stopped: {interrupted}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
 
 
 def command_line(command: str, stack_name: str) -> str:
@@ -104,10 +122,15 @@ class Stack:
         return Table(self.client("dynamodb"), self.output("TasksTableName"))
 
     def secret(self, output: str) -> Values:
-        """The JSON object in the secret whose ARN is the given output."""
+        """The JSON object in the secret whose ARN is the given output. Raises CommandError."""
         client = self.client("secretsmanager")
-        text = client.get_secret_value(SecretId=self.output(output))["SecretString"]
-        return dict(json.loads(text))
+        value = client.get_secret_value(SecretId=self.output(output))
+        try:
+            return dict(json.loads(value["SecretString"]))
+        except (ValueError, TypeError, KeyError) as error:
+            raise CommandError(
+                f"the secret of {output} is no JSON object: restore it first"
+            ) from error
 
     def put_secret(self, output: str, values: Values) -> None:
         """Store a new version of the secret. Running functions read it within 30 s."""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from cli import keys, redrive
 from imagetasks.aws.secrets import ApiKeys, CachedSecret
 from imagetasks.tasks.failure_reasons import RECOVERABLE
 from local.system import System
+from tests.support.operator_stack import INTERRUPT, Command
 from tests.support.template import table_arguments
 
 NAME = "commands"
@@ -104,24 +102,9 @@ def deployed(stack: System, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deploye
     formation.get_waiter("stack_delete_complete").wait(StackName=NAME, WaiterConfig={"Delay": 1})
 
 
-class Command:
-    """Runs a command line in this process; returns its status, stdout and stderr."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-
-    def __call__(self, line: str, *further: str, typed: str = "") -> tuple[int, str, str]:
-        name, *arguments = [*line.split(), *further]
-        self._monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        status = {"keys": keys.main, "redrive": redrive.main}[name]()
-        output = self._capsys.readouterr()
-        return status, output.out, output.err
-
-
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return Command(monkeypatch, capsys)
+    return Command(monkeypatch, capsys, NAME)
 
 
 def test_poyo_key_is_stored_without_quotes_and_never_printed(
@@ -132,6 +115,29 @@ def test_poyo_key_is_stored_without_quotes_and_never_printed(
     assert status == 0
     assert deployed.secret("ApiSecretArn")["poyo_api_key"] == POYO_KEY
     assert POYO_KEY not in out + err
+
+
+def test_interrupted_command_stores_nothing_and_says_how_to_go_on(
+    deployed: Deployed, command: Command
+) -> None:
+    before = deployed.secret("ApiSecretArn")
+
+    status, _, err = command("keys poyo", typed=INTERRUPT)
+
+    assert status == 130
+    assert err == "stopped: `list` says what is stored\n"
+    assert deployed.secret("ApiSecretArn") == before
+
+
+def test_damaged_secret_is_named(deployed: Deployed, command: Command, stack: System) -> None:
+    stack.client("secretsmanager").put_secret_value(
+        SecretId=deployed.outputs["ApiSecretArn"], SecretString="{"
+    )
+
+    status, _, err = command("keys server list")
+
+    assert status == 1
+    assert err == "failed: the secret of ApiSecretArn is no JSON object: restore it first\n"
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "two words of it\n", "kurz\n", "sk-öööööööö\n"])

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
-from threading import Barrier, Lock
+from threading import Lock
 from typing import Any, cast
 
 import pytest
@@ -39,8 +38,7 @@ from tests.support.fakes import (
     submit_response,
     task,
 )
-
-THREADS = 50
+from tests.support.threads import THREADS, concurrently
 
 
 @pytest.fixture(scope="module")
@@ -62,18 +60,6 @@ def on_emulated_cloud(stack: System) -> Table:
 @pytest.fixture(params=["on_own_engine", "on_emulated_cloud"])
 def repository(request: pytest.FixtureRequest) -> TaskRepository:
     return TaskRepository(request.getfixturevalue(request.param))
-
-
-def concurrently[T](act: Callable[[int], T], threads: int = THREADS) -> list[T]:
-    """Call `act` in that many threads at the same moment; returns the results."""
-    barrier = Barrier(threads)
-
-    def run(n: int) -> T:
-        barrier.wait()
-        return act(n)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(run, range(threads)))
 
 
 def at(n: int) -> WriteStamp:

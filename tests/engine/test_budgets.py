@@ -24,10 +24,11 @@ from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import Task
 from imagetasks.workflows.spending import SpendingDefaults
 from tests.support.booked_credits import Credits, expected_sums, false_items
-from tests.support.budgeted_orders import BudgetedOrders, Stopped, concurrently
+from tests.support.budgeted_orders import BudgetedOrders, Stopped
 from tests.support.dynamodb_engines import create_table, dynamodb_local
 from tests.support.environment import order
 from tests.support.fakes import FILE_URL, START
+from tests.support.threads import concurrently
 
 PRICE = Decimal("2.37")
 MAX_ROUNDS = 60

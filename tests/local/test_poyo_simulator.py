@@ -5,7 +5,6 @@ import hashlib
 import io
 import re
 import time
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -19,19 +18,7 @@ from local.poyo_simulator.images import ImageCache
 from local.poyo_simulator.orders import read_order
 from local.poyo_simulator.settings import Settings
 from local.poyo_simulator.tasks import Task
-from tests.local.simulator_client import INSTANT, NEVER_ENDING, UNREACHABLE, SimulatorClient
-
-
-@pytest.fixture
-def poyo() -> Iterator[SimulatorClient]:
-    with in_background(INSTANT) as origin:
-        yield SimulatorClient(origin)
-
-
-@pytest.fixture
-def slow_poyo() -> Iterator[SimulatorClient]:
-    with in_background(NEVER_ENDING) as origin:
-        yield SimulatorClient(origin)
+from tests.local.simulator_client import INSTANT, UNREACHABLE, SimulatorClient
 
 
 def test_a_submit_returns_an_id_and_a_timestamp_without_time_zone(

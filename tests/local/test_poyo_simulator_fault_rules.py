@@ -1,7 +1,6 @@
 """The rules and prompt marks that set the simulated PoYo's faults."""
 
 import time
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -10,12 +9,6 @@ from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.settings import Settings
 from tests.local.simulator_client import INSTANT, UNREACHABLE, SimulatorClient
-
-
-@pytest.fixture
-def poyo() -> Iterator[SimulatorClient]:
-    with in_background(INSTANT) as origin:
-        yield SimulatorClient(origin)
 
 
 def test_a_rule_is_used_at_most_times_times(poyo: SimulatorClient) -> None:

@@ -2,33 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 import requests
 
-from local.poyo_simulator.background_server import in_background
 from local.poyo_simulator.callback_faults import CALLBACK_FAULTS
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.file_faults import FILE_FAULTS
 from local.poyo_simulator.status_faults import STATUS_FAULTS
 from local.poyo_simulator.submit_faults import SUBMIT_FAULTS
 from local.poyo_simulator.task_faults import TASK_FAULTS
-from tests.local.simulator_client import INSTANT, NEVER_ENDING, UNREACHABLE, SimulatorClient
+from tests.local.simulator_client import UNREACHABLE, SimulatorClient
 
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture
-def poyo() -> Iterator[SimulatorClient]:
-    with in_background(INSTANT) as origin:
-        yield SimulatorClient(origin)
-
-
-@pytest.fixture
-def slow_poyo() -> Iterator[SimulatorClient]:
-    with in_background(NEVER_ENDING) as origin:
-        yield SimulatorClient(origin)
 
 
 def test_every_fault_in_the_table_has_an_effect_and_every_effect_a_fault() -> None:

@@ -2,24 +2,16 @@
 
 import struct
 import time
-from collections.abc import Iterator
 from itertools import islice
 
 import pytest
 import requests
 
-from local.poyo_simulator.background_server import in_background
-from tests.local.simulator_client import INSTANT, SimulatorClient
+from tests.local.simulator_client import SimulatorClient
 
 BROWSER = {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}
 PNG = b"\x89PNG\r\n\x1a\n"
 END = b"IEND\xaeB`\x82"
-
-
-@pytest.fixture
-def poyo() -> Iterator[SimulatorClient]:
-    with in_background(INSTANT) as origin:
-        yield SimulatorClient(origin)
 
 
 def test_file_403_agent_accepts_only_browsers(poyo: SimulatorClient) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
-from threading import Barrier, Lock
+from threading import Lock
 from typing import Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer
@@ -214,18 +213,6 @@ class BudgetedOrders:
             for item in page["Items"]
         )
         return {each["pk"]: each for each in found}
-
-
-def concurrently[T](act: Callable[[int], T], threads: int) -> list[T]:
-    """Call `act` in that many threads at the same moment; returns the results."""
-    barrier = Barrier(threads)
-
-    def run(n: int) -> T:
-        barrier.wait()
-        return act(n)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(run, range(threads)))
 
 
 def decimal(cents: int) -> Decimal:

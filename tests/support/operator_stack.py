@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from dataclasses import dataclass
 
 import pytest
 
-from cli import orders, reconcile
+from cli import keys, orders, reconcile, redrive
 from tests.support.emulated_aws import Cloud
 
 NAME = "imagetasks-test"
 INTERRUPT = "\x03"  # typed: Ctrl-C
-COMMANDS = {"orders": orders.main, "reconcile": reconcile.main}
+COMMANDS = {
+    "keys": keys.main,
+    "orders": orders.main,
+    "reconcile": reconcile.main,
+    "redrive": redrive.main,
+}
 
 
 def create_stack(cloud: Cloud, **parameters: str) -> None:
@@ -31,16 +37,13 @@ def create_stack(cloud: Cloud, **parameters: str) -> None:
     cloud.client("cloudformation").create_stack(StackName=NAME, TemplateBody=json.dumps(template))
 
 
-@dataclass
-class _Terminal:
+class _Terminal(io.StringIO):
     """What the operator types."""
 
-    typed: str
-
-    def readline(self) -> str:
-        if self.typed == INTERRUPT:
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]  # as StringIO has it
+        if self.getvalue() == INTERRUPT:
             raise KeyboardInterrupt
-        return self.typed
+        return super().readline(size)
 
 
 @dataclass
@@ -49,10 +52,11 @@ class Command:
 
     monkeypatch: pytest.MonkeyPatch
     capsys: pytest.CaptureFixture[str]
+    stack: str = NAME
 
     def __call__(self, line: str, *further: str, typed: str = "") -> tuple[int, str, str]:
         name, *arguments = [*line.split(), *further]
-        self.monkeypatch.setattr(sys, "argv", [name, "--stack", NAME, *arguments])
+        self.monkeypatch.setattr(sys, "argv", [name, "--stack", self.stack, *arguments])
         self.monkeypatch.setattr(sys, "stdin", _Terminal(typed))
         self.capsys.readouterr()
         status = COMMANDS[name]()

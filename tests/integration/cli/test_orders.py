@@ -22,13 +22,6 @@ def api() -> Iterator[Api]:
         yield api
 
 
-@pytest.fixture
-def command(
-    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    return Command(monkeypatch, capsys)
-
-
 @pytest.mark.parametrize("path", ["/v1/tasks", "/api/generate/submit"])
 def test_paused_orders_are_refused_at_once_and_accepted_at_once_after_resuming(
     api: Api, command: Command, path: str

@@ -31,13 +31,6 @@ def env() -> Iterator[TestEnvironment]:
         yield environment
 
 
-@pytest.fixture
-def command(
-    env: TestEnvironment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    return Command(monkeypatch, capsys)
-
-
 def sums(env: TestEnvironment, task: Task) -> tuple[Any, Any]:
     """What the task's item of usage has reserved and charged."""
     item = env.table.get(usage_pk(task))
@@ -159,6 +152,7 @@ def test_decision_about_a_task_that_changed_meanwhile_is_not_made(env: TestEnvir
     assert sums(env, stale) == (0, 3)
 
 
+@pytest.mark.usefixtures("env")
 def test_unknown_task_is_named(command: Command) -> None:
     status, _, err = command("reconcile release nothing --yes")
 

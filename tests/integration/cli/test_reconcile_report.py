@@ -52,13 +52,6 @@ def env(account: Account) -> Iterator[TestEnvironment]:
         yield environment
 
 
-@pytest.fixture
-def command(
-    env: TestEnvironment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Command:
-    return Command(monkeypatch, capsys)
-
-
 def report(command: Command, line: str = "") -> Any:
     status, out, err = command(f"reconcile --json {line}")
     assert status == 0, err
@@ -274,6 +267,7 @@ def test_impossible_day_is_refused(env: TestEnvironment, command: Command, line:
     assert exit_.value.code == 2
 
 
+@pytest.mark.usefixtures("env")
 def test_period_that_ends_before_it_begins_is_refused(command: Command) -> None:
     status, _, err = command("reconcile --from 2026-02-02 --to 2026-02-01")
 
