@@ -67,12 +67,6 @@ SUBMISSION = (
         '["imagetasks task v1", idempotency_key]',
     ),
     Mutant(
-        "another body under the same idempotency key is accepted",
-        "workflows/submit.py",
-        "if created.task.fingerprint != task.fingerprint:",
-        "if False:",
-    ),
-    Mutant(
         "a worker that lost the transition retry submits all the same",
         "workflows/retry_submission.py",
         "        if attempt.applied:\n",
@@ -138,6 +132,7 @@ SUBMISSION = (
         "aws/task_repository.py",
         'return WriteResult(item.get("write_token") == write_token, from_item(item))',
         "return WriteResult(False, from_item(item))",
+        "integration/aws/test_transitions.py",
     ),
     Mutant(
         "a PoYo id that could not be written is not enqueued",

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 from imagetasks import telemetry
 from imagetasks.errors import (
     DatabaseUnavailable,
-    IdempotencyKeyReused,
     PoyoIdConflict,
     PoyoRejected,
     PoyoUnavailable,
@@ -58,12 +57,13 @@ class Submitter:
     clock: Clock
 
     def submit(self, order: Order, limits: Sequence[Limit] = ()) -> Placement:
-        """Create the task of `order`, reserve its credits under `limits` and submit it: – → submitting → running, pending, unknown or
-        failed. If it has to wait for its slot: – → pending. Called by `OrderPlacement.place`.
+        """Create the task of `order`, reserve its credits under `limits` and submit it: – → submitting →
+        running, pending, unknown or failed. If it has to wait for its slot: – → pending. If the key has a
+        task already, that is returned as it is; `OrderPlacement.place` compares the orders.
 
-        Raises IdempotencyKeyReused when the key stands for another body, SecretInvalid,
-        SecretUnavailable, TooManyOrders, BudgetExhausted or TokenRevoked before the task exists, and DatabaseUnavailable when
-        nothing is known to be written (the same call may be repeated).
+        Raises SecretInvalid, SecretUnavailable, TooManyOrders, BudgetExhausted or TokenRevoked before the
+        task exists, and DatabaseUnavailable when nothing is known to be written (the same call may be
+        repeated).
         """
         self.require_credentials()
         slot = self._slot_of_new_order()
@@ -73,8 +73,6 @@ class Submitter:
         task = new_task(order, slot, limits, due_at=due_at, clock=self.clock)
         created = self.updater.create(task, limits)
         if not created.applied:
-            if created.task.fingerprint != task.fingerprint:
-                raise IdempotencyKeyReused(task.task_id)
             return Placement(created.task, replayed=True)
         if slot.not_before is not None:
             self.updater.enqueue_submit(task)
