@@ -2,12 +2,10 @@
 
 import base64
 import json
-import re
 import subprocess
 import uuid
 from pathlib import Path
 
-import pytest
 import requests
 
 from local.system import System
@@ -53,27 +51,3 @@ def test_client_orders_uploads_follows_many_lists_and_deletes_with_browser_token
     assert sorted(found["listed"]) == sorted([first, refused, edit["task_id"]])
     assert found["deleted"] == ["ApiError", "no_such_task", first]
     assert found["used"] >= 1
-
-
-@pytest.mark.parametrize("page", ["clients/js/README.md", "docs/clients.md"])
-def test_first_program_of_the_page_prints_the_images_address(
-    page: str, stack: System, tmp_path: Path
-) -> None:
-    blocks = re.findall(r"```js\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
-    program = blocks[0].replace("http://127.0.0.1:8787", stack.url)
-    (tmp_path / "node_modules").mkdir()
-    (tmp_path / "node_modules" / "imagetasks").symlink_to(ROOT / "clients" / "js")
-    (tmp_path / "order.mjs").write_text(program.replace("local-server-key", stack.api_key))
-
-    done = subprocess.run(
-        ["node", "order.mjs"],
-        cwd=tmp_path,
-        text=True,
-        capture_output=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stderr
-    address = done.stdout.split()[-1]
-    assert requests.get(address, timeout=30).content.startswith(b"\x89PNG")
