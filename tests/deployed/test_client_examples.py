@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,19 +20,24 @@ from playwright.sync_api import FilePayload, Page, expect, sync_playwright
 
 from local.system import System
 from tests.fixtures.images import png
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("examples", "clients/js")
+COPIED = ("examples", "clients/js", "clients/python")
+PROGRAMS = ["node/generate.mjs", "curl/generate.sh", "python/generate.py"]
 PROMPT = 'A "paper boat" \\ on a lake, €5'
 REFUSED = "The prompt or an image was refused by the content policy."
 TIMEOUT_S = 120
 SHOWN_MS = 60_000
-GENERATED = shutil.ignore_patterns("node_modules", ".next")
+UV = subprocess.run(
+    [ROOT / "scripts" / "environment.sh", "uv"], capture_output=True, text=True, check=True
+).stdout.strip()
+GENERATED = shutil.ignore_patterns("node_modules", ".next", ".venv")
 
 
 @dataclass(frozen=True)
 class Examples:
-    """A copy of the examples beside the client that they name, where npm may install it."""
+    """A copy of the examples beside the clients that they name, where these may be installed."""
 
     folder: Path
     stack: System
@@ -41,15 +47,22 @@ class Examples:
         ours = {"IMAGETASKS_URL": self.stack.url, "IMAGETASKS_KEY": self.stack.api_key}
         return inherited | ours | further
 
+    def command(self, name: str) -> list[str | Path]:
+        """How the program is started."""
+        program = self.folder / "examples" / name
+        runners: dict[str, str | Path] = {
+            ".mjs": "node",
+            ".py": program.parent / ".venv" / "bin" / "python",
+        }
+        return [runners[program.suffix], program] if program.suffix in runners else [program]
+
     def run(
         self, name: str, place: Path, *words: str, **further: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the program in a new folder."""
         place.mkdir()
-        program = self.folder / "examples" / name
-        runner = ["node"] if program.suffix == ".mjs" else []
         return subprocess.run(
-            [*runner, program, *words],
+            [*self.command(name), *words],
             cwd=place,
             env=self.environment(**further),
             text=True,
@@ -65,13 +78,15 @@ def examples(stack: System, tmp_path_factory: pytest.TempPathFactory) -> Example
     folder = tmp_path_factory.mktemp("examples")
     for each in COPIED:
         shutil.copytree(ROOT / each, folder / each, ignore=GENERATED)
-    install(folder / "examples" / "node")
+    install(folder / "examples" / "node", "npm ci --ignore-scripts --no-audit --no-fund")
+    for command in (f"venv --python {sys.executable}", "pip install -r requirements.txt"):
+        install(folder / "examples" / "python", f"{UV} {command}")
     return Examples(folder, stack)
 
 
-def install(project: Path) -> None:
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    subprocess.run(command, cwd=project, check=True, capture_output=True, timeout=600)
+def install(project: Path, command: str) -> None:
+    inherited = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    subprocess.run(command.split(), cwd=project, env=inherited, check=True, timeout=600)
 
 
 def task_of(stack: System, task_id: str) -> dict[str, object]:
@@ -81,7 +96,7 @@ def task_of(stack: System, task_id: str) -> dict[str, object]:
     return found
 
 
-@pytest.mark.parametrize("name", ["node/generate.mjs", "curl/generate.sh"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_program_saves_the_image_and_finds_it_again_under_its_key(
     name: str, examples: Examples, tmp_path: Path
 ) -> None:
@@ -99,7 +114,7 @@ def test_program_saves_the_image_and_finds_it_again_under_its_key(
     assert task_of(examples.stack, saved.stem)["input"]["prompt"] == PROMPT  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["node/generate.mjs", "curl/generate.sh"])
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_program_prints_the_reason_if_there_is_no_image(
     name: str, examples: Examples, tmp_path: Path
 ) -> None:
@@ -110,6 +125,30 @@ def test_program_prints_the_reason_if_there_is_no_image(
     assert f"failed: {REFUSED}" in failed.stderr
     assert "unauthorized" in refused.stderr
     assert not any((tmp_path / "failed").iterdir())
+
+
+def test_killed_python_program_goes_on_with_its_order_and_pays_once(
+    examples: Examples, tmp_path: Path
+) -> None:
+    prompt = f"[[fault:slow-not-started=2]] {PROMPT}"
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    command = [*examples.command("python/generate.py"), prompt]
+
+    with subprocess.Popen(command, cwd=killed, env=examples.environment()) as program:
+        [note] = until(lambda: list(killed.iterdir()), lambda found: len(found) > 0)
+        until(note.read_text, lambda key: key != "")
+        program.kill()
+    again = subprocess.run(
+        command, cwd=killed, env=examples.environment(), capture_output=True, text=True, check=True
+    )
+
+    [saved] = killed.iterdir()
+    assert f"saved {saved.name}" in again.stdout
+    control = f"{examples.stack.poyo_url}/control/tasks"
+    tasks = requests.get(control, timeout=30).json()["tasks"][-20:]
+    views = [requests.get(f"{control}/{each['task_id']}", timeout=30).json() for each in tasks]
+    assert [each["input"]["prompt"] for each in views].count(prompt) == 1
 
 
 @pytest.fixture

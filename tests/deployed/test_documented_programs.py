@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from local.system import System
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 ADDRESS, KEY = "http://127.0.0.1:8787", "local-server-key"
 IMAGE = b"\x89PNG"
 TIMEOUT_S = 120
-MOST_WAITS = 6  # of up to 20 s
 PYTHON_PATH = f"{ROOT / 'clients/python/src'}:{ROOT}"
 
 
@@ -98,8 +98,7 @@ def test_requests_of_readme_order_read_and_fetch_an_image(stack: System, shell: 
     accepted = run(["sh", "-ec", order], shell)
     [task_id] = re.findall(r"^Location: /v1/tasks/(\w+)\r?$", accepted, re.MULTILINE)
     wait, fetch = read.replace("TASK_ID", task_id).split("\ncurl", 1)
-    waits = (run(["sh", "-ec", wait], shell) for _ in range(MOST_WAITS))
-    next(task for task in waits if '"status": "finished"' in task)
+    until(lambda: run(["sh", "-ec", wait], shell), lambda task: '"status": "finished"' in task)
     run(["sh", "-ec", f"curl{fetch}"], shell)
 
     assert accepted.startswith("HTTP/1.1 202")

@@ -17,7 +17,7 @@ from local.system import System
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PROGRAMS: dict[str, list[str | Path]] = {
-    "python": [sys.executable, EXAMPLES / "python" / "generate.py"],
+    "python": [sys.executable, EXAMPLES / "poyo" / "generate.py"],
     "curl": [EXAMPLES / "poyo" / "generate.sh"],
 }
 PROMPT = 'A "paper boat" \\ on a lake, €5'
