@@ -72,7 +72,7 @@ def test_a_faster_clock_shortens_the_wait_of_a_task_in_progress() -> None:
         poyo.control("PUT", "clock", {"speed": 36_000})
         task = poyo.wait_for(task_id)
 
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 15
         assert task["ended"] - task["created"] >= 3600
 
 

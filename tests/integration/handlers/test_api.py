@@ -296,7 +296,7 @@ def test_head_of_a_task_does_not_wait(api: Api) -> None:
     began = time.monotonic()
 
     assert api.request("HEAD", f"/v1/tasks/{running.task_id}?wait=20").status == 200
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(("method", "rule"), ROUTES)

@@ -133,7 +133,7 @@ def test_wait_ends_at_once_if_a_task_differs_from_the_callers_copy(api: Api) -> 
     started = time.monotonic()
 
     assert api.get(named, if_none_match=etag).status == 200
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 def test_wait_with_the_current_etag_ends_with_the_next_change_of_any_field(api: Api) -> None:
@@ -159,13 +159,14 @@ def test_wait_with_the_current_etag_ends_with_the_next_change_of_any_field(api: 
 
 
 def test_wait_lasts_as_long_as_requested_and_head_does_not_wait(api: Api) -> None:
-    named = path(put(api, "a").task_id, wait=1)
+    task_id = put(api, "a").task_id
     started = time.monotonic()
 
-    assert api.request("HEAD", named).status == 200
-    assert time.monotonic() - started < 0.9
-    assert api.get(named).status == 200
-    assert 1 <= time.monotonic() - started < 3
+    assert api.request("HEAD", path(task_id, wait=20)).status == 200
+    assert time.monotonic() - started < 10
+    started = time.monotonic()
+    assert api.get(path(task_id, wait=1)).status == 200
+    assert 1 <= time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(

