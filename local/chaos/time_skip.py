@@ -4,6 +4,7 @@ All instants in its item are moved back by the skipped time. That is exactly the
 have after waiting. Everything else in the item, and all code that ends the task, is real.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -11,15 +12,13 @@ from botocore.exceptions import ClientError
 from local.chaos.run import PlacedOrder, Run
 from local.chaos.scenarios import HOUR_S, LONGEST_BACKOFF_S
 
-INSTANTS = (
-    "created_at",
-    "attempted_at",
-    "confirmed_at",
-    "not_before",
-    "result_seen_at",
-    "due_at",
-    "due_since",
-)
+FURTHER_INSTANTS = ("not_before", "due_since")  # beside all whose names end in `_at`
+
+
+def instants(item: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The attributes of a task's item that are instants."""
+    numbers = (name for name, value in item.items() if "N" in value)
+    return [each for each in numbers if each.endswith("_at") or each in FURTHER_INSTANTS]
 
 
 def skip_time(run: Run, placed: PlacedOrder) -> None:
@@ -27,7 +26,6 @@ def skip_time(run: Run, placed: PlacedOrder) -> None:
     table = run.system.client("dynamodb")
     name, key = run.system.outputs["TasksTableName"], {"pk": {"S": f"task#{placed.task_id}"}}
     item = table.get_item(TableName=name, Key=key, ConsistentRead=True).get("Item", {})
-    instants = [each for each in INSTANTS if each in item]
     seconds = _seconds_to_skip(placed, item.get("state", {}).get("S", ""))
     if not seconds or "due_at" not in item:
         return
@@ -36,7 +34,7 @@ def skip_time(run: Run, placed: PlacedOrder) -> None:
         ":write_token": item["write_token"],
         ":back": {"N": str(-1000 * seconds)},
     }
-    moved = ", ".join(f"{each} = {each} + :back" for each in instants)
+    moved = ", ".join(f"{each} = {each} + :back" for each in instants(item))
     try:
         table.update_item(
             TableName=name,

@@ -2,20 +2,26 @@
 
 import sys
 from collections import Counter
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from imagetasks.aws.attribute_values import marshal
 from imagetasks.tasks import failure_reasons
+from imagetasks.tasks.task import Task
+from imagetasks.tasks.task_item import to_item
 from local.chaos.__main__ import chaos
 from local.chaos.invariants import RECOVERABLE, check
 from local.chaos.observations import Observations, find_leaks
 from local.chaos.run import ApiResponse, Kill, Options, PlacedOrder, Run
 from local.chaos.scenarios import FAULTY, FINISHED, PLAIN, choose
+from local.chaos.time_skip import instants
 from local.poyo_simulator.faults import FAULTS
 from local.poyo_simulator.prompt_marks import parse_marks
 from local.system import System
+from tests.support.fakes import START, task
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes in /proc")
@@ -131,3 +137,12 @@ def test_a_secret_in_a_log_is_reported_without_the_secret() -> None:
     found = find_leaks({"worker": "… sk-secret …", "api": "nothing"}, {"sk-secret": "a key"})
 
     assert found == ["worker has a key (1 of them)"]
+
+
+def test_every_instant_of_a_task_is_moved_when_time_is_skipped() -> None:
+    named = [each.name for each in fields(Task) if each.type in ("int", "int | None")]
+    counters = {"attempt", "typical_seconds", "slot_number", "polls", "not_found_count"}
+    counters |= {"copy_attempts", "notification_attempts"}
+    item = marshal(to_item(task(**dict.fromkeys(named, START))))
+
+    assert set(instants(item)) == set(named) - counters
