@@ -143,6 +143,7 @@ def test_every_instant_of_a_task_is_moved_when_time_is_skipped() -> None:
     named = [each.name for each in fields(Task) if each.type in ("int", "int | None")]
     counters = {"attempt", "typical_seconds", "slot_number", "polls", "not_found_count"}
     counters |= {"copy_attempts", "notification_attempts"}
-    item = marshal(to_item(task(**dict.fromkeys(named, START))))
+    given: dict[str, Any] = dict.fromkeys(named, START)
+    item = marshal(to_item(task(**given)))
 
     assert set(instants(item)) == set(named) - counters
