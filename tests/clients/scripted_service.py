@@ -95,7 +95,7 @@ class ScriptedService(httpx.BaseTransport, httpx.AsyncBaseTransport):
         return self._answer(request)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
+        self.requests.append(_copy(request))
         given = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(given, Exception):
             raise given
@@ -114,6 +114,13 @@ class ScriptedService(httpx.BaseTransport, httpx.AsyncBaseTransport):
     def sent(self, name: str) -> list[str | None]:
         """The header of this name in each request."""
         return [each.headers.get(name) for each in self.requests]
+
+
+def _copy(request: httpx.Request) -> httpx.Request:
+    """The request as it is sent now: its headers change if it is sent again with another token."""
+    method, url, headers = request.method, request.url, request.headers.copy()
+    content, extensions = request.content, request.extensions
+    return httpx.Request(method, url, headers=headers, content=content, extensions=extensions)
 
 
 class Blocking:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from imagetasks_client import images
 from imagetasks_client.async_driver import AsyncDriver
+from imagetasks_client.bearer import AsyncAuthCallback, TokenAuth
 from imagetasks_client.connection import Connection
 from imagetasks_client.effects import Item
 from imagetasks_client.exchange import Patience
@@ -60,8 +60,9 @@ class AsyncClient:
 
     `base_url`, `key` and `owner` come from IMAGETASKS_URL, IMAGETASKS_KEY and IMAGETASKS_OWNER if they
     are None; a missing one of the first two is a ValueError. `owner` is the user that a server key acts
-    for. `patience` says how long a request is repeated that got no answer or was told to come again: two
-    minutes by default.
+    for. `auth_callback` takes the place of a key: it returns a browser token, or the answer of POST
+    /v1/tokens, and is called again at 80 % of the token's life and once after a 401. `patience` says how
+    long a request is repeated that got no answer or was told to come again: two minutes by default.
     Close it, or use it in an `async with` statement.
     """
 
@@ -71,11 +72,14 @@ class AsyncClient:
         key: str | None = None,
         owner: str | None = None,
         *,
+        auth_callback: AsyncAuthCallback | None = None,
         patience: Patience | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        connection = Connection.of(base_url, key, owner)
-        self._operations = Operations(patience or Patience())
+        patience = patience or Patience()
+        tokens = TokenAuth(auth_callback, patience.clock) if auth_callback else None
+        connection = Connection.of(base_url, key, owner, tokens)
+        self._operations = Operations(patience)
         self._driver = AsyncDriver(connection, transport)
 
     async def subscribe(
@@ -185,13 +189,10 @@ class AsyncClient:
     ) -> list[Path]:
         """Save the images of a finished task in `folder`, named `name` or its id; several are numbered
         from 0. Raises DamagedFile, OSError, or what a request raises."""
-        paths = []
-        for number, file in enumerate(task.files):
-            numbered = f"-{number}" if len(task.files) > 1 else ""
-            path = Path(folder) / f"{name or task.task_id}{numbered}{file.suffix}"
-            content = await self._driver.run(self._operations.download(file))
-            paths.append(images.save(file, content, path))
-        return paths
+        return [
+            images.save(file, await self._driver.run(self._operations.download(file)), path)
+            for file, path in images.paths(task, Path(folder), name)
+        ]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -200,10 +201,5 @@ class AsyncClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()

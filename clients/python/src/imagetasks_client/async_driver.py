@@ -56,7 +56,9 @@ class AsyncDriver:
             case Send():
                 try:
                     return await self._http.send(
-                        self._connection.request(effect), follow_redirects=effect.method == "GET"
+                        self._connection.request(effect),
+                        auth=self._connection.auth_of(effect),
+                        follow_redirects=effect.method == "GET",
                     )
                 except httpx.RequestError as error:
                     return error

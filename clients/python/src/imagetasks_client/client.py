@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from imagetasks_client import images
+from imagetasks_client.bearer import AuthCallback, TokenAuth
 from imagetasks_client.connection import Connection
 from imagetasks_client.driver import Driver
 from imagetasks_client.effects import Item
@@ -60,8 +60,9 @@ class Client:
 
     `base_url`, `key` and `owner` come from IMAGETASKS_URL, IMAGETASKS_KEY and IMAGETASKS_OWNER if they
     are None; a missing one of the first two is a ValueError. `owner` is the user that a server key acts
-    for. `patience` says how long a request is repeated that got no answer or was told to come again: two
-    minutes by default.
+    for. `auth_callback` takes the place of a key: it returns a browser token, or the answer of POST
+    /v1/tokens, and is called again at 80 % of the token's life and once after a 401. `patience` says how
+    long a request is repeated that got no answer or was told to come again: two minutes by default.
     Thread-safe; close it, or use it in a `with` statement.
     """
 
@@ -71,11 +72,14 @@ class Client:
         key: str | None = None,
         owner: str | None = None,
         *,
+        auth_callback: AuthCallback | None = None,
         patience: Patience | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        connection = Connection.of(base_url, key, owner)
-        self._operations = Operations(patience or Patience())
+        patience = patience or Patience()
+        tokens = TokenAuth(auth_callback, patience.clock) if auth_callback else None
+        connection = Connection.of(base_url, key, owner, tokens)
+        self._operations = Operations(patience)
         self._driver = Driver(connection, transport)
 
     def subscribe(
@@ -181,13 +185,10 @@ class Client:
     def save(self, task: Task, folder: str | Path = ".", name: str | None = None) -> list[Path]:
         """Save the images of a finished task in `folder`, named `name` or its id; several are numbered
         from 0. Raises DamagedFile, OSError, or what a request raises."""
-        paths = []
-        for number, file in enumerate(task.files):
-            numbered = f"-{number}" if len(task.files) > 1 else ""
-            path = Path(folder) / f"{name or task.task_id}{numbered}{file.suffix}"
-            content = self._driver.run(self._operations.download(file))
-            paths.append(images.save(file, content, path))
-        return paths
+        return [
+            images.save(file, self._driver.run(self._operations.download(file)), path)
+            for file, path in images.paths(task, Path(folder), name)
+        ]
 
     def close(self) -> None:
         """Close the connections."""
@@ -196,10 +197,5 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

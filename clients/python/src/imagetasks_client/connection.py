@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from imagetasks_client.bearer import KeyAuth, TokenAuth
 from imagetasks_client.effects import Send
 
 SETTINGS = {"base_url": "IMAGETASKS_URL", "key": "IMAGETASKS_KEY", "owner": "IMAGETASKS_OWNER"}
@@ -14,35 +15,45 @@ SETTINGS = {"base_url": "IMAGETASKS_URL", "key": "IMAGETASKS_KEY", "owner": "IMA
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The address of a service, a server key or browser token, and the user that a server key acts for."""
+    """The address of a service, what is sent with each request, and the user that a server key acts for."""
 
     base_url: str
-    key: str = field(repr=False)
+    auth: httpx.Auth = field(repr=False)
     owner: str | None = None
 
     @classmethod
-    def of(cls, base_url: str | None, key: str | None, owner: str | None) -> Connection:
-        """What is None is read from the environment. Raises ValueError if address or key is missing."""
+    def of(
+        cls,
+        base_url: str | None,
+        key: str | None,
+        owner: str | None,
+        tokens: TokenAuth | None = None,
+    ) -> Connection:
+        """What is None is read from the environment; no key is needed beside `tokens`. Raises ValueError
+        if address or key is missing."""
         values = {"base_url": base_url, "key": key, "owner": owner}
         found = {name: value or os.environ.get(SETTINGS[name]) for name, value in values.items()}
-        for name in ("base_url", "key"):
+        for name in ("base_url",) if tokens else ("base_url", "key"):
             if not found[name]:
                 raise ValueError(f"{name} is missing: pass it or set {SETTINGS[name]}")
         address = httpx.URL(str(found["base_url"]))
         if address.scheme not in ("http", "https") or not address.host:
             raise ValueError(f"base_url is no http address: {found['base_url']}")
-        return cls(str(address).rstrip("/"), str(found["key"]), found["owner"])
+        auth = tokens or KeyAuth(str(found["key"]))
+        return cls(str(address).rstrip("/"), auth, found["owner"])
+
+    def auth_of(self, send: Send) -> httpx.Auth | None:
+        """Only a path of the service gets the key; the bucket and other hosts never do."""
+        return self.auth if send.to_service else None
 
     def request(self, send: Send) -> httpx.Request:
-        """The request. Only a path of the service gets the key; the bucket and other hosts never do."""
-        ours = send.url.startswith("/")
+        """The request, without the key."""
         headers = dict(send.headers)
-        if ours:
-            headers["Authorization"] = f"Bearer {self.key}"
-            headers |= {"X-Owner": self.owner} if self.owner else {}
+        if send.to_service and self.owner:
+            headers["X-Owner"] = self.owner
         return httpx.Request(
             send.method,
-            self.base_url + send.url if ours else send.url,
+            self.base_url + send.url if send.to_service else send.url,
             params=send.params or None,
             headers=headers,
             json=send.json,

@@ -55,7 +55,9 @@ class Driver:
             case Send():
                 try:
                     return self._http.send(
-                        self._connection.request(effect), follow_redirects=effect.method == "GET"
+                        self._connection.request(effect),
+                        auth=self._connection.auth_of(effect),
+                        follow_redirects=effect.method == "GET",
                     )
                 except httpx.RequestError as error:
                     return error

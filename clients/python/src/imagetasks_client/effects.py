@@ -28,6 +28,11 @@ class Send:
     file: tuple[str, bytes, str] | None = None
     timeout_s: float = 30.0
 
+    @property
+    def to_service(self) -> bool:
+        """Whether it is sent with the key."""
+        return self.url.startswith("/")
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:

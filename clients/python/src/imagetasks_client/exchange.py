@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from imagetasks_client.effects import Outcome, Pause, Send, Steps
+from imagetasks_client.effects import Outcome, Pause, Send, Steps, Tell
 from imagetasks_client.errors import (
     ApiError,
     ClientTimeoutError,
@@ -29,10 +29,12 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long requests are repeated. `clock` returns seconds; `spread` returns 0 to 1, for the jitter
-    that keeps many clients from coming back at the same moment."""
+    """How long requests are repeated. `on_repeat` is told each error after which a request is repeated,
+    and the seconds until then; `clock` returns seconds; `spread` returns 0 to 1, for the jitter that keeps
+    many clients from coming back at the same moment."""
 
     repeat_for_s: float = 120.0
+    on_repeat: Callable[[ImageTasksError, float], Any] | None = None
     clock: Callable[[], float] = time.monotonic
     spread: Callable[[], float] = random.random
 
@@ -57,6 +59,8 @@ def exchange(
             raise error
         if until is not None and patience.clock() + wait_s > until:
             raise ClientTimeoutError from error
+        if patience.on_repeat:
+            yield Tell(patience.on_repeat, (error, wait_s))
         yield Pause(wait_s)
     raise AssertionError("unreachable")
 
@@ -74,7 +78,7 @@ def _is_answer(request: Send, response: httpx.Response) -> bool:
     """Whether the service, not a portal or proxy before it, did what was asked."""
     if response.status_code in (204, 304):
         return True
-    return response.is_success and (not request.url.startswith("/") or bool(body_of(response)))
+    return response.is_success and (not request.to_service or bool(body_of(response)))
 
 
 def pause_s(response: httpx.Response, patience: Patience, default_s: float = 5.0) -> float:

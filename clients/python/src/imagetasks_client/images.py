@@ -8,7 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from imagetasks_client.errors import ImageTasksError
-from imagetasks_client.task import File
+from imagetasks_client.task import File, Task
 
 MOST_BYTES = 10 * 1024 * 1024  # of an upload
 
@@ -38,6 +38,15 @@ def image_at(path: Path) -> Image:
             f"{path} has {len(content):,} bytes; a reference has at most {MOST_BYTES:,}"
         )
     return Image(path.name, content, kind)
+
+
+def paths(task: Task, folder: Path, name: str | None) -> list[tuple[File, Path]]:
+    """A path in `folder` for each image of the task: `name` or its id, numbered if there are several."""
+    several = len(task.files) > 1
+    return [
+        (file, folder / f"{name or task.task_id}{f'-{n}' if several else ''}{file.suffix}")
+        for n, file in enumerate(task.files)
+    ]
 
 
 def save(file: File, content: bytes, path: Path) -> Path:
