@@ -83,10 +83,10 @@ def server(service: ScriptedService) -> Service:
 @pytest.fixture
 def run(service: ScriptedService, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     """Run the program in an empty home and folder."""
-    patience = Patience(60, clock=lambda: service.now, spread=lambda: 0.0)
+    timed = functools.partial(Patience, 60, clock=lambda: service.now, spread=lambda: 0.0)
+    monkeypatch.setattr(session, "Patience", timed)
     for module in (session, auth):
-        made = functools.partial(Client, patience=patience, transport=service)
-        monkeypatch.setattr(module, "Client", made)
+        monkeypatch.setattr(module, "Client", functools.partial(Client, transport=service))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("IMAGETASKS_URL", URL)
@@ -309,15 +309,43 @@ def test_references_are_a_file_an_address_or_an_image_of_a_task(run: Run, server
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("generate",), ("generate", "A", "--prompts", "p.txt"), ("generate", "A", "--set", "n")],
+    ("arguments", "words"),
+    [
+        (("generate",), "give one of PROMPT, --prompts FILE and --resume"),
+        (("generate", "A", "--prompts", "p.txt"), "give one of PROMPT"),
+        (("generate", "A", "--resume"), "give one of PROMPT"),
+        (("generate", "--prompts", "empty.txt"), "empty.txt has no prompt"),
+        (("generate", "A", "--set", "n"), "NAME=VALUE"),
+        (("completion", "tcsh"), "bash, zsh, fish, pwsh"),
+    ],
 )
 def test_wrong_usage_ends_with_two_and_orders_nothing(
-    run: Run, server: Service, arguments: tuple[str, ...]
+    run: Run, server: Service, arguments: tuple[str, ...], words: str
 ) -> None:
     Path("p.txt").write_text("A\n")
-    assert run(*arguments).exit_code == 2
+    Path("empty.txt").write_text("\n \n")
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
     assert server.orders == {}
+
+
+def test_person_is_told_once_why_nothing_happens(run: Run, service: ScriptedService) -> None:
+    service.answers = [httpx.ConnectError("refused")]
+    result = run("quote", "A boat")
+    assert result.exit_code == 1
+    assert len(service.requests) > 3
+    assert result.stderr.count("refused; trying again") == 1
+    assert result.stderr.endswith("refused\n")
+
+
+@pytest.mark.parametrize("command", ["get", "delete"])
+def test_task_that_does_not_exist_is_not_waited_for(
+    run: Run, service: ScriptedService, command: str
+) -> None:
+    service.answers = [problem(404, "no_such_task", "never")]
+    result = run("task", command, TASK_ID, *(["--yes"] if command == "delete" else []))
+    assert (result.exit_code, result.stderr) == (1, "404 no_such_task: This is no_such_task.\n")
 
 
 def test_login_tries_the_key_and_stores_it_for_its_owner_only(

@@ -119,6 +119,29 @@ def test_person_sees_progress_and_the_path_and_finds_the_image(
     assert images(tmp_path / "work") == [b"\x89PNG\r\n\x1a\n"]
 
 
+@pytest.mark.parametrize(
+    ("command", "shown"),
+    [
+        ("models", "gpt-image-2 "),
+        ("models --json", '"input_schema"'),
+        ("quote boat --size 3:2", "2 credits ($0.01), about"),
+        ("usage", "reserved"),
+        ("task list", ""),
+        ("token create --owner someone --max-credits 5", "up to 5 credits"),
+        ("auth status", "the service accepts the key"),
+    ],
+)
+def test_command_shows_what_the_service_says(
+    environment: dict[str, str], tmp_path: Path, command: str, shown: str
+) -> None:
+    terminal = Terminal(command.split(), environment, tmp_path / "work")
+    try:
+        assert terminal.ended() == 0, terminal.text
+    finally:
+        terminal.close()
+    assert shown in terminal.text
+
+
 @pytest.mark.parametrize("stop", ["ctrl-c", "kill"])
 def test_stopped_program_pays_once_and_resumes(
     stack: System, environment: dict[str, str], tmp_path: Path, stop: str

@@ -40,9 +40,7 @@ class TokenAuth(httpx.Auth):
         self._renew_at = self._ends_at = float("-inf")
         self._lock, self._async_lock = threading.Lock(), asyncio.Lock()
 
-    def sync_auth_flow(
-        self, request: httpx.Request
-    ) -> Generator[httpx.Request, httpx.Response]:
+    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response]:
         """Send the request, and once more with another token after a 401."""
         token = self._newest(None)
         response = yield _signed(request, token)

@@ -171,7 +171,7 @@ class Client:
     def models(self) -> list[dict[str, Any]]:
         """The models that the service offers: fields as JSON Schema, and prices."""
         body = self._driver.run(self._operations.json("GET", "/v1/catalog/models", params={}))
-        return list(body["data"])
+        return list(body["data"]["items"])
 
     def create_token(self, owner: str, max_credits: float, **fields: Any) -> dict[str, Any]:
         """POST /v1/tokens: a browser token for a user; `ttl_s`, `scopes`, `models`, `origin`, `max_tasks`."""

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from imagetasks_client.cli import exits, settings
+from imagetasks_client.cli import settings
 from imagetasks_client.cli.output import hint, line
-from imagetasks_client.cli.session import reported, session
+from imagetasks_client.cli.session import patience, reported, session
 from imagetasks_client.client import Client
 from imagetasks_client.connection import SETTINGS
 
@@ -36,7 +36,7 @@ def login(
     )
     key = sys.stdin.read() if token_stdin else typer.prompt("Key", hide_input=True, err=True)
     with reported():
-        with Client(address, key.strip(), owner) as client:
+        with Client(address, key.strip(), owner, patience=patience()) as client:
             list(islice(client.tasks(), 1))
         path = settings.store(settings.Settings(address.rstrip("/"), key.strip(), owner))
     hint(f"{address} accepts the key; both are stored in {path}")
@@ -67,7 +67,6 @@ def logout() -> None:
             "the environment still has "
             + ", ".join(v for v in SETTINGS.values() if os.environ.get(v))
         )
-        raise typer.Exit(exits.OK)
 
 
 def _masked(key: str) -> str:

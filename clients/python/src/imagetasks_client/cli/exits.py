@@ -47,7 +47,7 @@ def sentence(error: Exception) -> str:
     match error:
         case ValidationError():
             fields = [f"  {field}: {detail}" for field, detail in error.field_errors.items()]
-            return "\n".join(["the order is not valid; nothing was ordered", *fields])
+            return "\n".join(["the request is not valid; nothing was ordered", *fields])
         case TaskFailedError(task=task):
             return f"{error}; {_cost(task)}"
         case ClientTimeoutError(task_id=None, idempotency_key=None):
@@ -59,6 +59,8 @@ def sentence(error: Exception) -> str:
             return f"{error}\nrun `imagetasks auth login`, or set IMAGETASKS_KEY"
         case ImageTasksError() if error.idempotency_key and may_be_ordered(error):
             return f"{error}\nthe order is kept: `imagetasks generate --resume` sends it again and pays once"
+        case ApiError(retry="never"):
+            return str(error)
         case ImageTasksError() if error.task_id:
             return f"{error}\n{waiting_again([error.task_id])}"
         case _:

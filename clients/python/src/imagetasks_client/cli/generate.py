@@ -78,6 +78,8 @@ def generate(
 
     imagetasks generate "The same boat, in snow" --model gpt-image-2-edit --ref boat.png
     """
+    if [prompt is None, prompts is None, not resume].count(False) != 1:
+        raise typer.BadParameter("give one of PROMPT, --prompts FILE and --resume")
     with session() as service:
         if resume:
             orders = list(entries(service.base_url, service.owner))
@@ -91,7 +93,7 @@ def generate(
                 ).write()
                 for text in texts
             ]  # fmt: skip
-        if not orders:
+        if resume and not orders:
             hint("no order was interrupted")
         _run(service, orders, wait=not no_wait, timeout_s=timeout, as_json=as_json)
 
@@ -144,13 +146,13 @@ def _run(
 
 
 def _prompts(prompt: str | None, file: Path | None) -> list[str]:
-    if (prompt is None) == (file is None):
-        raise typer.BadParameter("give either a prompt or --prompts FILE", param_hint="PROMPT")
     if prompt == "-":
         return [sys.stdin.read().strip()]
     if prompt is not None or file is None:
         return [prompt or ""]
     texts = [each.strip() for each in file.read_text("utf-8").splitlines()]
+    if not any(texts):
+        raise typer.BadParameter(f"{file} has no prompt", param_hint="--prompts")
     return [each for each in texts if each]
 
 

@@ -13,6 +13,7 @@ from typer.completion import get_completion_script  # type: ignore[attr-defined]
 from imagetasks_client.cli import account, auth, generate, tasks
 from imagetasks_client.cli.output import hint, line
 
+SHELLS = ("bash", "zsh", "fish", "pwsh")
 app = typer.Typer(
     name="imagetasks",
     help="Order images from an imagetasks service, wait for them, save them.",
@@ -32,9 +33,11 @@ app.add_typer(auth.app, name="auth")
 
 @app.command()
 def completion(
-    shell: Annotated[str, typer.Argument(help="bash, zsh, fish, pwsh")],
+    shell: Annotated[str, typer.Argument(help=", ".join(SHELLS))],
 ) -> None:
     """Print the completion script of a shell: source <(imagetasks completion bash)."""
+    if shell not in SHELLS:
+        raise typer.BadParameter(f"must be one of {', '.join(SHELLS)}", param_hint="SHELL")
     named = {"prog_name": "imagetasks", "complete_var": "_IMAGETASKS_COMPLETE", "shell": shell}
     line(get_completion_script(**named))
 

@@ -38,12 +38,13 @@ class Board:
     def add(self, task: Task, usual_s: float | None) -> None:
         """Show a new task; `usual_s` is how long such a task usually takes."""
         prompt = label(task)
-        usual = f"of ~{usual_s:.0f} s" if usual_s else ""
         if self._live:
+            usual = f"of ~{usual_s:.0f} s" if usual_s else ""
             row = self._progress.add_task(escape(prompt), total=None, state="waiting", usual=usual)
             self._rows[task.task_id] = row
         elif not self._quiet:
-            hint(f"{task.task_id} ordered: {prompt} {usual}".rstrip())
+            usual = f" (usually {usual_s:.0f} s)" if usual_s else ""
+            hint(f"{task.task_id} ordered: {prompt}{usual}")
 
     def update(self, task: Task) -> None:
         """Show its state. The bar moves when PoYo has said a percentage, not before."""

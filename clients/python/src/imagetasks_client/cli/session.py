@@ -14,6 +14,7 @@ from imagetasks_client.cli import exits, settings
 from imagetasks_client.cli.output import hint
 from imagetasks_client.client import Client
 from imagetasks_client.errors import ImageTasksError
+from imagetasks_client.exchange import Patience
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,20 @@ def session() -> Iterator[Session]:
                 "no service yet: run `imagetasks auth login`, or set IMAGETASKS_URL and IMAGETASKS_KEY"
             )
             raise typer.Exit(exits.AUTH)
-        with Client(found.base_url, found.key, found.owner) as client:
+        with Client(found.base_url, found.key, found.owner, patience=patience()) as client:
             yield Session(client, found.base_url.rstrip("/"), found.owner)
+
+
+def patience() -> Patience:
+    """Repeat requests as every client does, and say so: each reason once, not to leave a silent terminal."""
+    told = set[str]()
+
+    def tell(error: ImageTasksError, _wait_s: float) -> None:
+        if str(error) not in told:
+            told.add(str(error))
+            hint(f"{error}; trying again")
+
+    return Patience(on_repeat=tell)
 
 
 @contextmanager
