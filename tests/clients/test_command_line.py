@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import stat
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,20 @@ def test_order_is_on_disk_before_it_is_sent(
     [entry] = seen
     assert (entry.prompt, entry.task_id) == ("A boat", None)
     assert [each["key"] for each in server.orders.values()] == [entry.key]
+
+
+def test_order_does_not_wait_for_the_list_of_earlier_tasks(run: Run, server: Service) -> None:
+    ordered = threading.Event()
+
+    def respond(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            ordered.set()
+        elif request.url.params.get("status") == "finished":
+            assert ordered.wait(10)
+        return server.respond(request)
+
+    server.scripted.answers = [respond]
+    assert run("generate", "A boat").exit_code == 0
 
 
 def test_order_on_disk_is_readable_for_its_owner_only(run: Run, server: Service) -> None:

@@ -382,3 +382,9 @@ def test_settings_come_from_the_environment_and_a_missing_one_is_named(
         assert client.get_handle(TASK_ID).status().task_id == TASK_ID
     with pytest.raises(ValueError, match="no http address"):
         Client("images.example")
+
+
+def test_models_are_those_of_the_catalog(client: Any, service: ScriptedService) -> None:
+    items = [{"model_id": "gpt-image-2", "input_schema": {"type": "object"}}]
+    service.answers = [answer({"code": 200, "data": {"schema_version": "1.0", "items": items}})]
+    assert client.models() == items

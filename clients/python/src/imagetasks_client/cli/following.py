@@ -43,10 +43,11 @@ class Followed:
 def order_all(client: Client, orders: Sequence[Entry], followed: Followed, board: Board) -> None:
     """Send the orders, which are in the journal, each under its key. One that was refused leaves the
     journal; one whose answer is unknown stays in it."""
-    earlier = _earlier(client)
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        for order, sent in [(each, pool.submit(_order, client, each)) for each in orders]:
+        all_sent = [(each, pool.submit(_order, client, each)) for each in orders]
+        earlier = pool.submit(_earlier, client)
+        for order, sent in all_sent:
             try:
                 task = sent.result()
             except ImageTasksError as error:
@@ -56,7 +57,7 @@ def order_all(client: Client, orders: Sequence[Entry], followed: Followed, board
                 continue
             followed.orders[task.task_id] = order.accepted(task.task_id)
             followed.folders[task.task_id] = Path(order.out)
-            board.add(task, usual_seconds(task, earlier))
+            board.add(task, usual_seconds(task, earlier.result()))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
