@@ -32,7 +32,7 @@ SUMMARY = """\
   token    {token}
   pages    {pages}
   PoYo     {poyo}
-  stop     Ctrl-C"""
+  stop     Ctrl-C; the next start has no tasks and images of this one"""
 SIMULATED = """\
 simulated on {url}: costs nothing, and its images are placeholders.
            A mark in a prompt injects a fault: [[fault:status-500=3]], [[fault:callback-none]], …
@@ -53,8 +53,12 @@ def main() -> int:
         state = ROOT / ".local" / "run" / str(settings.port)
         say("imagetasks on this machine")
         with running(settings, state) as system:
-            _show(system, began)
-            system.processes.wait()
+            try:
+                _show(system, began)
+                system.processes.wait()
+            except Stopped:
+                say("\nstopping, which takes a few seconds")
+                raise
     except Stopped:
         say("\nstopped; no process is left running")
         return 0

@@ -260,6 +260,18 @@ def test_timeout_ends_with_six_and_keeps_the_order(run: Run, server: Service) ->
     assert [each.task_id for each in pending()] == list(server.orders)
 
 
+def test_timeout_counts_while_there_is_no_answer(
+    run: Run, server: Service, service: ScriptedService
+) -> None:
+    server.lost_orders = 1000
+    began = service.now
+    result = run("generate", "A boat", "--timeout", "12")
+    assert result.exit_code == 6
+    assert service.now - began <= 12
+    assert "--resume" in result.stderr
+    assert len(pending()) == 1
+
+
 def test_ctrl_c_names_the_tasks_and_how_to_find_their_images(
     run: Run, server: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

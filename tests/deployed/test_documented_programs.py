@@ -72,16 +72,22 @@ def test_javascript_prints_the_address_of_its_image(
     assert requests.get(address, timeout=30).content.startswith(IMAGE)
 
 
-@pytest.mark.parametrize("page", ["README.md", "clients/python/README.md"])
-def test_python_saves_its_image_and_prints_the_path(
-    page: str, stack: System, tmp_path: Path
+@pytest.mark.parametrize(
+    ("page", "images"),
+    [("README.md", [1]), ("clients/python/README.md", [1]), ("docs/clients.md", [1, 3, 0, 1])],
+)
+def test_each_python_program_saves_its_images_and_prints_their_paths(
+    page: str, images: list[int], stack: System, tmp_path: Path
 ) -> None:
-    [program] = programs(page, "python", stack)
-    (tmp_path / "boat.py").write_text(program)
+    found = programs(page, "python", stack)
 
-    path = run([sys.executable, "boat.py"], tmp_path).split()[-1]
-
-    assert (tmp_path / path).read_bytes().startswith(IMAGE)
+    for number, (program, count) in enumerate(zip(found, images, strict=True)):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "boat.py").write_text(program)
+        paths = re.findall(r"images/\w+\.png", run([sys.executable, "boat.py"], folder))
+        assert all((folder / path).read_bytes().startswith(IMAGE) for path in paths)
+        assert len(set(paths)) == count
 
 
 def test_terminal_of_readme_saves_its_image_and_prints_the_path(stack: System, shell: Path) -> None:

@@ -117,14 +117,17 @@ class AsyncClient:
         input: Input,  # noqa: A002
         *,
         idempotency_key: str | None = None,
+        client_timeout_s: float | None = None,
         metadata: Mapping[str, str] | None = None,
         max_credits: float | Decimal | None = None,
         callback_url: str | None = None,
     ) -> AsyncTaskHandle:
-        """Order an image without waiting. Raises ValidationError, ApiError or ConnectionFailed."""
+        """Order an image without waiting for it. Raises ValidationError, ApiError, ConnectionFailed, or
+        ClientTimeoutError if there is no answer within `client_timeout_s` seconds."""
         order = Order(model, input, metadata, max_credits, callback_url)
         key = idempotency_key or new_key()
-        task = await self._driver.run(self._operations.submit(order, key))
+        until = self._operations.instant(client_timeout_s)
+        task = await self._driver.run(self._operations.submit(order, key, until))
         return AsyncTaskHandle(self._driver, self._operations, task.task_id, task, key)
 
     def get_handle(self, task_id: str) -> AsyncTaskHandle:

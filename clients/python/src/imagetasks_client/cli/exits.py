@@ -22,6 +22,7 @@ OK, ERROR, USAGE, AUTH, CREDITS, FAILED, TIMEOUT, RATE_LIMITED, INTERRUPTED = (
     7,
     130,
 )
+KEPT = "the order is kept: `imagetasks generate --resume` sends it again and pays once"
 BY_STATUS = {400: USAGE, 401: AUTH, 402: CREDITS, 403: AUTH, 429: RATE_LIMITED}
 
 
@@ -52,13 +53,15 @@ def sentence(error: Exception) -> str:
             return f"{error}; {_cost(task)}"
         case ClientTimeoutError(task_id=None, idempotency_key=None):
             return "the time is over; what has not ended yet goes on"
+        case ClientTimeoutError(task_id=None):
+            return f"the time is over without an answer\n{KEPT}"
         case ApiError(code="budget_exhausted"):
             again = f"; it is reset at {error.resets_at}" if error.resets_at else ""
             return f"the budget has {error.left} credits left, too few for this order{again}"
         case ApiError(status=401):
             return f"{error}\nrun `imagetasks auth login`, or set IMAGETASKS_KEY"
         case ImageTasksError() if error.idempotency_key and may_be_ordered(error):
-            return f"{error}\nthe order is kept: `imagetasks generate --resume` sends it again and pays once"
+            return f"{error}\n{KEPT}"
         case ApiError(retry="never"):
             return str(error)
         case ImageTasksError() if error.task_id:

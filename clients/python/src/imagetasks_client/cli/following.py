@@ -40,13 +40,20 @@ class Followed:
         return list(self.folders)
 
 
-def order_all(client: Client, orders: Sequence[Entry], followed: Followed, board: Board) -> None:
+def order_all(
+    client: Client,
+    orders: Sequence[Entry],
+    followed: Followed,
+    board: Board,
+    *,
+    timeout_s: float | None,
+) -> None:
     """Send the orders, which are in the journal, each under its key. One that was refused leaves the
     journal; one whose answer is unknown stays in it."""
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        all_sent = [(each, pool.submit(_order, client, each)) for each in orders]
-        earlier = pool.submit(_earlier, client)
+        all_sent = [(each, pool.submit(_order, client, each, timeout_s)) for each in orders]
+        earlier: list[Task] | None = None
         for order, sent in all_sent:
             try:
                 task = sent.result()
@@ -57,7 +64,8 @@ def order_all(client: Client, orders: Sequence[Entry], followed: Followed, board
                 continue
             followed.orders[task.task_id] = order.accepted(task.task_id)
             followed.folders[task.task_id] = Path(order.out)
-            board.add(task, usual_seconds(task, earlier.result()))
+            earlier = _earlier(client) if earlier is None else earlier
+            board.add(task, usual_seconds(task, earlier))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
@@ -107,9 +115,13 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _order(client: Client, order: Entry) -> Task:
+def _order(client: Client, order: Entry, timeout_s: float | None) -> Task:
     handle = client.submit(
-        order.model, order.input, idempotency_key=order.key, max_credits=order.max_credits
+        order.model,
+        order.input,
+        idempotency_key=order.key,
+        client_timeout_s=timeout_s,
+        max_credits=order.max_credits,
     )
     return handle.accepted or handle.status()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -129,12 +130,13 @@ def edit(
 def _run(
     service: Session, orders: list[Entry], *, wait: bool, timeout_s: float | None, as_json: bool
 ) -> None:
-    followed = Followed()
+    followed, began = Followed(), time.monotonic()
     try:
         with Board(quiet=as_json) as board:
-            order_all(service.client, orders, followed, board)
+            order_all(service.client, orders, followed, board, timeout_s=timeout_s)
             if wait:
-                follow(service.client, followed, board, timeout_s=timeout_s, as_json=as_json)
+                left_s = timeout_s and max(0.0, timeout_s - (time.monotonic() - began))
+                follow(service.client, followed, board, timeout_s=left_s, as_json=as_json)
     except KeyboardInterrupt:
         ids = followed.open_ids
         known = [f"{each} goes on" for each in ids] + ([exits.waiting_again(ids)] if ids else [])
