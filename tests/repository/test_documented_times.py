@@ -19,6 +19,7 @@ from imagetasks.limits import Limits
 from imagetasks.outbound.notifications import NotificationSender
 from imagetasks.tasks import caller
 from imagetasks.tasks.budgets import MAX_DURATION_MS
+from imagetasks_client import Patience
 from tests.simulation import scheduler, short_day
 from tests.support.template import TEMPLATE, properties
 
@@ -75,6 +76,7 @@ CANARY_S = 5 * MINUTE_S  # of CodeDeploy's Canary10Percent5Minutes
 
 # Text as a page has it, with its one time, and where that time comes from (in seconds).
 PINNED: tuple[tuple[str, float], ...] = (
+    ("says so and tries again for two minutes", Patience().repeat_for_s),
     ("deletes the file after a day", telemetry.FILE_LIFETIME_S),
     ("it fails after an hour", LIMITS.unconfirmed_after_s),
     ("accepts from your account in 10 seconds", LIMITS.window_s),
