@@ -187,6 +187,29 @@ def test_interrupted_order_is_resumed_under_its_key_and_paid_once(
     assert "no order was interrupted" in run("generate", "--resume").stderr
 
 
+def test_folder_that_cannot_be_made_is_told_before_anything_is_ordered(
+    run: Run, server: Service
+) -> None:
+    Path("file").write_text("")
+    result = run("generate", "A boat", "--out", "file/boats")
+    assert result.exit_code == 1
+    assert "file/boats" in result.stderr
+    assert server.orders == {}
+    assert pending() == []
+
+
+def test_image_of_a_folder_that_is_gone_is_saved_elsewhere(run: Run, server: Service) -> None:
+    run("generate", "A boat", "--no-wait", "--out", "boats")
+    Path("boats").rmdir()
+    Path("boats").write_text("")
+    result = run("generate", "--resume")
+    assert result.exit_code == 1
+    [task_id] = server.orders
+    assert f"imagetasks task wait {task_id} --out DIR" in result.stderr
+    assert run("task", "wait", task_id, "--out", "others").exit_code == 0
+    assert pending() == []
+
+
 def test_resume_leaves_the_orders_of_another_service_alone(
     run: Run, server: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:

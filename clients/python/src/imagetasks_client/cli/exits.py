@@ -11,17 +11,15 @@ from imagetasks_client.errors import (
 )
 from imagetasks_client.task import Task
 
-OK, ERROR, USAGE, AUTH, CREDITS, FAILED, TIMEOUT, RATE_LIMITED, INTERRUPTED = (
-    0,
-    1,
-    2,
-    3,
-    4,
-    5,
-    6,
-    7,
-    130,
-)
+OK = 0
+ERROR = 1
+USAGE = 2
+AUTH = 3
+CREDITS = 4
+FAILED = 5
+TIMEOUT = 6
+RATE_LIMITED = 7
+INTERRUPTED = 130
 KEPT = "the order is kept: `imagetasks generate --resume` sends it again and pays once"
 BY_STATUS = {400: USAGE, 401: AUTH, 402: CREDITS, 403: AUTH, 429: RATE_LIMITED}
 

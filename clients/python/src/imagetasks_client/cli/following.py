@@ -97,7 +97,8 @@ def _end(client: Client, task: Task, followed: Followed, *, as_json: bool) -> No
         OSError,
     ) as error:  # the journal keeps the order: it can be saved again
         followed.failed(error)
-        hint(exits.waiting_again([task.task_id]))
+        elsewhere = " --out DIR" if isinstance(error, OSError) else ""
+        hint(exits.waiting_again([task.task_id]) + elsewhere)
         return
     if as_json:
         json_line(saved_task(task, paths))

@@ -86,6 +86,7 @@ def generate(
             orders = list(entries(service.base_url, service.owner))
         else:
             texts = _prompts(prompt, prompts)
+            out.mkdir(parents=True, exist_ok=True)  # before anything is paid
             given = input_of(service, size, quality, resolution, ref, fields)
             orders = [
                 Entry(
