@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -46,13 +47,13 @@ def order_all(
     followed: Followed,
     board: Board,
     *,
-    timeout_s: float | None,
+    until: float | None,
 ) -> None:
-    """Send the orders, which are in the journal, each under its key. One that was refused leaves the
-    journal; one whose answer is unknown stays in it."""
+    """Send the orders, which are in the journal, each under its key, until an instant of the monotonic
+    clock. One that was refused leaves the journal; one whose answer is unknown stays in it."""
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        all_sent = [(each, pool.submit(_order, client, each, timeout_s)) for each in orders]
+        all_sent = [(each, pool.submit(_order, client, each, until)) for each in orders]
         earlier: list[Task] | None = None
         for order, sent in all_sent:
             try:
@@ -116,12 +117,17 @@ def _from_here(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _order(client: Client, order: Entry, timeout_s: float | None) -> Task:
+def left_s(until: float | None) -> float | None:
+    """The seconds until an instant of the monotonic clock; None for never."""
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def _order(client: Client, order: Entry, until: float | None) -> Task:
     handle = client.submit(
         order.model,
         order.input,
         idempotency_key=order.key,
-        client_timeout_s=timeout_s,
+        client_timeout_s=left_s(until),
         max_credits=order.max_credits,
     )
     return handle.accepted or handle.status()

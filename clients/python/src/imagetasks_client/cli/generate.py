@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from imagetasks_client.cli import exits
-from imagetasks_client.cli.following import Followed, follow, order_all
+from imagetasks_client.cli.following import Followed, follow, left_s, order_all
 from imagetasks_client.cli.journal import Entry, entries
 from imagetasks_client.cli.output import hint, json_line, line
 from imagetasks_client.cli.progress import Board
@@ -131,13 +131,13 @@ def edit(
 def _run(
     service: Session, orders: list[Entry], *, wait: bool, timeout_s: float | None, as_json: bool
 ) -> None:
-    followed, began = Followed(), time.monotonic()
+    followed = Followed()
+    until = None if timeout_s is None else time.monotonic() + timeout_s
     try:
         with Board(quiet=as_json) as board:
-            order_all(service.client, orders, followed, board, timeout_s=timeout_s)
+            order_all(service.client, orders, followed, board, until=until)
             if wait:
-                left_s = timeout_s and max(0.0, timeout_s - (time.monotonic() - began))
-                follow(service.client, followed, board, timeout_s=left_s, as_json=as_json)
+                follow(service.client, followed, board, timeout_s=left_s(until), as_json=as_json)
     except KeyboardInterrupt:
         ids = followed.open_ids
         known = [f"{each} goes on" for each in ids] + ([exits.waiting_again(ids)] if ids else [])
