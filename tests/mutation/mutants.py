@@ -15,6 +15,7 @@ from tests.mutation.notification_mutants import NOTIFICATION
 from tests.mutation.operator_mutants import OPERATOR
 from tests.mutation.order_mutants import ORDERS
 from tests.mutation.pacing_mutants import PACING
+from tests.mutation.python_client_mutants import PYTHON_CLIENT
 from tests.mutation.reconcile_mutants import RECONCILE
 from tests.mutation.spending_mutants import SPENDING
 from tests.mutation.submission_mutants import SUBMISSION
@@ -41,4 +42,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *MODELS,
     *CATALOG,
     *JS_CLIENT,
+    *PYTHON_CLIENT,
 )
