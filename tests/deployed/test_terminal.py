@@ -123,7 +123,7 @@ def test_person_sees_progress_and_the_path_and_finds_the_image(
     ("command", "shown"),
     [
         ("models", "gpt-image-2 "),
-        ("models --json", '"input_schema"'),
+        ("models --json", '"status": "active"'),
         ("quote boat --size 3:2", "2 credits ($0.01), about"),
         ("usage", "reserved"),
         ("task list", ""),
