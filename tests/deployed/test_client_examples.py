@@ -32,6 +32,7 @@ SHOWN_MS = 60_000
 UV = subprocess.run(
     [ROOT / "scripts" / "environment.sh", "uv"], capture_output=True, text=True, check=True
 ).stdout.strip()
+NPM_CI = "npm ci --ignore-scripts --no-audit --no-fund"
 GENERATED = shutil.ignore_patterns("node_modules", ".next", ".venv")
 
 
@@ -78,7 +79,7 @@ def examples(stack: System, tmp_path_factory: pytest.TempPathFactory) -> Example
     folder = tmp_path_factory.mktemp("examples")
     for each in COPIED:
         shutil.copytree(ROOT / each, folder / each, ignore=GENERATED)
-    install(folder / "examples" / "node", "npm ci --ignore-scripts --no-audit --no-fund")
+    install(folder / "examples" / "node", NPM_CI)
     for command in (f"venv --python {sys.executable}", "pip install -r requirements.txt"):
         install(folder / "examples" / "python", f"{UV} {command}")
     return Examples(folder, stack)

@@ -23,6 +23,7 @@ from local.system import System
 from tests.deployed.test_client_examples import (
     COPIED,
     GENERATED,
+    NPM_CI,
     PROMPT,
     ROOT,
     expect_image,
@@ -61,7 +62,7 @@ def site(
     for each in COPIED:
         shutil.copytree(ROOT / each, tree / each, ignore=GENERATED)
     folder = tree / "examples" / "nextjs"
-    install(folder)
+    install(folder, NPM_CI)
     environ = {
         **{name: os.environ[name] for name in ("HOME", "PATH") if name in os.environ},
         "NEXT_TELEMETRY_DISABLED": "1",
