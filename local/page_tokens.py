@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from aiohttp import ClientSession, web
 
 PATH = "/page/token"
 KEY_VARIABLE = "GATEWAY_API_KEY"
+LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 WANTED = {"owner": "sample", "max_credits": 100, "ttl_s": 900}
 
 
@@ -30,10 +32,13 @@ class PageTokens:
         return cls(api_url, session, key) if key else None
 
     def asks(self, request: web.Request) -> bool:
-        """Whether the request is the page's for a token. A page of another origin cannot send this
-        header's value: its browser writes it."""
+        """Whether the request is the page's for a token, on this machine. A page of another origin cannot
+        send these values: its browser writes them. A page that came through a tunnel, or by a name that
+        an attacker pointed here, is of the same origin, but its host is not local."""
         same_origin = request.headers.get("Sec-Fetch-Site") == "same-origin"
-        return request.method == "POST" and request.path == PATH and same_origin
+        hosts = (f"//{request.host}", request.headers.get("Origin", ""))
+        local = all(_hostname(each) in LOCAL_HOSTS for each in hosts)
+        return request.method == "POST" and request.path == PATH and same_origin and local
 
     async def issue(self) -> web.Response:
         """The API's answer to POST /v1/tokens."""
@@ -43,3 +48,10 @@ class PageTokens:
             body = await response.read()
             kept = {"Content-Type": response.headers["Content-Type"], "Cache-Control": "no-store"}
             return web.Response(status=response.status, body=body, headers=kept)
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None

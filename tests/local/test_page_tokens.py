@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from local.gateway import Gateway, runner_of
 from local.page_tokens import KEY_VARIABLE, PATH, PageTokens
 
-OWN = {"Sec-Fetch-Site": "same-origin"}
+OWN = {"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1:8787"}
 
 
 def answered(method: str, path: str, headers: Mapping[str, str]) -> tuple[int, str, str]:
@@ -48,7 +48,17 @@ def test_own_page_gets_a_token_made_with_the_local_key() -> None:
     [
         ("POST", PATH, {}),
         ("POST", PATH, {"Sec-Fetch-Site": "cross-site", "Origin": "https://elsewhere.example"}),
-        ("POST", PATH, {"Sec-Fetch-Site": "same-site"}),
+        ("POST", PATH, OWN | {"Sec-Fetch-Site": "same-site"}),
+        ("POST", PATH, {"Sec-Fetch-Site": "same-origin"}),
+        ("POST", PATH, OWN | {"Host": "tunnel.example"}),
+        ("POST", PATH, OWN | {"Host": "[::1"}),
+        (
+            "POST",
+            PATH,
+            OWN | {"Host": "rebound.example:8787", "Origin": "http://rebound.example:8787"},
+        ),
+        ("POST", PATH, OWN | {"Origin": "https://tunnel.example"}),
+        ("POST", PATH, OWN | {"Origin": "null"}),
         ("GET", PATH, OWN),
         ("POST", "/page/token/", OWN),
     ],
