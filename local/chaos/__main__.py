@@ -52,8 +52,8 @@ def chaos(options: Options, logs: Path, *, say: Callable[[str], None] = say) -> 
             threads = _load(run, killer)
         with step("wait until every task has ended", say):
             drain.wait_until_ended(run, killer.kill_one, say)
-            drain.send_late_callbacks(run, say)
-            drain.wait_until_ended(run, killer.kill_one, say)
+            while drain.send_late_callbacks(run, say):
+                drain.wait_until_ended(run, killer.kill_one, say)
         run.over.set()
         for thread in threads:
             thread.join()

@@ -62,13 +62,15 @@ def read(run: Run, placed: PlacedOrder) -> None:
             placed.first_end = placed.task
 
 
-def send_late_callbacks(run: Run, say: Callable[[str], None]) -> None:
-    """Use PoYo's "Retry Callback" button for tasks that PoYo charged and we have not confirmed."""
+def send_late_callbacks(run: Run, say: Callable[[str], None]) -> bool:
+    """Use PoYo's "Retry Callback" button, once each, for tasks that PoYo charged and we have not confirmed;
+    returns whether there were any."""
     by_url = {task["callback_url"]: task for task in run.poyo("GET", "tasks")["tasks"]}
     waiting = []
     for placed in run.orders:
         poyo_tasks = [t for url, t in by_url.items() if url and f"/{placed.task_id}/" in url]
-        if placed.task_ids and placed.end == "unconfirmed" and poyo_tasks:
+        lost = placed.end == "unconfirmed" and not placed.late_callback
+        if placed.task_ids and lost and poyo_tasks:
             run.poyo("POST", f"tasks/{poyo_tasks[0]['task_id']}/callback")
             placed.late_callback = True
             waiting.append(placed)
@@ -76,6 +78,7 @@ def send_late_callbacks(run: Run, say: Callable[[str], None]) -> None:
         say(f"    {len(waiting)} were paid and are unconfirmed: their callbacks come an hour late")
     for placed in waiting:
         _wait_for_effect(run, placed)
+    return bool(waiting)
 
 
 def _wait_for_effect(run: Run, placed: PlacedOrder) -> None:

@@ -27,7 +27,7 @@ from imagetasks.tasks.task import Task
 from imagetasks.workflows.order import Order
 from imagetasks.workflows.receive_callback import CallbackRequest, receive_callback
 from imagetasks.workflows.sweep import sweep
-from tests.simulation.process import InvariantViolated, OnEnd, Process, ProcessResult
+from tests.simulation.process import InvariantViolated, OnEnd, Process, ProcessResult, require
 from tests.simulation.queue import Message
 from tests.simulation.sandbox import ExternalServices, Sandbox
 from tests.simulation.scheduler import Simulator
@@ -187,6 +187,9 @@ class Functions:
             expected = allowed if not caches_expired else CLIENT_ERRORS if kind == "api" else ()
             if result.error and not isinstance(result.error, expected):
                 raise InvariantViolated(f"{operation} raised {result.error!r}") from result.error
+            failures = process.failures - {"table.update retry"}  # that write was the claim
+            if not (result.killed or result.error or failures):
+                require(not process.claimed, "a submit that has begun is sent", process.claimed)
             if not result.killed:
                 self._idle[kind].append(sandbox)
             on_end(process, result)

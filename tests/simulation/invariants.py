@@ -9,7 +9,7 @@ from imagetasks.tasks.conditional_write import Item, PutItem, UpdateItem
 from tests.simulation.bucket import SimulatedBucket
 from tests.simulation.deletion_invariants import DeletionInvariants
 from tests.simulation.notification_invariants import NotificationInvariants
-from tests.simulation.process import InvariantViolated, require
+from tests.simulation.process import InvariantViolated, Process, require
 from tests.simulation.result_invariants import ResultInvariants
 from tests.simulation.scheduler import HOUR_MS, Simulator
 from tests.simulation.secrets import SimulatedSecrets
@@ -41,6 +41,7 @@ class Invariants:
         self.results.settled = self.spending.settled
         self._orders: dict[str, str] = {}
         self._called_back: set[str] = set()  # ids of the tasks of which a worker heard a callback
+        self._claims: dict[str, Process] = {}  # which process has to send the task's submit
         self._messages: Counter[tuple[str, int]] = Counter()
         self._simulator = simulator
         self._ledger = ledger
@@ -87,6 +88,10 @@ class Invariants:
             kept = new["due_since"] == old["due_since"]
             require(kept, "a claim leaves the instant that lateness counts from", shown)
         retried = before == "pending" and after == "submitting"
+        self._end_claim(new["task_id"])
+        if before != after == "submitting":
+            self._claims[new["task_id"]] = self._simulator.process
+            self._simulator.process.claimed.add(new["task_id"])
         heard = new["task_id"] in self._called_back or "callback_at" in old
         heard = heard or "candidate_poyo_ids" in old
         require(not (retried and heard), "no submit begins after a callback was heard", shown)
@@ -115,11 +120,18 @@ class Invariants:
         item = self.items.get(f"task#{task_id}")
         if item is None or self._orders[task_id] != order:
             raise InvariantViolated(f"a task is stored before it is submitted: {order}")
+        self._end_claim(task_id)
         earlier = self._ledger.outcomes(order)
         if not set(earlier) <= MAY_SUBMIT_AGAIN:
             raise InvariantViolated(f"paid once: {order} was submitted again after {earlier}")
         if len(earlier) > MAX_SUBMITS:
             raise InvariantViolated(f"submits are bounded: {len(earlier)} of {order}")
+
+    def _end_claim(self, task_id: str) -> None:
+        """The submit is sent, or the task was written again: a write that was not answered is not known as
+        one's own any more."""
+        if process := self._claims.pop(task_id, None):
+            process.claimed.discard(task_id)
 
     def on_callback_heard(self, task_id: str) -> None:
         """A worker has processed a callback, or another message with a PoYo id, of the task."""

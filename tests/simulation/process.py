@@ -40,6 +40,9 @@ class Process:
         self.effects: list[str] = []
         self.failures: set[str] = set()
         self.created: set[str] = set()  # ids of the tasks whose item this process wrote first
+        self.claimed: set[str] = (
+            set()
+        )  # ids of the tasks whose submit it began and has not sent yet
         self.notification_claims: list[tuple[str, str]] = []  # attempts claimed: task id, status
         self.notified: set[str] = set()  # ids of the tasks whose receiver accepted its notification
         self.rules: dict[str, Any] = {}  # the pause and the budgets as it read them
