@@ -132,7 +132,6 @@ SUBMISSION = (
         "aws/task_repository.py",
         'return WriteResult(item.get("write_token") == write_token, from_item(item))',
         "return WriteResult(False, from_item(item))",
-        "integration/aws/test_transitions.py",
     ),
     Mutant(
         "a PoYo id that could not be written is not enqueued",
