@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Callable
@@ -378,6 +379,18 @@ def test_wrong_usage_ends_with_two_and_orders_nothing(
     assert result.exit_code == 2
     assert words in result.stderr
     assert server.orders == {}
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["generate", "edit", "quote", "usage", "task wait", "task list", "token create", "auth login"],
+)
+def test_help_has_an_example_whose_options_exist(run: Run, command: str) -> None:
+    shown = run(*command.split(), "--help").stdout
+    example, options = shown.split("Options", 1)
+    assert f"imagetasks {command} " in example
+    names = re.findall(r"--[a-z-]+", example)
+    assert [name for name in names if name not in options] == []
 
 
 def test_person_is_told_once_why_nothing_happens(run: Run, service: ScriptedService) -> None:

@@ -37,7 +37,10 @@ def quote(
     fields: Fields = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what an order would cost; nothing is ordered."""
+    """Say what an order would cost; nothing is ordered.
+
+    imagetasks quote "A paper boat" --size 16:9 --resolution 4K --quality high
+    """
     with session() as service:
         given = input_of(service, size, quality, resolution, ref, fields)
         found = service.client.quote(model, {"prompt": prompt, **given})
@@ -59,7 +62,10 @@ def usage(
     until: Annotated[str | None, typer.Option("--to", help="last day, YYYY-MM-DD")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what was spent by day, owner and model; the last seven days by default."""
+    """Show what was spent by day, owner and model; the last seven days by default.
+
+    imagetasks usage --from 2026-11-01 --to 2026-11-30
+    """
     with session() as service:
         rows = list(service.client.usage_rows(since, until))
     if as_json:
@@ -92,7 +98,10 @@ def create(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Issue a browser token and print it."""
+    """Issue a browser token and print it.
+
+    imagetasks token create --owner user-7 --max-credits 50 --ttl 3600
+    """
     fields: dict[str, Any] = {"ttl_s": ttl, "origin": origin, "models": model}
     with session() as service:
         given = {name: value for name, value in fields.items() if value}

@@ -28,7 +28,10 @@ def login(
         bool, typer.Option("--token-stdin", help="read the key from stdin")
     ] = False,
 ) -> None:
-    """Store the address of a service and a key, after trying them."""
+    """Store the address of a service and a key, after trying them.
+
+    imagetasks auth login --url https://images.example --token-stdin < key.txt
+    """
     address = (
         url
         or os.environ.get(SETTINGS["base_url"])

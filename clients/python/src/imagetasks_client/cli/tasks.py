@@ -33,7 +33,10 @@ def get(task_id: str, as_json: AsJson = False) -> None:
 def wait(
     task_ids: TaskIds, out: Out = Path(), timeout: Timeout = None, as_json: AsJson = False
 ) -> None:
-    """Wait for tasks and save their images."""
+    """Wait for tasks and save their images.
+
+    imagetasks task wait zmvewbppcq6k6gyfeszyubcnqv --out boats
+    """
     with session() as service:
         orders = {each.task_id: each for each in entries(service.base_url, service.owner)}
         known = {each: order for each in task_ids if (order := orders.get(each))}
@@ -55,7 +58,10 @@ def list_tasks(
     limit: Annotated[int, typer.Option(min=1, help="how many")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """List tasks, newest first."""
+    """List tasks, newest first.
+
+    imagetasks task list --status failed --limit 5
+    """
     with session() as service:
         for task in islice(service.client.tasks(status), limit):
             json_line(task.raw) if as_json else line(_row(task))
