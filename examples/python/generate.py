@@ -34,7 +34,7 @@ def main() -> None:
             )
             print("saved", *client.save(task))
     except ImageTasksError as error:
-        if not may_have_an_image(error):
+        if is_final(error):
             note.unlink(missing_ok=True)
         sys.exit(str(error))
     note.unlink(missing_ok=True)
@@ -49,10 +49,11 @@ def stored_key(note: Path) -> str:
     return key
 
 
-def may_have_an_image(error: ImageTasksError) -> bool:
-    """Whether the order may have been accepted: then the next run finds its image under the same key."""
-    refused = isinstance(error, ApiError) and error.task_id is None and error.charged is False
-    return not refused and not isinstance(error, TaskFailedError)
+def is_final(error: ImageTasksError) -> bool:
+    """Whether there is no image under this key; else the next run may find it, with the right server key."""
+    if isinstance(error, ApiError):
+        return error.retry != "same_key" and error.status not in (401, 403)
+    return isinstance(error, TaskFailedError)
 
 
 def show(task: Task) -> None:

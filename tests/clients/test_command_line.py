@@ -188,6 +188,26 @@ def test_interrupted_order_is_resumed_under_its_key_and_paid_once(
     assert "no order was interrupted" in run("generate", "--resume").stderr
 
 
+@pytest.mark.parametrize(
+    ("refusal", "kept"),
+    [
+        (problem(401, "unauthorized", "never"), 1),
+        (problem(403, "insufficient_scope", "never"), 1),
+        (problem(503, "orders_paused", "same_key"), 1),
+        (problem(410, "task_deleted", "never", charged=None), 0),
+        (problem(402, "insufficient_credits", "new_key"), 0),
+    ],
+)
+def test_order_that_was_sent_before_is_kept_unless_it_has_no_image_for_good(
+    run: Run, server: Service, refusal: httpx.Response, kept: int
+) -> None:
+    run("generate", "A boat", "--no-wait")
+    server.refusal = refusal
+    result = run("generate", "--resume")
+    assert result.exit_code != 0
+    assert result.stderr.count("are kept") == len(pending()) == kept
+
+
 def test_folder_that_cannot_be_made_is_told_before_anything_is_ordered(
     run: Run, server: Service
 ) -> None:

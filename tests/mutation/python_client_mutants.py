@@ -50,8 +50,8 @@ PYTHON_CLIENT = (
     Mutant(
         "the command line forgets an order whose answer was lost",
         f"{SOURCE}/cli/following.py",
-        "                if not exits.may_be_ordered(error):\n                    order.remove()",
-        "                order.remove()",
+        "                if exits.is_final(error, sent_before=sent_before):\n",
+        "                if True:\n",
         COMMANDS,
     ),
     Mutant(
@@ -59,6 +59,13 @@ PYTHON_CLIENT = (
         f"{SOURCE}/cli/following.py",
         "        hint(exits.waiting_again([task.task_id]) + elsewhere)\n        return\n",
         "        hint(exits.waiting_again([task.task_id]) + elsewhere)\n        paths = []\n",
+        COMMANDS,
+    ),
+    Mutant(
+        "an order that was sent before is forgotten with a wrong key",
+        f"{SOURCE}/cli/following.py",
+        "sent_before=sent_before):\n",
+        "sent_before=False):\n",
         COMMANDS,
     ),
     Mutant(

@@ -20,7 +20,7 @@ FAILED = 5
 TIMEOUT = 6
 RATE_LIMITED = 7
 INTERRUPTED = 130
-KEPT = "the order is kept: `imagetasks generate --resume` sends it again and pays once"
+KEPT = "orders without an answer are kept: `imagetasks generate --resume` sends them again and pays once"
 BY_STATUS = {400: USAGE, 401: AUTH, 402: CREDITS, 403: AUTH, 429: RATE_LIMITED}
 
 
@@ -52,14 +52,12 @@ def sentence(error: Exception) -> str:
         case ClientTimeoutError(task_id=None, idempotency_key=None):
             return "the time is over; what has not ended yet goes on"
         case ClientTimeoutError(task_id=None):
-            return f"the time is over without an answer\n{KEPT}"
+            return "the time is over without an answer"
         case ApiError(code="budget_exhausted"):
             again = f"; it is reset at {error.resets_at}" if error.resets_at else ""
             return f"the budget has {error.left} credits left, too few for this order{again}"
         case ApiError(status=401):
             return f"{error}\nrun `imagetasks auth login`, or set IMAGETASKS_KEY"
-        case ImageTasksError() if error.idempotency_key and may_be_ordered(error):
-            return f"{error}\n{KEPT}"
         case ApiError(retry="never"):
             return str(error)
         case ImageTasksError() if error.task_id:
@@ -76,11 +74,14 @@ def _cost(task: Task) -> str:
     return ("it was charged" if charged else "it was not charged") + again
 
 
-def may_be_ordered(error: Exception) -> bool:
-    """Whether an order that ended so may have been accepted: then it is kept for `--resume`."""
-    return not (isinstance(error, ApiError) and error.charged is False) and not isinstance(
-        error, TaskFailedError
-    )
+def is_final(error: ImageTasksError, *, sent_before: bool) -> bool:
+    """Whether an order that ended so has no image under its key, so that it is not kept for `--resume`.
+    An order that was `sent_before` may have been accepted then, whatever a wrong key is answered now."""
+    if not isinstance(error, ApiError):
+        return False
+    if sent_before:
+        return error.retry != "same_key" and error.status not in (401, 403)
+    return error.charged is False
 
 
 def waiting_again(task_ids: list[str]) -> str:

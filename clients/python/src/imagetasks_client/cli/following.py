@@ -47,10 +47,12 @@ def order_all(
     followed: Followed,
     board: Board,
     *,
+    sent_before: bool,
     until: float | None,
 ) -> None:
     """Send the orders, which are in the journal, each under its key, until an instant of the monotonic
     clock. One that was refused leaves the journal; one whose answer is unknown stays in it."""
+    kept = False
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
         all_sent = [(each, pool.submit(_order, client, each, until)) for each in orders]
@@ -60,8 +62,10 @@ def order_all(
                 task = sent.result()
             except ImageTasksError as error:
                 followed.failed(error)
-                if not exits.may_be_ordered(error):
+                if exits.is_final(error, sent_before=sent_before):
                     order.remove()
+                else:
+                    kept = True
                 continue
             followed.orders[task.task_id] = order.accepted(task.task_id)
             followed.folders[task.task_id] = Path(order.out)
@@ -69,6 +73,8 @@ def order_all(
             board.add(task, usual_seconds(task, earlier))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+    if kept:
+        hint(exits.KEPT)
 
 
 def follow(

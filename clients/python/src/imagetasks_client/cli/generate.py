@@ -97,7 +97,7 @@ def generate(
             ]  # fmt: skip
         if resume and not orders:
             hint("no order was interrupted")
-        _run(service, orders, wait=not no_wait, timeout_s=timeout, as_json=as_json)
+        _run(service, orders, resumed=resume, wait=not no_wait, timeout_s=timeout, as_json=as_json)
 
 
 def edit(
@@ -129,13 +129,19 @@ def edit(
 
 
 def _run(
-    service: Session, orders: list[Entry], *, wait: bool, timeout_s: float | None, as_json: bool
+    service: Session,
+    orders: list[Entry],
+    *,
+    resumed: bool,
+    wait: bool,
+    timeout_s: float | None,
+    as_json: bool,
 ) -> None:
     followed = Followed()
     until = None if timeout_s is None else time.monotonic() + timeout_s
     try:
         with Board(quiet=as_json) as board:
-            order_all(service.client, orders, followed, board, until=until)
+            order_all(service.client, orders, followed, board, sent_before=resumed, until=until)
             if wait:
                 follow(service.client, followed, board, timeout_s=left_s(until), as_json=as_json)
     except KeyboardInterrupt:
