@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagetasks.aws.budget_repository import BudgetRepository
 from imagetasks.aws.client import shared_client
 from imagetasks.aws.image_bucket import ImageBucket
+from imagetasks.aws.order_repository import OrderRepository
 from imagetasks.aws.secrets import ApiKeys, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
@@ -81,7 +82,7 @@ def build_placement(clients: Clients, tasks: OwnerTasks, spending: Spending) -> 
     return OrderPlacement(
         submitter=build_submitter(clients),
         spending=spending,
-        repository=clients.repository,
+        orders=OrderRepository(clients.repository.table),
         uploads=clients.uploads,
         notifications=NotificationSender.from_env(),
         own_file=tasks.file,

@@ -60,7 +60,7 @@ PACING = (
     ),
     Mutant(
         "a submit that could not be counted is sent",
-        "workflows/submit.py",
+        "aws/submit_slots.py",
         "return Slot(number=None, not_before=self.clock.after(delay_s))",
         "return Slot(number=None)",
         SLOTS,

@@ -48,8 +48,8 @@ LIMITS = (
     Mutant(
         "an order is admitted under budgets that it is not reserved in",
         "workflows/place_order.py",
-        "placement = self.submitter.submit(order, limits)",
-        "placement = self.submitter.submit(order)",
+        "self.submitter.submit(order, limits, basis.account)",
+        "self.submitter.submit(order, (), basis.account)",
     ),
     Mutant(
         "a revoked token orders what was admitted before",

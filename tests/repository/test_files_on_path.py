@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
 @pytest.mark.parametrize(
     ("row", "files", "limit"),
     [
-        ("order", files_on_path.order_path, 46),
+        ("order", files_on_path.order_path, 47),
         ("callback", files_on_path.callback_path, 40),
         ("sweep", files_on_path.sweep_path, 12),
         (

@@ -70,11 +70,11 @@ class Functions:
             process.begun_at, process.clock_skew_ms = self._simulator.now, sandbox.skew_ms
             process.token_id = token_id
             caller = _caller(sandbox, order.owner, token_id)
-            earlier = sandbox.placement.earlier_task(order.owner, order.idempotency_key)
-            if earlier:
-                placement = sandbox.placement.replay(earlier, order.fingerprint)
+            basis = sandbox.placement.read(caller, order.idempotency_key)
+            if basis.earlier:
+                placement = sandbox.placement.replay(basis.earlier, order.fingerprint)
             else:
-                placement = sandbox.placement.place(order, caller)
+                placement = sandbox.placement.place(order, caller, basis)
             return _Placement(placement.task, placement.replayed)
 
         subject = f"{order.owner}/{order.idempotency_key}"

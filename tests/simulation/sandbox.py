@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from imagetasks.aws.budget_repository import BudgetRepository
 from imagetasks.aws.image_bucket import ImageBucket
+from imagetasks.aws.order_repository import OrderRepository
 from imagetasks.aws.secrets import ApiKeys, CachedSecret, CallbackKeys
 from imagetasks.aws.submit_slots import SubmitSlots
 from imagetasks.aws.table import Table
@@ -182,7 +183,7 @@ class Sandbox:
         return OrderPlacement(
             submitter=self.submitter,
             spending=self.spending,
-            repository=self.repository,
+            orders=OrderRepository(self.table),
             uploads=self.submitter.uploads,
             notifications=cast(NotificationSender, self._services.receivers),
             own_file=self.reader.file,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from imagetasks.tasks.budgets import Budget, Limit, Spend, spend_from_item
 from imagetasks.tasks.conditional_write import (
     Condition,
     ConditionFailed,
+    Item,
     PutItem,
     UpdateItem,
     absent,
@@ -47,19 +48,9 @@ class BudgetRepository:
 
     table: Table
 
-    def rules(self, scopes: Iterable[str]) -> Rules:
+    def rules(self, scopes: Collection[str]) -> Rules:
         """The rules as of now, read at once."""
-        pks = {_budget_pk(scope): scope for scope in scopes}
-        items = self.table.batch_get([SETTINGS_PK, *pks])
-        found = {scope: items[pk] for pk, scope in pks.items() if pk in items}
-        return Rules(
-            paused=_pause(items.get(SETTINGS_PK, {})).paused,
-            budgets={
-                scope: _from_item(scope, item)
-                for scope, item in found.items()
-                if "removed" not in item
-            },
-        )
+        return rules_from_items(self.table.batch_get(rule_pks(scopes)), scopes)
 
     def spends(self, limits: Iterable[Limit]) -> Mapping[str, Spend]:
         """What was spent in the period of each limit, by the limit's `pk`."""
@@ -105,6 +96,22 @@ class BudgetRepository:
 
     def _put(self, pk: str, values: Mapping[str, Any]) -> None:
         self.table.put(PutItem(item={"pk": pk, **values}, condition=Condition()))
+
+
+def rule_pks(scopes: Iterable[str]) -> list[str]:
+    """The keys of all items with rules of an order that counts in `scopes`."""
+    return [SETTINGS_PK, *map(_budget_pk, scopes)]
+
+
+def rules_from_items(items: Mapping[str, Item], scopes: Iterable[str]) -> Rules:
+    """The rules in those of `items` that exist, by `pk`."""
+    found = {scope: items.get(_budget_pk(scope), REMOVED) for scope in scopes}
+    return Rules(
+        paused=_pause(items.get(SETTINGS_PK, {})).paused,
+        budgets={
+            scope: _from_item(scope, item) for scope, item in found.items() if "removed" not in item
+        },
+    )
 
 
 def _budget_pk(scope: str) -> str:

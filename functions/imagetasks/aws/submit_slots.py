@@ -42,14 +42,16 @@ class SubmitSlots:
         *,
         early: bool = False,
         max_wait_s: int | None = None,
+        account: Account | None = None,
     ) -> Slot:
         """The slot of one submit: `number`, which was to start at `not_before`, unless that is too
-        long ago, else a new number. If it comes `early`, a start in a moment is recorded, too.
+        long ago, else a new number. If it comes `early`, a start in a moment is recorded, too. The item is
+        read unless it is given as `account`; every write requires it to be still as it was read.
 
         Raises TooManyOrders if a new one would start more than `max_wait_s` seconds from now.
         """
         early_ms = self.clock.limits.slot_early_s * 1000 if early else 0
-        account = from_item(self.table.get(ACCOUNT_PK))
+        account = account or from_item(self.table.get(ACCOUNT_PK))
         for _ in range(WRITE_TRIES):
             now = self.clock.now_ms()
             account = replace(account, queue=account.queue.bounded(now, self.clock.limits))
@@ -65,6 +67,11 @@ class SubmitSlots:
             except ConditionFailed as failed:
                 account, number = from_item(failed.item), number if turn is not None else None
         raise DatabaseUnavailable("the slots changed too often")
+
+    def uncounted(self) -> Slot:
+        """The slot of a submit that waits because DynamoDB could not count it."""
+        delay_s = self.clock.backoff_s(1, self.clock.limits.submit_backoff_s)
+        return Slot(number=None, not_before=self.clock.after(delay_s))
 
     def await_start(self, slot: Slot) -> float:
         """Sleep until the start of a slot, a second at most, and return 0. If the start has passed, since

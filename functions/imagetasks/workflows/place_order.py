@@ -22,12 +22,13 @@ from imagetasks.errors import (
     TokenRevoked,
     TooManyOrders,
 )
+from imagetasks.tasks.budgets import scopes
 from imagetasks.tasks.image_reference import file_reference, is_upload, task_file, upload_id
 from imagetasks.tasks.task import derive_task_id
 from imagetasks.workflows.submit import Placement
 
 if TYPE_CHECKING:
-    from imagetasks.aws.task_repository import TaskRepository
+    from imagetasks.aws.order_repository import OrderBasis, OrderRepository
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.outbound.notifications import NotificationSender
     from imagetasks.tasks.caller import Caller
@@ -44,19 +45,19 @@ class OrderPlacement:
 
     submitter: Submitter
     spending: Spending
-    repository: TaskRepository
+    orders: OrderRepository
     uploads: UploadBucket
     notifications: NotificationSender
     own_file: Callable[[str, str, str], StoredImage]
     shared_file: Callable[[str, str, str], StoredImage]
 
-    def earlier_task(self, owner: str, idempotency_key: str) -> Task | None:
-        """The task that the key stands for, deleted or not; None if it is still free. No state
-        changes. Called by the routes of orders before anything that may refuse the order."""
-        try:
-            return self.repository.get(derive_task_id(owner, idempotency_key))
-        except TaskNotFound:
-            return None
+    def read(self, caller: Caller, idempotency_key: str | None) -> OrderBasis:
+        """What the table says of an order with this key, or without one: the task that the key stands for,
+        deleted or not, and what `place` needs. No state changes. Called by the routes of orders before
+        anything that may refuse the order."""
+        key = idempotency_key
+        task_id = derive_task_id(caller.owner, key) if key else None
+        return self.orders.read(task_id, scopes(caller).values())
 
     def replay(self, task: Task, fingerprint: str) -> Placement:
         """The answer to the order with this fingerprint under the key of `task`. No rule of today is
@@ -71,8 +72,8 @@ class OrderPlacement:
             raise TaskDeleted(task.task_id)
         return Placement(task, replayed=True)
 
-    def place(self, order: Order, caller: Caller) -> Placement:
-        """Check `order`, reserve its credits, create its task and submit it. Called by
+    def place(self, order: Order, caller: Caller, basis: OrderBasis) -> Placement:
+        """Check `order`, reserve its credits, create its task and submit it, after `read`. Called by
         `POST /v1/tasks` and `POST /api/generate/submit`; states as in `Submitter.submit`.
 
         Raises InvalidOrder, OrdersPaused or BudgetExhausted before anything is written, TaskDeleted
@@ -85,11 +86,11 @@ class OrderPlacement:
             notification_url=order.notification_url,
         )
         try:
-            limits = self.spending.admit(caller, order.estimated_credits)
-            placement = self.submitter.submit(order, limits)
+            limits = self.spending.admit(caller, order.estimated_credits, basis.rules)
+            placement = self.submitter.submit(order, limits, basis.account)
         except (BudgetExhausted, OrdersPaused, TokenRevoked, TooManyOrders) as error:
             # A concurrent request with the same key may have taken the place that this one lacks.
-            earlier = self.earlier_task(order.owner, order.idempotency_key)
+            earlier = self.read(caller, order.idempotency_key).earlier
             if earlier is None:
                 self.spending.report_refusal(error, caller)
                 raise

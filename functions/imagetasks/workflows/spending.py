@@ -110,10 +110,10 @@ class Spending:
     defaults: SpendingDefaults
     clock: Clock
 
-    def standing(self, caller: Caller) -> Standing:
-        """What the caller may spend now."""
+    def standing(self, caller: Caller, rules: Rules | None = None) -> Standing:
+        """What the caller may spend now, by `rules` or as the table says."""
         names, now = scopes(caller), self.clock.now_ms()
-        rules = self.repository.rules(names.values())
+        rules = rules or self.repository.rules(names.values())
         limits = tightest([*self._limits(names, rules, now), *token_limit(caller)])
         return Standing(
             limits=limits,
@@ -122,13 +122,15 @@ class Spending:
             now=now,
         )
 
-    def admit(self, caller: Caller, estimated_credits: Decimal) -> tuple[Limit, ...]:
+    def admit(
+        self, caller: Caller, estimated_credits: Decimal, rules: Rules | None = None
+    ) -> tuple[Limit, ...]:
         """The limits to reserve a new order under. No state changes: of concurrent orders the
         transaction that creates the task decides, so that this only spares it the attempt.
 
         Raises OrdersPaused and BudgetExhausted.
         """
-        standing = self.standing(caller)
+        standing = self.standing(caller, rules)
         refusal = standing.refusal(estimated_credits)
         if refusal is not None:
             raise refusal

@@ -16,7 +16,6 @@ from imagetasks.errors import (
     SubmitOutcomeUnknown,
     TooManyOrders,
 )
-from imagetasks.poyo.rate_limit import Slot
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.json_pointer import value_at, with_values
 from imagetasks.tasks.message import TaskMessage
@@ -25,10 +24,12 @@ from imagetasks.workflows.order import new_task
 
 if TYPE_CHECKING:
     from imagetasks.aws.secrets import CallbackKeys
+    from imagetasks.aws.submit_account import Account
     from imagetasks.aws.submit_slots import SubmitSlots
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
+    from imagetasks.poyo.rate_limit import Slot
     from imagetasks.tasks.budgets import Limit
     from imagetasks.tasks.task import Task
     from imagetasks.workflows.order import Order
@@ -56,17 +57,20 @@ class Submitter:
     updater: TaskUpdater
     clock: Clock
 
-    def submit(self, order: Order, limits: Sequence[Limit] = ()) -> Placement:
+    def submit(
+        self, order: Order, limits: Sequence[Limit] = (), account: Account | None = None
+    ) -> Placement:
         """Create the task of `order`, reserve its credits under `limits` and submit it: – → submitting →
         running, pending, unknown or failed. If it has to wait for its slot: – → pending. If the key has a
-        task already, that is returned as it is; `OrderPlacement.place` compares the orders.
+        task already, that is returned as it is; `OrderPlacement.place`, which has read `account`, compares
+        the orders.
 
         Raises SecretInvalid, SecretUnavailable, TooManyOrders, BudgetExhausted or TokenRevoked before the
         task exists, and DatabaseUnavailable when nothing is known to be written (the same call may be
         repeated).
         """
         self.require_credentials()
-        slot = self._slot_of_new_order()
+        slot = self._slot_of_new_order(account)
         due_at = self.clock.attempt_due_at()
         if slot.not_before is not None:
             due_at = self.updater.submit_due_at(slot.not_before)
@@ -85,7 +89,7 @@ class Submitter:
         try:
             return self.slots.reserve(task.slot_number, task.not_before or 0, early=True)
         except DatabaseUnavailable:
-            return self._uncounted_slot()
+            return self.slots.uncounted()
 
     def submit_to_poyo(self, task: Task, slot: Slot) -> Task:
         """POST a submitting task once and write the outcome: → running, pending, unknown or failed.
@@ -136,19 +140,15 @@ class Submitter:
         changed = with_values(order, dict(zip(urls, resolved, strict=True)))
         return cast(Mapping[str, Any], changed["input"])
 
-    def _slot_of_new_order(self) -> Slot:
+    def _slot_of_new_order(self, account: Account | None) -> Slot:
         """A new slot. Raises TooManyOrders when it would lie more than half an hour ahead."""
         try:
-            return self.slots.reserve(max_wait_s=self.clock.limits.max_queue_s)
+            return self.slots.reserve(max_wait_s=self.clock.limits.max_queue_s, account=account)
         except TooManyOrders:
             telemetry.alarm("too_many_orders")
             raise
         except DatabaseUnavailable:
-            return self._uncounted_slot()
-
-    def _uncounted_slot(self) -> Slot:
-        delay_s = self.clock.backoff_s(1, self.clock.limits.submit_backoff_s)
-        return Slot(number=None, not_before=self.clock.after(delay_s))
+            return self.slots.uncounted()
 
     def _confirm(self, task: Task, poyo_id: str) -> Task:
         """Store PoYo's task id. If DynamoDB is unavailable, or may take all of the remaining time, send

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import NoReturn, cast
 
 import pytest
 
@@ -208,11 +208,11 @@ def test_order_beyond_half_an_hour_of_capacity_is_refused_before_a_task_exists(
 
 
 def test_order_that_could_not_be_counted_is_not_sent(env: TestEnvironment) -> None:
-    class UncountedSlots:
-        def reserve(self, *_: object, **__: object) -> None:
+    class UncountedSlots(SubmitSlots):
+        def reserve(self, *_: object, **__: object) -> NoReturn:
             raise DatabaseUnavailable("ThrottlingException")
 
-    task = env.submitter_with(slots=UncountedSlots()).submit(order()).task
+    task = env.submitter_with(slots=UncountedSlots(env.table, env.clock)).submit(order()).task
 
     assert (env.read(task).state, task.refused_at) == ("pending", None)
     assert env.fake_poyo.requests == []

@@ -80,7 +80,8 @@ def place_order(
     Raises ProblemError and InvalidOrder for a refused order, and what `OrderPlacement` raises.
     """
     placement = dependencies.placement
-    earlier = placement.earlier_task(caller.owner, key) if key else None
+    basis = placement.read(caller, key)
+    earlier = basis.earlier
     try:
         pagination.query_parameters(event)
         body = json_body.parse_object(request.limited_body(event))
@@ -104,7 +105,7 @@ def place_order(
         fingerprint=fingerprint,
         public_base_url=request.public_base_url(event),
     )
-    return _accepted(placement.place(order, caller))
+    return _accepted(placement.place(order, caller, basis))
 
 
 def _accepted(placement: Placement) -> Placement:
