@@ -35,6 +35,7 @@ ENCODINGS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x
 # The file host has returned 403 to a library's user agent and 200 to a browser's.
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36"
 HEADERS = {"User-Agent": USER_AGENT, "Accept": "image/*", "Accept-Encoding": "identity"}
+Spool = tempfile.SpooledTemporaryFile[bytes]
 _map_errors = partial(map_errors, DownloadFailed, DownloadForbidden)
 
 
@@ -50,6 +51,11 @@ class DownloadLimits:
     max_bytes: int = 64 * 1024 * 1024
     chunk_bytes: int = 256 * 1024
     spool_bytes: int = 16 * 1024 * 1024
+
+    @property
+    def held_bytes(self) -> int:
+        """The largest image that stays in memory: a growing BytesIO takes an eighth more than it holds."""
+        return self.spool_bytes * 8 // 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +117,17 @@ class ImageDownloader:
         """
         if within_s <= 0:
             raise DownloadFailed("too_late", "no time was left")
-        deadline = self.clock() + min(self.limits.total_s, within_s)
-        # A growing BytesIO takes an eighth more than it holds.
-        held = self.limits.spool_bytes * 8 // 9
-        with tempfile.SpooledTemporaryFile(max_size=held) as spool:
-            file = cast(BinaryIO, spool)
+        limits = self.limits
+        deadline = self.clock() + min(limits.total_s, within_s)
+        with tempfile.SpooledTemporaryFile(
+            max_size=limits.held_bytes, buffering=limits.chunk_bytes
+        ) as spool:
             with _map_errors():
-                self._follow(url, file, deadline)
-            yield DownloadedImage.from_file(file)
+                self._follow(url, spool, deadline)
+            yield DownloadedImage.from_file(cast(BinaryIO, spool))
 
-    def _follow(self, url: str, file: BinaryIO, deadline: float) -> None:
-        """Write to `file` the bytes behind `url` and at most three redirects, each of which is
+    def _follow(self, url: str, spool: Spool, deadline: float) -> None:
+        """Write to `spool` the bytes behind `url` and at most three redirects, each of which is
         normalised and checked like the first URL."""
         url = normalise_url(url, base=self.base_url)
         for _ in range(MAX_REDIRECTS + 1):
@@ -135,7 +141,9 @@ class ImageDownloader:
             ) as response:
                 if response.status not in REDIRECTS:
                     self._check_head(response)
-                    return self._read(response, file, deadline)
+                    if _announced_bytes(response) > self.limits.held_bytes:
+                        spool.rollover()  # to the disk: the first bytes, too, are written once
+                    return self._read(response, spool, deadline)
                 url = resolve_redirect(url, response.headers.get("location", ""))
         raise DownloadFailed("too_many_redirects")
 
@@ -146,17 +154,16 @@ class ImageDownloader:
         encoding = response.headers.get("content-encoding", "").lower()
         if ENCODINGS & {each.strip() for each in encoding.split(",")}:
             raise NotAnImage("encoded", encoding[:40])
-        announced = response.headers.get("content-length", "0")
-        if announced.isdecimal() and int(announced) > self.limits.max_bytes:
+        if (announced := _announced_bytes(response)) > self.limits.max_bytes:
             raise NotAnImage("too_large", f"{announced} bytes announced")
 
-    def _read(self, response: urllib3.BaseHTTPResponse, file: BinaryIO, deadline: float) -> None:
+    def _read(self, response: urllib3.BaseHTTPResponse, spool: Spool, deadline: float) -> None:
         size, began = 0, self.clock()
         try:
             while chunk := response.read1(self.limits.chunk_bytes, decode_content=False):
                 size += len(chunk)
                 self._check_bounds(size, self.clock() - began, deadline)
-                file.write(chunk)
+                spool.write(chunk)
         except urllib3.exceptions.HTTPError as error:
             raise DownloadFailed("broken_off", type(error).__name__) from error
         if str(size) != response.headers.get("content-length", str(size)):
@@ -171,3 +178,9 @@ class ImageDownloader:
             raise DownloadFailed("too_late", f"{size} bytes in {limits.total_s:.0f} s")
         if elapsed_s > limits.grace_s and size < limits.min_rate * elapsed_s:
             raise DownloadFailed("too_slow", f"{size} bytes in {elapsed_s:.0f} s")
+
+
+def _announced_bytes(response: urllib3.BaseHTTPResponse) -> int:
+    """The length that the response names, 0 if it names none."""
+    announced = response.headers.get("content-length", "0")
+    return int(announced) if announced.isdecimal() else 0
