@@ -28,6 +28,7 @@ from imagetasks.outbound.url_policy import (
 from imagetasks.tasks.image_format import ImageInfo, measure
 
 GONE = frozenset({403, 404, 410})  # the file host has answered 403 for a file it no longer serves
+WRITE_BYTES = 1024 * 1024  # of one write to the disk; one read from the host brings 16 KiB
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS = 3
 # Browsers ignore every other name of a content encoding; object stores keep `aws-chunked` of an upload.
@@ -113,15 +114,13 @@ class ImageDownloader:
         seconds at most, and never more than `limits.total_s`.
 
         Raises DownloadForbidden, NotAnImage or DownloadFailed. Memory stays below the spool size
-        plus one chunk, whatever the host sends.
+        plus one chunk and one write, whatever the host sends.
         """
         if within_s <= 0:
             raise DownloadFailed("too_late", "no time was left")
         limits = self.limits
         deadline = self.clock() + min(limits.total_s, within_s)
-        with tempfile.SpooledTemporaryFile(
-            max_size=limits.held_bytes, buffering=limits.chunk_bytes
-        ) as spool:
+        with tempfile.SpooledTemporaryFile(limits.held_bytes, buffering=WRITE_BYTES) as spool:
             with _map_errors():
                 self._follow(url, spool, deadline)
             yield DownloadedImage.from_file(cast(BinaryIO, spool))
