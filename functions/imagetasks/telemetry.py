@@ -18,7 +18,7 @@ SERVICE = "imagetasks"
 OWN_CODE = Path(__file__).parent.parent  # the functions' code, handlers included
 FILE_LIFETIME_S = 24 * 60 * 60  # PoYo keeps a file at least this long
 
-log = Logger(service=SERVICE)
+log = Logger(service=SERVICE, location=None)  # of the caller, which is always this module
 
 Value = str | int | float | bool | None
 

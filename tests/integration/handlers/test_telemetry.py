@@ -19,7 +19,7 @@ from tests.support.fakes import PROMPT, task
 from tests.support.lambdas import captured_logs, http_event, invoke
 from tests.support.template import template
 
-COMMON_FIELDS = {"level", "location", "message", "timestamp", "service"}
+COMMON_FIELDS = {"level", "message", "timestamp", "service"}
 TRANSITION_FIELDS = {
     "task_id",
     "transition",
