@@ -37,6 +37,13 @@ RECONCILE = (
         "unit/tasks/test_image_format.py",
     ),
     Mutant(
+        "a large image is held in memory until it is too large for that",
+        "outbound/download.py",
+        "if _announced_bytes(response) > self.limits.held_bytes:",
+        "if False:",
+        "integration/outbound/test_download.py",
+    ),
+    Mutant(
         "what follows an image is stored with it",
         "outbound/download.py",
         "        file.truncate(size)\n",

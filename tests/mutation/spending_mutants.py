@@ -52,6 +52,20 @@ LIMITS = (
         "self.submitter.submit(order, (), basis.account)",
     ),
     Mutant(
+        "an order whose room a concurrent request with its key took is refused",
+        "workflows/place_order.py",
+        "earlier = self.read(caller, order.idempotency_key).earlier",
+        "earlier = basis.earlier",
+        "integration/workflows/test_place_order.py",
+    ),
+    Mutant(
+        "the rules of an order leave out its owner's budget",
+        "aws/budget_repository.py",
+        "return [SETTINGS_PK, *map(_budget_pk, scopes)]",
+        "return [SETTINGS_PK, *map(_budget_pk, [*scopes][:-1])]",
+        "integration/workflows/test_place_order.py",
+    ),
+    Mutant(
         "a revoked token orders what was admitted before",
         "tasks/budgets.py",
         'equals("pk", self.pk), absent("revoked_at"), room)',
