@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,14 @@ def test_operators_commands_say_how_they_are_installed(monkeypatch: pytest.Monke
     told = CliRunner().invoke(app, ["stack", "doctor", "--stack", "imagetasks-prod"])
     assert told.exit_code == 2
     assert "--with-editable ." in told.stderr
+
+
+def test_client_is_written_in_the_oldest_python_that_it_promises() -> None:
+    project = ROOT / "clients" / "python"
+    settings = tomllib.loads((project / "pyproject.toml").read_text())
+    oldest = settings["project"]["requires-python"].removeprefix(">=")
+    major, minor = (int(part) for part in oldest.split("."))
+    sources = list(project.rglob("*.py"))
+    assert len(sources) > 20
+    for source in sources:
+        ast.parse(source.read_text(), str(source), feature_version=(major, minor))
