@@ -136,7 +136,7 @@ class Client:
 
     def tasks(self, status: str | None = None) -> Iterator[Task]:
         """The tasks of this owner, newest first; `status` selects one status."""
-        return self._driver.iterate(self._operations.list(status))
+        return self._driver.iterate(self._operations.tasks(status))
 
     def watch(
         self, task_ids: Sequence[str], client_timeout_s: float | None = None
@@ -173,13 +173,12 @@ class Client:
 
     def models(self) -> list[dict[str, Any]]:
         """The models that the service offers: fields as JSON Schema, and prices."""
-        body = self._driver.run(self._operations.json("GET", "/v1/catalog/models", params={}))
-        return list(body["data"]["items"])
+        return self._driver.run(self._operations.models())
 
     def create_token(self, owner: str, max_credits: float, **fields: Any) -> dict[str, Any]:
         """POST /v1/tokens: a browser token for a user; `ttl_s`, `scopes`, `models`, `origin`, `max_tasks`."""
-        body = {"owner": owner, "max_credits": max_credits, **fields}
-        return self._driver.run(self._operations.json("POST", "/v1/tokens", params={}, body=body))
+        wanted = {"owner": owner, "max_credits": max_credits, **fields}
+        return self._driver.run(self._operations.create_token(wanted))
 
     def upload_file(self, path: str | Path) -> str:
         """Upload an image. Returns the upload:// address for `image_urls`; it expires after a day."""

@@ -113,7 +113,7 @@ class Operations:
         with _about(task_id):
             return task_from(body_of((yield from exchange(_read(task_id, {}, 0), self.patience))))
 
-    def list(self, status: str | None) -> Steps[None]:
+    def tasks(self, status: str | None) -> Steps[None]:
         """All tasks, newest first, as Items."""
         params: Params = {"limit": 100} | ({"status": status} if status else {})
         while True:
@@ -142,7 +142,7 @@ class Operations:
         """A page of GET /v1/usage."""
         given = {"from": since, "to": until, "cursor": cursor}
         params: Params = {name: value for name, value in given.items() if value}
-        return (yield from self.json("GET", "/v1/usage", params=params))
+        return (yield from self._json(Send("GET", "/v1/usage", params=params)))
 
     def usage_rows(self, since: str | None, until: str | None) -> Steps[None]:
         """The rows of all pages, as Items. Later pages repeat the days of the first."""
@@ -154,12 +154,14 @@ class Operations:
                 return
             page = yield from self.usage(page["from"], page["to"], page["next_cursor"])
 
-    def json(
-        self, method: str, path: str, *, params: Params, body: Any = None
-    ) -> Steps[dict[str, Any]]:
-        """The JSON of any other route."""
-        send = Send(method, path, params=params, json=body)
-        return body_of((yield from exchange(send, self.patience)))
+    def models(self) -> Steps[list[dict[str, Any]]]:
+        """The models of the catalogue."""
+        body = yield from self._json(Send("GET", "/v1/catalog/models"))
+        return list(body["data"]["items"])
+
+    def create_token(self, wanted: Mapping[str, Any]) -> Steps[dict[str, Any]]:
+        """Issue a browser token."""
+        return (yield from self._json(Send("POST", "/v1/tokens", json=wanted)))
 
     def upload(self, image: images.Image) -> Steps[str]:
         """Upload a file straight to the bucket. Returns the upload:// address that an order takes."""
@@ -189,6 +191,9 @@ class Operations:
         """The bytes of an image."""
         response = yield from exchange(Send("GET", file.file_url, timeout_s=120), self.patience)
         return response.content
+
+    def _json(self, send: Send) -> Steps[dict[str, Any]]:
+        return body_of((yield from exchange(send, self.patience)))
 
     def _pause(self, seconds: float, until: float | None) -> Pause:
         left = seconds if until is None else until - self.patience.clock()
