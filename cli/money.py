@@ -38,6 +38,9 @@ def _check(stack: Stack) -> Findings:
     daily = Decimal(stack.parameter("StackDailyCredits"))
     budgets = _budgets(repository, _server_keys(stack))
     yield stack_limit(daily, budgets.get(STACK))
+    if stack.parameter("Playground") == "true":
+        bounded = bool(daily) or STACK in budgets or stack.parameter("OwnerDailyCredits") != "0"
+        yield page_limit(bounded=bounded)
     given = list(budgets.values())
     if daily:
         given.append(Budget(scope=STACK, max_credits=daily, duration=DAY))
@@ -98,6 +101,15 @@ def stack_limit(daily: Decimal, budget: Budget | None) -> Finding:
         return Finding("money", message)
     todo = "deploy with StackDailyCredits=…, well above what a busy day costs"
     return Finding("money", f"no limit for the whole stack: {STOLEN_KEY}", todo, failed=False)
+
+
+def page_limit(*, bounded: bool) -> Finding:
+    """Whether a budget bounds what people order on the page at `/`, beside the limits of their tokens."""
+    if bounded:
+        return Finding("money", "Playground serves the page, and a budget bounds what it can spend")
+    message = "Playground serves the page at /, and no budget bounds what is ordered there"
+    todo = "deploy with StackDailyCredits=… or OwnerDailyCredits=…, or with Playground=false"
+    return Finding("money", message, todo, failed=False)
 
 
 def used_up(limits: Sequence[Limit], spends: Mapping[str, Spend]) -> Finding:

@@ -3,33 +3,37 @@ import { zip } from "./zip.js";
 
 const SUFFIXES = { "image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp" };
 
-/** What can be done with a task: `[{ name, run, danger? }]`, in the order of the menu. */
-export function actionsOf(task, { base, copy, again, reuse, useAsReference, remove }) {
+/** What can be done with a task and its `n`-th image: `[{ name, run, danger? }]`, in the order of the menu. */
+export function actionsOf(task, n, { base, copy, again, reuse, useAsReference, remove }) {
   const order = { model: task.model, input: task.input };
-  const [file] = task.files;
-  const known = task.status !== "unsent";
+  const file = task.files[n];
   return [
     { name: "Again", run: () => again(task) },
-    { name: "Reuse settings", run: () => reuse(task) },
-    file && { name: "Use as reference", run: () => useAsReference(task) },
-    { name: "Copy prompt", run: () => copy(task.input.prompt, "Prompt copied") },
-    file && { name: "Copy link", run: () => copy(file.file_url, "Link copied") },
-    { name: "Copy as cURL", run: () => copy(asCurl(base, order), "Copied as cURL") },
-    { name: "Copy as JavaScript", run: () => copy(asJavaScript(base, order), "Copied as JavaScript") },
-    { name: "Copy as Python", run: () => copy(asPython(base, order), "Copied as Python") },
+    { name: "Reuse settings", run: () => reuse(order) },
+    file && { name: "Use as reference", run: () => useAsReference(`task:${task.task_id}/${n}`) },
     file && { name: "Save", run: () => save(task) },
-    known && { name: "Delete", run: () => remove([task.task_id]), danger: true },
+    { name: "Copy prompt", run: () => copy(task.input.prompt, "Prompt copied.") },
+    file && { name: "Copy link", run: () => copy(file.file_url, "Link copied.") },
+    { name: "Copy as cURL", run: () => copy(asCurl(base, order), "Copied as cURL.") },
+    { name: "Copy as JavaScript", run: () => copy(asJavaScript(base, order), "Copied as JavaScript.") },
+    { name: "Copy as Python", run: () => copy(asPython(base, order), "Copied as Python.") },
+    { name: "Delete", run: () => remove([task.task_id]), danger: true },
   ].filter(Boolean);
 }
 
+/** Buttons for actions; `run(action)` is called with the clicked one. */
+export function buttonsOf(actions, run) {
+  return actions.map((action) => {
+    const button = document.createElement("button");
+    Object.assign(button, { type: "button", textContent: action.name, className: action.danger ? "danger" : "" });
+    button.addEventListener("click", () => run(action));
+    return button;
+  });
+}
+
 /** Saves each image of a task under its name. */
-export function save({ files }) {
-  for (const { file_url } of files) {
-    const link = document.createElement("a");
-    link.href = `${file_url}?download=1`;
-    link.download = "";
-    link.click();
-  }
+function save({ files }) {
+  for (const { file_url } of files) download(`${file_url}?download=1`, "");
 }
 
 /** Saves the images of several tasks as one archive. Throws TypeError if the bucket cannot be read from here. */
@@ -42,9 +46,11 @@ export async function saveZip(tasks) {
     if (!response.ok) throw new TypeError(`HTTP ${response.status}`);
     files.push({ name, bytes: new Uint8Array(await response.arrayBuffer()) });
   }
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(zip(files));
-  link.download = "images.zip";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  const url = URL.createObjectURL(zip(files));
+  download(url, "images.zip");
+  setTimeout(() => URL.revokeObjectURL(url), 60_000);
+}
+
+function download(href, name) {
+  Object.assign(document.createElement("a"), { href, download: name }).click();
 }

@@ -1,25 +1,32 @@
 import { actionsOf, saveZip } from "./actions.js";
 import { createComposer } from "./composer.js";
+import { createConnection } from "./connection.js";
 import { createAccessDialog, createQuestion } from "./dialogs.js";
 import { createFollower } from "./follow.js";
 import { number, refusal } from "./format.js";
 import { createGallery } from "./gallery.js";
 import { createMenu } from "./menu.js";
-import { createOrders, isOffline } from "./orders.js";
+import { createOrders } from "./orders.js";
+import { createSelection } from "./selection.js";
 import { base, createSession } from "./session.js";
+import { createStorage } from "./storage.js";
 import { createStore } from "./store.js";
 import { createTheme } from "./theme.js";
 import { createViewer } from "./viewer.js";
 
-const OFFLINE = "You are offline. What you order waits and will be sent by itself.";
+const UNSAVED = "This browser stores nothing more for this page. Keep it open until your orders are answered.";
+const GONE = "The image of this link does not exist any more.";
+const LOW = 0.1; // of the budget
 const one = (selector) => document.querySelector(selector);
 const announce = (text) => (one("[data-announce]").textContent = text);
 const ask = createQuestion(one("dialog.ask"));
 
-const { client } = createSession({ askAccess: createAccessDialog(one("dialog.access")) });
+const saved = createStorage(() => localStorage, () => composer.say(UNSAVED));
+const drafts = createStorage(() => sessionStorage);
+const connection = createConnection({ line: one(".connection"), waiting: () => orders.waiting(), onRetry: resume });
+const { client, owner } = createSession({ askAccess: createAccessDialog(one("dialog.access")), fetch: connection.fetch });
 const store = createStore();
 const menu = createMenu(one(".menu"));
-const selection = new Set();
 
 const follower = createFollower({
   client, store,
@@ -31,119 +38,107 @@ const follower = createFollower({
   },
 });
 const orders = createOrders({
-  client, store,
+  client, store, storage: saved,
   onAccepted: () => {
     follower.wake();
-    sayWaiting();
+    connection.show();
+    composer.refreshPrice();
   },
-  onRefused: (error) => {
-    composer.say(refusal(error));
-    composer.showErrors(error.errors ?? []);
+  onRefused: (error, order) => {
+    connection.show();
+    composer.refuse(error, order);
   },
-  onWaiting: (_, error) => sayWaiting(error),
+  onWaiting: (error) => connection.explain(error.status ? refusal(error) : ""),
 });
-const gallery = createGallery({
-  client, store,
-  list: one(".gallery"), end: one(".more"), empty: one(".empty"), nothing: one(".nothing"),
-  onError: (error) => composer.say(isOffline(error) ? "The service cannot be reached; this page tries again." : refusal(error)),
+const gallery = createGallery({ client, store, list: one(".gallery"), end: one(".more"), empty: one(".empty"), nothing: one(".nothing") });
+const composer = createComposer({
+  client, form: one(".composer"), settings: saved, drafts, previewOf,
+  onOrder: order, onBudget: showBudget,
 });
-const composer = createComposer({ client, form: one(".composer"), onOrder, onBudget: showBudget });
-const viewer = createViewer({ dialog: one("dialog.viewer"), store, gallery, actionsFor, read: (id) => client.tasks.get(id) });
+const viewer = createViewer({ dialog: one("dialog.viewer"), store, gallery, actionsFor, read: (id) => client.tasks.get(id), onError: (error) => composer.say(error.status === 404 ? GONE : refusal(error)) });
+const selection = createSelection({ bar: one(".selection"), filters: one(".filters"), button: one("[data-action=select]"), gallery, store });
 
-function onOrder(order) {
-  if (!navigator.onLine) composer.say(OFFLINE);
-  return orders.send(order);
+function order(wanted) {
+  orders.send(wanted);
+  connection.show();
 }
 
-function actionsFor(task) {
-  return actionsOf(task, {
+/** An address that the page may show for one that an order takes; uploads cannot be shown any more. */
+function previewOf(address) {
+  const [, id, n] = /^task:(\w+)\/(\d+)$/.exec(address) ?? [];
+  return store.get(id)?.files[n]?.file_url ?? "page/icon.svg";
+}
+
+function actionsFor(task, n = 0) {
+  return actionsOf(task, n, {
     base,
     copy: async (text, done) => {
       await navigator.clipboard.writeText(text);
       announce(done);
       composer.say(done);
     },
-    again: ({ model, input }) => {
-      closeViewer();
-      orders.send({ model, input });
-    },
+    again,
     reuse: (chosen) => {
-      closeViewer();
+      viewer.close();
       composer.fill(chosen);
+      composer.focus();
     },
-    useAsReference: ({ task_id, files }) => {
-      closeViewer();
-      composer.references.add(`task:${task_id}/0`, files[0].file_url);
+    useAsReference: (address) => {
+      viewer.close();
+      composer.references.add(address);
       composer.focus();
     },
     remove,
   });
 }
 
-function closeViewer() {
-  const dialog = one("dialog.viewer");
-  if (dialog.open) dialog.close();
+/** The same order, for at most what the earlier one could cost. */
+function again({ model, input, credits }) {
+  viewer.close();
+  order({ model, input, maxCredits: credits.estimated });
 }
 
 async function remove(ids) {
+  const unsent = ids.some((id) => store.get(id).status === "unsent");
   const what = ids.length === 1 ? "this image" : `${ids.length} images`;
-  if (!(await ask(`Delete ${what}?`, "Prompt and image are removed. What was charged stays charged."))) return;
+  const consequence = unsent
+    ? "An order that waits is not sent any more. If it has been sent already, it is made and charged."
+    : "Prompt and image are removed. What was charged stays charged.";
+  if (!(await ask(`Delete ${what}?`, consequence, "Delete"))) return;
   for (const id of ids) {
     try {
-      await client.tasks.delete(id);
+      if (store.get(id)?.status === "unsent") orders.forget(id);
+      else await client.tasks.delete(id);
       store.remove(id);
-      selection.delete(id);
     } catch (error) {
       composer.say(refusal(error));
     }
   }
-  showSelection();
+  connection.show();
 }
 
-function showBudget(budget) {
+function showBudget(budget, price) {
   const place = one(".budget"), meter = one(".budget meter");
   place.hidden = !budget;
   if (!budget) return;
   meter.max = Math.max(meter.max === 1 ? 0 : meter.max, budget.left) || 1; // the most that this page has seen
   meter.value = budget.left;
-  one("[data-budget]").textContent = `${number(budget.left)} credits left`;
-}
-
-function sayWaiting(error) {
-  const waiting = orders.waiting();
-  if (!waiting) return composer.say("");
-  const what = waiting === 1 ? "An order waits" : `${waiting} orders wait`;
-  const reason = !navigator.onLine || isOffline(error ?? {}) ? "You are offline." : error ? refusal(error) : "";
-  composer.say(`${reason} ${what} and will be sent by itself.`.trim());
-}
-
-function showSelection() {
-  const active = document.body.classList.contains("selecting");
-  one(".selection").hidden = !active;
-  one(".filters").hidden = active;
-  one("[data-selected]").textContent = `${selection.size} selected`;
-  for (const name of ["zip", "delete-selected"]) one(`[data-action=${name}]`).disabled = !selection.size;
-}
-
-function select(active) {
-  document.body.classList.toggle("selecting", active);
-  for (const id of selection) gallery.cardFor(id).checked = false;
-  selection.clear();
-  showSelection();
+  place.classList.toggle("low", budget.left < Math.max(price, meter.max * LOW));
+  one("[data-budget]").textContent = `${number(budget.left)} of ${number(meter.max)} credits left`;
 }
 
 const commands = {
-  select: () => select(!document.body.classList.contains("selecting")),
-  deselect: () => select(false),
-  "delete-selected": () => remove([...selection]),
+  select: () => selection.set(!selection.active),
+  deselect: () => selection.set(false),
+  "delete-selected": () => remove(selection.ids()),
   zip: async () => {
     try {
-      await saveZip([...selection].map((id) => store.get(id)));
+      await saveZip(selection.ids().map((id) => store.get(id)));
     } catch {
       composer.say("The images cannot be read from this page: list its address in CorsOrigins. Save them one by one instead.");
     }
   },
-  theme: createTheme(),
+  theme: createTheme(saved),
   keys: () => one("dialog.keys").showModal(),
 };
 
@@ -151,7 +146,10 @@ document.addEventListener("click", ({ target }) => {
   const button = target.closest("button");
   if (!button) return;
   commands[button.dataset.action]?.();
-  if ("example" in button.dataset) composer.write(button.textContent);
+  if ("example" in button.dataset) {
+    composer.write(button.textContent);
+    composer.focus();
+  }
   if ("filter" in button.dataset) {
     gallery.filter = button.dataset.filter;
     for (const each of document.querySelectorAll("[data-filter]")) each.setAttribute("aria-pressed", each === button);
@@ -160,11 +158,8 @@ document.addEventListener("click", ({ target }) => {
 
 document.addEventListener("card", ({ detail: { action, task, card } }) => {
   if (action === "actions") return menu.open(card.anchor, actionsFor(task));
-  if (action === "check" || document.body.classList.contains("selecting")) {
-    if (!selection.delete(task.task_id)) selection.add(task.task_id);
-    card.checked = selection.has(task.task_id);
-    return showSelection();
-  }
+  if (action === "check" || selection.active) return selection.toggle(card);
+  if (action === "again") return task.error.retry === "new_key" ? again(task) : composer.fill(task);
   if (task.status !== "unsent") viewer.open(task);
 });
 
@@ -178,24 +173,27 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "?") commands.keys();
 });
 
-async function reconnect() {
-  sayWaiting();
-  await orders.resume();
-  follower.wake();
-  composer.refreshPrice();
-  await gallery.readMore();
-}
-addEventListener("online", reconnect);
-addEventListener("offline", () => composer.say(OFFLINE));
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && follower.wake());
 
-async function start() {
-  showSelection();
-  const catalog = await (await fetch(`${base}/v1/catalog/models?limit=100`)).json();
-  composer.start(catalog.data.items);
+let catalog;
+
+/** Begins, or goes on after the connection was lost; done again until it has succeeded. */
+async function resume() {
+  if (!catalog) await start();
+  gallery.reloadImages();
+  composer.refreshPrice();
   await Promise.all([orders.resume(), gallery.readMore()]);
   follower.wake();
-  viewer.follow();
 }
 
-start().catch((error) => composer.say(`The page could not start: ${error.message}. Reload it to try again.`));
+async function start() {
+  const response = await connection.fetch(`${base}/v1/catalog/models?limit=100`);
+  const found = (await response.json()).data.items;
+  gallery.readMore()?.catch(() => {}); // asks for the token; `resume` waits for the same reading
+  orders.open(await owner());
+  catalog = found;
+  composer.start(catalog);
+}
+
+selection.set(false);
+connection.retry().then(viewer.follow);

@@ -1,138 +1,122 @@
-import { credits, duration, money, refusal } from "./format.js";
-import { createField, fieldNames } from "./fields.js";
+import { credits, moment, refusal } from "./format.js";
+import { chip, createField, fieldNames } from "./fields.js";
+import { createPrice } from "./price.js";
 import { createReferences } from "./references.js";
+import { readJson } from "./storage.js";
 
 const SETTINGS = "imagetasks:settings";
-const QUOTE_AFTER_MS = 300;
+const DRAFT = "imagetasks:draft";
 const USUAL = "gpt-image-2";
-const UNWRITTEN = "…"; // stands for a prompt in a quote; the price does not depend on it
 
 /**
  * The form of a new image: prompt, references, the fields of the chosen model, the price before the order.
- * `onOrder({ model, input, maxCredits })` gets the order.
+ * `onOrder({ model, input, maxCredits })` gets the order. `settings` remembers the last choice, `drafts` what is
+ * not ordered yet.
  */
-export function createComposer({ client, form, onOrder, onBudget }) {
+export function createComposer({ client, form, settings, drafts, previewOf, onOrder, onBudget }) {
   const prompt = form.elements.prompt;
   const part = (selector) => form.querySelector(selector);
-  const [settings, price, warnings, notice, make, files] = [".settings", ".price", ".warnings", ".notice", ".make", "input[type=file]"].map(part);
-  const references = createReferences({ client, strip: part(".references"), onChange: quoteSoon, onError: (error) => say(refusal(error)) });
-  let models = [], fields = [], chosen, quote, timer, asked, missing;
+  const [strip, warnings, notice, make, files] = [".settings", ".warnings", ".notice", ".make", "input[type=file]"].map(part);
+  const references = createReferences({ client, strip: part(".references"), previewOf, onChange: changed, onError: say });
+  const price = createPrice({ client, output: part(".price"), onQuote: showQuote, onRefused: (error) => showErrors(error.errors) });
+  const model = document.createElement("select");
+  let models = [], fields = [], chosen, ordering = false;
 
   function say(text) {
     notice.textContent = text;
     notice.hidden = !text;
   }
 
-  const inputOf = () => {
+  function order() {
     const given = Object.fromEntries(fields.map(({ name, value }) => [name, value()]).filter(([, value]) => value !== undefined));
     const urls = references.addresses();
-    return { prompt: prompt.value.trim(), ...given, ...(urls.length && { image_urls: urls }) };
-  };
+    return { model: chosen.model_id, input: { prompt: prompt.value.trim(), ...given, ...(urls.length && { image_urls: urls }) } };
+  }
+
+  const lacksReference = () => chosen.input_schema.required?.includes("image_urls") && !references.count();
 
   function showModel(modelId, input = {}) {
     chosen = [modelId, USUAL].map((id) => models.find((each) => each.model_id === id)).find(Boolean) ?? models[0];
-    const { input_schema } = chosen;
-    const select = document.createElement("select");
-    for (const each of models) select.add(new Option(each.title, each.model_id, false, each === chosen));
-    select.addEventListener("change", () => showModel(select.value, inputOf()));
-    const label = document.createElement("label");
-    const title = document.createElement("span");
-    label.className = "chip";
-    title.textContent = "model";
-    label.append(title, select);
-    const names = fieldNames(input_schema);
-    fields = names.map((name) => createField(name, input_schema.properties[name], input[name]));
-    settings.replaceChildren(label, ...fields.map(({ element }) => element));
-    prompt.maxLength = input_schema.properties.prompt?.maxLength ?? -1;
-    const most = input_schema.properties.image_urls?.maxItems ?? (input_schema.properties.image_urls ? 16 : 0);
-    part("[data-action=add-reference]").hidden = !most;
-    quoteSoon();
+    model.value = chosen.model_id;
+    const { properties, required = [] } = chosen.input_schema;
+    fields = fieldNames(chosen.input_schema).map((name) => createField(name, properties[name], required.includes(name), input[name]));
+    while (strip.children.length > 1) strip.lastChild.remove(); // the list of models keeps the focus
+    strip.append(...fields.map(({ element }) => element));
+    references.most = properties.image_urls ? (properties.image_urls.maxItems ?? Infinity) : 0;
+    part("[data-action=add-reference]").hidden = !properties.image_urls;
+    changed();
   }
 
-  function quoteSoon() {
-    clearTimeout(timer);
-    timer = setTimeout(readQuote, QUOTE_AFTER_MS);
+  function changed() {
+    if (!chosen) return;
+    drafts.setItem(DRAFT, JSON.stringify(order()));
+    showErrors([]);
+    if (lacksReference()) price.say("needs a reference image");
+    else if (!references.uploading()) price.ask(order());
   }
 
-  async function readQuote() {
-    asked?.abort();
-    asked = new AbortController();
-    const { signal } = asked;
-    if (!chosen || references.uploading()) return;
-    missing = chosen.input_schema.required?.includes("image_urls") && !references.count();
-    if (missing) {
-      quote = undefined;
-      price.textContent = "needs a reference image";
-      return;
-    }
-    try {
-      const input = inputOf();
-      const found = await client.quote(chosen.model_id, { ...input, prompt: input.prompt || UNWRITTEN }, { abortSignal: signal });
-      quote = found;
-      showErrors([]);
-      showQuote(found);
-    } catch (error) {
-      if (signal.aborted) return;
-      quote = undefined;
-      price.textContent = "";
-      showErrors(error.errors ?? []);
-    }
-  }
-
-  function showQuote({ credits: cost, exact, usd, typical_seconds, budget, paused, warnings: notes }) {
-    const parts = [`${exact ? "" : "up to "}${credits(cost)}`, money(usd ?? cost * 0.005)];
-    if (typical_seconds) parts.push(`~${duration(typical_seconds)}`);
-    price.textContent = parts.join(" · ");
+  function showQuote({ credits: cost, budget, paused, warnings: notes }) {
     warnings.replaceChildren(...notes.map(({ detail }) => Object.assign(document.createElement("li"), { textContent: detail })));
-    onBudget(budget);
-    const reason = paused ? "New orders are paused." : budget && !budget.allowed ? refusal({ code: "budget_exhausted", problem: budget }) : "";
-    make.disabled = Boolean(reason);
-    if (reason) say(reason);
-    else if (make.title) say("");
-    make.title = reason;
+    onBudget(budget, cost);
+    const short = budget && !budget.allowed;
+    const reset = short && budget.resets_at ? `, more ${moment(budget.resets_at)}` : "";
+    make.textContent = paused ? "Orders are paused" : short ? `${credits(Math.max(0, cost - budget.left))} missing${reset}` : "Make";
+    make.ariaDisabled = paused || short ? "true" : null;
   }
 
   /** Each error at its field, the others above the prompt. */
   function showErrors(errors) {
-    for (const place of form.querySelectorAll("[data-error]")) {
-      place.hidden = true;
-      place.textContent = "";
-    }
+    for (const place of form.querySelectorAll("[data-error]")) Object.assign(place, { hidden: true, textContent: "" });
     const elsewhere = [];
-    for (const { pointer = "", detail } of errors) {
-      const name = pointer.split("/")[2] ?? "";
-      if (name === "prompt" && !prompt.value.trim()) continue; // not written yet
-      const place = form.querySelector(`[data-error="${CSS.escape(name)}"]`);
+    for (const { pointer = "", detail } of [...errors, ...lengthErrors()]) {
+      const place = form.querySelector(`[data-error="${CSS.escape(pointer.split("/")[2] ?? "")}"]`);
       if (place) Object.assign(place, { hidden: false, textContent: detail });
       else elsewhere.push(detail);
     }
     if (elsewhere.length) say(elsewhere.join(" "));
   }
 
-  async function order() {
-    const input = inputOf();
-    if (!input.prompt) {
-      Object.assign(form.querySelector("[data-error=prompt]"), { hidden: false, textContent: "Write what the image should show." });
-      prompt.focus();
-      return;
-    }
-    if (references.uploading()) return say("A reference is still being uploaded.");
-    if (missing) return say("This model changes an image: add a reference first.");
-    say("");
-    localStorage.setItem(SETTINGS, JSON.stringify({ model: chosen.model_id, input: { ...input, prompt: undefined, image_urls: undefined } }));
-    prompt.value = "";
-    prompt.dispatchEvent(new Event("input"));
-    await onOrder({ model: chosen.model_id, input, maxCredits: quote?.credits });
+  function lengthErrors() {
+    const most = chosen.input_schema.properties.prompt?.maxLength ?? Infinity;
+    const over = [...prompt.value.trim()].length - most;
+    return over > 0 ? [{ pointer: "/input/prompt", detail: `${over} of ${most + over} characters are too many for this model.` }] : [];
   }
 
-  form.addEventListener("submit", (event) => {
+  /** What has to be done before the order can be sent; empty if nothing. */
+  function obstacle() {
+    if (references.uploading()) return "A reference is still being uploaded.";
+    return lacksReference() ? "This model changes an image: add a reference first." : "";
+  }
+
+  async function send() {
+    const wanted = order();
+    if (!wanted.input.prompt) showErrors([{ pointer: "/input/prompt", detail: "Write what the image should show." }]);
+    if (!wanted.input.prompt || lengthErrors().length) return prompt.focus();
+    if (obstacle()) return say(obstacle());
+    const { quote, refused } = await price.of(wanted);
+    if (refused) return say(refusal(refused));
+    if (make.ariaDisabled) return;
+    say("");
+    settings.setItem(SETTINGS, JSON.stringify({ ...wanted, input: { ...wanted.input, prompt: undefined, image_urls: undefined } }));
+    write("");
+    onOrder({ ...wanted, maxCredits: quote?.credits });
+  }
+
+  function write(text) {
+    prompt.value = text;
+    prompt.dispatchEvent(new Event("input", { bubbles: true }));
+  }
+
+  form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!make.disabled && chosen) order();
+    if (make.ariaDisabled || !chosen || ordering) return;
+    ordering = true; // a second click before the price is known orders nothing
+    await send().finally(() => (ordering = false));
   });
-  form.addEventListener("input", quoteSoon);
-  form.addEventListener("change", quoteSoon);
+  form.addEventListener("input", changed);
+  form.addEventListener("change", changed);
+  model.addEventListener("change", () => showModel(model.value, order().input));
   prompt.addEventListener("input", () => {
-    form.querySelector("[data-error=prompt]").hidden = true;
     prompt.style.height = "auto";
     prompt.style.height = `${prompt.scrollHeight}px`;
   });
@@ -145,38 +129,41 @@ export function createComposer({ client, form, onOrder, onBudget }) {
     files.value = "";
   });
   document.addEventListener("paste", ({ clipboardData }) => references.addFiles(clipboardData.files));
-  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    form.classList.toggle("dropping", event.dataTransfer.types.includes("Files"));
+  });
+  for (const end of ["dragleave", "drop"]) document.addEventListener(end, () => form.classList.remove("dropping"));
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     references.addFiles(event.dataTransfer.files);
   });
 
+  function fill({ model: modelId, input }) {
+    references.set(input.image_urls ?? []);
+    showModel(modelId, input);
+    write(input.prompt ?? "");
+  }
+
   return {
     say,
-    showErrors,
+    write,
+    fill,
     references,
     focus: () => prompt.focus(),
-    /** Fill the form with an order, for instance an earlier one. */
-    fill({ model, input }, previews = []) {
-      prompt.value = input.prompt ?? "";
-      prompt.dispatchEvent(new Event("input"));
-      references.set((input.image_urls ?? []).map((address, n) => ({ address, preview: previews[n] ?? previewOf(address) })));
-      showModel(model, input);
-      prompt.focus();
-    },
-    write(text) {
-      prompt.value = text;
-      prompt.dispatchEvent(new Event("input"));
-      prompt.focus();
+    /** Shows why an order was not taken, and gives it back unless something else has been written. */
+    refuse(error, refused) {
+      if (!prompt.value) fill(refused);
+      say(refusal(error));
+      showErrors(error.errors ?? []);
     },
     start(offered) {
       models = offered;
-      const last = JSON.parse(localStorage.getItem(SETTINGS) ?? "null");
-      showModel(last?.model, last?.input);
+      for (const each of models) model.add(new Option(each.title, each.model_id));
+      strip.replaceChildren(chip("model", model));
+      const last = readJson(settings, SETTINGS);
+      fill(readJson(drafts, DRAFT) ?? { model: last?.model, input: last?.input ?? {} });
     },
-    refreshPrice: quoteSoon,
+    refreshPrice: () => chosen && !obstacle() && price.ask(order(), { again: true }),
   };
 }
-
-/** An address that the page may show; uploads cannot be shown any more. */
-const previewOf = (address) => (address.startsWith(location.origin) ? address : "page/icon.svg");

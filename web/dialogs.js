@@ -1,31 +1,31 @@
 /** Questions of the page. */
 
-/** Asks for a token or key until something is entered. */
+/** Asks for a token or key until something is entered: `{ secret, maxCredits }`. */
 export function createAccessDialog(dialog) {
   const form = dialog.querySelector("form"), error = dialog.querySelector("[data-error]");
-  dialog.addEventListener("cancel", (event) => event.preventDefault()); // nothing works without
-  return (problem) =>
-    new Promise((resolve) => {
-      Object.assign(error, { textContent: problem, hidden: !problem });
-      dialog.showModal();
-      const entered = (event) => {
-        event.preventDefault();
-        form.removeEventListener("submit", entered);
-        const { secret, credits } = form.elements;
-        resolve({ secret: secret.value, maxCredits: Number(credits.value) });
-        secret.value = "";
-        dialog.close();
-      };
-      form.addEventListener("submit", entered);
-    });
+  let entered;
+  form.addEventListener("submit", () => {
+    const { secret, credits } = form.elements;
+    entered?.({ secret: secret.value.trim(), maxCredits: Number(credits.value) });
+    entered = undefined;
+    secret.value = "";
+  });
+  // Nothing works without, and browsers close a dialog at the second Esc whatever its page says.
+  dialog.addEventListener("close", () => entered && dialog.showModal());
+  return (problem) => {
+    Object.assign(error, { textContent: problem, hidden: !problem });
+    dialog.showModal();
+    return new Promise((resolve) => (entered = resolve));
+  };
 }
 
-/** Asks yes or no. */
+/** Asks yes or no; `yes` is the word on the button. */
 export function createQuestion(dialog) {
-  return (title, text) =>
+  return (title, text, yes) =>
     new Promise((resolve) => {
       dialog.querySelector("h2").textContent = title;
       dialog.querySelector("p").textContent = text;
+      dialog.querySelector("[value=yes]").textContent = yes;
       dialog.returnValue = "no";
       dialog.showModal();
       dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true });

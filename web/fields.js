@@ -3,6 +3,7 @@
 const ELSEWHERE = new Set(["prompt", "image_urls", "mask_url", "elements"]);
 const FIRST = ["size", "aspect_ratio", "resolution", "quality", "background", "output_format", "n"];
 const CUSTOM = "custom";
+const PIXELS = "1024x1024"; // where a model takes nothing but a size in pixels, and has no default
 const words = (name) => name.replaceAll("_", " ");
 
 /** The names of the fields in the order in which they are shown. */
@@ -12,24 +13,25 @@ export function fieldNames(schema) {
   return names.sort((one, other) => rank(one) - rank(other));
 }
 
-/** A labelled control; `value()` is what the order gets, undefined for the model's default. */
-export function createField(name, schema, given) {
+/** A label with its controls, as a chip. */
+export function chip(title, ...elements) {
   const label = document.createElement("label");
   label.className = "chip";
-  const title = document.createElement("span");
-  title.textContent = words(name);
-  const error = document.createElement("span");
-  error.className = "field-error";
-  error.dataset.error = name;
-  error.hidden = true;
-  const control = controlOf(name, schema, given);
-  label.append(title, ...control.elements, error);
-  return { name, element: label, value: control.value };
+  label.append(Object.assign(document.createElement("span"), { textContent: title }), ...elements);
+  return label;
 }
 
-function controlOf(name, schema, given) {
+/** A labelled control; `value()` is what the order gets, undefined for the model's default. */
+export function createField(name, schema, required, given) {
+  const error = Object.assign(document.createElement("span"), { className: "field-error", hidden: true });
+  error.dataset.error = name;
+  const control = controlOf(name, schema, required, given ?? undefined);
+  return { name, element: chip(words(name), ...control.elements, error), value: control.value };
+}
+
+function controlOf(name, schema, required, given) {
   const choices = (schema.enum ?? schema.oneOf?.find((branch) => branch.enum)?.enum)?.filter((each) => each !== null);
-  if (choices) return choice(schema, choices, given);
+  if (choices) return choice(schema, choices, required, given);
   const types = [schema.type].flat();
   const input = document.createElement("input");
   input.name = name;
@@ -41,33 +43,33 @@ function controlOf(name, schema, given) {
   const isNumber = types.includes("integer") || types.includes("number");
   input.type = isNumber ? "number" : "text";
   if (isNumber) Object.assign(input, { min: schema.minimum ?? "", max: schema.maximum ?? "", step: types.includes("integer") ? 1 : "any" });
-  input.placeholder = schema.default ?? "";
-  input.value = given ?? "";
+  const fits = !schema.pattern || new RegExp(schema.pattern).test(given);
+  input.placeholder = schema.default ?? "none";
+  input.value = (fits ? given : undefined) ?? (schema.pattern && required ? PIXELS : "");
   return { elements: [input], value: () => (input.value === "" ? undefined : isNumber ? Number(input.value) : input.value) };
 }
 
 /** A list of values; where the schema takes others too, such as a size in pixels, a text beside it. */
-function choice(schema, choices, given) {
+function choice(schema, choices, required, given) {
   const select = document.createElement("select");
-  const open = Boolean(schema.oneOf?.some((branch) => branch.pattern));
-  const listed = given === undefined || choices.includes(given);
-  const initial = listed ? (given ?? schema.default ?? "") : CUSTOM;
-  if (schema.default === undefined) select.add(new Option("default", "", true));
+  const pixels = [schema, ...(schema.oneOf ?? [])].some((branch) => branch.pattern);
+  const custom = pixels && given !== undefined && !choices.includes(given);
+  const initial = custom ? CUSTOM : choices.includes(given) ? given : schema.default;
+  if (schema.default === undefined && !required) select.add(new Option("default", "", true));
   for (const each of choices) select.add(new Option(String(each), String(each), false, each === initial));
-  if (!open) return { elements: [select], value: () => valueOf(select.value, choices, schema) };
-  select.add(new Option("pixels…", CUSTOM, false, initial === CUSTOM));
+  const chosen = () => {
+    const value = choices.find((each) => String(each) === select.value);
+    return value === schema.default && !required ? undefined : value;
+  };
+  if (!pixels) return { elements: [select], value: chosen };
+  select.add(new Option("pixels…", CUSTOM, false, custom));
   const text = document.createElement("input");
-  Object.assign(text, { type: "text", placeholder: "2048x1536", value: listed ? "" : given, hidden: listed, size: 9 });
+  Object.assign(text, { type: "text", placeholder: "2048x1536", value: custom ? given : "", hidden: !custom });
   text.setAttribute("aria-label", "width x height in pixels");
   select.addEventListener("change", () => {
     text.hidden = select.value !== CUSTOM;
     if (!text.hidden) text.focus();
   });
-  const value = () => (select.value === CUSTOM ? text.value.trim().replace("×", "x") || undefined : valueOf(select.value, choices, schema));
+  const value = () => (select.value === CUSTOM ? text.value.trim().replace("×", "x") || undefined : chosen());
   return { elements: [select, text], value };
-}
-
-function valueOf(text, choices, schema) {
-  const chosen = choices.find((each) => String(each) === text);
-  return chosen === schema.default ? undefined : chosen;
 }

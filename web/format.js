@@ -4,15 +4,21 @@ const numbers = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 const dollars = new Intl.NumberFormat("en", { style: "currency", currency: "USD", maximumFractionDigits: 4 });
 const times = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
 
+const moments = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", hour: "numeric", minute: "2-digit" });
+
 export const credits = (amount) => `${numbers.format(amount)} ${amount === 1 ? "credit" : "credits"}`;
 export const number = (amount) => numbers.format(amount);
 export const money = (amount) => dollars.format(amount);
 export const time = (text) => times.format(new Date(text));
+/** A time of the next days, without the year. */
+export const moment = (text) => moments.format(new Date(text));
 
-/** Seconds as `8 s`, `1 min 20 s`. */
+/** Seconds as `8 s`, `1 min 20 s`, `2 h 5 min`. */
 export function duration(seconds) {
   const whole = Math.max(0, Math.round(seconds));
-  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  return `${Math.floor(whole / 3600)} h ${Math.floor(whole / 60) % 60} min`;
 }
 
 /** The width by the height that a task's image has, or will probably have. */
@@ -29,7 +35,8 @@ export const isOpen = ({ status }) => status === "not_started" || status === "ru
 export function failure({ error }) {
   if (!error) return "";
   const cost = { true: "It was charged.", false: "It cost nothing.", null: "Whether it was charged is not known yet." };
-  const next = error.retry === "new_key" ? "You can make it again." : "Another prompt or setting may work.";
+  const again = error.charged === false ? "You can make it again." : "Making it again costs its price again.";
+  const next = error.retry === "new_key" ? again : "Another prompt or setting may work.";
   return `${REASONS[error.code] ?? error.message} ${cost[error.charged]} ${next}`;
 }
 
@@ -45,16 +52,15 @@ const REASONS = {
   timed_out: "PoYo did not finish within a day.",
 };
 
-/** The sentence of an error that prevented an order. */
-export function refusal(error) {
-  const { code, problem = {} } = error;
+/** The sentences about an error that prevented an order, or another request. */
+export function refusal({ code, message, problem = {} }) {
   if (code === "budget_exhausted") {
-    const reset = problem.resets_at ? ` More from ${time(problem.resets_at)}.` : "";
-    return `The budget has ${credits(problem.left ?? 0)} left, too few for this image.${reset}`;
+    const reset = problem.resets_at ? `There is more from ${moment(problem.resets_at)}.` : "It does not renew.";
+    return `The budget has ${credits(problem.left ?? 0)} left, too few for this image. ${reset}`;
   }
   if (code === "orders_paused") return "New orders are paused at the moment. Nothing was ordered.";
   if (code === "insufficient_credits") return REASONS.insufficient_credits;
   if (code === "too_many_orders") return "Too many orders are waiting. Nothing was ordered; try again later.";
   if (code === "invalid_order") return "Please mend what is marked. Nothing was ordered.";
-  return `${problem.detail ?? error.message}`;
+  return problem.detail ?? message;
 }

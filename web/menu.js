@@ -1,3 +1,5 @@
+import { buttonsOf } from "./actions.js";
+
 /** One menu for all cards, beside the button that opened it. */
 export function createMenu(menu) {
   const items = () => [...menu.children];
@@ -5,6 +7,7 @@ export function createMenu(menu) {
   menu.addEventListener("keydown", (event) => {
     const at = items().indexOf(document.activeElement);
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: -1 }[event.key];
+    if (event.key === "Tab") menu.hidePopover();
     if (to === undefined) return;
     event.preventDefault();
     items().at(to % items().length)?.focus();
@@ -12,19 +15,13 @@ export function createMenu(menu) {
 
   return {
     open(anchor, actions) {
-      menu.replaceChildren(
-        ...actions.map(({ name, run, danger }) => {
-          const item = document.createElement("button");
-          Object.assign(item, { type: "button", textContent: name, className: danger ? "danger" : "" });
-          item.setAttribute("role", "menuitem");
-          item.addEventListener("click", () => {
-            menu.hidePopover();
-            anchor.focus();
-            run();
-          });
-          return item;
-        }),
-      );
+      const choose = ({ run }) => {
+        menu.hidePopover();
+        anchor.focus();
+        run();
+      };
+      menu.replaceChildren(...buttonsOf(actions, choose));
+      for (const item of items()) item.setAttribute("role", "menuitem");
       menu.showPopover();
       const { left, bottom, top } = anchor.getBoundingClientRect();
       const { width, height } = menu.getBoundingClientRect();

@@ -1,54 +1,66 @@
-import { ApiError } from "./client/index.js";
-
-const OUTBOX = "page";
+import { serviceTime } from "./clock.js";
 
 /**
  * Orders of the page: each is stored before it is sent, shown at once, and sent again after a reload or when the
- * connection is back. `onRefused(error, order)` gets what was not ordered.
+ * connection is back. `onRefused(error, order)` gets what was not ordered, `onWaiting(error)` what delays an order.
  */
-export function createOrders({ client, store, onAccepted, onRefused, onWaiting }) {
-  const outbox = client.outbox(localStorage, { name: OUTBOX });
+export function createOrders({ client, store, storage, onAccepted, onRefused, onWaiting }) {
+  let outbox;
+  let sending = 0;
 
   function show({ idempotencyKey, body, createdAt }) {
     store.put({
       task_id: idempotencyKey, status: "unsent", progress: null, model: body.model, input: body.input,
       files: [], error: null, warnings: [], credits: {}, typical_seconds: null,
-      created_at: new Date(createdAt).toISOString(), updated_at: "",
+      created_at: new Date(serviceTime(createdAt)).toISOString(), updated_at: "",
     });
   }
 
+  const pending = () => outbox?.pending() ?? [];
+
   function settle({ idempotencyKey, task, error }) {
+    const order = store.get(idempotencyKey);
     if (task) {
       store.accept(idempotencyKey, task);
       onAccepted(task);
-    } else if (outbox.pending().some((each) => each.idempotencyKey === idempotencyKey)) {
-      onWaiting(outbox.pending().length, error); // it is still stored: it is sent again
-    } else if (store.get(idempotencyKey)) { // otherwise another attempt has been answered
+    } else if (pending().some((each) => each.idempotencyKey === idempotencyKey)) {
+      onWaiting(error); // it is still stored: it is sent again
+    } else if (order) { // otherwise another attempt has been answered
       store.remove(idempotencyKey);
-      onRefused(error);
+      onRefused(error, order);
     }
   }
 
   return {
+    /** From now on the orders are those of `owner`: nobody else's in this browser are sent or shown. */
+    open(owner) {
+      outbox ??= client.outbox(storage, { name: `page:${owner}` });
+    },
     /** Sends an order; resolves when it is accepted, refused or known to wait. */
     async send({ model, input, maxCredits }) {
-      const idempotencyKey = crypto.randomUUID();
+      const idempotencyKey = crypto.getRandomValues(new BigUint64Array(2)).join("-");
       show({ idempotencyKey, body: { model, input }, createdAt: Date.now() });
+      sending += 1;
       try {
         const task = await outbox.send({ model, input, maxCredits, idempotencyKey });
         settle({ idempotencyKey, task });
       } catch (error) {
         settle({ idempotencyKey, error });
+      } finally {
+        sending -= 1;
       }
     },
     /** Shows and sends the orders that have no answer yet. */
     async resume() {
-      for (const order of outbox.pending()) show(order);
+      for (const order of pending()) show(order);
+      if (sending || !outbox) return;
       for (const outcome of await outbox.resume()) settle(outcome);
     },
-    waiting: () => outbox.pending().length,
+    /** Forgets an order without an answer. */
+    forget(idempotencyKey) {
+      outbox.discard(idempotencyKey);
+      store.remove(idempotencyKey);
+    },
+    waiting: () => pending().length,
   };
 }
-
-/** Whether an error means that the service was not reached. */
-export const isOffline = (error) => error instanceof ApiError && error.status === 0;

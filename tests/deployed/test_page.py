@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import re
 import subprocess
 import uuid
@@ -91,8 +93,8 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 
 
 @contextmanager
-def visiting(context: BrowserContext, stack: System) -> Iterator[Visit]:
-    """Open the page; afterwards it must have reported nothing and spoken to nobody else."""
+def visiting(context: BrowserContext, stack: System, *, ready: bool = True) -> Iterator[Visit]:
+    """Open the page, and wait until it is `ready` to order; afterwards it must have reported nothing and spoken to nobody else."""
     visit = Visit(context.new_page())
     own = (stack.url, stack.cloud_url, "blob:", "data:")
 
@@ -104,7 +106,8 @@ def visiting(context: BrowserContext, stack: System) -> Iterator[Visit]:
     visit.page.on("pageerror", lambda error: note(str(error), wrong=True))
     visit.page.on("request", lambda r: note(r.url, wrong=not r.url.startswith(own)))
     visit.page.goto(stack.url)
-    visit.page.locator(".settings select").first.wait_for(state="attached", timeout=SOON_MS)
+    if ready:
+        visit.page.locator(".settings select").first.wait_for(state="attached", timeout=SOON_MS)
     yield visit
     assert visit.problems == []
 
@@ -119,9 +122,13 @@ def prompts_at_poyo(stack: System) -> list[str]:
 def test_image_is_ordered_shown_looked_at_used_and_deleted(
     context: BrowserContext, stack: System
 ) -> None:
-    prompt = f"A boat {uuid.uuid4().hex[:8]}"
+    prompt = f"A boat {uuid.uuid4().hex[:8]} <img src=x> 😀 مرحبا"
     with visiting(context, stack) as visit:
         page = visit.page
+        page.get_by_label("Prompt").fill("half written")
+        page.reload()
+        expect(page.get_by_label("Prompt")).to_have_value("half written", timeout=SOON_MS)
+        page.locator(".bar h1").click()
         page.keyboard.press("/")
         expect(page.get_by_label("Prompt")).to_be_focused()
         expect(page.locator(".price")).to_have_text(re.compile(r"2 credits · \$0\.01 · ~\d+ s"))
@@ -142,6 +149,7 @@ def test_image_is_ordered_shown_looked_at_used_and_deleted(
         expect(dialog.get_by_text(prompt, exact=True)).to_be_visible()
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
+        expect(page.locator("img[src=x]")).to_have_count(0)
         expect(page).not_to_have_url(re.compile("#task"))
 
         visit.action(prompt, "Copy as Python")
@@ -168,6 +176,7 @@ def test_file_of_the_user_becomes_a_reference_and_again_repeats_it(
         ready = visit.page.locator(".references figure[data-state=ready]")
         expect(ready).to_have_count(1, timeout=SOON_MS)
         visit.order(prompt)
+        visit.page.locator(".composer .make").dblclick()  # while the price is being read
         visit.finished(prompt)
         visit.action(prompt, "Again")
         cards = visit.page.locator("task-card[data-status=finished]", has_text="")
@@ -215,8 +224,10 @@ def test_order_without_a_connection_waits_and_is_sent_when_it_is_back(
     with visiting(context, stack) as visit:
         context.set_offline(True)
         visit.order(prompt)
-        expect(visit.page.locator(".notice")).to_contain_text("offline")
-        expect(visit.card(prompt)).to_contain_text("waits to be sent")
+        expect(visit.page.locator(".connection")).to_have_text(
+            "You are offline. One order waits and will be sent by itself."
+        )
+        expect(visit.card(prompt)).to_contain_text("Waits to be sent")
         assert prompts_at_poyo(stack).count(prompt) == 0
         context.set_offline(False)
         visit.finished(prompt)
@@ -227,6 +238,85 @@ def test_order_without_a_connection_waits_and_is_sent_when_it_is_back(
         ]
 
 
+def test_slow_or_failing_service_is_told_and_loses_no_order(
+    context: BrowserContext, stack: System
+) -> None:
+    prompt = f"Slow {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        line = visit.page.locator(".connection")
+        held: list[Any] = []
+        visit.page.route("**/v1/tasks", held.append)
+        visit.order(prompt)
+        expect(line).to_contain_text("The connection is slow. One order waits", timeout=SOON_MS)
+        visit.page.unroute("**/v1/tasks")
+        visit.page.route("**/v1/**", lambda route: route.abort())
+        for route in held:
+            route.abort()
+        expect(line).to_contain_text("The service cannot be reached", timeout=SOON_MS)
+        visit.page.reload()
+        expect(line).to_contain_text("The service cannot be reached", timeout=SOON_MS)
+        visit.page.unroute("**/v1/**")
+        visit.finished(prompt)
+        expect(line).to_be_hidden()
+        assert prompts_at_poyo(stack).count(prompt) == 1
+        visit.problems = [each for each in visit.problems if "ERR_FAILED" not in each]
+
+
+def test_browser_without_storage_orders_and_says_so(context: BrowserContext, stack: System) -> None:
+    blocked = "{ get() { throw new DOMException('blocked', 'SecurityError') } }"
+    for name in ("localStorage", "sessionStorage"):
+        context.add_init_script(f"Object.defineProperty(window, '{name}', {blocked})")
+    context.add_init_script("{ const now = Date.now; Date.now = () => now() - 3_600_000 }")
+    prompt = f"Private {uuid.uuid4().hex[:8]}"
+    with visiting(context, stack) as visit:
+        visit.order(prompt)
+        # Its clock is an hour slow, and the order is the newest card nevertheless.
+        expect(visit.page.locator("task-card").first).to_contain_text(prompt)
+        expect(visit.page.locator(".notice")).to_contain_text("Keep it open")
+        visit.finished(prompt)
+
+
+def test_server_key_is_swapped_for_tokens_of_one_budget_and_kept_nowhere(
+    context: BrowserContext, stack: System
+) -> None:
+    """As on AWS, where no route gives a token."""
+    prompt = f"Keyed {uuid.uuid4().hex[:8]}"
+    context.route("**/page/token", lambda route: route.fulfill(status=404))
+    with visiting(context, stack, ready=False) as visit:
+        page, left = visit.page, visit.page.locator("[data-budget]")
+        for secret in ("it_sk_wrong", stack.api_key):
+            page.get_by_label("Token or server key").fill(secret)
+            page.get_by_label("Credits that this page may spend").fill("5")
+            page.get_by_role("button", name="Continue").click()
+            if secret != stack.api_key:
+                expect(page.get_by_role("alert")).to_have_text(re.compile("neither a token nor"))
+        expect(left).to_have_text("5 of 5 credits left", timeout=SOON_MS)
+        used: list[str] = []
+        page.on("request", lambda request: used.append(request.headers.get("authorization", "")))
+        visit.order(prompt)
+        visit.finished(prompt)
+        expect(left).to_have_text("3 of 5 credits left", timeout=SOON_MS)
+        kept = "JSON.stringify([{...localStorage}, {...sessionStorage}, location.href])"
+        assert stack.api_key not in page.evaluate(kept) + page.content()
+
+        token = next(each for each in used if each)
+        revoke(stack, token)  # the next one gets what is left, not the whole again
+        visit.setting("resolution").select_option("2K")
+        expect(left).to_have_text("3 of 5 credits left", timeout=SOON_MS)
+        visit.setting("quality").select_option("high")
+        expect(page.locator(".composer .make")).to_have_text(re.compile("credits missing"))
+        visit.problems = [each for each in visit.problems if "Failed to load" not in each]
+
+
+def revoke(stack: System, authorization: str) -> None:
+    """Revoke the browser token of an `Authorization` header."""
+    claims = authorization.split(".")[1]
+    token_id = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["jti"]
+    url = f"{stack.url}/v1/tokens/{token_id}"
+    server = {"Authorization": f"Bearer {stack.api_key}"}
+    assert requests.delete(url, headers=server, timeout=30).status_code == 204
+
+
 def test_failure_says_why_and_what_it_cost(context: BrowserContext, stack: System) -> None:
     prompt = f"[[fault:fail-moderation]] Refused {uuid.uuid4().hex[:8]}"
     with visiting(context, stack) as visit:
@@ -234,6 +324,8 @@ def test_failure_says_why_and_what_it_cost(context: BrowserContext, stack: Syste
         card = visit.card(prompt[-8:])
         expect(card).to_have_attribute("data-status", "failed", timeout=SOON_MS)
         expect(card).to_contain_text("The content policy refused it. It cost nothing.")
+        card.get_by_role("button", name="Reuse settings").click()
+        expect(visit.page.get_by_label("Prompt")).to_have_value(prompt)
         visit.page.get_by_role("button", name="failed", exact=True).click()
         expect(card).to_be_visible()
         visit.page.get_by_role("button", name="finished", exact=True).click()

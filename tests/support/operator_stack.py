@@ -25,6 +25,7 @@ COMMANDS = {
 def create_stack(cloud: Cloud, **parameters: str) -> None:
     """Create the stack, without resources of its own, with these parameters."""
     given = {"OrdersPaused": "false", "StackDailyCredits": "0", "OwnerDailyCredits": "0"}
+    given |= {"Playground": "false"}
     given |= {"PoyoBaseUrl": "http://127.0.0.1:9", "Models": "gpt-image-*"} | parameters
     template = {
         "Parameters": {name: {"Type": "String", "Default": value} for name, value in given.items()},

@@ -69,6 +69,21 @@ def test_budget_of_the_stack_is_enough(env: TestEnvironment, budgets: BudgetRepo
     assert "the stack's budget allows 7 credits in each 30d" in "\n".join(map(str, found))
 
 
+def test_page_for_everybody_is_a_warning_until_a_budget_bounds_it(
+    env: TestEnvironment,
+) -> None:
+    [warning] = [each for each in warnings(check(env, Playground="true")) if "Playground" in each]
+    assert "no budget bounds what is ordered there" in warning
+    assert "OwnerDailyCredits" in warning
+
+
+@pytest.mark.parametrize("limit", ["StackDailyCredits", "OwnerDailyCredits"])
+def test_page_whose_spending_is_bounded_is_no_warning(env: TestEnvironment, limit: str) -> None:
+    found = check(env, Playground="true", **{limit: "500"})
+
+    assert not [each for each in warnings(found) if "Playground" in each]
+
+
 def test_budget_of_a_key_does_not_bound_the_stack(
     env: TestEnvironment, budgets: BudgetRepository
 ) -> None:
