@@ -126,6 +126,22 @@ def test_token_serves_until_its_end_while_no_other_can_be_had(
     assert sum(service.pauses) > 60
 
 
+def test_refusal_of_the_callbacks_route_reaches_the_caller_once_the_token_has_ended(
+    client: Any, service: ScriptedService, issuer: Issuer
+) -> None:
+    service.answers = [answer(task())]
+    handle = client.get_handle(TASK_ID)
+    handle.status()
+    request = httpx.Request("POST", "https://shop.example/api/token")
+    issuer.error = httpx.HTTPStatusError("401", request=request, response=httpx.Response(401))
+    service.now += 999
+    handle.status()
+    service.now += 1
+    with pytest.raises(httpx.HTTPStatusError):
+        handle.status()
+    assert sent(service) == [token(1)] * 2
+
+
 @pytest.mark.parametrize("issued", ["opaque", {"token": "opaque", "max_credits": 5}])
 def test_token_without_claims_is_renewed_by_a_401_only(
     issued: Any, service: ScriptedService, patience: Patience

@@ -31,12 +31,12 @@ class KeyAuth(httpx.Auth):
 
 class TokenAuth(httpx.Auth):
     """Tokens of `callback`: one until 80 % of its life are over or the service has refused it, then the
-    next, which all requests wait for that need it. While the callback fails with an httpx.RequestError,
+    next, which all requests wait for that need it. While the callback fails with an httpx.HTTPError,
     a token serves until its end. `clock` returns seconds."""
 
     def __init__(self, callback: AsyncAuthCallback, clock: Callable[[], float]) -> None:
         self._callback, self._clock = callback, clock
-        self._token = ""
+        self._current = ""
         self._renew_at = self._ends_at = float("-inf")
         self._lock, self._async_lock = threading.Lock(), asyncio.Lock()
 
@@ -61,10 +61,10 @@ class TokenAuth(httpx.Auth):
             if not self._serves(self._renew_at, refused):
                 try:
                     self._take(self._callback())
-                except httpx.RequestError:
+                except httpx.HTTPError:
                     if not self._serves(self._ends_at, refused):
                         raise
-            return self._token
+            return self._current
 
     async def _async_newest(self, refused: str | None) -> str:
         async with self._async_lock:
@@ -72,18 +72,18 @@ class TokenAuth(httpx.Auth):
                 try:
                     answer = self._callback()
                     self._take(await answer if inspect.isawaitable(answer) else answer)
-                except httpx.RequestError:
+                except httpx.HTTPError:
                     if not self._serves(self._ends_at, refused):
                         raise
-            return self._token
+            return self._current
 
     def _serves(self, until: float, refused: str | None) -> bool:
-        return self._clock() < until and self._token != refused
+        return self._clock() < until and self._current != refused
 
     def _take(self, answer: Any) -> None:
         token = answer if isinstance(answer, str) else str(answer["token"])
         life_s, now = _life_s(token), self._clock()
-        self._token, self._renew_at, self._ends_at = token, now + RENEW_AT * life_s, now + life_s
+        self._current, self._renew_at, self._ends_at = token, now + RENEW_AT * life_s, now + life_s
 
 
 def _signed(request: httpx.Request, bearer: str) -> httpx.Request:
