@@ -61,6 +61,11 @@ def check(run: Run, observed: Observations, changed: list[str]) -> Verdict:
 def allowed_ends(run: Run, observed: Observations, placed: PlacedOrder) -> set[str]:
     """Return the ends that are correct for an order, given PoYo's events and the kills."""
     expected = placed.scenario.end
+    if expected == "result_expired" and placed.time_skipped:
+        return {
+            expected,
+            "timed_out",
+        }  # if PoYo did not answer the one poll that follows a skipped day
     if observed.created(placed):
         lost_callback = expected in FAILED_UPSTREAM and placed.late_callback
         return {expected, "unconfirmed"} if lost_callback else {expected}
