@@ -100,4 +100,11 @@ ORDERS = (
         "return {**self.input}",
         MODELS,
     ),
+    Mutant(
+        "what DynamoDB left out of a batch counts as missing",
+        "aws/table.py",
+        'if not (wanted := response.get("UnprocessedKeys")):',
+        "if True:",
+        "unit/aws/test_batch_get.py",
+    ),
 )

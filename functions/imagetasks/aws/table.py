@@ -38,7 +38,13 @@ OWNER_INDEXES = {"by_owner": "owner_key", "by_owner_status": "owner_status_key"}
 CONFLICT_S = 3.0  # a conflict is retried for so long, then a slow answer still ends in `aws_call_s`
 CONFLICT_WAIT_S = 0.01
 CONFLICT_MAX_WAIT_S = 0.4
-BATCH_TRIES = 5  # AWS asks callers to request unprocessed keys again
+BATCH_WAITS_S = (
+    0.05,
+    0.1,
+    0.2,
+    0.4,
+    0.4,
+)  # AWS asks callers to request unprocessed keys again, later
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -149,14 +155,14 @@ class Table:
         """Up to 100 items as of now (strongly consistent) by `pk`, without those that do not exist."""
         wanted: Any = {self.name: {"Keys": [marshal({"pk": pk}) for pk in pks]}}
         items: dict[str, dict[str, Any]] = {}
-        for _ in range(BATCH_TRIES):
-            if not wanted:
-                return items
+        for wait_s in BATCH_WAITS_S:
             wanted[self.name]["ConsistentRead"] = True
             response = self._call(self.client.batch_get_item, named=False, RequestItems=wanted)
             for item in map(unmarshal, response["Responses"].get(self.name, ())):
                 items[item["pk"]] = item
-            wanted = response.get("UnprocessedKeys")
+            if not (wanted := response.get("UnprocessedKeys")):
+                return items
+            self.sleep(self.jitter(0, wait_s))
         raise DatabaseUnavailable("UnprocessedKeys")
 
     def _transact_item(self, write: PutItem | UpdateItem) -> dict[str, Any]:
