@@ -109,6 +109,9 @@ NOT_AN_IMAGE: dict[str, Behaviour] = {
     "100 megapixels": responding("200 OK", png_with_size(10_000, 10_000)),
     "gif": responding("200 OK", INVALID_IMAGES["gif"], Content_Type="image/png"),
     "announced as too large": responding("200 OK", PNG, announced=300_001),
+    "announced by 5,000 digits": sending_raw(
+        OK + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n" + PNG
+    ),
     "endless": endless(OK + b"\r\n" + PNG, bytes(65_536)),
     "endless chunks": endless(
         OK + b"Transfer-Encoding: chunked\r\n\r\n", b"4\r\n\0\0\0\0\r\n" * 9999
