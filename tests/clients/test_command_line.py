@@ -20,6 +20,7 @@ from typer.testing import CliRunner, Result
 from imagetasks_client import Client, Patience
 from imagetasks_client.cli import auth, journal, progress, session, settings
 from imagetasks_client.cli.program import app
+from imagetasks_client.task import Task, task_from
 from tests.clients.scripted_service import (
     KEY,
     TASK_ID,
@@ -399,6 +400,18 @@ def test_wrong_usage_ends_with_two_and_orders_nothing(
     assert result.exit_code == 2
     assert words in result.stderr
     assert server.orders == {}
+
+
+def test_usual_time_is_the_median_of_like_tasks_or_what_the_service_calls_typical() -> None:
+    def ended(seconds: int, **fields: Any) -> Task:
+        end = f"2026-11-28T10:{seconds // 60:02}:{seconds % 60:02}.000Z"
+        return task_from(task("finished", finished_at=end, **fields))
+
+    new = task_from(task())
+    other = {"input": {"prompt": "A paper boat", "quality": "high"}}
+    like = [ended(seconds) for seconds in (10, 90, 20)]
+    assert progress.usual_seconds(new, [*like, ended(600, **other), ended(700, model="x")]) == 20
+    assert progress.usual_seconds(new, [ended(600, **other)]) == new.typical_seconds
 
 
 @pytest.mark.parametrize(

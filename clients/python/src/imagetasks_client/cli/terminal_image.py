@@ -9,9 +9,8 @@ import os
 import re
 import select
 import sys
-import termios
-import tty
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
@@ -108,10 +107,14 @@ def _protocol(environment: Mapping[str, str]) -> str | None:
     return None
 
 
+@cache
 def _answers_sixel(wait_s: float = 0.2) -> bool:
-    """Whether the terminal lists 4 among its primary device attributes (DA1)."""
-    if not sys.stdin.isatty():
+    """Whether the terminal lists 4 among its primary device attributes (DA1). It is asked once."""
+    if sys.platform == "win32" or not sys.stdin.isatty():
         return False
+    import termios  # noqa: PLC0415  # Windows has neither
+    import tty  # noqa: PLC0415
+
     descriptor = sys.stdin.fileno()
     with contextlib.suppress(termios.error, OSError):
         before = termios.tcgetattr(descriptor)
