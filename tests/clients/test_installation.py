@@ -78,3 +78,15 @@ def test_client_is_written_in_the_oldest_python_that_it_promises() -> None:
     assert len(sources) > 20
     for source in sources:
         ast.parse(source.read_text(), str(source), feature_version=(major, minor))
+
+
+def test_command_line_starts_without_the_modules_that_only_unix_has() -> None:
+    without = "import sys; sys.modules.update(dict.fromkeys(['termios', 'tty', 'fcntl', 'pwd', 'resource']))"
+    program = f"{without}; from imagetasks_client.cli.program import app; app(['--help'])"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "clients" / "python" / "src")}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "generate" in done.stdout
