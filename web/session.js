@@ -22,7 +22,7 @@ export function createSession({ askAccess, fetch }) {
     if (local) {
       const response = await fetch(`${base}/page/token`, { method: "POST" });
       if (response.ok) return accepted(await response.json());
-      if (response.status !== 404) throw new TypeError(`no token: HTTP ${response.status}`);
+      if (![404, 405].includes(response.status)) throw new TypeError(`no token: HTTP ${response.status}`);
       local = false;
     }
     for (let problem = ""; ; ) {
