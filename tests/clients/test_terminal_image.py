@@ -180,12 +180,12 @@ def test_terminal_is_asked_whether_it_draws_sixel(
         while shown and b"\x1b\\" not in written:
             written.extend(os.read(master, 65536))
 
-    answering = threading.Thread(target=answer, daemon=True)
-    answering.start()
+    terminal_side = threading.Thread(target=answer, daemon=True)
+    terminal_side.start()
     with os.fdopen(slave, "r+b", buffering=0) as raw, io.TextIOWrapper(raw) as terminal:
         assert shown_on(terminal, path, monkeypatch, stdin=terminal) is shown
-        answering.join(30)
+        terminal_side.join(30)
     os.close(master)
 
-    assert not answering.is_alive()
+    assert not terminal_side.is_alive()
     assert (b"\x1bPq" in written) is shown
