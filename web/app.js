@@ -73,9 +73,8 @@ function actionsFor(task, n = 0) {
   return actionsOf(task, n, {
     base,
     copy: async (text, done) => {
-      await navigator.clipboard.writeText(text);
-      announce(done);
-      composer.say(done);
+      const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
+      composer.hint(copied ? done : "The browser does not let this page copy.");
     },
     again,
     reuse: (chosen) => {

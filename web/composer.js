@@ -6,6 +6,7 @@ import { readJson } from "./storage.js";
 
 const SETTINGS = "imagetasks:settings";
 const DRAFT = "imagetasks:draft";
+const HINT_MS = 5_000;
 const USUAL = "gpt-image-2";
 
 /**
@@ -25,6 +26,12 @@ export function createComposer({ client, form, settings, drafts, previewOf, onOr
   function say(text) {
     notice.textContent = text;
     notice.hidden = !text;
+  }
+
+  /** Says something that needs no answer, for a while. */
+  function hint(text) {
+    say(text);
+    setTimeout(() => notice.textContent === text && say(""), HINT_MS);
   }
 
   function order() {
@@ -111,7 +118,10 @@ export function createComposer({ client, form, settings, drafts, previewOf, onOr
     event.preventDefault();
     if (make.ariaDisabled || !chosen || ordering) return;
     ordering = true; // a second click before the price is known orders nothing
-    await send().finally(() => (ordering = false));
+    form.ariaBusy = "true";
+    await send();
+    form.ariaBusy = null;
+    ordering = false;
   });
   form.addEventListener("input", changed);
   form.addEventListener("change", changed);
@@ -147,6 +157,7 @@ export function createComposer({ client, form, settings, drafts, previewOf, onOr
 
   return {
     say,
+    hint,
     write,
     fill,
     references,

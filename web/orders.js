@@ -7,6 +7,7 @@ import { serviceTime } from "./clock.js";
 export function createOrders({ client, store, storage, onAccepted, onRefused, onWaiting }) {
   let outbox;
   let sending = 0;
+  let attempts = new AbortController(); // of every order that is being sent
 
   function show({ idempotencyKey, body, createdAt }) {
     store.put({
@@ -42,7 +43,7 @@ export function createOrders({ client, store, storage, onAccepted, onRefused, on
       show({ idempotencyKey, body: { model, input }, createdAt: Date.now() });
       sending += 1;
       try {
-        const task = await outbox.send({ model, input, maxCredits, idempotencyKey });
+        const task = await outbox.send({ model, input, maxCredits, idempotencyKey, abortSignal: attempts.signal });
         settle({ idempotencyKey, task });
       } catch (error) {
         settle({ idempotencyKey, error });
@@ -54,12 +55,14 @@ export function createOrders({ client, store, storage, onAccepted, onRefused, on
     async resume() {
       for (const order of pending()) show(order);
       if (sending || !outbox) return;
-      for (const outcome of await outbox.resume()) settle(outcome);
+      for (const outcome of await outbox.resume({ abortSignal: attempts.signal })) settle(outcome);
     },
-    /** Forgets an order without an answer. */
+    /** Forgets an order without an answer; the others are sent again a little later. */
     forget(idempotencyKey) {
       outbox.discard(idempotencyKey);
       store.remove(idempotencyKey);
+      attempts.abort();
+      attempts = new AbortController();
     },
     waiting: () => pending().length,
   };

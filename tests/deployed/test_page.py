@@ -228,10 +228,16 @@ def test_order_without_a_connection_waits_and_is_sent_when_it_is_back(
             "You are offline. One order waits and will be sent by itself."
         )
         expect(visit.card(prompt)).to_contain_text("Waits to be sent")
+        visit.order(f"Not {prompt}")
+        visit.action(f"Not {prompt}", "Delete")
+        visit.page.get_by_role("button", name="Delete", exact=True).last.click()
+        expect(visit.page.locator("task-card", has_text=f"Not {prompt}")).to_have_count(0)
         assert prompts_at_poyo(stack).count(prompt) == 0
         context.set_offline(False)
         visit.finished(prompt)
-        assert prompts_at_poyo(stack).count(prompt) == 1
+        expect(visit.page.locator(".connection")).to_be_hidden()
+        prompts = prompts_at_poyo(stack)
+        assert (prompts.count(prompt), prompts.count(f"Not {prompt}")) == (1, 0)
         # Chromium itself reports each request that it could not send.
         visit.problems = [
             each for each in visit.problems if "ERR_INTERNET_DISCONNECTED" not in each
@@ -310,8 +316,14 @@ def test_server_key_is_swapped_for_tokens_of_one_budget_and_kept_nowhere(
 
         token = next(each for each in used if each)
         revoke(stack, token)  # the next one gets what is left, not the whole again
-        visit.setting("resolution").select_option("2K")
+        visit.setting("size").select_option("3:2")
         expect(left).to_have_text("3 of 5 credits left", timeout=SOON_MS)
+
+        refused = {"status": 402, "code": "budget_exhausted", "retry": "never", "left": 3}
+        page.route("**/v1/tasks", lambda route: route.fulfill(status=402, json=refused))
+        visit.order(f"Not {prompt}")
+        expect(page.locator(".notice")).to_contain_text("has 3 credits left", timeout=SOON_MS)
+        expect(page.get_by_label("Prompt", exact=True)).to_have_value(f"Not {prompt}")
         visit.setting("quality").select_option("high")
         expect(page.locator(".composer .make")).to_have_text(re.compile("credits missing"))
         visit.problems = [each for each in visit.problems if "Failed to load" not in each]

@@ -187,6 +187,13 @@ OPERATOR = (
         "integration/cli/test_money.py",
     ),
     Mutant(
+        "the doctor is silent about a page for everybody without a limit",
+        "cli/money.py",
+        'if stack.parameter("Playground") == "true":',
+        "if False:",
+        "integration/cli/test_money.py",
+    ),
+    Mutant(
         "the doctor is silent about credits that nobody will decide",
         "cli/money.py",
         "waiting = [task for task in tasks if task.due_at is None]",
