@@ -51,9 +51,10 @@ def or_null(schema: Mapping[str, Any]) -> Schema:
 
 
 def _any_of(found: list[Schema]) -> Schema:
-    """One schema for a field that several models have."""
+    """One schema for a field that some models have. It has no default: a generated client would send that
+    to the other models, too, which refuse the field."""
     if len(found) == 1:
-        return found[0]
+        return {name: value for name, value in found[0].items() if name != "default"}
     branches: list[Schema] = []
     for each in found:
         inner = {k: v for k, v in each.items() if k not in ("default", "description")}

@@ -94,6 +94,12 @@ def test_every_component_is_referenced() -> None:
             assert referenced or kind == "securitySchemes", (kind, name)
 
 
+def test_input_of_all_models_has_no_default_that_a_generated_client_would_send_to_each() -> None:
+    fields = DOCUMENT["components"]["schemas"]["TaskInput"]["properties"]
+    assert {"n", "background", "output_format"} < fields.keys()
+    assert [name for name, schema in fields.items() if "default" in schema] == []
+
+
 def test_links_have_every_parameter_of_their_operations_path() -> None:
     by_id = {operation.id: operation for operation in OPERATIONS}
     for operation in OPERATIONS:
