@@ -1,4 +1,5 @@
 import { learnTime } from "./clock.js";
+import { refusal } from "./format.js";
 
 const SLOW_MS = 4_000;
 const AGAIN_MS = 10_000;
@@ -8,11 +9,12 @@ const AGAIN_MS = 10_000;
  * reached, or orders wait, `onRetry` is called again and again, as also after it has failed. `fetch` is the one to watch.
  */
 export function createConnection({ line, waiting, onRetry }) {
-  let slow = 0, lost = false, unfinished = false, retrying = false, reason = "";
+  let slow = 0, lost = false, failure, retrying = false, reason = "";
 
   function state() {
     if (!navigator.onLine) return "You are offline.";
-    if (lost) return "The service cannot be reached; this page tries again.";
+    if (!lost && failure?.status) return `${refusal(failure)} This page tries again.`;
+    if (lost || failure) return "The service cannot be reached; this page tries again.";
     return reason || (slow ? "The connection is slow." : "");
   }
 
@@ -50,7 +52,7 @@ export function createConnection({ line, waiting, onRetry }) {
   async function retry() {
     if (retrying) return;
     retrying = true;
-    unfinished = await onRetry().then(() => false, () => true);
+    failure = await onRetry().then(() => undefined, (error) => error);
     retrying = false;
     show();
   }
@@ -60,7 +62,7 @@ export function createConnection({ line, waiting, onRetry }) {
     retry();
   });
   addEventListener("offline", show);
-  setInterval(() => navigator.onLine && (lost || unfinished || waiting()) && retry(), AGAIN_MS);
+  setInterval(() => navigator.onLine && (lost || failure || waiting()) && retry(), AGAIN_MS);
 
   return {
     show,
