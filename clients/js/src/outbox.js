@@ -49,7 +49,8 @@ export function createOutbox(storage, { prepare, place }, { name = "" } = {}) {
   };
 }
 
-/** Whether the order is answered for good. A user who has to log in again has not lost it. */
+/** Whether the order is answered for good. Who has to log in again, or whose token may not order, has not lost it. */
 function isFinal(error) {
-  return error instanceof ApiError && error.retry !== "same_key" && error.status !== 401;
+  if (!(error instanceof ApiError) || error.retry === "same_key" || error.status === 401) return false;
+  return error.status !== 403 || error.code === "model_not_allowed"; // any other 403 comes before the key is looked up
 }

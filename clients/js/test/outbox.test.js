@@ -54,6 +54,8 @@ describe("an outbox", () => {
     ["a gateway's 503", html(503), true, true],
     ["paused orders", problem(503, "orders_paused", { retry: "same_key" }), true],
     ["an ended session", problem(401, "unauthorized"), true],
+    ["a token without the scope", problem(403, "insufficient_scope"), true],
+    ["a token for other models", problem(403, "model_not_allowed"), false],
     ["a wrong order", problem(422, "invalid_order"), false],
     ["an empty account", problem(402, "insufficient_credits", { retry: "new_key" }), false],
   ]) {
