@@ -74,6 +74,13 @@ GATEWAY_S = 30.0  # AWS: an HTTP API's integration timeout
 CANARY_S = 5 * MINUTE_S  # of CodeDeploy's Canary10Percent5Minutes
 [NOTIFY_S] = [float(str(f.default)) for f in fields(NotificationSender) if f.name == "total_s"]
 
+
+def javascript_ms(module: str, before: str) -> int:
+    """The number after `before` in a module of the JavaScript client."""
+    text = (ROOT / "clients" / "js" / "src" / f"{module}.js").read_text()
+    return int(re.findall(rf"{re.escape(before)}([\d_]+)", text)[0])
+
+
 # Text as a page has it, with its one time, and where that time comes from (in seconds).
 PINNED: tuple[tuple[str, float], ...] = (
     ("says so and tries again for two minutes", Patience().repeat_for_s),
@@ -211,6 +218,9 @@ PINNED: tuple[tuple[str, float], ...] = (
     ("`PoyoSubmitsPer10s`: 20 in 10 seconds for one account", LIMITS.window_s),
     ("| as many as PoYo accepts in half an hour |", LIMITS.max_queue_s),
     ("| PoYo deletes it after a day |", telemetry.FILE_LIFETIME_S),
+    ("for one minute (`retry.timeout`)", javascript_ms("transport", "timeout: ") // 1000),
+    ("for two minutes (`Patience`)", Patience().repeat_for_s),
+    ("for half an hour (`timeout`)", javascript_ms("tasks", "WAIT_MS = ") // 1000),
 )
 
 
