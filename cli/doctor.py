@@ -24,15 +24,13 @@ from cli.findings import Finding, Findings
 from cli.http_request import fetch
 from cli.money import check_money, removal
 from cli.queues import check_queue
-from cli.stack import CommandError, Stack, Values, argument_parser
+from cli.stack import CommandError, SecretDamaged, Stack, Values, argument_parser
 
 FUNCTIONS = [f"{name}Function" for name in ("Api", "Webhook", "Worker", "Notify", "Sweep", "Drift")]
 SWEEP_WINDOW_S = 300
 FORGED_CALLBACK = (
     f"/callbacks/poyo/k1/{'a' * 26}/forged-by-the-doctor"  # no such task, invalid token
 )
-# Raised for a secret with an unexpected shape. The errors' own texts may quote a key: never print them.
-MALFORMED_SECRET = (ValueError, TypeError, KeyError, RecursionError)
 
 
 def check_stack(stack: Stack) -> Findings:
@@ -68,7 +66,7 @@ def check_keys(stack: Stack) -> Findings:
 def _secret(stack: Stack, output: str, check: Callable[[Values], Findings]) -> Findings:
     try:
         values = stack.secret(output)
-    except MALFORMED_SECRET:
+    except SecretDamaged:
         todo = "restore an earlier version of the secret (AWSPREVIOUS), then run this again"
         yield Finding("keys", f"the secret {output} is not a JSON object", todo)
     else:
@@ -79,7 +77,7 @@ def check_poyo(stack: Stack) -> Findings:
     """Whether PoYo accepts the stored key. Without a key check_keys has reported it already."""
     try:
         key = findings.poyo_key(stack.secret("ApiSecretArn"))
-    except MALFORMED_SECRET:
+    except SecretDamaged:
         key = ""
     if key:
         yield findings.balance(poyo_account.ask_balance(stack, key))

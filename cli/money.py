@@ -10,7 +10,7 @@ from itertools import islice
 from cli.findings import OPERATING, Finding, Findings
 from cli.orders import described
 from cli.reconcile_report import instant
-from cli.stack import CommandError, Stack, Values, command_line
+from cli.stack import CommandError, SecretDamaged, Stack, Values, command_line
 from cli.unresolved import plain, unresolved_tasks
 from imagetasks.aws.budget_repository import BudgetRepository, Pause
 from imagetasks.clock import wall_clock_ms
@@ -57,7 +57,7 @@ def _server_keys(stack: Stack) -> Sequence[str]:
     """The names of the server keys; none if the secret is not readable, which another check reports."""
     try:
         keys = stack.secret("ApiSecretArn").get("server_keys")
-    except (ValueError, TypeError, RecursionError):
+    except SecretDamaged:
         return ()
     return sorted(keys) if isinstance(keys, dict) else ()
 

@@ -25,6 +25,10 @@ class CommandError(Exception):
     """The command cannot run. The message gives the reason and the next step."""
 
 
+class SecretDamaged(CommandError):
+    """A secret is no JSON object. What it holds is never quoted: it may be a key."""
+
+
 def argument_parser(command: str, description: str | None) -> argparse.ArgumentParser:
     """A parser with the options that select a stack; every command has them."""
     parser = argparse.ArgumentParser(
@@ -122,15 +126,14 @@ class Stack:
         return Table(self.client("dynamodb"), self.output("TasksTableName"))
 
     def secret(self, output: str) -> Values:
-        """The JSON object in the secret whose ARN is the given output. Raises CommandError."""
+        """The JSON object in the secret whose ARN is the given output. Raises SecretDamaged."""
         client = self.client("secretsmanager")
         value = client.get_secret_value(SecretId=self.output(output))
         try:
             return dict(json.loads(value["SecretString"]))
-        except (ValueError, TypeError, KeyError) as error:
-            raise CommandError(
-                f"the secret of {output} is no JSON object: restore it first"
-            ) from error
+        except (ValueError, TypeError, KeyError, RecursionError):
+            message = f"the secret of {output} is no JSON object: restore its version AWSPREVIOUS"
+            raise SecretDamaged(message) from None
 
     def put_secret(self, output: str, values: Values) -> None:
         """Store a new version of the secret. Running functions read it within 30 s."""

@@ -137,7 +137,10 @@ def test_damaged_secret_is_named(deployed: Deployed, command: Command, stack: Sy
     status, _, err = command("keys server list")
 
     assert status == 1
-    assert err == "failed: the secret of ApiSecretArn is no JSON object: restore it first\n"
+    assert (
+        err
+        == "failed: the secret of ApiSecretArn is no JSON object: restore its version AWSPREVIOUS\n"
+    )
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "two words of it\n", "kurz\n", "sk-öööööööö\n"])
