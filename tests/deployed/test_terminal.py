@@ -125,7 +125,7 @@ def test_person_sees_progress_and_the_path_and_finds_the_image(
         ("models", "gpt-image-2 "),
         ("models --json", '"status": "active"'),
         ("quote boat --size 3:2", "2 credits ($0.01), about"),
-        ("usage", "reserved"),
+        ("usage --from 2026-01-01 --to 2026-01-02", "reserved"),
         ("task list", ""),
         ("token create --owner someone --max-credits 5", "up to 5 credits"),
         ("auth status", "the service accepts the key"),

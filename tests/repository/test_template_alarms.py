@@ -149,3 +149,9 @@ def test_prod_cannot_be_deployed_before_it_has_a_limit_of_credits(
     assert parameter["Type"] == "Number"
     assert str(given.get("StackDailyCredits", parameter["Default"])).isdecimal() is allowed
     assert "samconfig.toml" in parameter["ConstraintDescription"]
+
+
+def test_readme_counts_the_alarms_that_an_idle_stack_pays_for() -> None:
+    alarms = resources("AWS::CloudWatch::Alarm")
+
+    assert f"{len(alarms)} alarms (ten are free" in (ROOT / "README.md").read_text()
