@@ -76,7 +76,7 @@ chaos: setup ## run the system with faults and killed processes; TASKS=200 CALLB
 	@$(DEV)/python -m local.chaos --tasks $(or $(TASKS),200) --callbacks $(or $(CALLBACKS),mixed) $(if $(SEED),--seed $(SEED))
 
 .PHONY: bench
-bench: setup ## measure speed, memory and size against baselines (12 minutes); writes docs/performance.md
+bench: setup ## measure speed, memory and size against baselines (6 minutes if nothing else runs); writes docs/performance.md
 	@PYTHONPATH=functions $(DEV)/python -m benchmarks
 
 .PHONY: cold-starts
