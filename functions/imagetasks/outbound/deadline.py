@@ -35,6 +35,8 @@ class _FinalResponse(http.client.HTTPResponse):
     """Skips every interim response, such as 103 Early Hints, as the parent class skips 100 Continue
     (RFC 9110 §15.2)."""
 
+    fp: Any = None  # Python closes a response whose constructor Ctrl-C has interrupted, too
+
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
         return version, http.client.CONTINUE if 102 <= status < 200 else status, reason

@@ -213,7 +213,8 @@ def test_interrupted_refresh_leaves_the_files_whole(files: Files) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        with process, silent.accept()[0]:
+        with process, silent.accept()[0] as connection:
+            assert connection.recv(1) == b"G"  # it asks, and waits for the answer
             process.send_signal(signal.SIGINT)
             _, error = process.communicate(timeout=10)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import http.client
 import socket
+import sys
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -75,3 +78,20 @@ def test_each_operation_gets_the_time_that_is_left(
     set_remaining_timeout(sockets[0], lambda: 1.5)
 
     assert sockets[0].gettimeout() == 1.5
+
+
+def test_response_that_is_interrupted_before_it_reads_is_closed_silently(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    unraisable: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+
+    class Interrupted(socket.socket):
+        def makefile(self, *_: object, **__: object) -> Any:
+            raise KeyboardInterrupt
+
+    with Interrupted() as client, pytest.raises(KeyboardInterrupt):
+        deadline_response(client, left_s=lambda: 1.0)
+    gc.collect()
+
+    assert unraisable == []
