@@ -38,13 +38,8 @@ OWNER_INDEXES = {"by_owner": "owner_key", "by_owner_status": "owner_status_key"}
 CONFLICT_S = 3.0  # a conflict is retried for so long, then a slow answer still ends in `aws_call_s`
 CONFLICT_WAIT_S = 0.01
 CONFLICT_MAX_WAIT_S = 0.4
-BATCH_WAITS_S = (
-    0.05,
-    0.1,
-    0.2,
-    0.4,
-    0.4,
-)  # AWS asks callers to request unprocessed keys again, later
+# AWS asks callers to request unprocessed keys again, after a pause.
+BATCH_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.4)
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

@@ -182,6 +182,5 @@ class ImageDownloader:
 def _announced_bytes(response: urllib3.BaseHTTPResponse) -> int:
     """The length that the response names, 0 if it names none."""
     announced = response.headers.get("content-length", "0")
-    return (
-        int(announced[:19]) if announced.isdecimal() else 0
-    )  # Python reads no number of any length
+    digits = announced[:19]  # Python reads no number of any length
+    return int(digits) if announced.isdecimal() else 0
