@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from imagetasks.api import token_request as rules
+from imagetasks.api.credit_amount import MAX_CREDITS, MAX_DECIMALS
 from imagetasks.api.request import USER
 from imagetasks.tasks.caller import SCOPES
 from openapi.offered import MODELS
@@ -14,8 +15,8 @@ def token_request_schema() -> Schema:
     credits_: Schema = {
         "type": "number",
         "exclusiveMinimum": 0,
-        "maximum": rules.MAX_CREDITS,
-        "description": f"Credits that its orders may cost, with up to {rules.MAX_DECIMALS} decimals.",
+        "maximum": MAX_CREDITS,
+        "description": f"Credits that its orders may cost, with up to {MAX_DECIMALS} decimals.",
     }
     optional: Schema = {
         "ttl_s": integer(*rules.TTL_S, rules.DEFAULT_TTL_S)

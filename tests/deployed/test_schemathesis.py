@@ -22,7 +22,7 @@ from schemathesis.config._checks import POSITIVE_DATA_ACCEPTANCE_EXPECTED_STATUS
 from schemathesis.engine import events, from_schema
 from schemathesis.schemas import BaseSchema
 
-from imagetasks.api import budget_request, pagination, request, token_request, usage_request
+from imagetasks.api import credit_amount, pagination, request, token_request, usage_request
 from imagetasks.poyo.custom_size import custom_size
 from imagetasks.poyo.served_schema import IMAGE, NOT_BLANK
 from imagetasks.tasks.budgets import DURATION
@@ -161,21 +161,21 @@ def _repair_budget(body: dict[str, Any]) -> None:
     """No schema can count decimals or hours, or compare two fields."""
     for name in ("max_credits", "soft_credits"):
         value = body.get(name)
-        if isinstance(value, float) and 0 <= value <= budget_request.MAX_CREDITS:
-            body[name] = round(value, budget_request.DECIMALS)
+        if isinstance(value, float) and 0 <= value <= credit_amount.MAX_CREDITS:
+            body[name] = round(value, credit_amount.MAX_DECIMALS)
     highest, soft, duration = (
         body.get(name) for name in ("max_credits", "soft_credits", "budget_duration")
     )
     if isinstance(highest, int | float) and isinstance(soft, int | float) and 0 <= highest < soft:
-        body["soft_credits"] = min(soft, highest) if soft <= budget_request.MAX_CREDITS else soft
+        body["soft_credits"] = min(soft, highest) if soft <= credit_amount.MAX_CREDITS else soft
     if isinstance(duration, str) and DURATION.fullmatch(duration):
         body["budget_duration"] = "366d"
 
 
 def _repair_token(body: dict[str, Any]) -> None:
     limit, origin = body.get("max_credits"), body.get("origin")
-    if isinstance(limit, float) and 0 < limit <= token_request.MAX_CREDITS:
-        body["max_credits"] = round(limit, token_request.MAX_DECIMALS) or 1
+    if isinstance(limit, float) and 0 < limit <= credit_amount.MAX_CREDITS:
+        body["max_credits"] = round(limit, credit_amount.MAX_DECIMALS) or 1
     if isinstance(origin, str) and token_request.ORIGIN.fullmatch(origin):
         body["origin"] = "https://pages.example"  # maybe with the scheme's own port
 

@@ -72,9 +72,9 @@ BUDGET_ROUTES = (
     ),
     Mutant(
         "true is one credit",
-        "api/budget_request.py",
-        "if isinstance(value, bool) or not isinstance(value, int | Decimal):",
-        "if not isinstance(value, int | Decimal):",
+        "api/credit_amount.py",
+        " and not isinstance(value, bool)",
+        "",
         BODIES_TEST,
     ),
     Mutant(

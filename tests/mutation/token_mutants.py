@@ -221,9 +221,9 @@ TOKENS = (
     ),
     Mutant(
         "a token may have any number of decimals",
-        "api/token_request.py",
-        "-MAX_DECIMALS:",
-        "-99:",
+        "api/credit_amount.py",
+        "return credit_amount(value) != value",
+        "return False",
         ROUTES,
     ),
     Mutant(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from imagetasks.api import (
-    budget_request,
+    credit_amount,
     field_errors,
     pagination,
     request,
@@ -40,7 +40,7 @@ STATED = [
     f"{upload_bucket.MAX_BYTES // MIB} MiB, {image_format.MAX_PIXELS // 1_000_000} million pixels",
     f"{DownloadLimits().max_bytes // MIB} MiB, {image_format.MAX_PIXELS // 1_000_000} million pixels",
     f"images of a task | {MAX_FILES} |",
-    f"{budget_request.MAX_CREDITS:,} credits, four decimals",
+    f"{credit_amount.MAX_CREDITS:,} credits, four decimals",
     f"`models` ({token_request.MAX_MODELS} at most)",
     f"{Limits().window_submits} in {Limits().window_s} seconds",
     f"{60 // Limits().window_s * Limits().window_submits} a minute",

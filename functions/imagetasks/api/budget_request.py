@@ -7,20 +7,25 @@ from decimal import Decimal
 from typing import Annotated, Any, NotRequired, TypedDict
 
 from imagetasks.api import json_body
+from imagetasks.api.credit_amount import (
+    MAX_CREDITS,
+    MAX_DECIMALS,
+    credit_amount,
+    has_too_many_decimals,
+    is_number,
+)
 from imagetasks.api.field_errors import field_error
 from imagetasks.errors import InvalidOrder
 from imagetasks.json_schema import JsonSchema
 from imagetasks.poyo.input_words import MAX_ERRORS, json_type, pointer_below, unknown_field
 from imagetasks.tasks.budgets import DAY, DURATION, duration_ms
 
-MAX_CREDITS = 1_000_000_000
-DECIMALS = 4
 ALLOWED: Mapping[str, str] = {
     "max_credits": f"a number of credits from 0, which refuses every order, to {MAX_CREDITS:,}, with at "
-    f"most {DECIMALS} decimals",
+    f"most {MAX_DECIMALS} decimals",
     "budget_duration": "a period of hours or days such as 1h, 12h, 1d or 30d, of at most 366 days, or null "
     "for a budget that never resets",
-    "soft_credits": f"a number of credits from 0 to `max_credits`, with at most {DECIMALS} decimals",
+    "soft_credits": f"a number of credits from 0 to `max_credits`, with at most {MAX_DECIMALS} decimals",
 }
 CreditLimit = Annotated[float, JsonSchema(minimum=0, maximum=MAX_CREDITS)]
 Duration = Annotated[str, JsonSchema(pattern=f"^{DURATION.pattern}$")]
@@ -49,9 +54,9 @@ def parse(body: bytes) -> BudgetTerms:
         raise InvalidOrder(problems[:MAX_ERRORS])
     soft = fields.get("soft_credits")
     return {
-        "max_credits": Decimal(fields["max_credits"]),
+        "max_credits": credit_amount(fields["max_credits"]),
         "duration": fields.get("budget_duration", DAY),
-        "soft_credits": None if soft is None else Decimal(soft),
+        "soft_credits": None if soft is None else credit_amount(soft),
     }
 
 
@@ -74,14 +79,14 @@ def _problems(fields: Mapping[str, Any]) -> Iterator[Mapping[str, str]]:
 
 def _credits_fault(value: Any) -> str | None:
     """What is wrong with an amount of credits."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if not is_number(value):
         return f"is {json_type(value)}"
     if value < 0:
         return "is negative"
     if value > MAX_CREDITS:
         return "is too large"
-    if value != Decimal(value).quantize(Decimal(1).scaleb(-DECIMALS)):
-        return f"has more than {DECIMALS} decimals"
+    if has_too_many_decimals(value):
+        return f"has more than {MAX_DECIMALS} decimals"
     return None
 
 

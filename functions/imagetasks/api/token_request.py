@@ -10,14 +10,19 @@ from decimal import Decimal
 from typing import Any
 
 from imagetasks.api import json_body
+from imagetasks.api.credit_amount import (
+    MAX_CREDITS,
+    MAX_DECIMALS,
+    credit_amount,
+    has_too_many_decimals,
+    is_number,
+)
 from imagetasks.api.field_errors import field_error, one_of_models
 from imagetasks.api.request import USER
 from imagetasks.errors import InvalidOrder
 from imagetasks.poyo.input_words import MAX_ERRORS, json_type, pointer_below, unknown_field
 from imagetasks.tasks.caller import SCOPES
 
-MAX_CREDITS = 1_000_000_000
-MAX_DECIMALS = 4
 TTL_S = (60, 3600)
 DEFAULT_TTL_S = 900
 MAX_TASKS = 1_000_000
@@ -61,7 +66,7 @@ def parse_token_request(body: bytes, models: Collection[str]) -> CreateTokenRequ
         raise InvalidOrder(problems[:MAX_ERRORS])
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()}
     values |= {name: int(fields[name]) for name in ("ttl_s", "max_tasks") if name in fields}
-    return CreateTokenRequest(**values | {"max_credits": Decimal(fields["max_credits"])})
+    return CreateTokenRequest(**values | {"max_credits": credit_amount(fields["max_credits"])})
 
 
 def _problems(fields: Mapping[str, Any], models: Collection[str]) -> Iterator[Mapping[str, str]]:
@@ -93,17 +98,17 @@ def _owner(value: Any) -> Faults:
 
 
 def _max_credits(value: Any) -> Faults:
-    if not _is_number(value):
+    if not is_number(value):
         yield "", f"is {json_type(value)}"
     elif not 0 < value <= MAX_CREDITS:
         yield "", "is too small" if value <= 0 else "is too large"
-    elif int(Decimal(value).normalize().as_tuple().exponent) < -MAX_DECIMALS:
+    elif has_too_many_decimals(value):
         yield "", "has too many decimals"
 
 
 def _whole_number(smallest: int, largest: int) -> Callable[[Any], Faults]:
     def faults(value: Any) -> Faults:
-        if not _is_number(value):
+        if not is_number(value):
             yield "", f"is {json_type(value)}"
         elif not smallest <= value <= largest:
             yield "", "is too small" if value < smallest else "is too large"
@@ -147,7 +152,3 @@ FAULTS: dict[str, Callable[[Any], Faults]] = {
     "max_tasks": _whole_number(1, MAX_TASKS),
     "origin": _origin,
 }
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)

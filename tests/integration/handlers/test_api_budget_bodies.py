@@ -55,6 +55,15 @@ def test_bad_amount_is_told_what_is_allowed(api: Api, value: object, fault: str)
     assert "budget#key:owner" not in budget_items(api)
 
 
+def test_zeros_behind_an_amount_do_not_exceed_the_digits_of_dynamodb(api: Api) -> None:
+    amount = "10." + "0" * 60
+    body = f'{{"max_credits": {amount}, "soft_credits": {amount}}}'
+
+    budget = api.request("PUT", "/v1/budgets/owner:ada", body).json
+
+    assert (budget["max_credits"], budget["soft_credits"]) == (10, 10)
+
+
 @pytest.mark.parametrize(
     "text",
     [

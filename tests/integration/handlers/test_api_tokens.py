@@ -117,13 +117,30 @@ def test_credits_are_kept_exactly(api: Api, amount: float) -> None:
     assert token.max_credits == Decimal(str(amount))
 
 
-def test_decimal_beyond_a_double_is_not_rounded_away(api: Api) -> None:
-    body = '{"owner": "ann", "max_credits": 12.34560000000000000001}'
+TOO_MANY_DECIMALS = {
+    "more than a double has": "12.34560000000000000001",
+    "more than a Decimal keeps": "12.3456" + "0" * 30 + "1",
+    "more than DynamoDB takes": "12." + "0" * 60 + "1",
+    "an exponent of a text of a gigabyte": "1e-999999999",
+}
 
-    [error] = assert_problem(api.request("POST", "/v1/tokens", body), 422, "invalid_request")[
-        "errors"
-    ]
+
+@pytest.mark.parametrize("name", TOO_MANY_DECIMALS)
+def test_decimals_beyond_the_fourth_are_not_rounded_away(api: Api, name: str) -> None:
+    body = f'{{"owner": "ann", "max_credits": {TOO_MANY_DECIMALS[name]}}}'
+
+    response = api.request("POST", "/v1/tokens", body)
+
+    [error] = assert_problem(response, 422, "invalid_request")["errors"]
     assert "too many decimals" in error["detail"]
+
+
+@pytest.mark.parametrize("amount", ["12.3456" + "0" * 60, "123456e-4", "0.00123456e4"])
+def test_credits_are_the_same_however_they_are_written(api: Api, amount: str) -> None:
+    response = api.request("POST", "/v1/tokens", f'{{"owner": "ann", "max_credits": {amount}}}')
+
+    assert response.json["max_credits"] == 12.3456
+    assert decoded(response.json["token"])[1]["max_credits"] == "12.3456"
 
 
 MANY_MODELS = ["gpt-image-2"] * 51
