@@ -23,6 +23,7 @@ from cli.catalog_drift import check_catalog
 from cli.findings import Finding, Findings
 from cli.http_request import fetch
 from cli.money import check_money, removal
+from cli.page import check_page
 from cli.queues import check_queue
 from cli.stack import CommandError, SecretDamaged, Stack, Values, argument_parser
 
@@ -154,6 +155,7 @@ CHECKS = (
     check_alarms,
     check_table,
     check_bucket,
+    check_page,
     check_money,
 )
 

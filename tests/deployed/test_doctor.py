@@ -101,7 +101,7 @@ def test_every_check_passes_on_a_healthy_stack(command: Doctor) -> None:
     parts = {line.split()[1] for line in output.splitlines() if line.startswith("ok ")}
     assert parts == {
         "stack", "functions", "public", "keys", "poyo", "api", "callbacks", "secrets", "sweep", "queue",
-        "alarms", "table", "bucket", "account", "orders", "money", "catalog",
+        "alarms", "table", "bucket", "page", "account", "orders", "money", "catalog",
     }  # fmt: skip
 
 
@@ -284,6 +284,17 @@ def orders_paused(system: System) -> Iterator[None]:
 
 
 @contextmanager
+def page_not_allowed(system: System) -> Iterator[None]:
+    s3, bucket = system.client("s3"), system.outputs["ImagesBucketName"]
+    rules = s3.get_bucket_cors(Bucket=bucket)["CORSRules"]
+    s3.delete_bucket_cors(Bucket=bucket)
+    try:
+        yield
+    finally:
+        s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": rules})
+
+
+@contextmanager
 def no_limit(system: System) -> Iterator[None]:
     budgets = BudgetRepository(table_of(system))
     budgets.remove(STACK)
@@ -383,8 +394,9 @@ def test_doctor_reports_the_broken_part_and_no_other(
     [
         (orders_paused, "orders", "new orders are paused since 1970-01-01 00:00:00+00:00 (a test)"),
         (no_limit, "money", "a stolen key can spend PoYo's account empty"),
+        (page_not_allowed, "page", "can neither upload references nor save archives"),
     ],
-    ids=["paused orders", "no limit of credits"],
+    ids=["paused orders", "no limit of credits", "a page that CORS does not allow"],
 )
 def test_doctor_warns_of_what_may_be_on_purpose(
     stack: System,
