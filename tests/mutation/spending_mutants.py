@@ -7,6 +7,7 @@ from tests.mutation.mutant import Mutant
 BOOKINGS_TEST = "unit/tasks/test_bookings.py"
 BUDGETS_TEST = "unit/tasks/test_budgets.py"
 CONFLICTS_TEST = "unit/aws/test_table_conflicts.py"
+CONTENTION_TEST = "unit/aws/test_table_contention.py"
 SPENDING_TEST = "integration/workflows/test_spending.py"
 SETTLEMENT_TEST = "integration/workflows/test_settlement.py"
 STALE_TEST = "unit/tasks/test_stale_bookings.py"
@@ -408,8 +409,22 @@ CONFLICTS = (
     Mutant(
         "conflicts are retried for ever",
         "aws/table.py",
-        "if self.monotonic_s() - begun_s >= CONFLICT_S:",
-        "if self.monotonic_s() - begun_s >= 60 * CONFLICT_S:",
+        "if wait_s is None or self.monotonic_s() - begun_s >= CONFLICT_S:",
+        "if wait_s is None:",
+        CONFLICTS_TEST,
+    ),
+    Mutant(
+        "hundreds of orders at once only cancel each other",
+        "aws/table.py",
+        "0.64, 0.96, 0.96, 0.96, 0.96)",
+        "*[0.4] * 40)",
+        CONTENTION_TEST,
+    ),
+    Mutant(
+        "the log of a conflict names a user",
+        "aws/table.py",
+        'blocked.append(f"{kind}:{scope}" if kind == "spend" else kind)',
+        "blocked.append(pk)",
         CONFLICTS_TEST,
     ),
 )

@@ -136,6 +136,16 @@ def client_error(code: str, status: int = 400, operation: str = "Operation") -> 
     return ClientError(response, operation)
 
 
+def cancelled_transaction(*codes: str) -> ClientError:
+    """The error that boto3 raises for a transaction that was not made, with the code of each of its writes."""
+    response: Any = {
+        "Error": {"Code": "TransactionCanceledException"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+        "CancellationReasons": [{"Code": code} for code in codes],
+    }
+    return ClientError(response, "TransactWriteItems")
+
+
 @dataclass
 class FakeFileHost:
     """A downloader that returns the next bytes, or raises the next exception; the last one repeats."""

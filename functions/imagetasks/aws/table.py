@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from imagetasks import telemetry
 from imagetasks.aws import translated
 from imagetasks.aws.attribute_values import marshal, unmarshal
 from imagetasks.aws.client import shared_client
@@ -36,8 +37,8 @@ DUE_INDEX = "due"
 # Partition attribute of each index over an owner's tasks.
 OWNER_INDEXES = {"by_owner": "owner_key", "by_owner_status": "owner_status_key"}
 CONFLICT_S = 3.0  # a conflict is retried for so long, then a slow answer still ends in `aws_call_s`
-CONFLICT_WAIT_S = 0.01
-CONFLICT_MAX_WAIT_S = 0.4
+# Longer each time: hundreds of orders at once would otherwise only cancel each other's transactions.
+CONFLICT_WAITS_S = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 0.96, 0.96, 0.96, 0.96)
 # AWS asks callers to request unprocessed keys again, after a pause.
 BATCH_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.4)
 
@@ -91,7 +92,14 @@ class Table:
         transaction.
         """
         items = [self._transact_item(write) for write in writes]
-        self._call(self.client.transact_write_items, named=False, TransactItems=items)
+        try:
+            self._call(self.client.transact_write_items, named=False, TransactItems=items)
+        except DatabaseUnavailable as error:
+            cause = error.__cause__
+            if isinstance(cause, ClientError):
+                blocked = _blocked_items(cause, writes)
+                telemetry.warning("transaction_not_made", code=error.code, items=blocked)
+            raise
 
     def query_due(self, shard: str, *, now: int, limit: int) -> list[dict[str, Any]]:
         """Keys (`pk`, `due_at`) and `due_since` of up to `limit` items due at `now` ms, longest overdue first.
@@ -174,7 +182,7 @@ class Table:
         error the write may have happened."""
         if named:
             arguments["TableName"] = self.name
-        begun_s, wait_s = self.monotonic_s(), CONFLICT_WAIT_S
+        begun_s, waits_s = self.monotonic_s(), iter(CONFLICT_WAITS_S)
         while True:
             try:
                 return operation(**arguments)
@@ -182,12 +190,12 @@ class Table:
                 translation = _translate_error(error)
                 if not isinstance(translation, _TransactionConflict):
                     raise translation from error
-                if self.monotonic_s() - begun_s >= CONFLICT_S:
+                wait_s = next(waits_s, None)
+                if wait_s is None or self.monotonic_s() - begun_s >= CONFLICT_S:
                     raise DatabaseUnavailable("TransactionConflict") from error
             except BotoCoreError as error:
                 raise translated(error, DatabaseUnavailable) from error
             self.sleep(self.jitter(0, wait_s))
-            wait_s = min(CONFLICT_MAX_WAIT_S, wait_s * 2)
 
 
 class _TransactionConflict(Exception):
@@ -209,6 +217,19 @@ def _translate_error(error: ClientError) -> Exception:
     if any(reason.get("Code") == "TransactionConflict" for reason in reasons):
         return _TransactionConflict()
     return translated(error, DatabaseUnavailable)
+
+
+def _blocked_items(error: ClientError, writes: Sequence[PutItem | UpdateItem]) -> str:
+    """The items for which DynamoDB made no transaction, by their kind (`spend` with its kind of scope):
+    their keys name users."""
+    response: Mapping[str, Any] = error.response
+    blocked = []
+    for write, reason in zip(writes, response.get("CancellationReasons", ()), strict=False):
+        pk = write.item["pk"] if isinstance(write, PutItem) else write.pk
+        kind, scope = pk.partition("#")[0], pk.rpartition("#")[2].partition(":")[0]
+        if reason.get("Code") != "None":
+            blocked.append(f"{kind}:{scope}" if kind == "spend" else kind)
+    return " ".join(blocked)
 
 
 def _guarded(

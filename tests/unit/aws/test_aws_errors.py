@@ -21,7 +21,7 @@ from botocore.retries.standard import ThrottledRetryableChecker, TransientRetrya
 
 from imagetasks.aws import PASSING_CODES, translated
 from imagetasks.errors import DatabaseUnavailable, QueueUnavailable
-from tests.support.fakes import client_error
+from tests.support.fakes import cancelled_transaction, client_error
 from tests.support.lambdas import captured_logs
 
 PASSING: list[ClientError | BotoCoreError] = [
@@ -55,16 +55,6 @@ DEFECTS: list[ClientError | BotoCoreError] = [
 
 def name(error: Exception) -> str:
     return str(error.response["Error"]["Code"] if isinstance(error, ClientError) else error)
-
-
-def cancelled(*codes: str) -> ClientError:
-    """The response to a transaction whose writes failed with these codes."""
-    response: Any = {
-        "Error": {"Code": "TransactionCanceledException"},
-        "ResponseMetadata": {"HTTPStatusCode": 400},
-        "CancellationReasons": [{"Code": code} for code in codes],
-    }
-    return ClientError(response, "TransactWriteItems")
 
 
 @pytest.mark.parametrize("error", PASSING, ids=name)
@@ -111,7 +101,7 @@ def test_cancelled_transaction_passes_if_the_reason_of_each_write_passes(
     codes: tuple[str, ...], passing: bool, code: str
 ) -> None:
     with captured_logs():
-        raised = translated(cancelled(*codes), DatabaseUnavailable)
+        raised = translated(cancelled_transaction(*codes), DatabaseUnavailable)
 
     assert (raised.passing, raised.code) == (passing, code)
 

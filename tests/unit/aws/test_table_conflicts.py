@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -11,27 +12,19 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
 from imagetasks.aws.client import CLIENT_CONFIG
-from imagetasks.aws.table import CONFLICT_MAX_WAIT_S, CONFLICT_S, Table
+from imagetasks.aws.table import CONFLICT_S, CONFLICT_WAITS_S, Table
 from imagetasks.errors import DatabaseUnavailable
 from imagetasks.limits import Limits
 from imagetasks.tasks.conditional_write import Condition, ConditionFailed, PutItem, UpdateItem
-from tests.support.fakes import client_error
+from tests.support.fakes import cancelled_transaction, client_error
+from tests.support.lambdas import captured_logs
 
 UPDATE = UpdateItem(pk="a", condition=Condition(), values={}, added={"n": Decimal(1)})
 PUT = PutItem(item={"pk": "a"}, condition=Condition())
 SINGLE = client_error("TransactionConflictException")
 
 
-def cancelled(*codes: str) -> ClientError:
-    """The error of a transaction, with the code of each of its writes."""
-    response: Any = {
-        "Error": {"Code": "TransactionCanceledException"},
-        "CancellationReasons": [{"Code": code} for code in codes],
-    }
-    return ClientError(response, "TransactWriteItems")
-
-
-CONFLICT = cancelled("None", "TransactionConflict")
+CONFLICT = cancelled_transaction("None", "TransactionConflict")
 
 
 @dataclass
@@ -97,15 +90,29 @@ def test_conflicts_are_given_up_within_the_time_of_a_call(kind: str, takes_s: fl
     with pytest.raises(DatabaseUnavailable, match="TransactionConflict"):
         write(engine.table())
 
-    assert engine.now_s - 1000 - takes_s <= CONFLICT_S + CONFLICT_MAX_WAIT_S
-    assert max(engine.slept_s, default=0) <= CONFLICT_MAX_WAIT_S
+    assert engine.now_s - 1000 - takes_s <= CONFLICT_S + max(CONFLICT_WAITS_S)
+    assert engine.calls <= 1 + len(CONFLICT_WAITS_S)
 
 
 def test_slow_answer_after_conflicts_ends_within_the_time_of_a_call() -> None:
     config: Any = CLIENT_CONFIG
     slow_s = config.connect_timeout + config.read_timeout
 
-    assert CONFLICT_S + CONFLICT_MAX_WAIT_S + slow_s <= Limits().aws_call_s
+    assert CONFLICT_S + max(CONFLICT_WAITS_S) + slow_s <= Limits().aws_call_s
+
+
+def test_transaction_that_is_not_made_says_which_items_were_in_use_and_names_no_user() -> None:
+    names = ("spend#1d#0#owner:website/ann", "spend#1d#0#stack", "usage#2026-11-28#m#website/ann")
+    updates = [UpdateItem(pk=pk, condition=Condition(), values={}) for pk in names]
+    conflict = "TransactionConflict"
+    engine = Engine([cancelled_transaction("None", conflict, conflict, "None")], takes_s=1)
+
+    with captured_logs() as logs, pytest.raises(DatabaseUnavailable):
+        engine.table().transact_write([PUT, *updates])
+
+    line = json.loads(logs.getvalue())
+    assert line["message"] == "transaction_not_made"
+    assert (line["code"], line["items"]) == (conflict, "spend:owner spend:stack")
 
 
 UNKNOWN: dict[str, Exception] = {
@@ -114,7 +121,7 @@ UNKNOWN: dict[str, Exception] = {
     "500": client_error("InternalServerError", 500),
     "in progress": client_error("TransactionInProgressException"),
     "throttled": client_error("ProvisionedThroughputExceededException"),
-    "throttled transaction": cancelled("None", "ThrottlingError"),
+    "throttled transaction": cancelled_transaction("None", "ThrottlingError"),
     "invalid": client_error("ValidationException"),
 }
 
@@ -131,7 +138,7 @@ def test_nothing_is_repeated_after_an_unknown_outcome(outcome: str, conflicts: i
 
 
 def test_condition_that_fails_beside_a_conflict_decides() -> None:
-    engine = Engine([cancelled("TransactionConflict", "ConditionalCheckFailed"), None])
+    engine = Engine([cancelled_transaction("TransactionConflict", "ConditionalCheckFailed"), None])
 
     with pytest.raises(ConditionFailed) as failed:
         engine.table().transact_write([PUT, UPDATE])
