@@ -304,15 +304,23 @@ def mint(system: System, **limits: Any) -> dict[str, Any]:
     return token
 
 
+def network_log(page: Page) -> tuple[list[str], list[str]]:
+    """What the page sends from now on, and what it receives: addresses, headers and the bodies it sends."""
+    sent: list[str] = []
+    received: list[str] = []
+    page.on(
+        "request", lambda each: sent.append(f"{each.url} {each.all_headers()} {each.post_data}")
+    )
+    page.on("response", lambda each: received.append(f"{each.url} {each.all_headers()}"))
+    return sent, received
+
+
 def test_page_with_a_token_alone_orders_waits_and_shows_an_image(
     visitor: Visitor, allowed_page: str
 ) -> None:
     token = mint(visitor.system, origin=allowed_page, models=["gpt-image-2"], max_tasks=2)
     holder = Visitor(visitor.page, visitor.system, token["token"])
-    sent: list[str] = []
-    holder.page.on(
-        "request", lambda each: sent.append(f"{each.url} {each.all_headers()} {each.post_data}")
-    )
+    sent, received = network_log(holder.page)
 
     upload = holder.create_upload()
     form = {name: upload["upload"][name] for name in ("url", "fields")}
@@ -326,7 +334,9 @@ def test_page_with_a_token_alone_orders_waits_and_shows_an_image(
         each["task_id"] for each in body_of(holder.read("/v1/tasks", **holder.key))["tasks"]
     ] == [task["task_id"]]
     assert any(token["token"] in each for each in sent)
-    assert not any(visitor.system.api_key in each for each in sent)
+    assert any(f"/files/{task['task_id']}" in each for each in received)
+    page = [holder.page.content(), json.dumps(holder.page.context.storage_state())]
+    assert not any(visitor.system.api_key in each for each in [*sent, *received, *page])
 
 
 def test_page_with_a_token_cannot_go_beyond_it(visitor: Visitor, allowed_page: str) -> None:

@@ -35,10 +35,13 @@ from tests.support.emulated_aws import TOKEN_KEYS
 from tests.support.lambdas import HandlerResponse, recorded_aws_calls
 
 ORIGIN = "https://shop.example"
-EDIT = {
-    "model": "gpt-image-2-edit",
-    "input": {"prompt": "x", "image_urls": ["https://example.com/a.png"]},
-}
+
+
+def edit_of(reference: str) -> dict[str, Any]:
+    return {"model": "gpt-image-2-edit", "input": {"prompt": "x", "image_urls": [reference]}}
+
+
+EDIT = edit_of("https://example.com/a.png")
 
 
 @pytest.fixture
@@ -432,28 +435,58 @@ def test_model_outside_of_the_tokens_models_is_refused(api: Api, path: str) -> N
     assert send(api, token, "POST", path, ORDER, idempotency_key="allowed").status < 300
 
 
-@pytest.mark.parametrize("user", ["", "bob", "an", "anna"])
-def test_tasks_uploads_files_and_lists_of_other_users_do_not_exist(api: Api, user: str) -> None:
+OTHERS = pytest.mark.parametrize("user", ["", "bob", "an", "anna"])
+UNKNOWN = "a" * 26
+READS = [  # and the delete: what names a task in its address
+    ("GET", "/v1/tasks/{}"),
+    ("HEAD", "/v1/tasks/{}"),
+    ("GET", "/v1/tasks/{}?wait=1"),
+    ("GET", "/v1/tasks/{}/files/0"),
+    ("DELETE", "/v1/tasks/{}"),
+    ("GET", "/v1/tasks?task_ids={}"),
+    ("GET", "/v1/tasks?task_ids={}&wait=1"),
+    ("GET", "/api/generate/status/{}"),
+    ("GET", "/files/{}/0/guessed"),
+]
+ORDERS = ["/v1/tasks", "/v1/quotes", "/api/generate/submit"]
+
+
+@OTHERS
+def test_task_of_another_user_is_answered_like_one_that_does_not_exist(api: Api, user: str) -> None:
     owner = f"owner/{user}" if user else "owner"
     task = api.put_finished(owner=owner, owner_key=owner)
+    token = mint(api)["token"]
+
+    def answer(task_id: str, method: str, path: str, body: object = None) -> tuple[int, str]:
+        key = f"key-{task_id}"
+        response = send(api, token, method, path.format(task_id), body, idempotency_key=key)
+        return response.status, response.body.replace(task_id, "")
+
+    for method, path in READS:
+        assert answer(task.task_id, method, path) == answer(UNKNOWN, method, path)
+    for path in ORDERS:
+        theirs, unknown = (
+            answer(each, "POST", path, edit_of(f"task:{each}/0"))
+            for each in (task.task_id, UNKNOWN)
+        )
+        assert theirs == unknown
+        assert theirs[0] in (400, 422)
+    assert api.get(f"/v1/tasks/{task.task_id}", **({"x_owner": user} if user else {})).status == 200
+
+
+@OTHERS
+def test_uploads_and_lists_of_other_users_do_not_exist(api: Api, user: str) -> None:
+    owner = f"owner/{user}" if user else "owner"
+    api.put_finished(owner=owner, owner_key=owner)
     sender = {"x_owner": user} if user else {}
     uploaded = api.request("POST", "/v1/uploads", {"content_type": "image/png"}, **sender).json
     token = mint(api)["token"]
 
-    for method, path in (
-        ("GET", f"/v1/tasks/{task.task_id}"),
-        ("GET", f"/v1/tasks/{task.task_id}?wait=1"),
-        ("GET", f"/v1/tasks/{task.task_id}/files/0"),
-        ("DELETE", f"/v1/tasks/{task.task_id}"),
-    ):
-        assert_problem(send(api, token, method, path), 404, "no_such_task")
-    assert send(api, token, "GET", f"/api/generate/status/{task.task_id}").status == 404
     assert send(api, token, "GET", "/v1/tasks").json["tasks"] == []
-    order = EDIT | {"input": {"prompt": "x", "image_urls": [uploaded["file_url"]]}}
+    order = edit_of(uploaded["file_url"])
     response = send(api, token, "POST", "/v1/tasks", order, idempotency_key="key")
     [error] = assert_problem(response, 422, "invalid_order")["errors"]
     assert "upload not found" in error["detail"]
-    assert api.get(f"/v1/tasks/{task.task_id}", **sender).status == 200
 
 
 def test_token_and_its_server_key_see_the_same_tasks_of_the_user(api: Api) -> None:
