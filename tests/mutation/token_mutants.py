@@ -247,4 +247,11 @@ TOKENS = (
         "token.ends_at // 1000",
         ROUTES,
     ),
+    Mutant(
+        "a quote tells a token what other users have spent",
+        "workflows/spending.py",
+        "return own if any(each.is_token for each in own) else self.limits",
+        "return self.limits",
+        "unit/workflows/test_standing.py",
+    ),
 )

@@ -9,7 +9,7 @@ from imagetasks import telemetry
 from imagetasks.api import browser_tokens, problems
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.request import acting_user, bearer_token, public_base_url
-from imagetasks.tasks.caller import OWNER_SEPARATOR, TOKEN_ID, Caller, Token
+from imagetasks.tasks.caller import OWNER_SEPARATOR, Caller, Token
 
 if TYPE_CHECKING:
     from imagetasks.api.api_gateway import HttpEvent
@@ -75,8 +75,7 @@ def _token(event: HttpEvent, dependencies: ApiDependencies, text: str) -> Token:
     claims = browser_tokens.verify(
         text, issuer=public_base_url(event), keys=dependencies.token_keys.all()
     )
-    token_id = claims["jti"]
-    token = dependencies.tokens.get(token_id) if TOKEN_ID.fullmatch(token_id) else None
+    token = dependencies.tokens.get(claims["jti"])
     if token is None:
         raise browser_tokens.InvalidToken("no such token")
     if token.owner != claims["sub"] or token.key != token.owner.partition(OWNER_SEPARATOR)[0]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from imagetasks.tasks.caller import token_from_item, token_pk, token_to_item
+from imagetasks.tasks.caller import TOKEN_ID, token_from_item, token_pk, token_to_item
 from imagetasks.tasks.conditional_write import (
     Condition,
     ConditionFailed,
@@ -36,8 +36,10 @@ class TokenRepository:
                 raise
 
     def get(self, token_id: str) -> Token | None:
-        """The token as of now (strongly consistent), None if there is none. A charge that comes when
-        DynamoDB has removed the token leaves an item of sums alone."""
+        """The token as of now (strongly consistent), None if there is none, or if `token_id` cannot be one's
+        id. A charge that comes when DynamoDB has removed the token leaves an item of sums alone."""
+        if not TOKEN_ID.fullmatch(token_id):
+            return None
         item = self.table.get(token_pk(token_id))
         return token_from_item(item) if "owner" in item else None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -96,10 +96,17 @@ class Standing:
         without room, else the one that leaves least. None without any limit."""
         if full := self.exhausted(credits_):
             return Headroom(False, full.scope, full.left, full.resets_at)
-        if not self.limits:
+        shown = self._shown()
+        if not shown:
             return None
-        least = min(self.limits, key=lambda each: each.left(self.spends[each.pk]))
+        least = min(shown, key=lambda each: each.left(self.spends[each.pk]))
         return Headroom(True, least.scope, least.left(self.spends[least.pk]), least.resets_at)
+
+    def _shown(self) -> Sequence[Limit]:
+        """The limits whose room the caller may read: a browser token's and its owner's, because the others
+        tell what other users spend, and every one for a server key."""
+        own = [each for each in self.limits if each.is_token or each.scope == "owner"]
+        return own if any(each.is_token for each in own) else self.limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -77,6 +77,23 @@ def test_headroom_is_the_limit_that_leaves_least_or_the_one_that_refuses() -> No
     assert standing().headroom(Decimal(1)) is None
 
 
+def test_headroom_of_a_token_does_not_tell_what_other_users_have_spent() -> None:
+    others = [limit("key", 11, None), limit("stack", 10, None)]
+    token, owner = limit("token", 20, None), limit("owner", 15, None)
+
+    shown = [
+        standing(*others, *own, spent=4).headroom(Decimal(1)) for own in ([token], [token, owner])
+    ]
+    refused = standing(*others, token, spent=4).headroom(Decimal(7))
+
+    assert [(each.scope, int(each.left)) for each in shown if each] == [
+        ("token", 16),
+        ("owner", 11),
+    ]
+    assert refused is not None
+    assert (refused.allowed, refused.scope) == (False, "stack")
+
+
 def test_of_two_limits_of_one_item_the_lower_counts_with_the_lowest_soft_limit() -> None:
     ceiling = limit("stack", 10, None)
     higher = limit("stack", 20, None, soft_credits=Decimal(8))

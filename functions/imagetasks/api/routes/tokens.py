@@ -13,7 +13,7 @@ from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import json_response
 from imagetasks.api.token_bodies import created_token_body, token_body
 from imagetasks.errors import InvalidOrder
-from imagetasks.tasks.caller import TOKEN_ID, Caller, Token
+from imagetasks.tasks.caller import Caller, Token
 
 if TYPE_CHECKING:
     from imagetasks.api.dependencies import ApiDependencies
@@ -80,7 +80,7 @@ class TokenRoutes:
     def _own(self, caller: Caller, token_id: str) -> Token:
         """The token, if the caller's server key issued it for a user whom the caller may act for. Raises
         ProblemError."""
-        token = self.dependencies.tokens.get(token_id) if TOKEN_ID.fullmatch(token_id) else None
+        token = self.dependencies.tokens.get(token_id)
         if token is None or token.key != caller.key:
             raise ProblemError(problems.TOKEN_NOT_FOUND)
         if caller.owner not in (caller.key, token.owner):
