@@ -15,8 +15,6 @@ from imagetasks.api.poyo_problems import problem_response
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.routes import respond
 from imagetasks.aws.secrets import TokenKeys
-from imagetasks.aws.token_repository import TokenRepository
-from imagetasks.aws.usage_repository import UsageRepository
 from imagetasks.errors import ImageTasksError, SecretInvalid
 from imagetasks.poyo.balance import CachedBalance
 
@@ -26,14 +24,13 @@ spending = build_spending(clients)
 dependencies = ApiDependencies(
     api_keys=clients.api_keys,
     token_keys=TokenKeys.from_env(clients.api_keys.secret.client),
-    tokens=TokenRepository(clients.repository.table),
+    table=clients.repository.table,
     models=OfferedModels.from_env(),
     placement=build_placement(clients, tasks, spending),
     tasks=tasks,
     images=clients.images,
     uploads=clients.uploads,
     spending=spending,
-    usage=UsageRepository(clients.repository.table),
     page=PageFiles.from_env(),
     balance=CachedBalance(clients.poyo.balance),
     clock=clients.clock,

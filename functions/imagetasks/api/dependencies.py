@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from imagetasks.api.page_files import PageFiles
     from imagetasks.aws.image_bucket import ImageBucket
     from imagetasks.aws.secrets import ApiKeys, TokenKeys
+    from imagetasks.aws.table import Table
     from imagetasks.aws.token_repository import TokenRepository
     from imagetasks.aws.upload_bucket import UploadBucket
     from imagetasks.aws.usage_repository import UsageRepository
@@ -27,14 +28,28 @@ class ApiDependencies:
 
     api_keys: ApiKeys
     token_keys: TokenKeys
-    tokens: TokenRepository
+    table: Table
     models: OfferedModels
     placement: OrderPlacement
     tasks: OwnerTasks
     images: ImageBucket
     uploads: UploadBucket
     spending: Spending
-    usage: UsageRepository
     page: PageFiles
     balance: Callable[[], Decimal]
     clock: Clock
+
+    # Both are imported by the first request that needs them: most cold starts see none.
+    @property
+    def tokens(self) -> TokenRepository:
+        """The browser tokens."""
+        from imagetasks.aws.token_repository import TokenRepository  # noqa: PLC0415
+
+        return TokenRepository(self.table)
+
+    @property
+    def usage(self) -> UsageRepository:
+        """What owners have ordered and were charged."""
+        from imagetasks.aws.usage_repository import UsageRepository  # noqa: PLC0415
+
+        return UsageRepository(self.table)
