@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from threading import Lock
 from typing import Any, cast
 
 from boto3.dynamodb.types import TypeDeserializer
 
 from imagetasks.aws.budget_repository import BudgetRepository
+from imagetasks.aws.order_repository import OrderRepository
 from imagetasks.aws.secrets import CachedSecret, CallbackKeys
 from imagetasks.aws.table import Table
 from imagetasks.aws.task_repository import TaskRepository
@@ -22,11 +23,11 @@ from imagetasks.poyo.client import PoyoClient
 from imagetasks.poyo.rate_limit import Slot
 from imagetasks.poyo.transport import HttpResponse
 from imagetasks.tasks.caller import Caller
-from imagetasks.tasks.conditional_write import PutItem, UpdateItem
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import StoredImage, Task
 from imagetasks.tasks.task_item import from_item
 from imagetasks.workflows.order import Order
+from imagetasks.workflows.place_order import OrderPlacement
 from imagetasks.workflows.reconcile import TaskReconciler
 from imagetasks.workflows.spending import Spending, SpendingDefaults
 from imagetasks.workflows.submit import Placement, Submitter
@@ -43,6 +44,10 @@ from tests.support.fakes import (
 IMAGE = StoredImage(
     key="images/x/0", content_type="image/png", bytes=9, width=3, height=4, sha256="0" * 64
 )
+
+
+WRITES = ("put_item", "update_item", "transact_write_items")
+MOST_WRITES = 4  # of an order, or of a step of a task
 
 
 class Stopped(BaseException):
@@ -89,14 +94,22 @@ def _prompt(body: bytes | None) -> str:
     return str(json.loads(body or b"{}")["input"]["prompt"])
 
 
-class StoppingTable(Table):
-    """The real table; the process that uses it stops before or after every transaction."""
+class StoppingClient:
+    """A client of DynamoDB whose process stops before or after its `step`th write, if it makes so many."""
 
-    def transact_write(self, writes: Sequence[PutItem | UpdateItem]) -> None:
-        """All writes, or none, and then the process is gone."""
-        if self.jitter(0, 1) < 0.5:
-            raise Stopped
-        Table.transact_write(self, writes)
+    def __init__(self, client: Any, *, step: int, after: bool) -> None:
+        self._client, self._left, self._after = client, step, after
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        call: Callable[..., Any] = getattr(self._client, operation)
+        return partial(self._write, call) if operation in WRITES else call
+
+    def _write(self, call: Callable[..., Any], **arguments: Any) -> Any:
+        self._left -= 1
+        if self._left:
+            return call(**arguments)
+        if self._after:
+            call(**arguments)
         raise Stopped
 
 
@@ -141,10 +154,23 @@ class BudgetedOrders:
         self.budgets = BudgetRepository(table)
         self.spending = Spending(repository=self.budgets, defaults=defaults, clock=self.clock)
 
-    def place(self, order: Order, caller: Caller) -> Placement:
-        """Admit the order, reserve its credits and submit it, as a process of its own."""
-        limits = self.spending.admit(caller, order.estimated_credits)
-        return self.submitter(self.table).submit(order, limits)
+    def place(self, order: Order, caller: Caller, *, table: Table | None = None) -> Placement:
+        """Find the order's task or create it, reserve its credits and submit it, as a process of its own
+        that uses `table`."""
+        table = table or self.table
+        placement = OrderPlacement(
+            submitter=self.submitter(table),
+            spending=replace(self.spending, repository=BudgetRepository(table)),
+            orders=OrderRepository(table),
+            uploads=cast(Any, None),
+            notifications=cast(Any, None),
+            own_file=cast(Any, None),
+            shared_file=cast(Any, None),
+        )
+        basis = placement.read(caller, order.idempotency_key)
+        if basis.earlier is not None:
+            return placement.replay(basis.earlier, order.fingerprint)
+        return placement.place(order, caller, basis)
 
     def submitter(self, table: Table) -> Submitter:
         """A submitter on `table`; no message is sent and no order has an upload."""
@@ -190,12 +216,12 @@ class BudgetedOrders:
         )
         reconciler.reconcile(message)
 
-    def stop_halfway(self, message: TaskMessage, *, seed: int) -> None:
-        """Process one message in a process that stops before or after its first transaction."""
+    def stopping_table(self, *, seed: int) -> Table:
+        """The table of a process that stops before or after one of its writes."""
         rng = random.Random(seed)  # noqa: S311  # repeatable, not secret
-        table = StoppingTable(self.table.client, self.table.name, jitter=rng.uniform)
-        with suppress(Stopped):
-            self.reconcile(message, table=table)
+        step, after = rng.randint(1, MOST_WRITES), rng.random() < 0.5
+        client = StoppingClient(self.table.client, step=step, after=after)
+        return Table(cast(Any, client), self.table.name)
 
     def tasks(self) -> list[Task]:
         """Every task of the table."""
