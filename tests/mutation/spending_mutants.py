@@ -139,22 +139,29 @@ LIMITS = (
     Mutant(
         "no soft limit raises an alarm",
         "workflows/spending.py",
-        "passed = spends[limit.pk].committed >= (limit.soft_credits or 0)",
+        "passed = spends[limit.pk].committed >= soft_credits",
         "passed = False",
         SPENDING_TEST,
     ),
     Mutant(
         "a soft limit raises an alarm before it is reached",
         "workflows/spending.py",
-        "passed = spends[limit.pk].committed >= (limit.soft_credits or 0)",
+        "passed = spends[limit.pk].committed >= soft_credits",
         "passed = True",
         SPENDING_TEST,
     ),
     Mutant(
         "a soft limit raises an alarm with each order",
         "aws/budget_repository.py",
-        '        condition = Condition((absent("soft_limit_at"),))\n',
-        "        condition = Condition()\n",
+        'any_of=((absent("soft_limit"),), (lower,))',
+        "",
+        SPENDING_TEST,
+    ),
+    Mutant(
+        "a soft limit that was raised raises no alarm in the same period",
+        "aws/budget_repository.py",
+        'any_of=((absent("soft_limit"),), (lower,))',
+        '(absent("soft_limit"),)',
         SPENDING_TEST,
     ),
 )

@@ -35,9 +35,10 @@ class SpendingInvariants:
             self._check_task(old, new)
         elif kind in BOOKED:
             self._changed = True
-            for name in ("soft_limit_at", "revoked_at"):
-                kept = name not in old or old[name] == new.get(name)
-                require(kept, f"{name} is written once", new["pk"])
+            kept = "revoked_at" not in old or old["revoked_at"] == new.get("revoked_at")
+            require(kept, "revoked_at is written once", new["pk"])
+            risen = old.get("soft_limit", -1) <= new.get("soft_limit", -1)
+            require(risen, "a soft limit is noted once, or again when it is raised", new["pk"])
 
     def _check_task(self, old: Item, new: Item) -> None:
         if not old:

@@ -16,6 +16,7 @@ from imagetasks.tasks.conditional_write import (
     UpdateItem,
     absent,
     at_most,
+    below,
     equals,
     one_of,
 )
@@ -227,7 +228,7 @@ class RandomOperations:
             return absent(name)
         if self._random.random() < 0.2:
             number = self._random.choice(("attempt", "due_at", "sent"))
-            return at_most(number, self._value(number))
+            return self._random.choice((at_most, below))(number, self._value(number))
         holds = name in item and self._random.random() < 0.7
         value = item[name] if holds else self._value(name) if name in VALUES else "other"
         if kind == "equals" or not isinstance(value, str):

@@ -15,10 +15,13 @@ from imagetasks.tasks.conditional_write import (
     PutItem,
     UpdateItem,
     absent,
+    below,
     equals,
 )
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from imagetasks.aws.table import Table
 
 SETTINGS_PK = "settings"
@@ -84,10 +87,12 @@ class BudgetRepository:
         """What `pause` wrote last, read at once."""
         return _pause(self.table.get(SETTINGS_PK))
 
-    def note_soft_limit(self, limit: Limit, *, now: int) -> bool:
-        """Record that the spending of a period has passed its soft limit; whether that is news."""
-        condition = Condition((absent("soft_limit_at"),))
-        values = {"soft_limit_at": now}
+    def note_soft_limit(self, limit: Limit, soft_credits: Decimal) -> bool:
+        """Record that the spending of a period has passed its soft limit; whether that is news: it is
+        again if the limit has been raised."""
+        lower = below("soft_limit", soft_credits)
+        condition = Condition(any_of=((absent("soft_limit"),), (lower,)))
+        values = {"soft_limit": soft_credits}
         try:
             self.table.update(UpdateItem(pk=limit.pk, condition=condition, values=values))
         except ConditionFailed:

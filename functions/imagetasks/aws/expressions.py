@@ -57,6 +57,8 @@ class Expression:
             return f"{name} = {self._value(test.value)}"
         if test.test == "at_most":
             return f"{name} <= {self._value(test.value)}"
+        if test.test == "below":
+            return f"{name} < {self._value(test.value)}"
         return f"{name} IN ({', '.join(map(self._value, test.value))})"
 
     def _name(self, attribute: str) -> str:

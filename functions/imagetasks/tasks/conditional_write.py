@@ -19,7 +19,7 @@ class AttributeTest:
     """One attribute and what must be true of it for a write to happen."""
 
     attribute: str
-    test: Literal["absent", "equals", "one_of", "at_most"]
+    test: Literal["absent", "equals", "one_of", "at_most", "below"]
     value: Any = None
 
 
@@ -41,6 +41,11 @@ def one_of(attribute: str, values: Collection[str]) -> AttributeTest:
 def at_most(attribute: str, value: Decimal | int) -> AttributeTest:
     """The item has the attribute, a number, and it is not greater than `value`."""
     return AttributeTest(attribute, "at_most", value)
+
+
+def below(attribute: str, value: Decimal | int) -> AttributeTest:
+    """The item has the attribute, a number, and it is less than `value`."""
+    return AttributeTest(attribute, "below", value)
 
 
 def unchanged(attribute: str, value: Any) -> AttributeTest:
@@ -113,4 +118,6 @@ def _is_true(test: AttributeTest, item: Item) -> bool:
         return bool(item[test.attribute] == test.value)
     if test.test == "at_most":
         return bool(item[test.attribute] <= test.value)
+    if test.test == "below":
+        return bool(item[test.attribute] < test.value)
     return item[test.attribute] in test.value

@@ -153,13 +153,13 @@ class Spending:
             telemetry.alarm("stack_budget_exhausted", server_key=caller.key)
 
     def report(self, limits: Iterable[Limit]) -> None:
-        """Raise the alarm of each soft limit that is passed, once in its period. Called after an order
-        was accepted."""
-        soft = [limit for limit in limits if limit.soft_credits is not None]
+        """Raise the alarm of each soft limit that is passed, once in its period unless it is raised.
+        Called after an order was accepted."""
+        soft = {limit: limit.soft_credits for limit in limits if limit.soft_credits is not None}
         spends = self.repository.spends(soft)
-        for limit in soft:
-            passed = spends[limit.pk].committed >= (limit.soft_credits or 0)
-            if passed and self.repository.note_soft_limit(limit, now=self.clock.now_ms()):
+        for limit, soft_credits in soft.items():
+            passed = spends[limit.pk].committed >= soft_credits
+            if passed and self.repository.note_soft_limit(limit, soft_credits):
                 telemetry.alarm("soft_budget_reached", scope=limit.scope, server_key=_key_of(limit))
 
     def _limits(self, names: Mapping[str, str], rules: Rules, now: int) -> Iterable[Limit]:

@@ -201,6 +201,28 @@ def test_soft_limit_raises_one_alarm_in_a_period(
     assert alarms == ["key", "key"]
 
 
+def test_soft_limit_that_is_raised_raises_its_alarm_again_even_if_the_budget_never_resets(
+    env: TestEnvironment, budgets: BudgetRepository, alarms: list[str]
+) -> None:
+    allowance = spending(env)
+    raised = []
+    for n, soft in enumerate((2, 2, 6, 6, 4)):
+        budgets.put(
+            Budget(
+                scope="key:owner",
+                max_credits=Decimal(50),
+                duration=None,
+                soft_credits=Decimal(soft),
+            )
+        )
+        limits = allowance.admit(ANN, Decimal(2))
+        place(env, limits, f"key-{n}")
+        allowance.report(limits)
+        raised.append(len(alarms))
+
+    assert raised == [1, 1, 2, 2, 2]
+
+
 def test_concurrent_orders_that_jump_over_the_soft_limit_raise_one_alarm(
     env: TestEnvironment, budgets: BudgetRepository, alarms: list[str]
 ) -> None:
