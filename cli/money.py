@@ -39,8 +39,8 @@ def _check(stack: Stack) -> Findings:
     budgets = _budgets(repository, _server_keys(stack))
     yield stack_limit(daily, budgets.get(STACK))
     if stack.parameter("Playground") == "true":
-        bounded = bool(daily) or STACK in budgets or stack.parameter("OwnerDailyCredits") != "0"
-        yield page_limit(bounded=bounded)
+        by_owner = Decimal(stack.parameter("OwnerDailyCredits"))
+        yield page_limit(bounded=bool(daily or by_owner) or STACK in budgets)
     given = list(budgets.values())
     if daily:
         given.append(Budget(scope=STACK, max_credits=daily, duration=DAY))

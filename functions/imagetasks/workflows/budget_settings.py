@@ -32,8 +32,7 @@ class BudgetState:
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class BudgetSettings:
     """The budgets that `spending` holds orders to. Called by the routes of budgets; `scope` is a scope's
-    internal name. Every method raises
-    DatabaseUnavailable."""
+    internal name. Every method raises DatabaseUnavailable."""
 
     spending: Spending
 

@@ -84,6 +84,12 @@ def test_page_whose_spending_is_bounded_is_no_warning(env: TestEnvironment, limi
     assert not [each for each in warnings(found) if "Playground" in each]
 
 
+def test_zero_bounds_nothing_however_it_is_written(env: TestEnvironment) -> None:
+    found = check(env, Playground="true", StackDailyCredits="0.0", OwnerDailyCredits="0.0")
+
+    assert [each for each in warnings(found) if "Playground" in each]
+
+
 def test_budget_of_a_key_does_not_bound_the_stack(
     env: TestEnvironment, budgets: BudgetRepository
 ) -> None:
