@@ -86,13 +86,18 @@ class Limit:
     max_tasks: int | None = None
 
     def left(self, spend: Spend) -> Decimal:
-        """Credits that may still be reserved."""
+        """Credits that may still be reserved: none after `max_tasks` orders."""
+        if not self._allows_one_more(spend):
+            return NOTHING
         return max(NOTHING, self.max_credits - spend.committed)
 
     def allows(self, spend: Spend, credits_: Decimal) -> bool:
         """Whether one more task may reserve `credits_`."""
-        few = self.max_tasks is None or spend.tasks < self.max_tasks
-        return few and spend.committed + credits_ <= self.max_credits
+        return self._allows_one_more(spend) and spend.committed + credits_ <= self.max_credits
+
+    def _allows_one_more(self, spend: Spend) -> bool:
+        """Whether the number of tasks allows one more."""
+        return self.max_tasks is None or spend.tasks < self.max_tasks
 
     def wait_s(self, credits_: Decimal, now: int) -> float | None:
         """Seconds from `now` until an order of `credits_` that has no room may have it, None if the limit

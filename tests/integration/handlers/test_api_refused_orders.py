@@ -269,3 +269,15 @@ def test_quote_counts_the_limits_of_a_browser_token(api: Api) -> None:
     assert ordered == 202
     assert before == {"allowed": True, "scope": "token", "left": 3, "resets_at": None}
     assert after == {"allowed": False, "scope": "token", "left": 1, "resets_at": None}
+
+
+def test_token_that_has_placed_all_its_orders_has_nothing_left(api: Api) -> None:
+    token = mint(api, "ann", 10, max_tasks=1)["token"]
+    assert send(api, token, "POST", "/v1/tasks", ORDER, idempotency_key="first").status == 202
+
+    quoted = send(api, token, "POST", "/v1/quotes", ORDER).json["budget"]
+    refused = send(api, token, "POST", "/v1/tasks", ORDER, idempotency_key="second")
+
+    assert quoted == {"allowed": False, "scope": "token", "left": 0, "resets_at": None}
+    problem = assert_problem(refused, 402, "budget_exhausted")
+    assert (problem["scope"], problem["left"], problem["retry"]) == ("token", 0, "never")

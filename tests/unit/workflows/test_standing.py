@@ -62,7 +62,7 @@ def test_token_that_has_placed_all_its_orders_is_not_to_be_asked_again() -> None
     refused = mine.exhausted(Decimal(1))
 
     assert refused is not None
-    assert (refused.scope, refused.left, refused.wait_s) == ("token", Decimal(100), None)
+    assert (refused.scope, refused.left, refused.wait_s) == ("token", Decimal(0), None)
 
 
 def test_headroom_is_the_limit_that_leaves_least_or_the_one_that_refuses() -> None:
