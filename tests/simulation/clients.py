@@ -11,7 +11,7 @@ from imagetasks.errors import (
 )
 from imagetasks.tasks.task import derive_task_id, fingerprint
 from imagetasks.workflows.order import Order
-from tests.simulation.functions import REFUSED, Functions
+from tests.simulation.functions import REFUSED, Functions, token_id_of
 from tests.simulation.invariants import Invariants
 from tests.simulation.process import InvariantViolated, Process, ProcessResult
 from tests.simulation.receivers import NOTIFICATION_URLS
@@ -33,7 +33,7 @@ class Client:
         notified = simulator.rng.random() < simulator.scenario.notified_share
         self.notification_url = NOTIFICATION_URLS + name if notified else None
         with_token = simulator.rng.random() < simulator.scenario.token_share
-        self.token_id = f"{self.owner}-token" if with_token else None
+        self.token_id = token_id_of(self.owner) if with_token else None
         self.attempts = 0
         self.accepted_bodies: set[str] = set()
         self.task_ids: set[str] = set()

@@ -209,6 +209,11 @@ class Functions:
         return Sandbox(f"{kind}#{self._created}", self._simulator, self._services)
 
 
+def token_id_of(owner: str) -> str:
+    """The id of the owner's one browser token."""
+    return owner.encode().hex().zfill(32)
+
+
 def _caller(sandbox: Sandbox, owner: str, token_id: str | None) -> Caller:
     """Who orders. Raises TokenRevoked for a browser token that does not count any more."""
     if token_id is None:

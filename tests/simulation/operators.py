@@ -8,7 +8,7 @@ from typing import Any
 
 from imagetasks.tasks import transition_writes
 from imagetasks.tasks.caller import SCOPES, Token, token_to_item
-from tests.simulation.functions import Functions
+from tests.simulation.functions import Functions, token_id_of
 from tests.simulation.sandbox import Sandbox
 from tests.simulation.scheduler import BEGIN_MS, HOUR_MS, Simulator
 from tests.simulation.spending_invariants import listed_query
@@ -35,7 +35,7 @@ def _tokens(simulator: Simulator) -> list[dict[str, Any]]:
     rng, scenario = simulator.rng, simulator.scenario
     made = [
         Token(
-            token_id=f"{owner}-token",
+            token_id=token_id_of(owner),
             key=owner,
             owner=owner,
             scopes=SCOPES,
@@ -108,7 +108,7 @@ class Operator:
         self._operate(
             f"revokes the token of {owner}",
             lambda sandbox: sandbox.tokens.revoke(
-                f"{owner}-token", key=owner, now=sandbox.clock.now_ms()
+                token_id_of(owner), key=owner, now=sandbox.clock.now_ms()
             ),
         )
 
