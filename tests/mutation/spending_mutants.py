@@ -8,6 +8,7 @@ BOOKINGS_TEST = "unit/tasks/test_bookings.py"
 BUDGETS_TEST = "unit/tasks/test_budgets.py"
 CONFLICTS_TEST = "unit/aws/test_table_conflicts.py"
 CONTENTION_TEST = "unit/aws/test_table_contention.py"
+MODEL_TEST = "unit/workflows/test_spending_model.py"
 SPENDING_TEST = "integration/workflows/test_spending.py"
 SETTLEMENT_TEST = "integration/workflows/test_settlement.py"
 STALE_TEST = "unit/tasks/test_stale_bookings.py"
@@ -38,6 +39,27 @@ LIMITS = (
         "tasks/budgets.py",
         'room = at_most("committed", self.max_credits - credits_)',
         'room = at_most("committed", self.max_credits)',
+    ),
+    Mutant(
+        "an order that takes exactly what is left is refused",
+        "tasks/budgets.py",
+        "spend.committed + credits_ <= self.max_credits",
+        "spend.committed + credits_ < self.max_credits",
+        MODEL_TEST,
+    ),
+    Mutant(
+        "a budget of hours begins at midnight",
+        "tasks/budgets.py",
+        "unit = UNIT_MS[duration[-1]]",
+        'unit = UNIT_MS["d"]',
+        MODEL_TEST,
+    ),
+    Mutant(
+        "a budget keeps its beginning when its duration changes",
+        "workflows/budget_settings.py",
+        "if before is not None and before.duration == duration:",
+        "if before is not None:",
+        MODEL_TEST,
     ),
     Mutant(
         "charged credits do not count against a limit",
