@@ -127,6 +127,7 @@ TOKEN_REQUESTS: Mapping[str, Any] = {
 TOKEN = Token(
     token_id="3f7c1a0b9d2e4856a1c0ffee12345678",  # noqa: S106  # nosec B106  # an id; not a credential
     key="website",
+    key_id="5d1c0f2b7e9a4c3d8b6f0a1e2c3d4e5f",
     owner="website/ann",
     scopes=SCOPES,
     max_credits=Decimal(50),

@@ -217,6 +217,7 @@ def token(orders: BudgetedOrders, name: str, **limits: Any) -> Caller:
     values: dict[str, Any] = {
         "token_id": name,
         "key": "owner",
+        "key_id": "i",
         "owner": "owner/ann",
         "scopes": SCOPES,
         "max_credits": 1000 * PRICE,

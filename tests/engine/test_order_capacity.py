@@ -120,7 +120,13 @@ def lives() -> dict[str, tuple[tuple[int, int, int, int], ...]]:
 
 def _token(table: Any) -> Token:
     token = Token(
-        token_id="t", key="owner", owner=OWNER.owner, scopes=SCOPES, max_credits=MANY, ends_at=START
+        token_id="t",
+        key="owner",
+        key_id="i",
+        owner=OWNER.owner,
+        scopes=SCOPES,
+        max_credits=MANY,
+        ends_at=START,
     )
     TokenRepository(table).create(token)
     return token

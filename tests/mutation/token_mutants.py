@@ -95,8 +95,15 @@ TOKENS = (
     Mutant(
         "a token works without the server key that issued it",
         "api/authentication.py",
-        "if not dependencies.api_keys.has_server_key(token.key):",
+        "if not dependencies.api_keys.has_server_key(token.key, token.key_id):",
         "if False:",
+        ATTEMPTS,
+    ),
+    Mutant(
+        "a token works with another server key of the same name",
+        "aws/secrets.py",
+        "return key_id in map(_key_id, _several(self._server_keys().get(name)))",
+        "return bool(self._server_keys().get(name))",
         ATTEMPTS,
     ),
     Mutant(

@@ -156,6 +156,7 @@ PINNED: tuple[tuple[str, float], ...] = (
     ),  # advice, longer than any function lives
     ("both work, the new one within 30 seconds", SECRET_S),
     ("the old key stops working within 30 seconds", SECRET_S),
+    ("the old key and every browser token that it issued stop working within 30 seconds", SECRET_S),
     ("were older than 40 days at the last run", snapshots.WINDOW_DAYS * DAY_S),
     ("(15 minutes if Secrets Manager", SECRET_MAX_S),
     ("from then on (after 30 seconds at most)", SECRET_S),
@@ -183,7 +184,7 @@ PINNED: tuple[tuple[str, float], ...] = (
         math.ceil((token_request.TTL_S[1] + SECRET_MAX_S) / HOUR_S) * HOUR_S,
     ),
     ("within 30 seconds every token that it signed is refused", SECRET_S),
-    ("then `server add website`, within 30 seconds", SECRET_S),
+    ("They are refused within 30 seconds", SECRET_S),
     ("and after five days", LIMITS.callback_extends_s + LIMITS.file_lost_after_s),
     ("earlier versions are gone two days later", 2 * DAY_S),  # NoncurrentDays, then S3's daily run
     ("final after 30 days", 30 * DAY_S),  # AWS's default window of DeleteSecret

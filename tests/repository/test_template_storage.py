@@ -30,7 +30,13 @@ def test_table_has_encryption_point_in_time_recovery_and_deletion_protection() -
 def test_dynamodb_removes_the_items_of_ended_browser_tokens_and_no_others() -> None:
     specification = properties("TasksTable")["TimeToLiveSpecification"]
     token = Token(
-        token_id="0" * 32, key="k", owner="k/u", scopes=(), max_credits=Decimal(1), ends_at=5_000
+        token_id="0" * 32,
+        key="k",
+        key_id="i",
+        owner="k/u",
+        scopes=(),
+        max_credits=Decimal(1),
+        ends_at=5_000,
     )
 
     assert specification == {"AttributeName": "removed_at", "Enabled": True}

@@ -37,6 +37,7 @@ def _tokens(simulator: Simulator) -> list[dict[str, Any]]:
         Token(
             token_id=token_id_of(owner),
             key=owner,
+            key_id="",
             owner=owner,
             scopes=SCOPES,
             max_credits=rng.choice(LIMITS[2:]),

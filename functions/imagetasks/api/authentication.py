@@ -84,7 +84,7 @@ def _token(event: HttpEvent, dependencies: ApiDependencies, text: str) -> Token:
         raise browser_tokens.InvalidToken("revoked")
     if dependencies.clock.now_ms() >= token.ends_at + browser_tokens.LEEWAY_S * 1000:
         raise browser_tokens.InvalidToken("ended")
-    if not dependencies.api_keys.has_server_key(token.key):
+    if not dependencies.api_keys.has_server_key(token.key, token.key_id):
         raise browser_tokens.InvalidToken("its server key was removed")
     return token
 

@@ -127,24 +127,45 @@ class ApiKeys:
     def owner_for_key(self, key: str) -> str | None:
         """The name of the server key `key`, or None; every name is compared. A name that contains the
         separator is refused: it would act for a user of another name."""
-        digest = hashlib.sha256(key.encode(errors="replace")).hexdigest().encode()
+        digest = _digest(key).encode()
         entries = self._server_keys().items()
         matching = [name for name, hashes in entries if _contains(hashes, digest)]
         return next((name for name in matching if name and OWNER_SEPARATOR not in name), None)
 
-    def has_server_key(self, name: str) -> bool:
-        """Whether there is a server key of this name."""
-        return bool(self._server_keys().get(name))
+    def has_server_key(self, name: str, key_id: str) -> bool:
+        """Whether the server key with this id is still one of `name`."""
+        return key_id in map(_key_id, _several(self._server_keys().get(name)))
 
     def _server_keys(self) -> Mapping[str, Any]:
         names = self.secret.get().get("server_keys")
         return names if isinstance(names, dict) else {}
 
 
+def server_key_id(key: str) -> str:
+    """The id of a server key: another key under the same name has another one. It tells nothing of the key."""
+    return _key_id(_digest(key))
+
+
+def _key_id(stored: Any) -> str:
+    """The id of the server key whose hash is `stored`."""
+    return _digest(f"imagetasks server key id v1\0{stored}")[:32]
+
+
+def _digest(text: str) -> str:
+    """SHA-256 in hex, as the secret holds it of a server key."""
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()
+
+
+def _several(hashes: Any) -> list[Any]:
+    """The hashes of a name, of which it has one or a list."""
+    return hashes if isinstance(hashes, list) else [hashes]
+
+
 def _contains(hashes: Any, digest: bytes) -> bool:
     """Whether one of the hashes of a name is `digest`; all of them are compared."""
-    several = hashes if isinstance(hashes, list) else [hashes]
-    equal = [hmac.compare_digest(str(each).encode(errors="replace"), digest) for each in several]
+    equal = [
+        hmac.compare_digest(str(each).encode(errors="replace"), digest) for each in _several(hashes)
+    ]
     return any(equal)
 
 

@@ -17,11 +17,12 @@ SCOPES = ("tasks:write", "tasks:read", "uploads:write", "quotes")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """A browser token as its item says; instants are milliseconds since 1970. `models` and `origin`
-    restrict it if they are set; `tasks` and `committed` are what it has ordered and spent so far."""
+    """A browser token as its item says; instants are milliseconds since 1970. `key` is the name of the server
+    key that issued it, and `key_id` tells that from other keys of the name. `models` and `origin` restrict it if they are set; `tasks` and `committed` are what it has ordered and spent so far."""
 
     token_id: str
     key: str
+    key_id: str
     owner: str
     scopes: tuple[str, ...]
     max_credits: Decimal
@@ -65,6 +66,7 @@ def token_to_item(token: Token) -> dict[str, Any]:
     return {
         "pk": token_pk(token.token_id),
         "key": token.key,
+        "key_id": token.key_id,
         "owner": token.owner,
         "scopes": list(token.scopes),
         "max_credits": token.max_credits,
@@ -80,6 +82,7 @@ def token_from_item(item: Mapping[str, Any]) -> Token:
     return Token(
         token_id=str(item["pk"]).removeprefix(TOKEN_PK),
         key=item["key"],
+        key_id=item.get("key_id", ""),  # none of an older version: it works no longer
         owner=item["owner"],
         scopes=tuple(item["scopes"]),
         max_credits=item["max_credits"],

@@ -36,7 +36,13 @@ LIMITS = (
     Limit(scope="token", pk="token#t", max_credits=Decimal(11), max_tasks=4),
 )
 TOKEN = Token(
-    token_id="t", key="owner", owner="owner", scopes=SCOPES, max_credits=Decimal(11), ends_at=START
+    token_id="t",
+    key="owner",
+    key_id="i",
+    owner="owner",
+    scopes=SCOPES,
+    max_credits=Decimal(11),
+    ends_at=START,
 )
 
 

@@ -79,6 +79,7 @@ def put_token(api: Api) -> None:
         Token(
             token_id=TOKEN_ID,
             key="owner",
+            key_id="i",
             owner="owner/ann",
             scopes=SCOPES,
             max_credits=Decimal(1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pytest
 from imagetasks.tasks.caller import SCOPES, token_pk
 from tests.support.api import Api, assert_problem, loaded_api
 from tests.support.browser_tokens import decoded, mint, stored
-from tests.support.emulated_aws import OTHER_SERVER_KEY
+from tests.support.emulated_aws import OTHER_SERVER_KEY, SERVER_KEY
 from tests.support.lambdas import captured_logs
 
 WANTED: dict[str, Any] = {"owner": "ann", "max_credits": 10}
@@ -63,6 +64,7 @@ def test_item_of_a_new_token_has_spent_nothing_and_is_removed_eight_days_after_i
     assert {item[name]["N"] for name in numbers} == {"0"}
     assert int(item["removed_at"]["N"]) == int(item["ends_at"]["N"]) // 1000 + 8 * 86_400
     assert not {"owner_key", "owner_status_key", "due_shard", "revoked_at"} & set(item)
+    assert hashlib.sha256(SERVER_KEY.encode()).hexdigest()[:8] not in json.dumps(item)
 
 
 def test_every_restriction_is_kept_in_the_item_in_the_claims_and_in_the_answer(api: Api) -> None:

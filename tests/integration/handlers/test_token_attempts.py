@@ -185,6 +185,13 @@ def remove_issuing_key(api: Api, _: str) -> None:
     put_secret(api, api.cloud.api_secret, values)
 
 
+def replace_issuing_key(api: Api, _: str) -> None:
+    """What an operator does when the key leaked: another one under the same name."""
+    values = api_secret(api)
+    values["server_keys"]["owner"] = hashlib.sha256(b"it_sk_new").hexdigest()
+    put_secret(api, api.cloud.api_secret, values)
+
+
 def empty_issuing_key(api: Api, _: str) -> None:
     values = api_secret(api)
     values["server_keys"]["owner"] = []
@@ -199,6 +206,7 @@ EVENTS: dict[str, Event] = {
     "it was revoked": revoke,
     "its item is missing": remove_item,
     "its server key was removed": remove_issuing_key,
+    "its server key was replaced": replace_issuing_key,
     "its server key has no value": empty_issuing_key,
     "its kid was retired": retire_kid,
     "its item has another owner": lambda api, each: change_item(api, each, owner="owner/bob"),
@@ -228,6 +236,19 @@ def test_token_works_up_to_thirty_seconds_after_its_end(api: Api) -> None:
     inside = forged(body["token"], exp=now_s() - 20)
 
     assert send(api, inside, "GET", "/v1/tasks").status == 200
+
+
+def test_token_works_as_long_as_the_server_key_that_issued_it(api: Api) -> None:
+    values = api_secret(api)
+    old, new = values["server_keys"]["owner"], hashlib.sha256(b"it_sk_new").hexdigest()
+    values["server_keys"]["owner"] = [old, new]
+    put_secret(api, api.cloud.api_secret, values)
+    tokens = [mint(api)["token"], mint(api, key="it_sk_new")["token"]]
+
+    assert [send(api, each, "GET", "/v1/tasks").status for each in tokens] == [200, 200]
+    values["server_keys"]["owner"] = new
+    put_secret(api, api.cloud.api_secret, values)
+    assert [send(api, each, "GET", "/v1/tasks").status for each in tokens] == [401, 200]
 
 
 def test_token_keeps_working_while_its_key_is_rotated(api: Api) -> None:

@@ -103,6 +103,7 @@ def test_every_scope_and_the_token_count_in_one_order(
     token = Token(
         token_id="t",
         key="owner",
+        key_id="i",
         owner="owner/ann",
         scopes=SCOPES,
         max_credits=Decimal(3),

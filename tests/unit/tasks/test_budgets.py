@@ -178,6 +178,7 @@ def test_limit_of_a_token_is_its_item() -> None:
     token = Token(
         token_id="t",
         key="k",
+        key_id="i",
         owner="k",
         scopes=SCOPES,
         max_credits=Decimal(10),

@@ -12,6 +12,7 @@ from imagetasks.api.field_errors import field_error
 from imagetasks.api.problem_details import ProblemError
 from imagetasks.api.response import json_response
 from imagetasks.api.token_bodies import created_token_body, token_body
+from imagetasks.aws.secrets import server_key_id
 from imagetasks.errors import InvalidOrder
 from imagetasks.tasks.caller import Caller, Token
 
@@ -41,7 +42,8 @@ class TokenRoutes:
         if caller.owner not in (caller.key, owner):
             raise ProblemError(replace(problems.INVALID_REQUEST, errors=[OTHER_OWNER]))
         now_s = self.dependencies.clock.now_ms() // 1000
-        token = self._token(wanted, caller.key, owner, ends_at_s=now_s + wanted.ttl_s)
+        issuing = server_key_id(request.bearer_token(event))
+        token = self._token(wanted, caller.key, issuing, owner, ends_at_s=now_s + wanted.ttl_s)
         kid, key = self.dependencies.token_keys.current()
         issuer = request.public_base_url(event)
         text = browser_tokens.sign(token, issued_at_s=now_s, issuer=issuer, kid=kid, key=key)
@@ -64,10 +66,13 @@ class TokenRoutes:
         self.dependencies.tokens.revoke(token_id, key=caller.key, now=now)
         return HttpResponse(204, None, "")
 
-    def _token(self, wanted: CreateTokenRequest, key: str, owner: str, *, ends_at_s: int) -> Token:
+    def _token(
+        self, wanted: CreateTokenRequest, key: str, key_id: str, owner: str, *, ends_at_s: int
+    ) -> Token:
         return Token(
             token_id=f"{self.dependencies.clock.rng.getrandbits(128):032x}",
             key=key,
+            key_id=key_id,
             owner=owner,
             scopes=wanted.scopes,
             max_credits=wanted.max_credits,
