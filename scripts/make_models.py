@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ PROMPT_CHARS, TEXT_CHARS, ADDRESSES, IMAGES = 20_000, 5_000, 16, 4
 LEAST_INTEGER, MOST_INTEGER = 0, 2_147_483_647
 
 Json = dict[str, Any]
+MALFORMED = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError, re.error,
+)  # fmt: skip
 
 
 class Unusable(Exception):
@@ -118,7 +122,7 @@ def _unusable_if_malformed(name: str) -> Iterator[None]:
     """Raise Unusable where a model has a text instead of an object, or the like."""
     try:
         yield
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+    except MALFORMED as error:
         raise Unusable(f"{name}: it has an unexpected form ({type(error).__name__})") from error
 
 

@@ -27,7 +27,8 @@ HEAD = f"""\
 for all. `GET /v1/catalog/models` answers the same facts as JSON.
 
 - **Credits** are PoYo's: 1 credit is {{usd}} USD. An *exact* price is what PoYo charges for a finished image. A *bound* is the most that it
-  charges: PoYo does not publish more exactly what it adds up, so an order reserves the bound, and what is not charged is released.
+  charges, where PoYo does not publish more exactly what it adds up, or publishes two prices. An order reserves the bound, and what is not
+  charged is released.
 - **Fields** beside `prompt` are optional unless the table says *required*. The default is what PoYo takes for a field that is left out;
   where there is none here, PoYo does not publish it. A field that the model does not have is refused.
 - **Reference images** are `image_urls`, addresses or uploads.
@@ -161,38 +162,37 @@ def _leaves(table: Any, depth: int) -> Iterator[tuple[tuple[str, ...], Decimal]]
 def _least(model: Model) -> Decimal:
     """What the cheapest image costs, or is bounded by."""
     rule, prices = pricing.formula(model.billing), _prices(model)
-    unknown = any(axis not in model.fields for axis in _axes(rule))
+    unknown = any(axis not in model.fields for axis in rule.fields)
     return max(prices.values()) if unknown else min(prices.values())
-
-
-def _axes(rule: pricing.Formula) -> list[str]:
-    return ["resolution" if each == "billable_resolution" else each for each in rule.axes]
 
 
 def _certainty(model: Model) -> str:
     """Whether the price is always exact, always a bound, or which orders have a bound."""
     rule = pricing.formula(model.billing)
-    if rule.by_megapixels or _is_unknown(model):
+    if rule.by_megapixels or _is_unknown(model) or model.rules.get("bound"):
         return "bound"
     parts = []
+    given = {*model.input_schema["required"], *model.defaults()}
+    if len({*_prices(model).values()}) > 1:
+        parts += [f"without {each}" for each in rule.fields if each not in given]
     if _images(model) != "1" and not (rule.each_image or model.rules.get("charged_each")):
-        parts.append("several images")
+        parts.append("with several images")
     if model.billing.get("input_image_credits") and not rule.each_reference:
-        parts.append("reference images")
+        parts.append("with reference images")
     if model.billing.get("mask_credits"):
-        parts.append("a mask")
-    return f"exact, a bound with {' and '.join(parts)}" if parts else "exact"
+        parts.append("with a mask")
+    return f"exact, a bound {' and '.join(parts)}" if parts else "exact"
 
 
 def _is_unknown(model: Model) -> bool:
     """Whether a field that chooses the price is none of the model's."""
-    axes = _axes(pricing.formula(model.billing))
+    axes = pricing.formula(model.billing).fields
     return any(each not in model.fields for each in axes) and len({*_prices(model).values()}) > 1
 
 
 def _price(model: Model) -> Iterator[str]:
     rule, prices = pricing.formula(model.billing), _prices(model)
-    axes = _axes(rule)
+    axes = rule.fields
     unit = "for each million pixels begun, of each image" if rule.by_megapixels else "an image"
     if not axes or _is_unknown(model):
         yield f"**{_least(model)} credits** {unit} ({_certainty(model)})."
@@ -206,10 +206,8 @@ def _price(model: Model) -> Iterator[str]:
 
 
 def _timing(timing: Mapping[str, Any]) -> Iterator[str]:
-    axes, source = (
-        list(timing.get("by", ())),
-        f"{timing['source'][0].upper()}{timing['source'][1:]}.",
-    )
+    axes = list(timing.get("by", ()))
+    source = f"{timing['source'][0].upper()}{timing['source'][1:]}."
     if not axes:
         yield f"It usually takes about {timing['seconds']} seconds. {source}"
         return

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from imagetasks.poyo import input_rules, input_schema, pricing
-from imagetasks.poyo.input_schema import is_valid, subschemas
+from imagetasks.poyo import input_rules, pricing
+from imagetasks.poyo.custom_size import PATTERN
 from imagetasks.poyo.model_catalog import Model
+from scripts.schema_checks import schema_defects
 
 ID = re.compile(r"[a-z0-9][a-z0-9./-]{0,63}")
 BILLING = frozenset(
@@ -20,16 +21,13 @@ BILLING = frozenset(
     }
 )  # fmt: skip
 TEXTS = frozenset(("formula", "type", "unit"))
-RULES = frozenset(("checks", "billed_resolution", "charged_each"))
+RULES = frozenset(("checks", "billed_resolution", "bound", "charged_each"))
 TIMING = frozenset(("by", "seconds", "source"))
 BILLED = frozenset(("sizes", "edge", "auto"))
-REPEATED_GROUP = re.compile(r"\)[*+?{]|\\[1-9]|\(\?")  # may take exponential time, or is unknown
-BOUNDS: Mapping[str, tuple[str, ...]] = {
-    "string": ("maxLength",),
-    "integer": ("minimum", "maximum"),
-    "number": ("minimum", "maximum"),
-    "array": ("maxItems", "items"),
-    "object": ("properties", "additionalProperties"),
+FIELD_TYPES: Mapping[str, str] = {
+    **dict.fromkeys(("prompt", "quality", "resolution", "output_format", "mask_url"), "string"),
+    "image_urls": "array",
+    "n": "integer",
 }
 
 
@@ -38,52 +36,24 @@ def defects(model: Model) -> Iterator[str]:
     assume the earlier ones, so that only the first defect is sure to be one."""
     if not ID.fullmatch(model.model_id):
         yield "its id has unknown characters"
-    for pointer, schema in subschemas(model.input_schema):
-        yield from (f"{pointer or 'its schema'} {each}" for each in _schema_defects(schema))
-    if "prompt" not in model.fields:
-        yield "it has no prompt"
+    yield from schema_defects(model.input_schema)
+    yield from _field_defects(model)
     yield from _rule_defects(model)
     yield from _billing_defects(model)
     yield from _timing_defects(model)
     yield from _example_defects(model)
 
 
-def _schema_defects(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Defects of one schema, without those in it."""
-    for name in schema.keys() - input_schema.VALIDATING - input_schema.ANNOTATIONS:
-        yield f"has the unknown keyword {name}"
-    if unknown := {*_types(schema)} - input_schema.TYPES.keys():
-        yield f"has the unknown type {min(unknown)}"
-    if schema.get("format", "uri") not in input_schema.FORMATS:
-        yield f"has the unknown format {schema['format']}"
-    if not isinstance(schema.get("additionalProperties", False), bool):
-        yield "has additionalProperties that are not true or false"
-    if missing := {*schema.get("required", [])} - schema.get("properties", {}).keys():
-        yield f"requires {min(missing)}, which is no field of it"
-    if "pattern" in schema:
-        yield from _pattern_defects(schema["pattern"], schema)
-    if "default" in schema and not is_valid(schema, schema["default"]):
-        yield f"has the default {schema['default']}, which it does not allow"
-    if not {"enum", "const", "oneOf", "format"} & schema.keys():
-        needed = {each for kind in _types(schema) for each in BOUNDS.get(kind, ())}
-        for name in sorted(needed - schema.keys()):
-            yield f"has no {name}, so that it is not bounded"
-
-
-def _types(schema: Mapping[str, Any]) -> list[str]:
-    kinds = schema.get("type", [])
-    return [kinds] if isinstance(kinds, str) else list(kinds)
-
-
-def _pattern_defects(pattern: str, schema: Mapping[str, Any]) -> Iterator[str]:
-    try:
-        input_schema.compiled(pattern)
-    except re.error:
-        yield f"has the pattern {pattern}, which is no regular expression"
-    if REPEATED_GROUP.search(pattern):
-        yield f"has the pattern {pattern}, whose time is not bounded"
-    if "title" not in schema:
-        yield f"has the pattern {pattern} without a title, its words in errors"
+def _field_defects(model: Model) -> Iterator[str]:
+    """Fields that the code reads by their names, and which are not what it reads."""
+    if "prompt" not in model.fields:
+        yield "it has no prompt"
+    for name, kind in FIELD_TYPES.items():
+        if name in model.fields and model.fields[name].get("type") != kind:
+            yield f"its {name} is no {kind}"
+    images = model.fields.get("n", {"minimum": 1})
+    if min(images.get("enum", [images.get("minimum", 0)])) < 1:
+        yield "its n may be less than 1"
 
 
 def _rule_defects(model: Model) -> Iterator[str]:
@@ -118,10 +88,22 @@ def _billing_defects(model: Model) -> Iterator[str]:
     except pricing.UnknownFormula as error:
         yield str(error)
         return
-    fields = ["resolution" if each == "billable_resolution" else each for each in rule.axes]
-    choices = [model.fields.get(each, {}).get("enum", [None]) for each in fields]
+    yield from _price_defects(model, rule)
+
+
+def _price_defects(model: Model, rule: pricing.Formula) -> Iterator[str]:
+    """Inputs that the formula has no price for."""
+    if "billable_resolution" in rule.axes and "billed_resolution" not in model.rules:
+        yield "its price is by a billable resolution, and no rule says which that is"
+    size = model.fields.get("size", {}).get("pattern")
+    if rule.by_megapixels and (size != PATTERN or "size" not in model.input_schema["required"]):
+        yield "its price is by megapixels, and its size may be another than one in pixels"
+    for name in rule.fields:
+        if "enum" not in model.fields.get(name, {"enum": []}):
+            yield f"its price is by {name}, whose values are not known"
+    choices = [model.fields.get(each, {}).get("enum", [None]) for each in rule.fields]
     for chosen in itertools.product(*choices):
-        values = dict(zip(fields, chosen, strict=True))
+        values = dict(zip(rule.fields, chosen, strict=True))
         try:
             found = _price_of(model, values)
         except (KeyError, TypeError, ArithmeticError):
@@ -159,7 +141,8 @@ def _amounts(value: Any) -> Iterator[Any]:
 
 def _price_of(model: Model, values: Mapping[str, Any]) -> Decimal:
     """Credits for one image with these values, whatever else is in the order."""
-    given = {"size": "1000x1000", **{name: each for name, each in values.items() if each}}
+    chosen = {name: each for name, each in values.items() if each is not None}
+    given = {"size": "1000x1000", **chosen}
     billed = values.get("resolution")
     return pricing.price(model.billing, given, billed=billed, images=1, each=False).credits
 

@@ -7,6 +7,7 @@ from tests.mutation.mutant import Mutant
 REFRESH = "integration/cli/test_catalog.py"
 DRIFT = "integration/handlers/test_drift.py"
 DOCTOR = "integration/cli/test_catalog_drift.py"
+MAKE = "repository/test_make_models.py"
 LIVE = "unit/poyo/test_live_catalog.py"
 
 CATALOG = (
@@ -37,6 +38,20 @@ CATALOG = (
         'for kind, part in (("input", "input_schema"), ("billing", "billing")):',
         'for kind, part in (("input", "input_schema"),):',
         REFRESH,
+    ),
+    Mutant(
+        "a model may be ordered with fewer than one image",
+        "scripts/model_checks.py",
+        'if min(images.get("enum", [images.get("minimum", 0)])) < 1:',
+        "if False:",
+        MAKE,
+    ),
+    Mutant(
+        "a keyword may have any form",
+        "scripts/schema_checks.py",
+        "if name in schema and type(schema[name]) not in kinds:",
+        "if False:",
+        MAKE,
     ),
     Mutant(
         "only the first page of PoYo's catalogue is read",

@@ -12,6 +12,27 @@ GPT_IMAGE = "unit/poyo/test_gpt_image_models.py"
 
 MODELS = (
     Mutant(
+        "a price that two publications name differently is called exact",
+        "poyo/model_catalog.py",
+        'return replace(found, exact=False) if self.rules.get("bound") else found',
+        "return found",
+        CATALOG,
+    ),
+    Mutant(
+        "prices that a formula does not use are not noticed",
+        "poyo/pricing.py",
+        "if billing.get(each) is not None):",
+        "if False):",
+        PRICING,
+    ),
+    Mutant(
+        "references that no formula mentions are charged once for several images",
+        "poyo/pricing.py",
+        "times = 1 if rule.each_reference else images",
+        "times = 1",
+        PRICING,
+    ),
+    Mutant(
         "several images are priced as one",
         "poyo/pricing.py",
         "total = of_image * images",

@@ -11,8 +11,8 @@ SOURCES = Path("functions/imagetasks")  # relative to the repository
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """`old`, which occurs once in `file` (a command's begins with `cli/`, a client's with `clients/`), becomes
-    `new`; `catcher` is the simulation or a test file."""
+    """`old`, which occurs once in `file` (a command's begins with `cli/`, a client's with `clients/`, a
+    script's with `scripts/`), becomes `new`; `catcher` is the simulation or a test file."""
 
     name: str
     file: str
@@ -23,7 +23,7 @@ class Mutant:
     @property
     def path(self) -> Path:
         """The file that is changed, relative to the repository."""
-        whole = self.file.startswith(("cli/", "clients/"))
+        whole = self.file.startswith(("cli/", "clients/", "scripts/"))
         return Path(self.file) if whole else SOURCES / self.file
 
     def applied(self, text: str) -> str:

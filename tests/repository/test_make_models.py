@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from imagetasks.poyo import model_catalog
 from imagetasks.poyo.model_catalog import Model, model, models, read
 from scripts import make_models
 from scripts.make_models import CATALOG, Unusable, make, merged, read_overlay, unused
+from scripts.schema_checks import FORMS
 
 FACTS: list[dict[str, Any]] = json.loads((CATALOG / "facts.json").read_text())["items"]
 ITEM: dict[str, Any] = {
@@ -149,10 +151,49 @@ def test_overlay_corrects_facts_and_removes_what_is_null() -> None:
         (field("n", default=True), {}, "the default True, which it does not allow"),
         (field("share", type="number"), {}, "/share has no maximum, so that it is not bounded"),
         (field("list", type="array"), {}, "/list has no items, so that it is not bounded"),
-        (field("box", type="object", additionalProperties={}), {}, "additionalProperties that"),
+        (field("box", type="object", additionalProperties={}), {}, "additionalProperties in an"),
+        (field("style"), {}, "its schema has no type for style, so that it is not bounded"),
+        (field("style", oneOf=[{"enum": [1]}, {"minLength": 1}]), {}, "has no type for style"),
+        (field("list", type="array", maxItems=2, items={}), {}, "/list has no type for items"),
+        (field("list", type="array", enum=[["a"]]), {}, "/list has no items, so that it is not"),
+        (
+            field("image_urls", type="string", format="uri", items=None),
+            {},
+            "image_urls is no array",
+        ),
+        (field("prompt", type="integer"), {}, "its prompt is no string"),
+        (field("n", enum=[1, -1]), {}, "its n may be less than 1"),
+        (field("n", minimum=0), {}, "its n may be less than 1"),
         (item(input_schema={"required": ["prompt", "size"]}), {}, "requires size, which is no"),
         (item(input_schema={"properties": {"prompt": None}, "required": []}), {}, "no prompt"),
         (item(billing={"formula": "credits * 2"}), {}, "unknown formula: credits * 2"),
+        (item(billing={"credits": 5}), {}, "does not use `credits`"),
+        (item(billing={"formula": None}), {}, "the formula credits needs `credits`"),
+        (item(billing={"formula": None, "credits": 5}), {}, "does not use `resolution_credits`"),
+        (field("resolution", enum=None), {}, "by resolution, whose values are not known"),
+        (field("resolution", enum=["1K", ""]), {}, "painter-1:  has no price"),
+        (
+            item(
+                billing={
+                    "formula": "price_table[quality][billable_resolution]",
+                    "resolution_credits": None,
+                    "price_table": {"low": {"1K": 1, "2K": 2}},
+                }
+            ),
+            {},
+            "by a billable resolution, and no rule says which that is",
+        ),
+        (
+            item(
+                billing={
+                    "formula": "output_megapixels * number_of_images * 4",
+                    "resolution_credits": None,
+                    "credits_per_unit": 4,
+                }
+            ),
+            {},
+            "by megapixels, and its size may be another than one in pixels",
+        ),
         (item(billing={"addon_credits": {"hd": 2}}), {}, "unknown key addon_credits"),
         (item(billing={"output_images": 4}), {}, "its billing is of several images"),
         (item(billing={"resolution_credits": {"2K": None}}), {}, "2K has no price"),
@@ -185,7 +226,7 @@ def test_overlay_corrects_facts_and_removes_what_is_null() -> None:
         (ITEM, ours(timing=TIMED | {"by": ["seed"], "seconds": {"7": 5}}), "names 7, which is no"),
         (ITEM, ours(timing=TIMED | {"by": ["resolution"]}), "it has an unexpected form"),
     ],
-    ids=range(39),
+    ids=itertools.count(),
 )
 def test_model_that_could_not_be_validated_or_priced_stops_the_catalogue(
     changed: dict[str, Any], overlay: dict[str, dict[str, Any]], reason: str
@@ -195,6 +236,17 @@ def test_model_that_could_not_be_validated_or_priced_stops_the_catalogue(
 
     assert str(error.value).startswith(f"{changed['model_id']}: ")
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize("keyword", sorted(FORMS))
+def test_keyword_in_an_unexpected_form_stops_the_catalogue(keyword: str) -> None:
+    values: list[Any] = ["x", [[]], [7], {"x": 7}]
+    for value in values:
+        if type(value) in FORMS[keyword]:
+            continue
+        for name in ("note", "seed", "image_urls"):
+            with pytest.raises(Unusable):
+                make([field(name, **{keyword: value})], {})
 
 
 def test_two_models_with_one_id_stop_the_catalogue() -> None:

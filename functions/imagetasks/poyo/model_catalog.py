@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fnmatch import fnmatchcase
 from functools import cache
@@ -120,14 +120,16 @@ class Model:
         return addresses(self.input_schema, self.present(image_input), POINTER)
 
     def price(self, image_input: Mapping[str, Any]) -> Price:
-        """The credits that PoYo is expected to charge, or the most that it can."""
-        return pricing.price(
+        """The credits that PoYo is expected to charge, or the most that it can: so it is by the rule
+        `bound`, for a model whose price differs between PoYo's publications."""
+        found = pricing.price(
             self.billing,
             self.effective(image_input),
             billed=self.billed_resolution(image_input),
             images=self.images(image_input),
             each=bool(self.rules.get("charged_each")),
         )
+        return replace(found, exact=False) if self.rules.get("bound") else found
 
     def billed_resolution(self, image_input: Mapping[str, Any]) -> str | None:
         """The resolution that PoYo charges for; None for a model that has no resolution."""

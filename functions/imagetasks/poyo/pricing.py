@@ -19,6 +19,7 @@ TABLE = (
     r"credits|resolution_credits\[resolution\]|quality_credits\[quality\]"
     rf"|price_table\[{AXIS}\]\[{AXIS}\]"
 )
+TABLES = {"credits", "credits_per_unit", "price_table", "quality_credits", "resolution_credits"}
 FORMULA = re.compile(
     rf"(?P<each>number_of_images \* )?(?P<table>{TABLE})"
     rf"(?P<references> \+ reference_image_count \* (?P<rate>input_image_credits|{NUMBER}))?"
@@ -44,6 +45,11 @@ class Formula:
     each_reference: bool = False
     by_megapixels: bool = False
 
+    @property
+    def fields(self) -> list[str]:
+        """The fields of an input that choose the price of an image."""
+        return ["resolution" if each == "billable_resolution" else each for each in self.axes]
+
 
 class UnknownFormula(ValueError):
     """A billing whose formula is not in the closed set, or does not fit its numbers."""
@@ -63,6 +69,8 @@ def formula(billing: Billing) -> Formula:
     table, *axes = re.findall(r"\w+", found["table"])
     if billing.get(table) is None:
         raise UnknownFormula(f"the formula {text} needs `{table}`")
+    if others := sorted(each for each in TABLES - {table} if billing.get(each) is not None):
+        raise UnknownFormula(f"the formula {text} does not use `{others[0]}`")
     return Formula(
         table=table,
         axes=tuple(axes),
@@ -82,8 +90,9 @@ def price(
     exact = exact and (images == 1 or each or rule.each_image)
     total = of_image * images
     references = len(values.get("image_urls", ()))
-    extras = Decimal(billing.get("input_image_credits") or 0) * references
-    masks = Decimal(billing.get("mask_credits") or 0) * ("mask_url" in values)
+    times = 1 if rule.each_reference else images  # what is not said is bounded from above
+    extras = Decimal(billing.get("input_image_credits") or 0) * references * times
+    masks = Decimal(billing.get("mask_credits") or 0) * ("mask_url" in values) * images
     certain = (rule.each_reference or not extras) and not masks
     return Price(total + extras + masks, exact and certain)
 

@@ -95,12 +95,14 @@ def test_formula_is_recognised_by_its_text(
         ("resolution_credits[resolution]", {"resolution_credits": None}),
         (None, {}),
         (None, {"credits": None}),
+        (None, {"credits": 2, **RESOLUTIONS}),
+        ("resolution_credits[resolution]", {"credits": 2, **RESOLUTIONS}),
         ("number_of_images * credits + reference_image_count * 3", {"credits": 1, "input_image_credits": 2}),
         ("number_of_images * credits + reference_image_count * 3", {"credits": 1}),
         ("output_megapixels * number_of_images * 4", {"credits_per_unit": 5}),
         ("output_megapixels * number_of_images * 4", {}),
     ],
-    ids=range(15),
+    ids=range(17),
 )  # fmt: skip
 def test_unknown_formula_and_numbers_that_do_not_fit_are_refused(
     text: str | None, numbers: dict[str, Any]
@@ -163,10 +165,12 @@ def test_references_are_added_and_exact_where_the_formula_says_so() -> None:
     unsaid = {"credits": 4.8, "input_image_credits": 0.5}
     assert cost(unsaid) == ("4.8", True)
     assert cost(unsaid, {"image_urls": IMAGE * 3}) == ("6.3", False)
+    assert cost(unsaid, {"image_urls": IMAGE * 3}, images=2) == ("12.6", False)
     free = {"credits": 1.31, "input_image_credits": 0, "mask_credits": 0}
     assert cost(free, {"image_urls": IMAGE, "mask_url": IMAGE[0]}) == ("1.31", True)
     masked = {"credits": 1, "mask_credits": 3}
     assert cost(masked, {"mask_url": IMAGE[0]}) == ("4", False)
+    assert cost(masked, {"mask_url": IMAGE[0]}, images=2) == ("8", False)
 
 
 @pytest.mark.parametrize(
