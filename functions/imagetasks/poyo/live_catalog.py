@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -52,10 +53,20 @@ def checked_items(page: Any) -> Iterator[Item]:
         model_id = item.get("model_id") if isinstance(item, dict) else None
         if not isinstance(model_id, str) or not ID.fullmatch(model_id):
             raise CatalogUnreadable("it has a model without a usable id")
-        for name in ("input_schema", "billing"):
-            if is_image_model(item) and not isinstance(item.get(name), dict):
-                raise CatalogUnreadable(f"{model_id} has no {name}")
+        if is_image_model(item):
+            for name in ("input_schema", "billing"):
+                if not isinstance(item.get(name), dict):
+                    raise CatalogUnreadable(f"{model_id} has no {name}")
+            _require_text(model_id, item)
         yield item
+
+
+def _require_text(model_id: str, item: Item) -> None:
+    """Raise CatalogUnreadable if a text of the model has half of a surrogate pair: no file can have that."""
+    try:
+        json.dumps(item, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise CatalogUnreadable(f"{model_id} has a text that is not Unicode") from error
 
 
 def _page(send: Transport, base_url: str, cursor: str | None) -> Mapping[str, Any]:

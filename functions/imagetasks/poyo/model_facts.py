@@ -19,7 +19,8 @@ DIGEST_CHARS = 12
 
 def is_image_model(item: Item) -> bool:
     """Whether the model makes images."""
-    return item.get("category") in IMAGE_CATEGORIES
+    category = item.get("category")
+    return isinstance(category, str) and category in IMAGE_CATEGORIES
 
 
 def input_facts(item: Item) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _without_notes(value: Any) -> Any:
         return value
     return {
         name: {field: _without_notes(schema) for field, schema in each.items()}
-        if name == "properties"
+        if name == "properties" and isinstance(each, dict)
         else _without_notes(each)
         for name, each in value.items()
         if name not in NOTES
@@ -75,9 +76,14 @@ def _digest(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value with each number as the same float, whatever it was read as."""
+    """The value with each number as the same float, whatever it was read as, if a float can be that."""
     if isinstance(value, dict):
         return {name: _plain(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_plain(each) for each in value]
-    return value if value is None or isinstance(value, str | bool) else float(value)
+    if value is None or isinstance(value, str | bool):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return str(value)

@@ -60,8 +60,9 @@ def test_pages_are_read_until_there_are_no_more() -> None:
     assert "Authorization" not in poyo.headers
 
 
-def test_a_model_of_videos_needs_no_schema() -> None:
-    video = {"model_id": "film-1", "category": "text2video"}
+@pytest.mark.parametrize("category", ["text2video", None, 7, ["image"]])
+def test_a_model_of_another_category_needs_no_schema(category: Any) -> None:
+    video = {"model_id": "film-1", "category": category}
 
     assert live_items(Poyo(page(video)), BASE) == [video]
 
@@ -77,6 +78,7 @@ def test_a_model_of_videos_needs_no_schema() -> None:
         (page(MODEL, code=500), "the response is 500"),
         ({"code": 200, "data": {"items": {}}}, "it has no list of models"),
         ({"code": 200, "data": {"models": []}}, "it has no list of models"),
+        (page(MODEL | {"description": "\ud800"}), "painter-1 has a text that is not Unicode"),
         (page("painter-1"), "without a usable id"),
         (page({"category": "text2img"}), "without a usable id"),
         (page(MODEL | {"model_id": "\x1b[2J"}), "without a usable id"),

@@ -36,17 +36,21 @@ def test_catalogue_that_the_models_were_made_from_has_not_drifted(
 
 def test_drift_names_each_model_and_what_differs(live: dict[str, dict[str, Any]]) -> None:
     del live["z-image"]
-    live["z-image-2"] = live["wan-2.7-image"] | {"model_id": "z-image-2"}
+    live["z-image-2"] = live["seedream-4"] | {"model_id": "z-image-2"}
     live["chat-1"] = {"model_id": "chat-1", "category": "chat"}
     live["gpt-image-2"]["billing"]["price_table"]["low"]["1K"] = 2.25
     live["flux-2-pro"]["input_schema"]["properties"]["prompt"]["maxLength"] = 6000
     live["qwen-image-3"]["billing"]["input_image_credits"] = 1
     live["qwen-image-3"]["input_schema"]["properties"]["seed"] = None
+    live["wan-2.7-image"]["input_schema"]["properties"] = ["prompt"]
+    live["wan-2.7-image-pro"]["billing"]["credits"] = 10**400
 
     assert drift(models(), live.values()) == {
         "flux-2-pro": "input",
         "gpt-image-2": "billing",
         "qwen-image-3": "input and billing",
+        "wan-2.7-image": "input",
+        "wan-2.7-image-pro": "billing",
         "z-image": "gone",
         "z-image-2": "new",
     }
