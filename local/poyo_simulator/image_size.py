@@ -1,13 +1,15 @@
-"""The size in pixels of what a model draws: known for the gpt-image models, a guess for the others."""
+"""The size in pixels of what a model draws: known for models whose custom sizes have limits, which then
+limit every size; a guess for the others."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from imagetasks.poyo.custom_size import Size, custom_size
 from imagetasks.poyo.model_catalog import Model
 
 STEP = 16
-GPT_IMAGE_2 = "gpt-image-2"  # and the models whose ids begin so
-GPT_IMAGE_2_1K = {
+SIZES_1K = {  # of models whose custom sizes have limits
     "1:1": (1024, 1024),
     "3:2": (1536, 1024),
     "4:3": (1344, 1008),
@@ -15,8 +17,7 @@ GPT_IMAGE_2_1K = {
     "16:9": (1536, 864),
     "21:9": (1568, 672),
 }
-GPT_IMAGE_2_EDGE = {"2K": 2048, "4K": 3840}
-GPT_IMAGE_2_PIXELS = 8_294_400
+EDGE_2K = 2048
 EDGES = {"0.5K": 512, "1K": 1024, "2K": 2048, "3K": 3072, "4K": 4096}  # of a square
 MAX_PIXELS = 4096 * 4096  # a larger order is drawn smaller, so that it takes no minute
 
@@ -29,20 +30,23 @@ def image_size(model: Model, given: dict[str, object]) -> Size:
     ratio = size if isinstance(size, str) and ":" in size else "1:1"
     left, right = (int(part) for part in ratio.split(":"))
     resolution = model.billed_resolution(given) or (str(size) if size in EDGES else "1K")
-    if model.model_id.startswith(GPT_IMAGE_2):
-        return _gpt_image_2(left, right, resolution)
+    for rule in model.rules.get("checks", ()):
+        if rule["rule"] == "custom_size":
+            return _within_limits(rule, left, right, resolution)
     return _with_area(left / right, EDGES[resolution])
 
 
-def _gpt_image_2(left: int, right: int, resolution: str) -> Size:
+def _within_limits(rule: Mapping[str, Any], left: int, right: int, resolution: str) -> Size:
+    """The largest size of this ratio that the limits of custom sizes allow, at 2K with an edge of 2048."""
     if left < right:
-        turned = _gpt_image_2(right, left, resolution)
+        turned = _within_limits(rule, right, left, resolution)
         return Size(turned.height, turned.width)
     if resolution == "1K":
-        return Size(*GPT_IMAGE_2_1K[f"{left}:{right}"])
-    most = math.sqrt(GPT_IMAGE_2_PIXELS * left / right)
-    long = min(GPT_IMAGE_2_EDGE[resolution], int(most) // STEP * STEP)
-    return Size(long, round(long * right / left / STEP) * STEP)
+        return Size(*SIZES_1K[f"{left}:{right}"])
+    step, longest = rule["multiple_of"], EDGE_2K if resolution == "2K" else rule["longest_edge"]
+    most = math.isqrt(rule["pixels"][1] * left // right)
+    long = min(longest, most // step * step)
+    return Size(long, round(long * right / left / step) * step)
 
 
 def _with_area(ratio: float, edge: int) -> Size:
