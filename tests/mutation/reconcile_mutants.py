@@ -136,8 +136,8 @@ RECONCILE = (
     Mutant(
         "a duplicate message confirms a failure",
         "workflows/poll_status.py",
-        "elif self.clock.has_elapsed(task.failure_seen_at, confirm_s):",
-        "else:",
+        "elif not self.clock.has_elapsed(task.failure_seen_at, confirm_s):",
+        "elif task.is_final and not self.clock.has_elapsed(task.failure_seen_at, confirm_s):",
         POLLING_TEST,
     ),
     Mutant(
@@ -491,8 +491,8 @@ RECONCILE = (
     Mutant(
         "only the first callback for a failed task gets two polls",
         "workflows/poll_status.py",
-        "self.updater.reschedule(task, due_at=None, failure_seen_at=None)",
-        "self.updater.reschedule(task, due_at=None)",
+        'facts: TaskFacts = {"failure_seen_at": None}\n        if',
+        "facts: TaskFacts = {}\n        if",
         RECONCILE_TEST,
     ),
     Mutant(

@@ -392,8 +392,22 @@ BOOKINGS = (
     Mutant(
         "two polls of one moment release a timed out task",
         "workflows/poll_status.py",
-        "            if self.clock.has_elapsed(task.failure_seen_at, confirm_s):\n",
-        "            if True:\n",
+        "elif not self.clock.has_elapsed(task.failure_seen_at, confirm_s):",
+        "elif not task.is_final and not self.clock.has_elapsed(task.failure_seen_at, confirm_s):",
+        SETTLEMENT_TEST,
+    ),
+    Mutant(
+        "what PoYo names later for a failed task is not booked",
+        "workflows/poll_status.py",
+        '            facts["charged_credits"] = status.credits\n',
+        "            pass\n",
+        SETTLEMENT_TEST,
+    ),
+    Mutant(
+        "a failure without an amount takes back the operator's decision",
+        "workflows/poll_status.py",
+        "        elif is_unresolved(task):\n",
+        "        else:\n",
         SETTLEMENT_TEST,
     ),
     Mutant(

@@ -69,19 +69,24 @@ class StatusPoller:
         confirm_s = self.clock.limits.failure_confirm_s
         if task.failure_seen_at is None:
             self.updater.retry_in(task, confirm_s, failure_seen_at=self.clock.now_ms())
-        elif is_unresolved(task):
-            if self.clock.has_elapsed(task.failure_seen_at, confirm_s):
-                # Now it is known what PoYo kept: as for every failure nothing, unless it names credits.
-                charged = Decimal(0) if status.credits is None else status.credits
-                self.updater.reschedule(
-                    task, due_at=None, failure_seen_at=None, charged_credits=charged
-                )
+        elif not self.clock.has_elapsed(task.failure_seen_at, confirm_s):
+            return  # the message of the second poll comes
         elif task.is_final:
-            # Forgotten, so that the next callback gets two polls as well.
-            self.updater.reschedule(task, due_at=None, failure_seen_at=None)
-        elif self.clock.has_elapsed(task.failure_seen_at, confirm_s):
+            self._keep_failed(task, status)
+        else:
             reason = "moderated" if status.moderated else "upstream"
             self._fail(task, reason, detail=status.error, charged_credits=status.credits)
+
+    def _keep_failed(self, task: Task, status: TaskStatus) -> None:
+        """The task stays failed, and costs what PoYo names now. If PoYo names nothing, a charge that nobody
+        knew is none, as for every failure."""
+        # The first poll is forgotten, so that the next callback gets two polls as well.
+        facts: TaskFacts = {"failure_seen_at": None}
+        if status.credits is not None:
+            facts["charged_credits"] = status.credits
+        elif is_unresolved(task):
+            facts["charged_credits"] = Decimal(0)
+        self.updater.reschedule(task, due_at=None, **facts)
 
     def _on_running(self, task: Task, message: TaskMessage, status: TaskStatus | None) -> None:
         """PoYo is still working, does not know the id, or its status lags behind its callback."""

@@ -191,6 +191,43 @@ def test_timed_out_task_is_released_or_charged_when_poyo_says_twice_that_it_fail
     assert sums(env) == credits_(0, charged)
 
 
+def settled(env: TestEnvironment, amount: str) -> Task:
+    """A task of an unknown charge that the operator has decided."""
+    failed, charged = fail(env, submitting(env), "timed_out"), Decimal(amount)
+    write = transition_writes.settle(failed, env.clock.stamp(), charged_credits=charged)
+    return env.updater.apply(write).task
+
+
+KNOWN: dict[str, tuple[Callable[[TestEnvironment], Task], object]] = {
+    "released": (lambda env: settled(env, "0"), 0),
+    "charged": (lambda env: settled(env, "1.07"), "1.07"),
+    "upstream": (lambda env: fail(env, submitting(env), "upstream"), 0),
+    "bad_result": (lambda env: fail(env, submitting(env), "bad_result"), 2),
+}
+
+
+@pytest.mark.parametrize("known", KNOWN)
+@pytest.mark.parametrize("named", [None, 0, 0.4])
+def test_failed_task_is_charged_what_poyo_names_for_it_later_and_else_keeps_its_charge(
+    env: TestEnvironment, known: str, named: float | None
+) -> None:
+    make, before = KNOWN[known]
+    task = make(env)
+    later = {} if named is None else {"credits_amount": named}
+    env.fake_poyo.respond_with("GET", status_response("failed", **later))
+
+    env.reconcile(task, "callback", POYO_ID)
+    env.reconcile(task)
+    assert sums(env) == credits_(
+        0, before
+    )  # one poll may be wrong, and so may one in the same second
+    env.time.forward(5)
+    after = env.reconcile(task)
+
+    assert (after.state, after.due_at, after.failure_seen_at) == ("failed", None, None)
+    assert sums(env) == credits_(0, before if named is None else named)
+
+
 def test_zero_credits_of_a_task_that_still_runs_do_not_release_it_when_it_times_out(
     env: TestEnvironment,
 ) -> None:
