@@ -68,7 +68,9 @@ class Gateway:
         except web.HTTPRequestEntityTooLarge:
             response = _problem(413, "body_too_large", "The request body is larger than 10 MiB.")
         if self._cors:
-            response.headers.update(self._cors.headers(request.headers.get("Origin", "")))
+            added = self._cors.headers(request.headers.get("Origin", ""))
+            vary = {"Vary": response.headers["Vary"]} if "Vary" in response.headers else {}
+            response.headers.update(added | vary)
         _log(request, response.status, time.monotonic() - began)
         return response
 

@@ -255,6 +255,13 @@ TOKENS = (
         ROUTES,
     ),
     Mutant(
+        "a browser gives a cached image to another user's token",
+        "api/response.py",
+        '"Vary": "Origin, Authorization",',
+        '"Vary": "Origin",',
+        "integration/handlers/test_api_files.py",
+    ),
+    Mutant(
         "a quote tells a token what other users have spent",
         "workflows/spending.py",
         "return own if any(each.is_token for each in own) else self.limits",

@@ -46,11 +46,12 @@ def known_entity_tags(event: HttpEvent) -> Collection[str]:
 
 def redirect(url: str) -> HttpResponse:
     """A redirect to a file's presigned URL. It varies by Origin: the response to an `<img>` has no
-    CORS headers, so a page must not reuse it for `fetch`."""
+    CORS headers, so a page must not reuse it for `fetch`. It varies by Authorization: a browser must not
+    give it to another user's token, nor to one that was revoked."""
     headers = {
         "Location": url,
         "Cache-Control": REDIRECT_CACHE,
-        "Vary": "Origin",
+        "Vary": "Origin, Authorization",
         "X-Content-Type-Options": "nosniff",
     }
     return HttpResponse(302, "text/plain", "", headers=headers)

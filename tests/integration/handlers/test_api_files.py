@@ -46,7 +46,7 @@ def assert_redirect(response: HandlerResponse, n: int) -> None:
     assert (response.status, response.body) == (302, "")
     assert f"/t/{n}?" in response.headers["location"]
     assert response.headers["cache-control"] == "private, max-age=3600"
-    assert response.headers["vary"] == "Origin"
+    assert response.headers["vary"] == "Origin, Authorization"
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
