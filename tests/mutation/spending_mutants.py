@@ -160,16 +160,16 @@ LIMITS = (
     ),
     Mutant(
         "no soft limit raises an alarm",
-        "workflows/spending.py",
-        "passed = spends[limit.pk].committed >= soft_credits",
-        "passed = False",
+        "tasks/budgets.py",
+        "return news and self.committed >= soft_credits",
+        "return False",
         SPENDING_TEST,
     ),
     Mutant(
         "a soft limit raises an alarm before it is reached",
-        "workflows/spending.py",
-        "passed = spends[limit.pk].committed >= soft_credits",
-        "passed = True",
+        "tasks/budgets.py",
+        "return news and self.committed >= soft_credits",
+        "return news",
         SPENDING_TEST,
     ),
     Mutant(
@@ -177,6 +177,13 @@ LIMITS = (
         "aws/budget_repository.py",
         'any_of=((absent("soft_limit"),), (lower,))',
         "",
+        SPENDING_TEST,
+    ),
+    Mutant(
+        "each order beyond a soft limit writes to the item of its budget",
+        "tasks/budgets.py",
+        "return news and self.committed >= soft_credits",
+        "return self.committed >= soft_credits",
         SPENDING_TEST,
     ),
     Mutant(

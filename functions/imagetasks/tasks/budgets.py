@@ -60,17 +60,24 @@ class Budget:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spend:
-    """What one item's tasks have reserved and were charged, in credits."""
+    """What one item's tasks have reserved and were charged, in credits, and the soft limit whose alarm was
+    raised (None: none was)."""
 
     tasks: int = 0
     estimated: Decimal = NOTHING
     reserved: Decimal = NOTHING
     charged: Decimal = NOTHING
+    soft_limit: Decimal | None = None
 
     @property
     def committed(self) -> Decimal:
         """Credits that are taken: reserved or charged."""
         return self.reserved + self.charged
+
+    def passes_first(self, soft_credits: Decimal) -> bool:
+        """Whether the sums have reached a soft limit whose alarm, or that of a higher one, was not raised."""
+        news = self.soft_limit is None or self.soft_limit < soft_credits
+        return news and self.committed >= soft_credits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,4 +200,5 @@ def spend_from_item(item: Mapping[str, Any]) -> Spend:
         estimated=item.get("estimated", NOTHING),
         reserved=item.get("reserved", NOTHING),
         charged=item.get("charged", NOTHING),
+        soft_limit=item.get("soft_limit"),
     )

@@ -158,8 +158,9 @@ class Spending:
         soft = {limit: limit.soft_credits for limit in limits if limit.soft_credits is not None}
         spends = self.repository.spends(soft)
         for limit, soft_credits in soft.items():
-            passed = spends[limit.pk].committed >= soft_credits
-            if passed and self.repository.note_soft_limit(limit, soft_credits):
+            if not spends[limit.pk].passes_first(soft_credits):
+                continue  # a write would compete with the transactions of further orders
+            if self.repository.note_soft_limit(limit, soft_credits):
                 telemetry.alarm("soft_budget_reached", scope=limit.scope, server_key=_key_of(limit))
 
     def _limits(self, names: Mapping[str, str], rules: Rules, now: int) -> Iterable[Limit]:

@@ -18,6 +18,7 @@ from imagetasks.workflows.spending import Spending, SpendingDefaults
 from tests.simulation.log_capture import captured_logs
 from tests.support.environment import TestEnvironment, new_environment, order
 from tests.support.fakes import START, submit_response
+from tests.support.lambdas import recorded_aws_calls
 
 DAY_MS = 24 * 3600 * 1000
 TODAY = START // DAY_MS * DAY_MS
@@ -200,6 +201,22 @@ def test_soft_limit_raises_one_alarm_in_a_period(
 
     assert raised == [0, 1, 1, 1]
     assert alarms == ["key", "key"]
+
+
+def test_orders_beyond_a_soft_limit_write_nothing_for_it_once_its_alarm_was_raised(
+    env: TestEnvironment, budgets: BudgetRepository, alarms: list[str]
+) -> None:
+    budgets.put(Budget(scope="key:owner", max_credits=Decimal(50), soft_credits=Decimal(4)))
+    allowance = spending(env)
+    limits = allowance.admit(ANN, Decimal(4))
+    place(env, limits, "first", 4)
+    allowance.report(limits)
+    calls = recorded_aws_calls(env.table.client)
+
+    allowance.report(limits)
+
+    assert alarms == ["key"]
+    assert calls == ["DynamoDB.BatchGetItem"]
 
 
 def test_soft_limit_that_is_raised_raises_its_alarm_again_even_if_the_budget_never_resets(
