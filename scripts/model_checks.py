@@ -11,6 +11,7 @@ from typing import Any
 from imagetasks.poyo import input_rules, pricing
 from imagetasks.poyo.custom_size import PATTERN
 from imagetasks.poyo.model_catalog import Model
+from imagetasks.tasks.task import MAX_FILES
 from scripts.schema_checks import schema_defects
 
 ID = re.compile(r"[a-z0-9][a-z0-9./-]{0,63}")
@@ -51,9 +52,12 @@ def _field_defects(model: Model) -> Iterator[str]:
     for name, kind in FIELD_TYPES.items():
         if name in model.fields and model.fields[name].get("type") != kind:
             yield f"its {name} is no {kind}"
-    images = model.fields.get("n", {"minimum": 1})
-    if min(images.get("enum", [images.get("minimum", 0)])) < 1:
+    images = model.fields.get("n", {"const": 1})
+    counts = images.get("enum") or [images.get("minimum", 1), images.get("maximum", 1)]
+    if min(counts) < 1:
         yield "its n may be less than 1"
+    if max(counts) > MAX_FILES:
+        yield f"its n may be more than {MAX_FILES}, the images that are kept of a task"
 
 
 def _rule_defects(model: Model) -> Iterator[str]:

@@ -42,7 +42,14 @@ CATALOG = (
     Mutant(
         "a model may be ordered with fewer than one image",
         "scripts/model_checks.py",
-        'if min(images.get("enum", [images.get("minimum", 0)])) < 1:',
+        "if min(counts) < 1:",
+        "if False:",
+        MAKE,
+    ),
+    Mutant(
+        "a model may make more images than are kept",
+        "scripts/model_checks.py",
+        "if max(counts) > MAX_FILES:",
         "if False:",
         MAKE,
     ),

@@ -164,6 +164,8 @@ def test_overlay_corrects_facts_and_removes_what_is_null() -> None:
         (field("prompt", type="integer"), {}, "its prompt is no string"),
         (field("n", enum=[1, -1]), {}, "its n may be less than 1"),
         (field("n", minimum=0), {}, "its n may be less than 1"),
+        (field("n", maximum=17), {}, "its n may be more than 16, the images that are kept"),
+        (field("n", enum=[1, 20]), {}, "its n may be more than 16"),
         (item(input_schema={"required": ["prompt", "size"]}), {}, "requires size, which is no"),
         (item(input_schema={"properties": {"prompt": None}, "required": []}), {}, "no prompt"),
         (item(billing={"formula": "credits * 2"}), {}, "unknown formula: credits * 2"),

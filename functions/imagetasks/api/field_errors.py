@@ -33,6 +33,8 @@ def field_error(pointer: str, detail: str) -> Mapping[str, str]:
 
 def one_of_models(models: Collection[str]) -> str:
     """The models of which an order names one, to follow "must be"."""
+    if not models:
+        return "a model that this service offers, and it offers none"
     if len(models) > MAX_LISTED:
         return f"one of the {len(models)} models that GET /v1/catalog/models lists"
     return f"one of {', '.join(models)}"

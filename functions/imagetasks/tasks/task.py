@@ -16,7 +16,7 @@ from imagetasks.json_schema import JsonSchema
 
 Status = Literal["not_started", "running", "finished", "failed"]  # PoYo's statuses, and ours
 
-MAX_FILES = 16  # images of one task that are kept and erased; PoYo delivers one
+MAX_FILES = 16  # images of one task that are kept and erased; no model makes more
 SHARDS = 8  # partitions of the index of due tasks: one takes 1,000 writes a second
 TASK_ID_LENGTH = 26  # base32 characters: 130 bits
 TASK_ID = re.compile(rf"[a-z2-7]{{{TASK_ID_LENGTH}}}")

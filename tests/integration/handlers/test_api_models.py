@@ -100,6 +100,14 @@ def test_deployment_that_offers_every_model_names_none_in_an_error(api: Api) -> 
     assert api.request("POST", "/v1/tokens", token).status == 201
 
 
+def test_deployment_whose_patterns_match_no_model_offers_none_and_says_so() -> None:
+    with loaded_api(MODELS="painter-*") as api:
+        assert errors(api, order("gpt-image-2")) == {
+            "/model": "must be a model that this service offers, and it offers none"
+        }
+        assert api.get("/v1/catalog/models").json["data"]["items"] == []
+
+
 def test_wrong_types_and_broken_rules_are_told_together(api: Api) -> None:
     found = errors(
         api, order(FLARE, quality=7, size="auto", resolution="4K", mask_url="ftp://x", n=1)

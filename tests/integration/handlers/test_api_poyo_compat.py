@@ -315,10 +315,12 @@ def test_invalid_parameter_of_the_catalog_gets_an_error_in_poyos_shape(
 def test_model_is_public_and_has_an_etag(api: Api) -> None:
     for path in ("/v1/catalog/models/gpt-image-2-edit", "/v1/catalog/models"):
         first = api.get(path, key=None)
-        same = api.get(path, key=None, if_none_match=first.headers["etag"])
-
+        etag = first.headers["etag"]
         assert data(first)
-        assert (same.status, same.body) == (304, "")
+        for matching in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+            same = api.get(path, key=None, if_none_match=matching)
+            assert (same.status, same.body) == (304, "")
+        assert api.get(path, key=None, if_none_match='"other"').status == 200
     assert_error(api.get("/v1/catalog/models/dall-e", key=None), 404, "resource_not_found_error")
 
 

@@ -84,6 +84,22 @@ def test_result_of_a_model_that_is_gone_is_stored_and_charged(
     assert "charge_differs" not in log.getvalue()
 
 
+@pytest.mark.parametrize("made", [1, 2, 5])
+def test_images_that_poyo_made_are_kept_and_charged_whatever_was_ordered(
+    env: TestEnvironment, made: int
+) -> None:
+    urls = [f"https://a.poyo.ai/{n}" for n in range(made)]
+    env.fake_poyo.respond_with("GET", finished_response(*urls, credits_amount=2.0 * made))
+    before = put_running(env, estimated_credits=Decimal(6), input={"prompt": FACE, "n": 3})
+
+    with captured_logs() as log:
+        after = env.reconcile(before)
+
+    assert (after.state, after.charged_credits) == ("finished", Decimal(2 * made))
+    assert len({each.key for each in after.files}) == made
+    assert ("charge_differs" in log.getvalue()) is (made != 3)
+
+
 @pytest.mark.parametrize(
     ("exact", "charged", "alarms"),
     [(True, 1.5, True), (True, 2.5, True), (False, 1.5, False), (False, 2.5, True)],
