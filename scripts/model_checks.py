@@ -85,6 +85,8 @@ def _billing_defects(model: Model) -> Iterator[str]:
     for amount in _amounts({name: model.billing[name] for name in given - TEXTS}):
         if type(amount) not in (int, Decimal):
             yield f"its billing has {amount!r}, which is no number"
+        elif amount < 0:
+            yield f"its billing has {amount}, which is less than 0"
     if model.billing.get("output_images") not in (None, 1):
         yield "its billing is of several images"
     try:
