@@ -47,8 +47,8 @@ def defects(model: Model) -> Iterator[str]:
 
 def _field_defects(model: Model) -> Iterator[str]:
     """Fields that the code reads by their names, and which are not what it reads."""
-    if "prompt" not in model.fields:
-        yield "it has no prompt"
+    if "prompt" not in model.fields or "prompt" not in model.input_schema.get("required", ()):
+        yield "it has no prompt that every order must have"
     for name, kind in FIELD_TYPES.items():
         if name in model.fields and model.fields[name].get("type") != kind:
             yield f"its {name} is no {kind}"

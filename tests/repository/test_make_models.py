@@ -168,6 +168,7 @@ def test_overlay_corrects_facts_and_removes_what_is_null() -> None:
         (field("n", enum=[1, 20]), {}, "its n may be more than 16"),
         (item(input_schema={"required": ["prompt", "size"]}), {}, "requires size, which is no"),
         (item(input_schema={"properties": {"prompt": None}, "required": []}), {}, "no prompt"),
+        (item(input_schema={"required": ["n"]}), {}, "no prompt that every order must have"),
         (item(billing={"formula": "credits * 2"}), {}, "unknown formula: credits * 2"),
         (item(billing={"credits": 5}), {}, "does not use `credits`"),
         (item(billing={"formula": None}), {}, "the formula credits needs `credits`"),
