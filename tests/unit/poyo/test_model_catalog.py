@@ -200,6 +200,9 @@ def test_models_are_found_by_id_and_by_pattern() -> None:
     assert set(allowed("*")) == set(models())
     assert allowed("") == {}
     assert set(allowed("gpt-image-2.5-*, z-image")) == {*NEWER, "z-image"}
+    assert set(allowed("gpt-image-2")) == {"gpt-image-2"}
+    assert set(allowed("gpt-image-2-*")) == {"gpt-image-2-edit"}
+    assert set(allowed("*-edit")) == {each for each in models() if each.endswith("-edit")}
     assert "gpt-4o-image" not in allowed("gpt-image-*")
     assert {"gpt-image-2", "gpt-image-2-edit", *NEWER} <= set(allowed("gpt-image-*"))
 
