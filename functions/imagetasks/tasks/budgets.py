@@ -23,11 +23,8 @@ DURATION = re.compile(r"([1-9][0-9]{0,3})([hd])")
 UNIT_MS = {"h": 60 * 60 * 1000, "d": 24 * 60 * 60 * 1000}
 MAX_DURATION_MS = 366 * UNIT_MS["d"]
 DAY = "1d"
-STACK, KEY, OWNER = (
-    "stack",
-    "key:",
-    "owner:",
-)  # scopes, and what those of a key or an owner begin with
+# Scopes, and what those of a key or an owner begin with.
+STACK, KEY, OWNER = "stack", "key:", "owner:"
 NOTHING = Decimal(0)
 
 

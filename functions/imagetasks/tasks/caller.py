@@ -18,7 +18,8 @@ SCOPES = ("tasks:write", "tasks:read", "uploads:write", "quotes")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
     """A browser token as its item says; instants are milliseconds since 1970. `key` is the name of the server
-    key that issued it, and `key_id` tells that from other keys of the name. `models` and `origin` restrict it if they are set; `tasks` and `committed` are what it has ordered and spent so far."""
+    key that issued it, and `key_id` tells that one from other keys of the name. `models` and `origin`
+    restrict it if they are set; `tasks` and `committed` are what it has ordered and spent so far."""
 
     token_id: str
     key: str
@@ -82,7 +83,7 @@ def token_from_item(item: Mapping[str, Any]) -> Token:
     return Token(
         token_id=str(item["pk"]).removeprefix(TOKEN_PK),
         key=item["key"],
-        key_id=item.get("key_id", ""),  # none of an older version: it works no longer
+        key_id=item["key_id"],
         owner=item["owner"],
         scopes=tuple(item["scopes"]),
         max_credits=item["max_credits"],
