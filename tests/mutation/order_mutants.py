@@ -60,16 +60,9 @@ ORDERS = (
     ),
     Mutant(
         "only reference images are resolved",
-        "tasks/task.py",
-        "    if task.address_pointers is not None:\n        return task.address_pointers\n",
-        "",
-        OTHERS,
-    ),
-    Mutant(
-        "images of a task that an older version wrote are not resolved",
-        "tasks/task.py",
-        'return [f"/input/image_urls/{n}" for n in range(len(task.input.get("image_urls", ())))]',
-        "return []",
+        "workflows/submit.py",
+        "for each in task.address_pointers}",
+        "for each in task.address_pointers if 'image_urls' in each}",
         OTHERS,
     ),
     Mutant(

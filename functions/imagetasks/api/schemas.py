@@ -178,7 +178,7 @@ def task_body(task: Task, *, public_base_url: str, retention_days: int = 0) -> T
 
 def warnings(image_input: Mapping[str, Any], billed: str | None) -> list[OrderWarning]:
     """What an input, with its defaults, requests and PoYo does not deliver when it bills the resolution
-    `billed` (None: not known, or the model has none)."""
+    `billed` (None: the model has none)."""
     requested = image_input.get("resolution")
     if billed in (None, requested):
         return []

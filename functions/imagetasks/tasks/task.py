@@ -76,11 +76,9 @@ class Task:
     attempted_at: int  # when the last submit attempt began
     write_token: str  # of the last transition: tells our own write from a concurrent one
     defaults: Mapping[str, Any] | None = None  # what PoYo takes for fields that `input` leaves out
-    address_pointers: tuple[str, ...] | None = None  # JSON pointers of the URLs in `input`
+    address_pointers: tuple[str, ...] = ()  # JSON pointers (`/input/…`) of the URLs in `input`
     credits_exact: bool = True  # False: PoYo charges `estimated_credits` or less
-    billed_resolution: str | None = (
-        None  # None: the model has none, or an older version wrote the task
-    )
+    billed_resolution: str | None = None  # None: the model has none
     typical_seconds: int | None = None  # that such an order takes; None: not known
     spend_pks: tuple[str, ...] = ()  # the items that its credits are booked in
     due_at: int | None = None  # when the sweep acts; a claim moves it
@@ -88,9 +86,7 @@ class Task:
     due_shard: str | None = None
     not_before: int | None = None  # when the next submit attempt may begin
     slot_number: int | None = None  # of its place among the account's submits, while it waits
-    refused_at: int | None = (
-        None  # when PoYo first refused a submit, or its circuit breaker was open
-    )
+    refused_at: int | None = None  # when PoYo first refused a submit, or the breaker was open
     poyo_id: str | None = None
     candidate_poyo_ids: tuple[str, ...] = ()
     answered_poyo_id: str | None = None  # the candidate that PoYo's own answer to the submit named
@@ -174,14 +170,6 @@ def derive_task_id(owner: str, idempotency_key: str) -> str:
 def is_task_id(text: str) -> bool:
     """Whether `text` has the form of a task id."""
     return TASK_ID.fullmatch(text) is not None
-
-
-def address_pointers(task: Task) -> Sequence[str]:
-    """JSON pointers (`/input/…`) of the URLs in the task's input. Those of a task that an older version
-    wrote are its reference images."""
-    if task.address_pointers is not None:
-        return task.address_pointers
-    return [f"/input/image_urls/{n}" for n in range(len(task.input.get("image_urls", ())))]
 
 
 def files_expire_at(task: Task, retention_days: int) -> int | None:

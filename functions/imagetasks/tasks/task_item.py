@@ -10,10 +10,8 @@ from typing import Any
 from imagetasks.tasks.task import StoredImage, Task, task_pk
 from imagetasks.tasks.usage import usage_pk
 
-USAGE = (
-    "usage"  # in a stored `spend_pks`: the item of the owner's usage, which follows from the task
-)
-
+# In a stored `spend_pks`: the item of the owner's usage, which follows from the task.
+USAGE = "usage"
 _DEFAULTS = {f.name: f.default for f in fields(Task)}
 _IMAGE_NAMES = frozenset(f.name for f in fields(StoredImage))
 
@@ -55,7 +53,7 @@ def _to_attribute(value: Any, name: str) -> Any:
     if name == "history":
         return [dict(entry) for entry in value]
     if name in ("spend_pks", "address_pointers"):
-        return None if value is None else list(value)
+        return list(value)
     if name in ("input", "defaults"):
         return _storable(value)
     return dict(value) if isinstance(value, Mapping) else value

@@ -69,7 +69,7 @@ def new_task(
     task = Task(
         **{name: getattr(order, name) for name in COPIED},
         task_id=task_id,
-        address_pointers=tuple(order.addresses) or None,
+        address_pointers=tuple(order.addresses),
         state=state,
         attempt=1,
         created_at=stamp.now,

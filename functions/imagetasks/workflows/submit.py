@@ -19,7 +19,6 @@ from imagetasks.errors import (
 from imagetasks.tasks import signed_urls, transition_writes
 from imagetasks.tasks.json_pointer import value_at, with_values
 from imagetasks.tasks.message import TaskMessage
-from imagetasks.tasks.task import address_pointers
 from imagetasks.workflows.order import new_task
 
 if TYPE_CHECKING:
@@ -133,7 +132,7 @@ class Submitter:
     def _resolved_input(self, task: Task) -> Mapping[str, Any]:
         """The input as PoYo accepts it: uploads and our images as presigned URLs, valid for an hour."""
         order = {"input": task.input}
-        urls = {each: value_at(order, each) for each in address_pointers(task)}
+        urls = {each: value_at(order, each) for each in task.address_pointers}
         if not urls:
             return task.input
         resolved = self.uploads.resolve_urls(task.owner, urls.values(), task.public_base_url)

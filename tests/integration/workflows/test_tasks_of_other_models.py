@@ -37,15 +37,11 @@ def sent_input(env: TestEnvironment) -> Mapping[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("pointers", [("/input/faces/0/url", "/input/mask_url"), None])
 @pytest.mark.parametrize("address", [FACE, RESULT])
-def test_addresses_are_resolved_at_a_retry_too(
-    env: TestEnvironment, pointers: tuple[str, ...] | None, address: str
-) -> None:
-    fields: dict[str, Any] = {"image_urls": [address]}
-    if pointers:
-        fields = {"faces": [{"url": address}], "mask_url": address}
-    image_input = {"prompt": FACE, "strength": 0.25, "n": 2, **fields}
+def test_addresses_are_resolved_at_a_retry_too(env: TestEnvironment, address: str) -> None:
+    pointers = ("/input/image_urls/0", "/input/faces/0/url", "/input/mask_url")
+    fields = {"image_urls": [address], "faces": [{"url": address}], "mask_url": address}
+    image_input: dict[str, Any] = {"prompt": FACE, "strength": 0.25, "n": 2, **fields}
     env.put(task(state="pending", model="gone-1", input=image_input, address_pointers=pointers))
 
     after = env.reconcile(env.read(task()))
@@ -53,7 +49,7 @@ def test_addresses_are_resolved_at_a_retry_too(
     assert after.state == "running"
     sent = sent_input(env)
     assert (sent["prompt"], sent["strength"], sent["n"]) == (FACE, 0.25, 2)
-    urls = [sent["faces"][0]["url"], sent["mask_url"]] if pointers else sent["image_urls"]
+    urls = [*sent["image_urls"], sent["faces"][0]["url"], sent["mask_url"]]
     assert all(each.startswith("https://") and "Signature=" in each for each in urls)
     assert all((f"/images/{'b' * 26}/1?" in each) is (address == RESULT) for each in urls)
     assert after.input == image_input

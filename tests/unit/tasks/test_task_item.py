@@ -32,18 +32,11 @@ def test_numbers_in_an_input_are_stored_as_decimals_and_read_as_they_were() -> N
     assert read.effective_input == IMAGE_INPUT | {"guidance": 2.5, "seed": 7}
 
 
-def test_task_of_an_older_version_is_read_with_what_it_lacks() -> None:
-    item = to_item(task())
-    for name in (
-        "defaults",
-        "address_pointers",
-        "credits_exact",
-        "billed_resolution",
-        "typical_seconds",
-    ):
-        item.pop(name, None)
+def test_attributes_with_their_default_are_not_stored_and_read_as_it() -> None:
+    written = task()
+    optional = {"defaults", "address_pointers", "credits_exact", "billed_resolution", "spend_pks"}
 
-    read = from_item(item)
+    item = to_item(written)
 
-    assert (read.effective_input, read.credits_exact) == (read.input, True)
-    assert (read.address_pointers, read.billed_resolution) == (None, None)
+    assert not optional & item.keys()
+    assert from_item(item) == written
