@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from imagetasks.api.routes import ROUTES
+from imagetasks.aws.secrets import server_key_id
 from imagetasks.tasks.caller import SCOPES
 from imagetasks.tasks.task import derive_task_id
 from tests.support.api import ORDER, Api, assert_problem, loaded_api
@@ -31,7 +32,7 @@ from tests.support.browser_tokens import (
     remove_item,
     send,
 )
-from tests.support.emulated_aws import TOKEN_KEYS
+from tests.support.emulated_aws import OTHER_SERVER_KEY, TOKEN_KEYS
 from tests.support.lambdas import HandlerResponse, recorded_aws_calls
 
 ORIGIN = "https://shop.example"
@@ -210,7 +211,9 @@ EVENTS: dict[str, Event] = {
     "its server key has no value": empty_issuing_key,
     "its kid was retired": retire_kid,
     "its item has another owner": lambda api, each: change_item(api, each, owner="owner/bob"),
-    "its item is of another server key": lambda api, each: change_item(api, each, key="other"),
+    "its item is of another server key": lambda api, each: change_item(
+        api, each, key="other", key_id=server_key_id(OTHER_SERVER_KEY)
+    ),
     "its item has ended": lambda api, each: change_item(api, each, ends_at=(now_s() - 31) * 1000),
 }
 
