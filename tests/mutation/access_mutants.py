@@ -138,6 +138,20 @@ ACCESS = (
         "unit/aws/test_secrets.py",
     ),
     Mutant(
+        "a removed server key works for as long as the function was frozen",
+        "clock.py",
+        "now[0] - before[0], now[1] - before[1])",
+        "now[0] - before[0])",
+        "unit/aws/test_secrets.py",
+    ),
+    Mutant(
+        "a secret seems new after the wall clock was set back",
+        "clock.py",
+        "now[0] - before[0], now[1] - before[1])",
+        "now[1] - before[1])",
+        "unit/test_clock.py",
+    ),
+    Mutant(
         "a secret that cannot be read again is used for ever",
         "aws/secrets.py",
         "old = now - self._read_at > HARD_MAX_AGE_S",

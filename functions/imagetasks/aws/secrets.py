@@ -7,7 +7,6 @@ import hmac
 import json
 import os
 import re
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks import telemetry
 from imagetasks.aws import translated
+from imagetasks.clock import AgeClock
 from imagetasks.errors import SecretInvalid, SecretUnavailable
 from imagetasks.tasks.caller import OWNER_SEPARATOR
 
@@ -37,7 +37,7 @@ class CachedSecret:
 
     client: SecretsManagerClient
     arn: str
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = field(default_factory=AgeClock)
     _values: Mapping[str, Any] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _tried_at: float = float("-inf")

@@ -1,6 +1,7 @@
 """Secrets: they are cached, read again when that can help, and invalid ones are named before a submit."""
 
 import hashlib
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -49,6 +50,23 @@ def test_removed_server_key_stops_working_within_thirty_seconds() -> None:
     client.value = API_SECRET | {"server_keys": {"bob": digest("b")}}
 
     clock.forward(31)
+
+    assert keys.owner_for_key("a") is None
+
+
+def test_key_that_was_removed_while_the_function_was_frozen_works_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The monotonic clock of a frozen function may stop."""
+    wall = ManualClock()
+    frozen = SimpleNamespace(monotonic=lambda: 5.0, time=wall.seconds)
+    monkeypatch.setattr("imagetasks.clock.time", frozen)
+    client = FakeSecretsClient(API_SECRET)
+    keys = ApiKeys(CachedSecret(cast(Any, client), "arn"))
+    assert keys.owner_for_key("a") == "alice"
+    client.value = API_SECRET | {"server_keys": {"bob": digest("b")}}
+
+    wall.forward(31)
 
     assert keys.owner_for_key("a") is None
 
