@@ -68,9 +68,7 @@ class Gateway:
         except web.HTTPRequestEntityTooLarge:
             response = _problem(413, "body_too_large", "The request body is larger than 10 MiB.")
         if self._cors:
-            added = self._cors.headers(request.headers.get("Origin", ""))
-            vary = {"Vary": response.headers["Vary"]} if "Vary" in response.headers else {}
-            response.headers.update(added | vary)
+            response.headers.update(self._cors.headers(request.headers.get("Origin", "")))
         _log(request, response.status, time.monotonic() - began)
         return response
 

@@ -193,7 +193,7 @@ HEADERS: Mapping[str, tuple[Schema, str]] = {
     ),
     "Cache-Control": (
         {"type": "string"},
-        "`no-store` for a token; caching of a file ends before its presigned URL expires.",
+        "`no-store`, as for every response but the redirect of a `file_url`: it may be stored for an hour.",
     ),
     "WWW-Authenticate": (
         {"type": "string"},

@@ -350,6 +350,10 @@ def test_page_with_a_token_cannot_go_beyond_it(visitor: Visitor, allowed_page: s
     assert minted["status"] == 403
     others = visitor.a_finished_task()["task_id"]
     assert holder.read(f"/v1/tasks/{others}", **holder.key)["status"] == 404
+    for each in (visitor, holder):  # as Chromium fetches when a page comes back
+        url = f"{visitor.system.url}/v1/tasks"
+        listed = each.run(CALL, url=url, headers=each.key, cache="force-cache")["text"]
+        assert (others in listed) == (each is visitor)
     image = f"{visitor.system.url}/v1/tasks/{others}/files/0"
     assert visitor.run(FETCH_IMAGE, url=image, headers=visitor.key)["status"] == 200
     assert holder.run(FETCH_IMAGE, url=image, headers=holder.key)["status"] == 404  # not cached

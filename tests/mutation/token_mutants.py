@@ -256,10 +256,17 @@ TOKENS = (
     ),
     Mutant(
         "a browser gives a cached image to another user's token",
-        "api/response.py",
-        '"Vary": "Origin, Authorization",',
-        '"Vary": "Origin",',
+        "api/routes/files.py",
+        "cached=False",
+        "cached=True",
         "integration/handlers/test_api_files.py",
+    ),
+    Mutant(
+        "a browser gives the cached tasks of one user to another one's token",
+        "api/api_gateway.py",
+        '{"Cache-Control": "no-store"} | content_type',
+        "content_type",
+        "integration/handlers/test_api_caching.py",
     ),
     Mutant(
         "a quote tells a token what other users have spent",

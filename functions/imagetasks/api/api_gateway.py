@@ -38,7 +38,11 @@ class HttpEvent:
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """Status, content type (None: there is no content), body, and the headers beside `Content-Type`."""
+    """Status, content type (None: there is no content), body, and the headers beside `Content-Type`.
+
+    Without a `Cache-Control` of its own no cache stores it: browsers give what they have stored to another
+    user's token, when a page comes back, and store an error 410 for good.
+    """
 
     status: int
     content_type: str | None
@@ -48,7 +52,7 @@ class HttpResponse:
     def to_api_gateway(self, *, with_body: bool = True) -> dict[str, Any]:
         """What the handler returns; without its body it is the response to HEAD."""
         content_type = {"Content-Type": self.content_type} if self.content_type else {}
-        headers = content_type | dict(self.headers)
+        headers = {"Cache-Control": "no-store"} | content_type | dict(self.headers)
         return {
             "statusCode": self.status,
             "headers": headers,

@@ -44,14 +44,10 @@ def known_entity_tags(event: HttpEvent) -> Collection[str]:
     return () if "*" in tags else tags
 
 
-def redirect(url: str) -> HttpResponse:
-    """A redirect to a file's presigned URL. It varies by Origin: the response to an `<img>` has no
-    CORS headers, so a page must not reuse it for `fetch`. It varies by Authorization: a browser must not
-    give it to another user's token, nor to one that was revoked."""
-    headers = {
-        "Location": url,
-        "Cache-Control": REDIRECT_CACHE,
-        "Vary": "Origin, Authorization",
-        "X-Content-Type-Options": "nosniff",
-    }
+def redirect(url: str, *, cached: bool) -> HttpResponse:
+    """A redirect to a file's presigned URL. If it is `cached`, it varies by Origin: the response to an
+    `<img>` has no CORS headers, so a page must not reuse it for `fetch`."""
+    headers = {"Location": url, "X-Content-Type-Options": "nosniff"}
+    if cached:
+        headers |= {"Cache-Control": REDIRECT_CACHE, "Vary": "Origin"}
     return HttpResponse(302, "text/plain", "", headers=headers)

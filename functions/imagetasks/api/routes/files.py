@@ -22,20 +22,22 @@ class FileRoutes:
     dependencies: ApiDependencies
 
     def get(self, event: HttpEvent, task_id: str, n: str) -> HttpResponse:
-        """Redirect to an image of the caller's own task."""
+        """Redirect to an image of the caller's own task. It is not cached: another caller, or this one after
+        its token was revoked, must not get it."""
         caller = authenticate(event, self.dependencies, "tasks:read")
-        return self._redirect(event, self.dependencies.tasks.file(caller.owner, task_id, n))
+        image = self.dependencies.tasks.file(caller.owner, task_id, n)
+        return redirect(self._url(event, image), cached=False)
 
     def get_by_signed_url(self, event: HttpEvent, task_id: str, n: str, mac: str) -> HttpResponse:
         """The same for anyone who has the signed URL: it works in `<img src>`."""
-        return self._redirect(event, self.dependencies.tasks.shared_file(task_id, n, mac))
+        image = self.dependencies.tasks.shared_file(task_id, n, mac)
+        return redirect(self._url(event, image), cached=True)
 
-    def _redirect(self, event: HttpEvent, image: StoredImage) -> HttpResponse:
+    def _url(self, event: HttpEvent, image: StoredImage) -> str:
         download = pagination.is_download(pagination.query_parameters(event, "download"))
-        url = self.dependencies.images.presigned_url(
+        return self.dependencies.images.presigned_url(
             image,
             download=download,
             cors="origin" in event.headers,
             head=request.is_head(event),
         )
-        return redirect(url)

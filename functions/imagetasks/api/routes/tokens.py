@@ -48,8 +48,8 @@ class TokenRoutes:
         issuer = request.public_base_url(event)
         text = browser_tokens.sign(token, issued_at_s=now_s, issuer=issuer, kid=kid, key=key)
         self.dependencies.tokens.create(token)
-        headers = {"Location": f"/v1/tokens/{token.token_id}", "Cache-Control": "no-store"}
-        return json_response(created_token_body(token, text), 201, headers)
+        location = {"Location": f"/v1/tokens/{token.token_id}"}
+        return json_response(created_token_body(token, text), 201, location)
 
     def get(self, event: HttpEvent, token_id: str) -> HttpResponse:
         """The token's limits, and what it has spent."""
