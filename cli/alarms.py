@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cli.findings import OPERATING, Finding, Findings, join
-from cli.stack import Stack, Values
+from cli.stack import CommandError, Stack, Values
 
 
 def check_alarms(stack: Stack) -> Findings:
     """The alarms' states, and whether a confirmed subscription receives their mails."""
     names = {
-        each["PhysicalResourceId"]: name
+        stack.resource(name): name
         for name, each in stack.resources.items()
         if each["ResourceType"] == "AWS::CloudWatch::Alarm"
     }
+    if not names:
+        raise CommandError("the stack has no alarm: deploy the current template first")
     found = stack.client("cloudwatch").describe_alarms(AlarmNames=sorted(names), MaxRecords=100)
     topic = stack.resource("AlarmTopic") if stack.parameter("AlarmEmail") else ""
     yield from alarm_states(names, found["MetricAlarms"], topic)

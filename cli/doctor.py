@@ -10,8 +10,11 @@ rejected.
 
 from __future__ import annotations
 
+import argparse
+import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,7 +28,16 @@ from cli.http_request import fetch
 from cli.money import check_money, removal
 from cli.page import check_page
 from cli.queues import check_queue
-from cli.stack import CommandError, SecretDamaged, Stack, Values, argument_parser
+from cli.stack import (
+    DEFAULT_STACK,
+    INTERRUPTED,
+    CommandError,
+    SecretDamaged,
+    Stack,
+    Values,
+    argument_parser,
+    command_line,
+)
 
 FUNCTIONS = [f"{name}Function" for name in ("Api", "Webhook", "Worker", "Notify", "Sweep", "Drift")]
 SWEEP_WINDOW_S = 300
@@ -142,7 +154,8 @@ def _public_access_block(s3: Any, name: str) -> Values:
     return dict(response["PublicAccessBlockConfiguration"])
 
 
-CHECKS = (
+Check = Callable[[Stack], Findings]
+CHECKS: Sequence[Check] = (
     check_stack,
     check_functions,
     check_account,
@@ -176,9 +189,7 @@ def run_checks(stack: Stack) -> Findings:
             yield Finding(name, f"unknown: {error}", "correct that, then run this again")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the findings. Returns 0 if every check passes, 1 otherwise."""
-    options = argument_parser("doctor", __doc__).parse_args(arguments)
+def _run(options: argparse.Namespace) -> int:
     try:
         stack = Stack(options.stack, options.region)
     except (ClientError, BotoCoreError) as error:
@@ -186,7 +197,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     healthy = True
     for finding in run_checks(stack):
-        print(finding, flush=True)
+        # A command without the stack's name would change another stack.
+        todo = finding.todo.replace(
+            command_line("keys", DEFAULT_STACK), command_line("keys", stack.name)
+        )
+        print(replace(finding, todo=todo), flush=True)
         healthy = healthy and not finding.todo
     print("all checks passed" if healthy else "some checks failed: see above")
     return 0 if healthy else 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the findings. Returns 0 if every check passes, 1 otherwise, 130 after Ctrl-C."""
+    options = argument_parser("doctor", __doc__).parse_args(arguments)
+    try:
+        return _run(options)
+    except KeyboardInterrupt:
+        print("stopped: run the same command again, it changes nothing", file=sys.stderr)
+        return INTERRUPTED

@@ -26,7 +26,7 @@ from typing import Any
 
 from cli import secret_changes as change
 from cli.redrive import close_circuit_breaker
-from cli.stack import Stack, argument_parser, run_command
+from cli.stack import Stack, argument_parser, command_line, run_command
 
 # Kinds of keys that sign and are rotated with an overlap: the output with their secret, a summary.
 SIGNING = {
@@ -60,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _server(stack: Stack, options: argparse.Namespace) -> str:
-    values, name = stack.secret("ApiSecretArn"), getattr(options, "name", "")
+    name = getattr(options, "name", "")
     if options.action == "list":
+        values = stack.secret("ApiSecretArn")
         counts = {
             each: len(change.key_hashes(values, each))
             for each in change.entries(values, "server_keys")
@@ -70,25 +71,29 @@ def _server(stack: Stack, options: argparse.Namespace) -> str:
         return "\n".join(lines) or "no server keys yet"
     if options.action in ("remove", "retire"):
         update = change.remove_server if options.action == "remove" else change.retire_server
-        stack.put_secret("ApiSecretArn", update(values, name))
+        stack.change_secret("ApiSecretArn", lambda values: update(values, name))
         removed = name if options.action == "remove" else f"the older key of {name}"
         return f"{removed} stops working within 30 seconds"
     key = change.new_server_key()
     put = change.add_server if options.action == "add" else change.rotate_server
-    stack.put_secret("ApiSecretArn", put(values, name, key))
+    stack.change_secret("ApiSecretArn", lambda values: put(values, name, key))
     return f"{key}\nThis is the key of {name}. Only its hash is stored, so it is not shown again."
 
 
 def _webhook(stack: Stack, options: argparse.Namespace) -> str:
-    values = stack.secret("ApiSecretArn")
     if options.action == "list":
+        values = stack.secret("ApiSecretArn")
         signed = sorted(change.entries(values, "notification_signing_keys"))
         return "\n".join(signed) or "no notifications are signed"
     if options.action == "remove":
-        stack.put_secret("ApiSecretArn", change.remove_webhook(values, options.name))
+        stack.change_secret(
+            "ApiSecretArn", lambda values: change.remove_webhook(values, options.name)
+        )
         return f"within 30 seconds notifications to {options.name} are no longer signed"
     key = f"whsec_{secrets.token_urlsafe(32)}"
-    stack.put_secret("ApiSecretArn", change.add_webhook(values, options.name, key))
+    stack.change_secret(
+        "ApiSecretArn", lambda values: change.add_webhook(values, options.name, key)
+    )
     return (
         f"{key}\nWithin 30 seconds this signs the notifications to {options.name}."
         " It is not shown again."
@@ -97,19 +102,20 @@ def _webhook(stack: Stack, options: argparse.Namespace) -> str:
 
 def _signing(stack: Stack, options: argparse.Namespace) -> str:
     output, _ = SIGNING[options.kind]
-    values = stack.secret(output)
     if options.action == "list":
+        values = stack.secret(output)
         current = values.get("current")
         return "\n".join(
             f"{kid}{' (in use)' if kid == current else ''}" for kid in change.kids(values)
         )
     if options.action == "add":
-        values, kid = change.add_signing(values, secrets.token_urlsafe(36))
-        stack.put_secret(output, values)
-        command = f"imagetasks stack keys {options.kind} use {kid}"
+        key = secrets.token_urlsafe(36)
+        values = stack.change_secret(output, lambda values: change.add_signing(values, key))
+        kid = change.newest_kid(values)
+        command = f"{command_line('keys', stack.name)} {options.kind} use {kid}"
         return f"{kid} is accepted everywhere within fifteen minutes; then run: {command}"
     update = change.use_signing if options.action == "use" else change.remove_signing
-    stack.put_secret(output, update(values, options.name))
+    stack.change_secret(output, lambda values: update(values, options.name))
     return f"{options.action} {options.name}: done, in effect everywhere within 30 seconds"
 
 
@@ -118,8 +124,8 @@ def _run(options: argparse.Namespace) -> str:
     kinds = {"server": _server, "webhook": _webhook, **dict.fromkeys(SIGNING, _signing)}
     if options.kind in kinds:
         return kinds[options.kind](stack, options)
-    values = change.set_poyo(stack.secret("ApiSecretArn"), _read_key("PoYo API key (not shown): "))
-    stack.put_secret("ApiSecretArn", values)
+    key = _read_key("PoYo API key (not shown): ")
+    stack.change_secret("ApiSecretArn", lambda values: change.set_poyo(values, key))
     close_circuit_breaker(stack)
     return "PoYo's key is stored"
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from cli.findings import balance, poyo_key
 from cli.http_request import fetch
-from cli.stack import CommandError, Stack
+from cli.stack import CommandError, Stack, command_line
 from imagetasks.errors import PoyoUnavailable
 from imagetasks.poyo import responses
 from imagetasks.poyo.transport import HttpResponse
@@ -22,7 +22,7 @@ def read_balance(stack: Stack) -> Decimal:
     """The credits that the account has. Raises CommandError without a key or a readable balance."""
     key = poyo_key(stack.secret("ApiSecretArn"))
     if not key:
-        raise CommandError("no PoYo key is stored: imagetasks stack keys poyo")
+        raise CommandError(f"no PoYo key is stored: {command_line('keys', stack.name)} poyo")
     response = ask_balance(stack, key)
     finding = balance(response)
     if isinstance(response, str) or responses.is_unauthorized(response):

@@ -85,14 +85,17 @@ def remove_webhook(values: Values, name: str) -> Values:
     return _without(values, "notification_signing_keys", name)
 
 
-def add_signing(values: Values, key: str) -> tuple[Values, str]:
-    """The secret with one more signing key, and the key's id.
+def add_signing(values: Values, key: str) -> Values:
+    """The secret with one more signing key, whose id is `newest_kid` then.
 
     What it signed is accepted; nothing new is signed with it until `use`.
     """
-    numbers = [int(kid[1:]) for kid in kids(values) if kid[1:].isdecimal()]
-    kid = f"k{max(numbers, default=0) + 1}"
-    return values | {kid: key}, kid
+    return values | {f"k{_highest_number(values) + 1}": key}
+
+
+def newest_kid(values: Values) -> str:
+    """The id of the signing key that was added last."""
+    return f"k{_highest_number(values)}"
 
 
 def use_signing(values: Values, kid: str) -> Values:
@@ -116,8 +119,14 @@ def remove_signing(values: Values, kid: str) -> Values:
 
 
 def entries(values: Values, kind: str) -> Values:
-    """The named keys of one kind: `server_keys` or `notification_signing_keys`."""
-    return dict(values.get(kind, {}))
+    """The named keys of one kind: `server_keys` or `notification_signing_keys`. Raises CommandError if a
+    secret that was edited by hand has something else there."""
+    found = values.get(kind, {})
+    if not isinstance(found, dict):
+        raise CommandError(
+            f"{kind} in the secret is no JSON object: restore its version AWSPREVIOUS"
+        )
+    return dict(found)
 
 
 def key_hashes(values: Values, name: str) -> list[str]:
@@ -132,6 +141,11 @@ def key_hashes(values: Values, name: str) -> list[str]:
 def kids(values: Values) -> list[str]:
     """The ids of the signing keys, sorted."""
     return sorted(set(values) - RESERVED)
+
+
+def _highest_number(values: Values) -> int:
+    numbers = (int(kid[1:]) for kid in kids(values) if kid[1:].isdecimal())
+    return max(numbers, default=0)
 
 
 def _with(values: Values, kind: str, name: str, value: object) -> Values:

@@ -19,6 +19,8 @@ from imagetasks.errors import DatabaseUnavailable
 Values = dict[str, Any]
 DEFAULT_STACK = "imagetasks"
 INTERRUPTED = 130  # the exit code after Ctrl-C
+CURRENT = "AWSCURRENT"  # label of the version that is read if none is named
+NEXT_VERSION = "imagetasks-next"  # label of a secret's version that is not current yet
 
 
 class CommandError(Exception):
@@ -104,12 +106,14 @@ class Stack:
         }
 
     def resource(self, name: str) -> str:
-        """The physical id of a resource. Raises CommandError if the stack does not have it."""
-        if name not in self.resources:
+        """The physical id of a resource. Raises CommandError if the stack does not have it, or has not
+        created it: then CloudFormation names no id."""
+        physical_id = self.resources.get(name, {}).get("PhysicalResourceId")
+        if not physical_id:
             raise CommandError(
                 f"the stack has no resource {name}: deploy the current template first"
             )
-        return str(self.resources[name]["PhysicalResourceId"])
+        return str(physical_id)
 
     def api_url(self) -> str:
         """The base URL of the API itself, without a custom domain or proxy in front of it.
@@ -127,15 +131,39 @@ class Stack:
 
     def secret(self, output: str) -> Values:
         """The JSON object in the secret whose ARN is the given output. Raises SecretDamaged."""
-        client = self.client("secretsmanager")
-        value = client.get_secret_value(SecretId=self.output(output))
+        return self._secret_version(output)[0]
+
+    def change_secret(self, output: str, change: Callable[[Values], Values]) -> Values:
+        """Store what `change` makes of the secret; running functions read it within 30 s. Raises CommandError
+        if anybody else has changed the secret meanwhile, whose change is kept."""
+        before, version = self._secret_version(output)
+        after = change(before)
+        client, arn = self.client("secretsmanager"), self.output(output)
+        # PutSecretValue overwrites whatever is there. Moving the label AWSCURRENT is conditional: AWS
+        # refuses it unless the version that we read still has the label.
+        stored = client.put_secret_value(
+            SecretId=arn, SecretString=json.dumps(after), VersionStages=[NEXT_VERSION]
+        )["VersionId"]
         try:
-            return dict(json.loads(value["SecretString"]))
+            client.update_secret_version_stage(
+                SecretId=arn,
+                VersionStage=CURRENT,
+                RemoveFromVersionId=version,
+                MoveToVersionId=stored,
+            )
+        except client.exceptions.InvalidParameterException:
+            # Our own repetition of a request whose response was lost is refused, too.
+            if self._secret_version(output)[1] != stored:
+                message = "somebody else has changed the secret meanwhile: run the command again"
+                raise CommandError(message) from None
+        return after
+
+    def _secret_version(self, output: str) -> tuple[Values, str]:
+        """The current values and the id of their version. Raises SecretDamaged."""
+        client = self.client("secretsmanager")
+        value = client.get_secret_value(SecretId=self.output(output), VersionStage=CURRENT)
+        try:
+            return dict(json.loads(value["SecretString"])), str(value["VersionId"])
         except (ValueError, TypeError, KeyError, RecursionError):
             message = f"the secret of {output} is no JSON object: restore its version AWSPREVIOUS"
             raise SecretDamaged(message) from None
-
-    def put_secret(self, output: str, values: Values) -> None:
-        """Store a new version of the secret. Running functions read it within 30 s."""
-        client = self.client("secretsmanager")
-        client.put_secret_value(SecretId=self.output(output), SecretString=json.dumps(values))

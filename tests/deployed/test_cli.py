@@ -287,7 +287,7 @@ def test_signing_key_rotates_with_an_overlap_of_both_keys(
 ) -> None:
     first = command(f"keys {kind} add")[1]
     assert first.startswith("k2 ")
-    assert first.endswith(f"imagetasks stack keys {kind} use k2\n")
+    assert first.endswith(f"imagetasks stack keys --stack {NAME} {kind} use k2\n")
     added = deployed.secret(output)
     assert (added["current"], added["k1"]) == ("k1", "first")
     assert len(added["k2"]) >= 40

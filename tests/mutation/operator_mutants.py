@@ -9,8 +9,23 @@ CREDITS = "integration/workflows/test_credit_metrics.py"
 STACK_LIMIT = "integration/handlers/test_stack_limit.py"
 DECISIONS = "integration/cli/test_reconcile_decisions.py"
 REPORT = "integration/cli/test_reconcile_report.py"
+KEYS = "integration/cli/test_keys.py"
 
 OPERATOR = (
+    Mutant(
+        "a change of keys brings back a key that was removed meanwhile",
+        "cli/stack.py",
+        "VersionStages=[NEXT_VERSION]",
+        "VersionStages=[CURRENT]",
+        KEYS,
+    ),
+    Mutant(
+        "a change of keys whose response was lost is reported as somebody else's",
+        "cli/stack.py",
+        "if self._secret_version(output)[1] != stored:",
+        "if stored:",
+        KEYS,
+    ),
     Mutant(
         "a pause is written and never read",
         "aws/budget_repository.py",

@@ -33,6 +33,8 @@ def create_stack(cloud: Cloud, **parameters: str) -> None:
         "Outputs": {
             "TasksTableName": {"Value": cloud.table_name},
             "ApiSecretArn": {"Value": cloud.api_secret},
+            "CallbackSecretArn": {"Value": cloud.callback_secret},
+            "TokenSecretArn": {"Value": cloud.token_secret},
         },
     }
     cloud.client("cloudformation").create_stack(StackName=NAME, TemplateBody=json.dumps(template))
