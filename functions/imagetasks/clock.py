@@ -80,26 +80,6 @@ class Clock:
         return self.backoff_s(tries - len(delays), bounds_s)
 
 
-@dataclass(slots=True, eq=False, repr=False)
-class AgeClock:
-    """Seconds that have passed since its first call, for what a function keeps between invocations.
-
-    Lambda freezes the function between two of them, and the monotonic clock may stop meanwhile
-    (https://github.com/hashicorp/vault-lambda-extension/pull/150). The wall clock goes on, but may be set
-    back. Between two calls the one counts that has moved further: nothing seems newer than it is.
-    """
-
-    _elapsed_s: float = 0.0
-    _read: tuple[float, float] | None = None
-
-    def __call__(self) -> float:
-        now = (time.monotonic(), time.time())
-        before = self._read or now
-        self._elapsed_s += max(0.0, now[0] - before[0], now[1] - before[1])
-        self._read = now
-        return self._elapsed_s
-
-
 def wall_clock_ms() -> int:
     """Milliseconds since 1970 by our own clock, the only one that decides anything."""
     return time.time_ns() // 1_000_000

@@ -1,10 +1,8 @@
-"""Clock: instants, backoff within its bounds, and write tokens that differ. AgeClock: it counts pauses."""
-
-from types import SimpleNamespace
+"""Clock: instants, backoff within its bounds, and write tokens that differ."""
 
 import pytest
 
-from imagetasks.clock import AgeClock, Clock, system_clock
+from imagetasks.clock import Clock, system_clock
 from imagetasks.limits import Limits
 from tests.support.fakes import START, ManualClock, make_clock
 
@@ -52,27 +50,3 @@ def test_write_tokens_of_two_system_clocks_differ() -> None:
     first, second = (system_clock(LIMITS).stamp() for _ in range(2))
 
     assert first.write_token != second.write_token
-
-
-@pytest.mark.parametrize(
-    ("monotonic_s", "wall_s", "passed_s"),
-    [
-        ((5, 15), (100, 110), 10),
-        ((5, 5), (100, 3700), 3600),  # the function was frozen
-        ((5, 15), (100, 40), 10),  # the wall clock was set back
-        ((5, 5), (100, 40), 0),
-    ],
-)
-def test_age_counts_while_a_clock_stops_or_is_set_back(
-    monkeypatch: pytest.MonkeyPatch,
-    monotonic_s: tuple[int, int],
-    wall_s: tuple[int, int],
-    passed_s: int,
-) -> None:
-    readings = SimpleNamespace(monotonic=iter(monotonic_s).__next__, time=iter(wall_s).__next__)
-    monkeypatch.setattr("imagetasks.clock.time", readings)
-    age = AgeClock()
-
-    began = age()
-
-    assert age() - began == passed_s

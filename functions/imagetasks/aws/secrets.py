@@ -7,6 +7,7 @@ import hmac
 import json
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagetasks import telemetry
 from imagetasks.aws import translated
-from imagetasks.clock import AgeClock
 from imagetasks.errors import SecretInvalid, SecretUnavailable
 from imagetasks.tasks.caller import OWNER_SEPARATOR
 
@@ -33,11 +33,15 @@ KEY = re.compile(r"[!-~]+")  # the characters that an Authorization header can c
 @dataclass(slots=True, eq=False, repr=False)
 class CachedSecret:
     """A JSON secret, read again when it is older than 30 s. If that fails, the operator has an alarm and
-    the last value is used until it is 15 minutes old: an old key is better than none for a while."""
+    the last value is used until it is 15 minutes old: an old key is better than none for a while.
+
+    The wall clock says how old it is: the monotonic one may stop while Lambda keeps the function frozen
+    (https://github.com/hashicorp/vault-lambda-extension/pull/150).
+    """
 
     client: SecretsManagerClient
     arn: str
-    clock: Callable[[], float] = field(default_factory=AgeClock)
+    clock: Callable[[], float] = time.time
     _values: Mapping[str, Any] = field(default_factory=dict)
     _read_at: float = float("-inf")
     _tried_at: float = float("-inf")
@@ -53,6 +57,8 @@ class CachedSecret:
         """The secret, read again if the last try is more than `max_age_s` seconds ago. Raises
         SecretInvalid or SecretUnavailable when it can be used no longer."""
         now = self.clock()
+        if now < self._tried_at:  # the clock was set back: nobody knows how old the value is
+            self._read_at = self._tried_at = self._granted_at = self._refreshed_at = float("-inf")
         old = now - self._read_at > HARD_MAX_AGE_S
         expired = old and now - self._granted_at > INVOCATION_S
         if expired or now - self._tried_at > max_age_s:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-
-from imagetasks.clock import AgeClock
 
 BALANCE_TTL_S = 60.0  # callers ask far more often than the balance matters
 
@@ -16,7 +15,7 @@ class CachedBalance:
     """The result of `fetch`, cached for a minute."""
 
     fetch: Callable[[], Decimal]
-    clock: Callable[[], float] = field(default_factory=AgeClock)
+    clock: Callable[[], float] = time.time  # the monotonic one may stop between invocations
     _credits: Decimal = Decimal(0)
     _expires_at: float = field(default=float("-inf"))
 
