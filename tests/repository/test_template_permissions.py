@@ -76,7 +76,7 @@ PERMISSIONS = {
     },
     "DeploymentRole": {
         **dict.fromkeys([*FUNCTIONS, *(f"{name}:live" for name in FUNCTIONS)], SHIFT),
-        "alarms of the stack": "cloudwatch: DescribeAlarms",
+        "alarms of the account and region": "cloudwatch: DescribeAlarms",
     },
 }
 SERVICES = {
@@ -84,9 +84,7 @@ SERVICES = {
     "DriftFunctionEveryDayRole": "scheduler",
     "DeploymentRole": "codedeploy",
 }
-ALARMS_OF_THE_STACK = (
-    "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:${AWS::StackName}-*"
-)
+ALARMS_OF_THE_ACCOUNT = "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"
 
 
 def resource_name(resource: Any) -> str:
@@ -96,8 +94,8 @@ def resource_name(resource: Any) -> str:
             return str(name)
         case {"Fn::GetAtt": [name, "Arn" | "Id"]}:
             return str(name)
-        case {"Fn::Sub": text} if text == ALARMS_OF_THE_STACK:
-            return "alarms of the stack"
+        case {"Fn::Sub": text} if text == ALARMS_OF_THE_ACCOUNT:
+            return "alarms of the account and region"
         case {"Fn::Sub": text}:
             return re.sub(r"^\$\{(\w+)\.Arn\}", r"\1", text)
     raise AssertionError(f"not a resource of this stack: {resource}")
