@@ -512,7 +512,7 @@ RECONCILE = (
     Mutant(
         "the candidates of an unconfirmed task are not checked on",
         "workflows/confirm_poyo_id.py",
-        "again_at=self.clock.after(delay_s),",
+        "again_at=self.clock.after(delay_s) if task.candidate_poyo_ids else None,",
         "again_at=None,",
         CONFIRM_TEST,
     ),
@@ -553,10 +553,17 @@ RECONCILE = (
     ),
     Mutant(
         "new forged ids at each check keep a task open",
-        "workflows/admit_callback.py",
-        "if not task.is_final and self.clock.has_elapsed(open_since, limits.timed_out_after_s):",
-        "if False:",
+        "workflows/reconcile.py",
+        "            task = self._confirmer.end_overdue(task)\n",
+        "",
         FLOOD_TEST,
+    ),
+    Mutant(
+        "a task that ends without an id stays due for ever",
+        "workflows/confirm_poyo_id.py",
+        "again_at=self.clock.after(delay_s) if task.candidate_poyo_ids else None,",
+        "again_at=self.clock.after(delay_s),",
+        CONFIRM_TEST,
     ),
     Mutant(
         "a submit that PoYo refused meanwhile becomes unknown",

@@ -102,7 +102,8 @@ class SimulatedBucket:
 
 
 class SimulatedDownloads:
-    """Replaces ImageDownloader. `file_at` gives the bytes at a URL, None when they expired."""
+    """Replaces ImageDownloader. `file_at` gives the bytes at a URL, None when they expired;
+    `without_image` are the URLs that once had a page or half an image."""
 
     def __init__(
         self,
@@ -111,6 +112,7 @@ class SimulatedDownloads:
     ) -> None:
         self._simulator = simulator
         self._file_at = file_at
+        self.without_image: set[str] = set()
 
     @contextmanager
     def fetch(self, url: str, *, within_s: float) -> Iterator[DownloadedImage]:
@@ -128,6 +130,8 @@ class SimulatedDownloads:
 
     def _fetch(self, url: str) -> bytes:
         fault = self._simulator.fault("file.fetch")
+        if fault in ("html", "truncated"):
+            self.without_image.add(url)
         if fault in ("host_not_listed", "address_not_public"):
             raise DownloadForbidden(fault, "files.invalid")
         if fault == "html":

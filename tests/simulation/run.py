@@ -99,6 +99,7 @@ class _Simulation:
             simulator, self.ledger, self.secrets, self.invariants.check_submit
         )
         downloads = SimulatedDownloads(simulator, self.ledger.file_at)
+        self.invariants.results.without_image = downloads.without_image
         notifications = self.invariants.notifications
         services = ExternalServices(
             table=self.table,

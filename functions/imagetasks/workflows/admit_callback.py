@@ -111,12 +111,9 @@ class CallbackAdmission:
     def _new_candidate(self, task: Task, message: TaskMessage) -> TaskFacts:
         """What the message's id changes of a task that has none: the first ids and the newest are kept.
         An id of PoYo's answer comes first. A new one gets the full number of checks, unless the hour
-        after the attempt is over. After a day an open task takes none: it ends, and takes them then."""
+        after the attempt is over."""
         poyo_id, answered = message.poyo_id, message.source == "submit"
         if poyo_id is None or task.poyo_id is not None or _has_ended(task):
-            return {}
-        limits, open_since = self.clock.limits, task.attempted_at
-        if not task.is_final and self.clock.has_elapsed(open_since, limits.timed_out_after_s):
             return {}
         known = task.candidate_poyo_ids
         ids = (poyo_id, *known) if answered else (*known, poyo_id)
@@ -126,7 +123,7 @@ class CallbackAdmission:
         facts: TaskFacts = {"candidate_poyo_ids": kept}
         if answered:
             facts["answered_poyo_id"] = poyo_id
-        late = self.clock.has_elapsed(open_since, limits.unconfirmed_after_s)
+        late = self.clock.has_elapsed(task.attempted_at, self.clock.limits.unconfirmed_after_s)
         if task.is_final or not late:
             facts |= {"polls": 0, "not_found_count": 0}
         return facts

@@ -11,6 +11,7 @@ from imagetasks.tasks import transition_writes
 from imagetasks.tasks.task import FINAL_STATUSES, State
 
 if TYPE_CHECKING:
+    from imagetasks.aws.task_repository import WriteResult
     from imagetasks.clock import Clock
     from imagetasks.poyo.client import PoyoClient
     from imagetasks.tasks.task import Task
@@ -46,6 +47,15 @@ class PoyoIdConfirmer:
                 telemetry.alarm("poyo_id_conflict", task_id=task.task_id, poyo_id=poyo_id)
         self._check_later(task, all_unknown=all_unknown)
         return None
+
+    def end_overdue(self, task: Task) -> Task:
+        """unknown → failed (unconfirmed) a day after the attempt, before the task takes another candidate:
+        no number of new ids keeps it open, and it takes them as a failed one. Returns the task as it is
+        now. Raises DatabaseUnavailable."""
+        open_s = self.clock.limits.timed_out_after_s
+        if task.state != State.UNKNOWN or not self.clock.has_elapsed(task.attempted_at, open_s):
+            return task
+        return self._expire(task).task
 
     def _is_own(self, task: Task, poyo_id: str) -> bool:
         """Whether the id may be confirmed now. PoYo's status does not say whose it is.
@@ -92,14 +102,14 @@ class PoyoIdConfirmer:
                 not_found_count=task.not_found_count + all_unknown,
             )
 
-    def _expire(self, task: Task) -> None:
-        """unknown → failed (unconfirmed). The candidates are checked on, as after any such failure."""
+    def _expire(self, task: Task) -> WriteResult:
+        """unknown → failed (unconfirmed). Its candidates are checked on, as after any such failure."""
         delay_s = self.clock.fast_retry_s(0, self.clock.limits.poll_backoff_s)
         write = transition_writes.fail(
             task,
             self.clock.stamp(),
             reason="unconfirmed",
             detail="",
-            again_at=self.clock.after(delay_s),
+            again_at=self.clock.after(delay_s) if task.candidate_poyo_ids else None,
         )
-        self.updater.apply(write)
+        return self.updater.apply(write)

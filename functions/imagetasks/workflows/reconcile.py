@@ -117,6 +117,7 @@ class TaskReconciler:
         if message.source == "callback" or message.poyo_id:
             if task.state in (State.SUBMITTING, State.PENDING):
                 task = self._retrier.record_callback(task)
+            task = self._confirmer.end_overdue(task)
             admitted = self._admission.admit(task, message)
             if admitted is None:
                 return

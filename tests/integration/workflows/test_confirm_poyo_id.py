@@ -319,3 +319,31 @@ def test_candidate_is_enqueued_again_when_concurrent_writes_keep_it_out_of_the_i
     assert env.read(before).candidate_poyo_ids == ()
     assert env.fake_poyo.requests == []
     assert env.cloud.messages() == [{"delayed": True}]
+
+
+def test_id_that_a_callback_names_a_day_after_the_attempt_is_kept_although_the_task_ends(
+    env: TestEnvironment,
+) -> None:
+    """No sweep has run for a day: the task is still open, and PoYo does not answer just now."""
+    before = env.put(task(state="unknown"))
+    env.time.forward(LIMITS.timed_out_after_s + 1)
+    env.fake_poyo.respond_with("GET", HttpResponse(503, b""))
+
+    ended = env.reconcile(before, source="callback", poyo_id=POYO_ID)
+    assert (ended.reason, ended.candidate_poyo_ids) == ("unconfirmed", (POYO_ID,))
+    assert ended.due_at is not None
+
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.reconcile(ended, source="retry")
+    env.time.forward(LIMITS.candidate_hold_s)
+    after = env.reconcile(ended, source="retry")
+    assert (after.state, after.poyo_id) == ("finished", POYO_ID)
+
+
+def test_task_that_ends_without_an_id_is_not_asked_for_again(env: TestEnvironment) -> None:
+    before = env.put(task(state="unknown"))
+    env.time.forward(LIMITS.timed_out_after_s + 1)
+
+    ended = env.reconcile(before, source="callback")
+
+    assert (ended.reason, ended.due_at) == ("unconfirmed", None)
