@@ -92,8 +92,9 @@ class PoyoIdConfirmer:
             self.updater.reschedule(task, due_at=due_at, candidate_poyo_ids=None)
         elif late and task.state == State.UNKNOWN:
             self._expire(task)
-        elif late and not task.is_final:
-            self.updater.reschedule(task, due_at=self.clock.now_ms(), candidate_poyo_ids=None)
+        elif late and not task.is_final:  # its sender is gone, and it keeps its candidates
+            write = self.updater.unknown(task, self.clock.stamp(), "no id could be confirmed")
+            self.updater.apply(write)
         else:
             self.updater.retry_in(
                 task,

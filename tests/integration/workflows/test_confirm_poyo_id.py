@@ -347,3 +347,18 @@ def test_task_that_ends_without_an_id_is_not_asked_for_again(env: TestEnvironmen
     ended = env.reconcile(before, source="callback")
 
     assert (ended.reason, ended.due_at) == ("unconfirmed", None)
+
+
+def test_submitting_task_becomes_unknown_with_its_candidates(env: TestEnvironment) -> None:
+    """Its sender stopped an hour ago, and PoYo does not know the id that a callback named."""
+    before = env.put(task(state="submitting", candidate_poyo_ids=(POYO_ID,)))
+    env.fake_poyo.respond_with("GET", NOT_FOUND)
+    env.time.forward(LIMITS.unconfirmed_after_s + 1)
+
+    waiting = env.reconcile(before, source="sweep")
+    assert (waiting.state, waiting.candidate_poyo_ids) == ("unknown", (POYO_ID,))
+    assert env.is_due(waiting)
+
+    ended = env.reconcile(waiting, source="sweep")
+    assert (ended.reason, ended.candidate_poyo_ids) == ("unconfirmed", (POYO_ID,))
+    assert ended.due_at is not None
