@@ -250,8 +250,22 @@ ANSWERS = (
     Mutant(
         "a file that is no image at first is left out at once",
         "workflows/copy_images.py",
-        "if task.copy_attempts < len(self.clock.limits.fast_retry_s):",
-        "if False:",
+        "return task.copy_attempts >= len(self.clock.limits.fast_retry_s)",
+        "return True",
+        "integration/workflows/test_copy_images.py",
+    ),
+    Mutant(
+        "an ordered image is left out after the quick retries",
+        "workflows/copy_images.py",
+        'if stored >= task.effective_input.get("n", 1):',
+        "if stored:",
+        "integration/workflows/test_copy_images.py",
+    ),
+    Mutant(
+        "an image that stays none spoils the images beside it",
+        "workflows/copy_images.py",
+        "return self._give_up_reason(task, error) is not None",
+        "return False",
         "integration/workflows/test_copy_images.py",
     ),
     Mutant(

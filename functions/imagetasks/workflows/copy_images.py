@@ -33,9 +33,10 @@ class ImageCopier:
     def copy_all(self, task: Task, status: TaskStatus) -> Sequence[StoredImage]:
         """Copy every image of the task; none if the task was deleted. The task's state stays.
 
-        One of several files that is still no image after the first quick retries is left out, as long
-        as another is one: a page of the file host instead of an image may be gone by then. Raises
-        DownloadFailed or one of its kinds, and StorageUnavailable.
+        A page of the file host instead of an image may be gone soon. So one of several files that is no
+        image is left out only after the first quick retries if all that were ordered are there without
+        it, else only when a single one would be given up. Raises DownloadFailed or one of its kinds, and
+        StorageUnavailable.
         """
         if task.deleted_at is not None:
             return ()
@@ -51,7 +52,7 @@ class ImageCopier:
         if not images:
             raise invalid or NotAnImage("no_files")
         if invalid is not None:
-            if task.copy_attempts < len(self.clock.limits.fast_retry_s):
+            if not self._may_leave_out(task, invalid, stored=len(images)):
                 raise invalid
             self._note_left_out(task, invalid.code, len(status.file_urls) - len(images))
         return tuple(images)
@@ -84,6 +85,12 @@ class ImageCopier:
             self.updater.reschedule(task, due_at=None, **_named_credits(status))
         else:
             self._retry_later(task, status, error)
+
+    def _may_leave_out(self, task: Task, error: NotAnImage, *, stored: int) -> bool:
+        """Whether a file that is no image is left out of a result with `stored` images."""
+        if stored >= task.effective_input.get("n", 1):
+            return task.copy_attempts >= len(self.clock.limits.fast_retry_s)
+        return self._give_up_reason(task, error) is not None
 
     def _note_left_out(self, task: Task, code: str, count: int) -> None:
         telemetry.warning("files_left_out", task_id=task.task_id, code=code, count=count)

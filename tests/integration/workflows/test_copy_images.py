@@ -83,6 +83,36 @@ def test_file_that_is_no_image_does_not_spoil_the_others(env: TestEnvironment) -
     assert "files_left_out" in log.getvalue()
 
 
+def test_ordered_image_is_left_out_only_when_a_single_one_would_be_given_up(
+    env: TestEnvironment,
+) -> None:
+    urls = [f"https://a.poyo.ai/{n}" for n in range(2)]
+    env.fake_poyo.respond_with("GET", finished_response(*urls))
+    before = put_running(env, input={"prompt": "x", "n": 2}, copy_attempts=50)
+
+    env.file_host.respond_with(png(), NotAnImage("not_an_image"))
+    waiting = env.reconcile(before)
+    assert (waiting.state, waiting.files) == ("running", ())
+
+    env.time.forward(LIMITS.file_gone_after_s + 1)
+    env.file_host.respond_with(NotAnImage("not_an_image"))
+    after = env.reconcile(waiting)
+    assert (after.state, len(after.files)) == ("finished", 1)
+
+
+def test_ordered_image_that_comes_late_is_kept(env: TestEnvironment) -> None:
+    urls = [f"https://a.poyo.ai/{n}" for n in range(2)]
+    env.fake_poyo.respond_with("GET", finished_response(*urls))
+    before = put_running(env, defaults={"n": 2}, copy_attempts=50)
+
+    env.file_host.respond_with(png(), NotAnImage("not_an_image"))
+    waiting = env.reconcile(before)
+    env.file_host.respond_with(jpeg())
+    after = env.reconcile(waiting)
+
+    assert [image.content_type for image in after.files] == ["image/png", "image/jpeg"]
+
+
 def test_file_that_becomes_an_image_within_the_quick_retries_is_kept(env: TestEnvironment) -> None:
     urls = [f"https://a.poyo.ai/{n}" for n in range(2)]
     env.fake_poyo.respond_with("GET", finished_response(*urls))
