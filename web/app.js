@@ -49,6 +49,11 @@ const orders = createOrders({
     composer.refuse(error, order);
   },
   onWaiting: (error) => connection.explain(error.status ? refusal(error) : ""),
+  onElsewhere: async () => {
+    for (const task of (await client.tasks.list()).tasks) store.put(task);
+    follower.wake();
+    connection.show();
+  },
 });
 const gallery = createGallery({ client, store, list: one(".gallery"), end: one(".more"), empty: one(".empty"), nothing: one(".nothing") });
 const composer = createComposer({

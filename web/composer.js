@@ -105,7 +105,7 @@ export function createComposer({ client, form, settings, drafts, previewOf, onOr
     if (make.ariaDisabled) return;
     say("");
     settings.setItem(SETTINGS, JSON.stringify({ ...wanted, input: { ...wanted.input, prompt: undefined, image_urls: undefined } }));
-    write("");
+    if (prompt.value.trim() === wanted.input.prompt) write("");
     onOrder({ ...wanted, maxCredits: quote?.credits });
   }
 

@@ -2,9 +2,10 @@ import { serviceTime } from "./clock.js";
 
 /**
  * Orders of the page: each is stored before it is sent, shown at once, and sent again after a reload or when the
- * connection is back. `onRefused(error, order)` gets what was not ordered, `onWaiting(error)` what delays an order.
+ * connection is back. `onRefused(error, order)` gets what was not ordered, `onWaiting(error)` what delays an order,
+ * `onElsewhere()` follows what another tab has done with one.
  */
-export function createOrders({ client, store, storage, onAccepted, onRefused, onWaiting }) {
+export function createOrders({ client, store, storage, onAccepted, onRefused, onWaiting, onElsewhere }) {
   let outbox;
   let sending = 0;
   let attempts = new AbortController(); // of every order that is being sent
@@ -26,11 +27,22 @@ export function createOrders({ client, store, storage, onAccepted, onRefused, on
       onAccepted(task);
     } else if (pending().some((each) => each.idempotencyKey === idempotencyKey)) {
       onWaiting(error); // it is still stored: it is sent again
-    } else if (order) { // otherwise another attempt has been answered
+    } else if (order && error.code !== "settled_elsewhere") { // otherwise another attempt has been answered
       store.remove(idempotencyKey);
       onRefused(error, order);
     }
+    tidy();
   }
+
+  /** Removes the orders that another tab has got the answer of, or has deleted. */
+  function tidy() {
+    const kept = pending().map((order) => order.idempotencyKey);
+    const gone = sending ? [] : store.all().filter(({ status, task_id }) => status === "unsent" && !kept.includes(task_id));
+    for (const { task_id } of gone) store.remove(task_id);
+    if (gone.length) onElsewhere();
+  }
+
+  addEventListener("storage", tidy);
 
   return {
     /** From now on the orders are those of `owner`: nobody else's in this browser are sent or shown. */
@@ -42,14 +54,10 @@ export function createOrders({ client, store, storage, onAccepted, onRefused, on
       const idempotencyKey = crypto.getRandomValues(new BigUint64Array(2)).join("-");
       show({ idempotencyKey, body: { model, input }, createdAt: Date.now() });
       sending += 1;
-      try {
-        const task = await outbox.send({ model, input, maxCredits, idempotencyKey, abortSignal: attempts.signal });
-        settle({ idempotencyKey, task });
-      } catch (error) {
-        settle({ idempotencyKey, error });
-      } finally {
-        sending -= 1;
-      }
+      const sent = outbox.send({ model, input, maxCredits, idempotencyKey, abortSignal: attempts.signal });
+      const outcome = await sent.then((task) => ({ task }), (error) => ({ error }));
+      sending -= 1;
+      settle({ idempotencyKey, ...outcome });
     },
     /** Shows and sends the orders that have no answer yet. */
     async resume() {

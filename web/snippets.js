@@ -20,15 +20,13 @@ const task = await client.subscribe(${JSON.stringify(model)}, { input: ${JSON.st
 console.log(task.files[0].file_url);`;
 }
 
+/** A JSON string is one of Python, too. */
 export function asPython(base, { model, input }) {
   return `import json
 import imagetasks_client
 
 client = imagetasks_client.Client(${JSON.stringify(base)})  # the key is in IMAGETASKS_KEY
-order = json.loads(${pythonText(JSON.stringify(input))})
+order = json.loads(${JSON.stringify(JSON.stringify(input))})
 task = client.subscribe(${JSON.stringify(model)}, order)
 print(client.save(task))`;
 }
-
-/** A JSON string is a string of Python, too, but for lone surrogates, which JSON.stringify escapes. */
-const pythonText = (text) => JSON.stringify(text);

@@ -217,6 +217,45 @@ def test_page_that_ends_while_an_order_is_on_its_way_pays_once(
     assert prompts_at_poyo(stack).count(prompt) == 1
 
 
+def test_two_tabs_order_once_and_delete_for_both(context: BrowserContext, stack: System) -> None:
+    prompt, deleted = (f"{name} {uuid.uuid4().hex[:8]}" for name in ("Two tabs", "Deleted"))
+    with visiting(context, stack) as first, visiting(context, stack) as second:
+        held: list[Any] = []
+
+        def lose(route: Any) -> None:
+            """The service gets the order of the first tab; its answer is late, and then lost."""
+            if route.request.method == "POST" and not held:
+                held.append(route)
+                route.fetch()
+            else:
+                route.fallback()
+
+        first.page.route("**/v1/tasks", lose)
+        first.order(prompt)
+        second.finished(prompt)
+        held[0].abort()
+        first.finished(prompt)
+        expect(first.page.locator("task-card", has_text=prompt)).to_have_count(1)
+        expect(first.page.locator(".notice")).to_be_hidden()
+        expect(first.page.get_by_label("Prompt")).to_have_value("")
+
+        context.route("**/v1/tasks", lambda route: route.abort())
+        first.order(deleted)
+        expect(second.card(deleted)).to_contain_text("Being sent", timeout=SOON_MS)
+        first.action(deleted, "Delete")
+        first.page.get_by_role("button", name="Delete", exact=True).last.click()
+        for visit in (first, second):
+            expect(visit.page.locator("task-card", has_text=deleted)).to_have_count(0)
+        context.unroute("**/v1/tasks")
+        first.order(f"Not {deleted}")
+        second.page.reload()
+        second.finished(f"Not {deleted}")
+        for visit in (first, second):
+            visit.problems = [each for each in visit.problems if "ERR_FAILED" not in each]
+    prompts = prompts_at_poyo(stack)
+    assert [prompts.count(each) for each in (prompt, deleted)] == [1, 0]
+
+
 def test_order_without_a_connection_waits_and_is_sent_when_it_is_back(
     context: BrowserContext, stack: System
 ) -> None:

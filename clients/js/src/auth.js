@@ -14,13 +14,21 @@ export function createAuth({ credentials, authUrl, authCallback, fetch }) {
     return { renews: false, token: async () => credentials, renew: async () => credentials };
   }
   const issue = authCallback ? () => called(authCallback) : () => requested(authUrl, fetch);
-  let current, pending;
+  let current, pending, user;
+
+  /** Another user does not pay for what is sent again. */
+  function take(answer) {
+    const next = lifeOf(answer);
+    user ??= next.sub;
+    if (next.sub !== user) throw refused("another_user", "The token is now another user's: reload the page.");
+    current = next;
+  }
 
   function issued() {
     pending ??= issue()
-      .then((answer) => (current = lifeOf(answer)))
+      .then(take)
       .finally(() => (pending = undefined));
-    return pending.then(({ token }) => token, fail);
+    return pending.then(() => current.token, fail);
   }
 
   return {
@@ -71,21 +79,23 @@ async function requested(authUrl, fetch) {
 function checked(answer) {
   const issued = typeof answer === "string" ? { token: answer } : answer;
   if (issued?.token) return issued;
-  throw new ApiError({ status: 401, code: "unauthorized", retry: "never", detail: "no token was issued" });
+  throw refused("unauthorized", "no token was issued");
 }
+
+const refused = (code, detail) => new ApiError({ status: 401, code, retry: "never", detail });
 
 /**
  * When to renew a token and when it ends, by this machine's clock. The claims tell its whole life even where
  * that clock is wrong; `expires_at` tells what is left of it.
  */
 function lifeOf({ token, expires_at }) {
-  const { iat, exp } = parsed(decoded(token.split(".")[1])) ?? {};
+  const { sub, iat, exp } = parsed(decoded(token.split(".")[1])) ?? {};
   const whole = (exp - iat) * 1000;
   const left = Date.parse(expires_at) - Date.now();
   const life = left > 0 && !(left > whole) ? left : whole;
   const now = Date.now();
-  if (!Number.isFinite(life)) return { token, renewAt: Infinity, endsAt: Infinity }; // a 401 renews it
-  return { token, renewAt: now + RENEW_AT * life, endsAt: now + life };
+  if (!Number.isFinite(life)) return { token, sub, renewAt: Infinity, endsAt: Infinity }; // a 401 renews it
+  return { token, sub, renewAt: now + RENEW_AT * life, endsAt: now + life };
 }
 
 function decoded(part = "") {

@@ -20,8 +20,8 @@ export function createClient({ baseUrl, fetch = globalThis.fetch, owner, retry, 
 
   async function send({ idempotencyKey, body }, options) {
     const headers = { "Idempotency-Key": idempotencyKey };
-    const { timeout, abortSignal, deadline } = options;
-    const request = { body, headers, timeout, abortSignal, deadline, ids: { idempotencyKey } };
+    const { timeout, abortSignal, deadline, check } = options;
+    const request = { body, headers, timeout, abortSignal, deadline, check, ids: { idempotencyKey }, expected: "task_id" };
     return transport.call("POST", "/v1/tasks", request);
   }
 

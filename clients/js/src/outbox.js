@@ -18,12 +18,19 @@ export function createOutbox(storage, { prepare, place }, { name = "" } = {}) {
   const discard = (idempotencyKey) => storage.removeItem(prefix + idempotencyKey);
 
   async function deliver(order, options) {
+    const { idempotencyKey } = order;
+    const check = () => {
+      if (storage.getItem(prefix + idempotencyKey) != null) return;
+      const detail = "Another tab has got the answer, or has discarded the order.";
+      throw new ApiError({ status: 0, code: "settled_elsewhere", retry: "never", detail });
+    };
     try {
-      const task = await place(order, options);
-      discard(order.idempotencyKey);
+      const task = await place(order, { ...options, check });
+      discard(idempotencyKey);
       return task;
     } catch (error) {
-      if (isFinal(error)) discard(order.idempotencyKey);
+      check(); // not an error where another tab has got the answer
+      if (isFinal(error)) discard(idempotencyKey);
       throw error;
     }
   }
@@ -33,6 +40,7 @@ export function createOutbox(storage, { prepare, place }, { name = "" } = {}) {
     pending: stored,
     async send({ model, ...options }) {
       const order = { ...(await prepare(model, options)), createdAt: Date.now() };
+      options.abortSignal?.throwIfAborted(); // what is stored would be sent by `resume`
       storage.setItem(prefix + order.idempotencyKey, JSON.stringify(order));
       return deliver(order, options);
     },

@@ -32,7 +32,7 @@ export function createTransport({ baseUrl, fetch, auth, owner, retry }) {
         const renewed = await unlessAborted(auth.renew(token), signal);
         response = await exchange(method, path, request, renewed, signal);
       }
-      return accepted(response);
+      return accepted(response, request.expected);
     } catch (error) {
       throw signal.aborted ? signal.reason : error;
     } finally {
@@ -76,8 +76,11 @@ export function createTransport({ baseUrl, fetch, auth, owner, retry }) {
     }
   }
 
-  async function call(method, path, { body, headers, ids = {}, ...options } = {}) {
-    const send = (signal) => attempt(method, path, { body, headers, signal });
+  async function call(method, path, { body, headers, expected, check, ids = {}, ...options } = {}) {
+    const send = (signal) => {
+      check?.();
+      return attempt(method, path, { body, headers, expected, signal });
+    };
     return within(options, ids, (deadline) => repeat(send, deadline));
   }
 
@@ -104,12 +107,12 @@ export async function received(send) {
   }
 }
 
-function accepted(response) {
+function accepted(response, expected) {
   const { status, headers, body } = response;
   if (status === 204 || status === 304) return response;
   if (status < 200 || status > 299) throw errorOf(status, headers, body);
-  if (body && typeof body === "object") return response;
+  if (typeof body === "object" && body && (!expected || expected in body)) return response;
   // For instance the login page of a hotel's network.
-  const detail = `HTTP ${status} with a body that is no JSON`;
+  const detail = `HTTP ${status} with a body that is not the service's`;
   throw new ApiError({ status, code: "invalid_response", retry: "same_key", detail });
 }

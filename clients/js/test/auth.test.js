@@ -11,8 +11,8 @@ const realNow = Date.now;
 afterEach(() => (Date.now = realNow));
 
 /** A token as the API issues it: `life` seconds, by the server's clock. */
-function issued(name, { life = 900, serverNow = realNow() / 1000 } = {}) {
-  const claims = Buffer.from(JSON.stringify({ jti: name, iat: serverNow, exp: serverNow + life })).toString("base64url");
+function issued(name, { life = 900, serverNow = realNow() / 1000, sub = "ann" } = {}) {
+  const claims = Buffer.from(JSON.stringify({ jti: name, sub, iat: serverNow, exp: serverNow + life })).toString("base64url");
   return { token: `e30.${claims}.sig-${name}`, expires_at: new Date((serverNow + life) * 1000).toISOString() };
 }
 
@@ -107,6 +107,19 @@ describe("a token of authUrl", () => {
     const orders = api.sent("POST /v1/tasks");
     assert.equal(orders.length, 2);
     assert.equal(new Set(orders.map((each) => each.headers["idempotency-key"] + each.text)).size, 1);
+  });
+
+  test("of another user neither sends nor reads what the first has begun", async () => {
+    api.on(ISSUE, json(200, issued("a")), json(200, issued("b", { sub: "bob" })));
+    api.on("POST /v1/tasks", (request) => request.socket.destroy(), unless(new Set(["a"]), json(202, task("running"))));
+    api.on(READ, taskResponse("finished"));
+    const client = page();
+
+    await assert.rejects(client.submit("m", { input: { prompt: "x" } }), { status: 401, code: "another_user" });
+    await assert.rejects(client.tasks.get(TASK), { status: 401, code: "another_user" });
+
+    const sent = api.requests.filter(({ route }) => route !== ISSUE);
+    assert.deepEqual(sent.map((each) => each.headers.authorization.split("sig-")[1]), ["a", "a"]);
   });
 
   test("is used to its end while no other can be had", async () => {

@@ -32,6 +32,16 @@ describe("an order", () => {
     });
   });
 
+  test("is repeated after an answer without a task, as a redirect gives that makes a GET of it", async () => {
+    api.on(ORDER, json(200, { tasks: [], next_cursor: null }), accepted);
+
+    const ordered = await clientOf(api).submit("gpt-image-2", options);
+
+    assert.equal(ordered.task_id, TASK);
+    assert.equal(keys().length, 2);
+    assert.equal(new Set(keys()).size, 1);
+  });
+
   test("has a key of its own, or the caller's", async () => {
     api.on(ORDER, accepted);
     const client = clientOf(api);

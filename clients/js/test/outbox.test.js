@@ -94,6 +94,56 @@ describe("an outbox", () => {
     assert.equal(other.pending().length, 1);
   });
 
+  test("of a tab whose answer was lost leaves an order alone that another tab has settled", async () => {
+    const storage = new MemoryStorage();
+    const [first, second] = [clientOf(api).outbox(storage), clientOf(api).outbox(storage)];
+    api.on(ORDER, silence, accepted);
+    const sending = first.send({ ...order, timeout: TIMEOUT });
+    await until(() => api.requests.length);
+
+    const [resumed] = await second.resume();
+    const lost = assert.rejects(sending, { code: "settled_elsewhere", retry: "never", charged: null });
+    await waits.expire(TIMEOUT, () => true);
+    await lost;
+
+    assert.equal(resumed.task.status, "running");
+    assert.equal(new Set(keys()).size, 1);
+  });
+
+  test("of a tab that is refused says nothing about an order that another tab has settled", async () => {
+    const storage = new MemoryStorage();
+    const outbox = clientOf(api).outbox(storage);
+    const refused = problem(402, "budget_exhausted");
+    api.on(ORDER, (...given) => {
+      clientOf(api).outbox(storage).discard(outbox.pending()[0].idempotencyKey);
+      return refused(...given);
+    });
+
+    await assert.rejects(outbox.send(order), { code: "settled_elsewhere" });
+  });
+
+  test("does not send again what another tab has discarded", async () => {
+    const storage = new MemoryStorage();
+    const [first, second] = [clientOf(api).outbox(storage), clientOf(api).outbox(storage)];
+    api.on(ORDER, (request) => {
+      second.discard(second.pending()[0].idempotencyKey);
+      drop(request);
+    });
+
+    await assert.rejects(first.send(order), { code: "settled_elsewhere" });
+
+    assert.equal(api.requests.length, 1);
+  });
+
+  test("stores nothing that was aborted before", async () => {
+    const outbox = clientOf(api).outbox(new MemoryStorage());
+
+    await assert.rejects(outbox.send({ ...order, abortSignal: AbortSignal.abort() }), { name: "AbortError" });
+
+    assert.deepEqual(outbox.pending(), []);
+    assert.equal(api.requests.length, 0);
+  });
+
   test("sends nothing that it cannot store", async () => {
     const storage = new MemoryStorage();
     storage.setItem = () => {
