@@ -33,22 +33,23 @@ class Issuer:
 
     def __init__(self) -> None:
         self.count = 0
+        self.user = "ann"
         self.error: Exception | None = None
 
     def __call__(self) -> dict[str, str]:
         if self.error:
             raise self.error
         self.count += 1
-        return {"token": token(self.count)}
+        return {"token": token(self.count, self.user)}
 
     async def awaited(self) -> dict[str, str]:
         await asyncio.sleep(0)
         return self()
 
 
-def token(number: int) -> str:
+def token(number: int, user: str = "ann") -> str:
     """The n-th token, with a life of LIFE_S seconds."""
-    claims = json.dumps({"iat": 5, "exp": 5 + LIFE_S, "jti": number}).encode()
+    claims = json.dumps({"iat": 5, "exp": 5 + LIFE_S, "jti": number, "sub": user}).encode()
     return f"header.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.mac"
 
 
@@ -100,6 +101,22 @@ def test_order_is_sent_again_under_its_key_with_another_token_after_a_401(
     assert sent(service) == [token(1), token(2)]
     assert service.sent("Idempotency-Key") == [handle.idempotency_key] * 2
     assert service.requests[0].content == service.requests[1].content
+
+
+def test_order_is_never_sent_again_with_the_token_of_another_user(
+    client: Any, service: ScriptedService, issuer: Issuer
+) -> None:
+    def lose(_: httpx.Request) -> httpx.Response:
+        issuer.user = "bob"
+        raise httpx.ReadError("the answer was lost")
+
+    refused = problem(401, "unauthorized", "never")
+    service.answers = [lose, refused, answer(task("not_started"), 202)]
+    with pytest.raises(ApiError, match="another user") as raised:
+        client.submit(*ORDER, idempotency_key="k-1")
+    assert (raised.value.status, raised.value.code) == (401, "another_user")
+    assert (raised.value.idempotency_key, raised.value.charged) == ("k-1", None)
+    assert sent(service) == [token(1)] * 2
 
 
 def test_second_401_is_raised(client: Any, service: ScriptedService, issuer: Issuer) -> None:

@@ -197,7 +197,7 @@ export interface Outbox {
   resume(options?: CallOptions): Promise<ResumedOrder[]>;
   /** The orders without an answer, oldest first. */
   pending(): StoredOrder[];
-  /** Forgets an order, which may have been accepted. */
+  /** Forgets an order, which may have been accepted; no tab sends it again. */
   discard(idempotencyKey: string): void;
 }
 
@@ -232,7 +232,7 @@ export interface FieldError {
 /** An error response. Without a response `status` is 0 and `code` "network_error", as the cause of a TimeoutError. */
 export class ApiError extends Error {
   readonly status: number;
-  /** The problem's code; without one `http_503` and the like, `invalid_response`, `network_error`. */
+  /** The problem's code; without one `http_503` and the like, `invalid_response`, `network_error`, `another_user`, `settled_elsewhere`. */
   readonly code: string;
   readonly retry: "same_key" | "new_key" | "never";
   /** Whether the order was paid for; null if that is unknown. */

@@ -11,6 +11,7 @@ import httpx
 
 from imagetasks_client.connection import Connection
 from imagetasks_client.effects import Effect, Item, Pause, Send, Steps, Tell
+from imagetasks_client.errors import ApiError
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class AsyncDriver:
                         auth=self._connection.auth_of(effect),
                         follow_redirects=effect.method == "GET",
                     )
-                except httpx.RequestError as error:
+                except (httpx.RequestError, ApiError) as error:
                     return error
             case Pause(seconds):
                 return await asyncio.sleep(seconds)

@@ -12,7 +12,15 @@ from typing import Any
 
 import httpx
 
+from imagetasks_client.errors import api_error
+
 RENEW_AT = 0.8  # of a token's life
+ANOTHER_USER = {
+    "code": "another_user",
+    "retry": "never",
+    "charged": None,
+    "detail": "the callback has returned another user's token; make a client for each user.",
+}
 Issued = str | Mapping[str, Any]  # a token, or the answer of POST /v1/tokens
 AuthCallback = Callable[[], Issued]
 AsyncAuthCallback = Callable[[], Issued | Awaitable[Issued]]
@@ -31,12 +39,13 @@ class KeyAuth(httpx.Auth):
 
 class TokenAuth(httpx.Auth):
     """Tokens of `callback`: one until 80 % of its life are over or the service has refused it, then the
-    next, which all requests wait for that need it. While the callback fails with an httpx.HTTPError,
+    next, which all requests wait for that need it. A token of another user is an ApiError. While the callback fails with an httpx.HTTPError,
     a token serves until its end. `clock` returns seconds."""
 
     def __init__(self, callback: AsyncAuthCallback, clock: Callable[[], float]) -> None:
         self._callback, self._clock = callback, clock
         self._current = ""
+        self._user: str | None = None
         self._renew_at = self._ends_at = float("-inf")
         self._lock, self._async_lock = threading.Lock(), asyncio.Lock()
 
@@ -82,7 +91,10 @@ class TokenAuth(httpx.Auth):
 
     def _take(self, answer: Any) -> None:
         token = answer if isinstance(answer, str) else str(answer["token"])
-        life_s, now = _life_s(token), self._clock()
+        user, life_s, now = _user(token), _life_s(token), self._clock()
+        self._user = self._user or user
+        if user != self._user:
+            raise api_error(401, ANOTHER_USER, None)
         self._current, self._renew_at, self._ends_at = token, now + RENEW_AT * life_s, now + life_s
 
 
@@ -94,8 +106,21 @@ def _signed(request: httpx.Request, bearer: str) -> httpx.Request:
 def _life_s(token: str) -> float:
     """The seconds from a token's issue to its end, by its claims; endless if they cannot be read."""
     try:
+        claims = _claims(token)
+        return float(claims["exp"] - claims["iat"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
+
+
+def _user(token: str) -> str | None:
+    user = _claims(token).get("sub")
+    return user if isinstance(user, str) else None
+
+
+def _claims(token: str) -> dict[str, Any]:
+    try:
         part = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-        return float(claims["exp"] - claims["iat"])
-    except (IndexError, ValueError, KeyError, TypeError):
-        return float("inf")
+    except (IndexError, ValueError):
+        return {}
+    return claims if isinstance(claims, dict) else {}

@@ -39,6 +39,8 @@ class Connection:
         address = httpx.URL(str(found["base_url"]))
         if address.scheme not in ("http", "https") or not address.host:
             raise ValueError(f"base_url is no http address: {found['base_url']}")
+        if not tokens and not (str(found["key"]).isascii() and str(found["key"]).isprintable()):
+            raise ValueError("the key has a line break or letters that no key has")
         auth = tokens or KeyAuth(str(found["key"]))
         return cls(str(address).rstrip("/"), auth, found["owner"])
 

@@ -10,6 +10,7 @@ import httpx
 
 from imagetasks_client.connection import Connection
 from imagetasks_client.effects import Effect, Item, Pause, Send, Steps, Tell
+from imagetasks_client.errors import ApiError
 
 T = TypeVar("T")
 
@@ -59,7 +60,7 @@ class Driver:
                         auth=self._connection.auth_of(effect),
                         follow_redirects=effect.method == "GET",
                     )
-                except httpx.RequestError as error:
+                except (httpx.RequestError, ApiError) as error:
                     return error
             case Pause(seconds):
                 return time.sleep(seconds)

@@ -9,14 +9,17 @@ from typing import Any, TypeVar
 
 import httpx
 
+from imagetasks_client.errors import ApiError
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send a request once. The answer is an httpx.Response, or the httpx.RequestError that prevented it.
+    """Send a request once. The answer is an httpx.Response, or the error that prevented it.
 
-    `url` is a path of the service, sent with the key; or a whole address, sent without it.
+    `url` is a path of the service, sent with the key; or a whole address, sent without it. `expected` is a
+    member that an answer of the service has.
     """
 
     method: str
@@ -27,6 +30,7 @@ class Send:
     form: Mapping[str, str] | None = None
     file: tuple[str, bytes, str] | None = None
     timeout_s: float = 30.0
+    expected: str = ""
 
     @property
     def to_service(self) -> bool:
@@ -57,5 +61,5 @@ class Item:
 
 
 Effect = Send | Pause | Tell | Item
-Outcome = httpx.Response | httpx.RequestError
+Outcome = httpx.Response | httpx.RequestError | ApiError
 Steps = Generator[Effect, Any, T]

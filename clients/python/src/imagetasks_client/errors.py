@@ -44,6 +44,11 @@ class ApiError(ImageTasksError):
         self.resets_at: str | None = problem.get("resets_at")
         super().__init__(self._sentence())
 
+    @property
+    def precedes_key(self) -> bool:
+        """Whether the service refuses before it looks for an earlier order under the same key."""
+        return self.retry == "same_key" or self.status in (401, 403)
+
     def _sentence(self) -> str:
         detail = self.problem.get("detail") or "the response is not one of the service"
         fields = "; ".join(f"{_place(each)}: {each.get('detail')}" for each in self.errors)

@@ -44,17 +44,21 @@ def exchange(
 ) -> Steps[httpx.Response]:
     """The response to `request`: 2xx or 304. It is repeated as it is, an order under its key, after a
     lost answer, a gateway's 429 or 5xx, and a refusal that names a wait. `until` is an instant of the
-    patience's clock.
+    patience's clock. After a lost answer, a refusal that does not look at the key has `charged` None.
 
     Raises ApiError for an answer that waiting does not change; ApiError or ConnectionFailed if the next
     repetition would come after the patience, and ClientTimeoutError if it would come after `until`.
     """
     end = patience.clock() + patience.repeat_for_s
+    doubtful = False
     for attempt in count():
         outcome: Outcome = yield replace(request, timeout_s=_time_left(request, patience, until))
         if isinstance(outcome, httpx.Response) and _is_answer(request, outcome):
             return outcome
         error, wait_s = _fault(outcome, attempt, patience)
+        if doubtful and isinstance(error, ApiError) and error.precedes_key:
+            error.charged = None
+        doubtful = doubtful or _may_have_acted(outcome)
         if wait_s is None or patience.clock() + wait_s > end:
             raise error
         if until is not None and patience.clock() + wait_s > until:
@@ -78,7 +82,10 @@ def _is_answer(request: Send, response: httpx.Response) -> bool:
     """Whether the service, not a portal or proxy before it, did what was asked."""
     if response.status_code in (204, 304):
         return True
-    return response.is_success and (not request.to_service or bool(body_of(response)))
+    if not response.is_success or not request.to_service:
+        return response.is_success
+    body = body_of(response)
+    return request.expected in body if request.expected else bool(body)
 
 
 def pause_s(response: httpx.Response, patience: Patience, default_s: float = 5.0) -> float:
@@ -107,6 +114,8 @@ def _fault(
 ) -> tuple[ImageTasksError, float | None]:
     """What to raise, and after how many seconds the request may be repeated; None for never."""
     backoff_s = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**attempt) * (1 - patience.spread() / 2)
+    if isinstance(outcome, ApiError):  # of the token, so nothing was sent
+        return outcome, None
     if isinstance(outcome, httpx.RequestError):
         lost = ConnectionFailed(f"no answer from the service: {type(outcome).__name__} {outcome}")
         lost.__cause__ = outcome
@@ -123,6 +132,15 @@ def _fault(
         error,
         None if problem else backoff_s,
     )  # a problem without a wait: the operator acts first
+
+
+def _may_have_acted(outcome: Outcome) -> bool:
+    """Whether the service may have done what was asked although it did not say so."""
+    if isinstance(outcome, ApiError):
+        return False
+    if isinstance(outcome, httpx.RequestError):
+        return not isinstance(outcome, (*NEVER_SENT, httpx.ConnectError, httpx.ConnectTimeout))
+    return outcome.status_code != 429 and not _problem(body_of(outcome))
 
 
 def _problem(body: dict[str, Any]) -> Mapping[str, Any]:

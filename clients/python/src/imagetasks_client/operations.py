@@ -45,7 +45,8 @@ class Operations:
         """Order once, however often the request has to be sent."""
         with _about(key=key):
             body = order.body((yield from self.uploaded(order.input)))
-            send = Send("POST", "/v1/tasks", headers={"Idempotency-Key": key}, json=body)
+            headers = {"Idempotency-Key": key}
+            send = Send("POST", "/v1/tasks", headers=headers, json=body, expected="task_id")
             return task_from(body_of((yield from exchange(send, self.patience, until))))
 
     def subscribe(

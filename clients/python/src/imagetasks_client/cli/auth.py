@@ -63,7 +63,8 @@ def status() -> None:
 @app.command()
 def logout() -> None:
     """Forget the stored address and key."""
-    settings.config_path().unlink(missing_ok=True)
+    with reported():
+        settings.config_path().unlink(missing_ok=True)
     hint("forgotten")
     if any(os.environ.get(variable) for variable in SETTINGS.values()):
         hint(

@@ -74,13 +74,13 @@ def _cost(task: Task) -> str:
     return ("it was charged" if charged else "it was not charged") + again
 
 
-def is_final(error: ImageTasksError, *, sent_before: bool) -> bool:
+def is_final(error: Exception, *, sent_before: bool) -> bool:
     """Whether an order that ended so has no image under its key, so that it is not kept for `--resume`.
     An order that was `sent_before` may have been accepted then, whatever a wrong key is answered now."""
     if not isinstance(error, ApiError):
         return False
     if sent_before:
-        return error.retry != "same_key" and error.status not in (401, 403)
+        return not error.precedes_key
     return error.charged is False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,14 +61,18 @@ def order_all(
         for order, sent in all_sent:
             try:
                 task = sent.result()
-            except ImageTasksError as error:
+            except (ImageTasksError, ValueError) as error:
                 followed.failed(error)
                 if exits.is_final(error, sent_before=sent_before):
                     order.remove()
                 else:
                     kept = True
                 continue
-            followed.orders[task.task_id] = order.accepted(task.task_id)
+            followed.orders[task.task_id] = order
+            with contextlib.suppress(
+                OSError
+            ):  # without its id `--resume` finds the task by the key
+                followed.orders[task.task_id] = order.accepted(task.task_id)
             followed.folders[task.task_id] = Path(order.out)
             earlier = _earlier(client) if earlier is None else earlier
             board.add(task, usual_seconds(task, earlier))
@@ -90,6 +95,10 @@ def follow(
         hint(f"{exits.sentence(error)}\n{exits.waiting_again(followed.open_ids)}")
         followed.code = followed.code or exits.code_of(error)
         return
+    except OSError:  # stdout is closed, or full
+        if followed.open_ids:
+            hint(f"not all is written\n{exits.waiting_again(followed.open_ids)}")
+        raise
     for task_id in followed.open_ids:
         followed.failed(ImageTasksError(f"{task_id}: no such task"))
 
@@ -107,15 +116,15 @@ def _end(client: Client, task: Task, followed: Followed, *, as_json: bool) -> No
         elsewhere = " --out DIR" if isinstance(error, OSError) else ""
         hint(exits.waiting_again([task.task_id]) + elsewhere)
         return
+    if order:
+        order.remove()
+    if task.status == "failed":
+        followed.failed(TaskFailedError(task))
     if as_json:
         json_line(saved_task(task, paths))
     for path in () if as_json else paths:
         line(str(_from_here(path)))
         show(path)
-    if task.status == "failed":
-        followed.failed(TaskFailedError(task))
-    if order:
-        order.remove()
 
 
 def _from_here(path: Path) -> Path:

@@ -12,13 +12,17 @@ import typer
 
 from imagetasks_client.cli import exits
 from imagetasks_client.cli.following import Followed, follow, left_s, order_all
-from imagetasks_client.cli.journal import Entry, entries
+from imagetasks_client.cli.journal import Entry, entries, write_all
 from imagetasks_client.cli.output import hint, json_line, line
 from imagetasks_client.cli.progress import Board
 from imagetasks_client.cli.references import reference
 from imagetasks_client.cli.session import Session, interrupted, session
 from imagetasks_client.operations import new_key
 
+NOT_STORED = (
+    "nothing was ordered, because an order is stored before it is sent: "
+    "make room, or set XDG_STATE_HOME to a folder that can be written"
+)
 MODEL, EDIT_MODEL = "gpt-image-2", "gpt-image-2-edit"
 
 Prompt = Annotated[str | None, typer.Argument(help="what to draw; - reads it from stdin")]
@@ -92,9 +96,10 @@ def generate(
                 Entry(
                     new_key(), service.base_url, service.owner, model, {"prompt": text, **given},
                     max_credits, str(out.absolute()),
-                ).write()
+                )
                 for text in texts
             ]  # fmt: skip
+            _store(orders)
         if resume and not orders:
             hint("no order was interrupted")
         _run(service, orders, resumed=resume, wait=not no_wait, timeout_s=timeout, as_json=as_json)
@@ -128,6 +133,19 @@ def edit(
     )  # fmt: skip
 
 
+def _store(orders: list[Entry]) -> None:
+    for each in orders:
+        try:
+            json.dumps(each.input, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:
+            raise typer.BadParameter("the order is not UTF-8 text; nothing was ordered") from error
+    try:
+        write_all(orders)
+    except OSError:
+        hint(NOT_STORED)
+        raise
+
+
 def _run(
     service: Session,
     orders: list[Entry],
@@ -155,11 +173,15 @@ def _run(
 
 
 def _prompts(prompt: str | None, file: Path | None) -> list[str]:
-    if prompt == "-":
-        return [sys.stdin.read().strip()]
-    if prompt is not None or file is None:
-        return [prompt or ""]
-    texts = [each.strip() for each in file.read_text("utf-8").splitlines()]
+    if prompt is not None and prompt != "-":
+        return [prompt]
+    try:
+        text = file.read_text("utf-8-sig") if file else sys.stdin.read()
+    except UnicodeDecodeError as error:
+        raise typer.BadParameter(f"{file or 'stdin'} is not UTF-8 text") from error
+    if file is None:
+        return [text.strip()]
+    texts = [each.strip() for each in text.splitlines()]
     if not any(texts):
         raise typer.BadParameter(f"{file} has no prompt", param_hint="--prompts")
     return [each for each in texts if each]

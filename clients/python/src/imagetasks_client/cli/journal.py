@@ -3,6 +3,7 @@ after a power cut, too, and pays nothing, because it sends the same order under 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -43,14 +44,26 @@ class Entry:
         return replace(self, task_id=task_id).write()
 
     def remove(self) -> None:
-        """Its images are saved, or it has none."""
-        _path(self.key).unlink(missing_ok=True)
+        """Its images are saved, or it has none. One that cannot be removed is found again, which costs nothing."""
+        with contextlib.suppress(OSError):
+            _path(self.key).unlink()
+
+
+def write_all(orders: list[Entry]) -> None:
+    """Put the orders on disk, all or, if the disk or the user stops it, none."""
+    try:
+        for each in orders:
+            each.write()
+    except BaseException:
+        for each in orders:
+            each.remove()
+        raise
 
 
 def entries(base_url: str, owner: str | None) -> Iterator[Entry]:
     """The orders of this service and owner, oldest first. A file that is no order is left alone."""
     folder = orders_path()
-    files = sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime)
+    files = sorted(folder.glob("*.json"), key=_written_at)
     for path in files:
         entry = _read(path)
         if entry and (entry.base_url, entry.owner) == (base_url, owner):
@@ -62,6 +75,13 @@ def _read(path: Path) -> Entry | None:
         return Entry(**json.loads(path.read_text("utf-8")))
     except (ValueError, TypeError, OSError):
         return None
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process has saved its images and removed it
+        return 0
 
 
 def _path(key: str) -> Path:

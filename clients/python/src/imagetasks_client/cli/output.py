@@ -28,7 +28,12 @@ def line(text: str) -> None:
 
 def json_line(value: Any) -> None:
     """A JSON value on a line of its own."""
-    line(json.dumps(value, ensure_ascii=False, default=_plain))
+    text = json.dumps(value, ensure_ascii=False, default=_plain)
+    try:
+        text.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:  # not UTF-8, or the name of a folder that is no text
+        text = json.dumps(value, default=_plain)
+    line(text)
 
 
 def hint(text: str) -> None:

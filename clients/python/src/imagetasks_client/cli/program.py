@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -72,9 +75,19 @@ def _stack_is_missing() -> None:
     raise typer.Exit(2)
 
 
+def _prepare_output() -> None:
+    """What stdout cannot take, because it is closed or knows no such letter, must not end a command that has
+    ordered."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as the program runs
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line."""
     add_operators_commands(app)
+    _prepare_output()
     try:
         app()
     except KeyboardInterrupt:

@@ -57,6 +57,8 @@ def reported() -> Iterator[None]:
     """Errors as a sentence on stderr and an exit code."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # the reader of stdout has what it wanted
     except (ImageTasksError, ValueError, OSError, settings.SettingsInvalid) as error:
         hint(exits.sentence(error))
         raise typer.Exit(exits.code_of(error)) from error
