@@ -28,8 +28,29 @@ JS_CLIENT = (
     Mutant(
         "the outbox forgets an order whose response was lost",
         f"{SOURCE}/outbox.js",
-        "if (isFinal(error)) discard(order.idempotencyKey);",
-        "discard(order.idempotencyKey);",
+        "if (isFinal(error)) discard(idempotencyKey);",
+        "discard(idempotencyKey);",
+        NODE,
+    ),
+    Mutant(
+        "the outbox sends again what another tab has discarded",
+        f"{SOURCE}/transport.js",
+        "      check?.();\n",
+        "",
+        NODE,
+    ),
+    Mutant(
+        "the outbox calls an order refused that another tab has settled",
+        f"{SOURCE}/outbox.js",
+        "      check(); //",
+        "      //",
+        NODE,
+    ),
+    Mutant(
+        "a client goes on with the token of another user",
+        f"{SOURCE}/auth.js",
+        "if (next.sub !== user) throw",
+        "if (false) throw",
         NODE,
     ),
     Mutant(

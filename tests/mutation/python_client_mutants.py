@@ -7,6 +7,7 @@ from tests.mutation.mutant import Mutant
 CLIENT = "clients/test_python_client.py"
 TOKENS = "clients/test_python_tokens.py"
 COMMANDS = "clients/test_command_line.py"
+FAULTS = "clients/test_command_line_faults.py"
 SOURCE = "clients/python/src/imagetasks_client"
 
 PYTHON_CLIENT = (
@@ -43,9 +44,30 @@ PYTHON_CLIENT = (
     Mutant(
         "the command line stores an order after its answer",
         f"{SOURCE}/cli/generate.py",
-        "                ).write()\n",
-        "                )\n",
+        "        write_all(orders)\n",
+        "        pass\n",
         COMMANDS,
+    ),
+    Mutant(
+        "the command line keeps orders that it said were not ordered",
+        f"{SOURCE}/cli/journal.py",
+        "        for each in orders:\n            each.remove()\n",
+        "",
+        FAULTS,
+    ),
+    Mutant(
+        "a refusal after a lost answer says that nothing was ordered",
+        f"{SOURCE}/exchange.py",
+        "            error.charged = None\n",
+        "            pass\n",
+        FAULTS,
+    ),
+    Mutant(
+        "the Python client goes on with the token of another user",
+        f"{SOURCE}/bearer.py",
+        "        if user != self._user:\n",
+        "        if False:\n",
+        TOKENS,
     ),
     Mutant(
         "the command line forgets an order whose answer was lost",
