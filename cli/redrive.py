@@ -19,8 +19,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
-from cli.stack import Stack, argument_parser, run_command
+from cli.stack import CommandError, Stack, argument_parser, run_command
 from imagetasks.tasks.failure_reasons import RECOVERABLE
+from imagetasks.tasks.task import task_pk
 
 
 def redrive_dead_letters(stack: Stack) -> str:
@@ -38,6 +39,15 @@ def redrive_dead_letters(stack: Stack) -> str:
                 moved += 1
             print(f"{moved} moved", file=sys.stderr)
     return f"{moved} dead letters are back in their queues"
+
+
+def enqueue_named(stack: Stack, task_ids: list[str]) -> str:
+    """Send one task message for each of the tasks that the operator named. Raises CommandError, before
+    anything is sent, if one of them does not exist."""
+    table = stack.table()
+    if unknown := [task_id for task_id in task_ids if not table.get(task_pk(task_id))]:
+        raise CommandError(f"there is no task {', '.join(unknown)}: nothing was sent")
+    return enqueue_tasks(stack, task_ids)
 
 
 def enqueue_tasks(stack: Stack, task_ids: list[str]) -> str:
@@ -96,7 +106,7 @@ def _run(options: argparse.Namespace) -> str:
     if options.command == "dead-letters":
         return redrive_dead_letters(stack)
     if options.command == "task":
-        return enqueue_tasks(stack, options.task_id)
+        return enqueue_named(stack, options.task_id)
     return enqueue_failed(stack)
 
 

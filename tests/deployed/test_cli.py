@@ -338,16 +338,6 @@ def test_redrive_moves_every_dead_letter_back_to_its_queue(
     assert deployed.messages(f"{kind}DeadLetterQueueUrl") == []
 
 
-def test_redrive_task_sends_one_task_message_each_with_source_operator(
-    deployed: Deployed, command: Command
-) -> None:
-    command("redrive task aaa bbb")
-
-    found = deployed.messages("TaskQueueUrl") + deployed.messages("TaskQueueUrl")
-    assert sorted(each["task_id"] for each in found) == ["aaa", "bbb"]
-    assert {each["source"] for each in found} == {"operator"}
-
-
 def test_redrive_failed_sends_messages_only_for_recoverable_failures_with_a_poyo_id(
     deployed: Deployed, command: Command
 ) -> None:

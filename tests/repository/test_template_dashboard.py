@@ -82,6 +82,13 @@ def test_dashboard_shows_only_metrics_that_are_emitted() -> None:
     } | {"Finished"}
 
 
+def test_dashboard_shows_the_throttles_of_every_function() -> None:
+    shown = [line for widget in widgets("metric") for line in expanded(widget["metrics"])]
+    throttled = {line[3] for line in shown if line[:2] == ["AWS/Lambda", "Throttles"]}
+
+    assert throttled == set(resources("AWS::Lambda::Function"))
+
+
 def test_widgets_do_not_overlap_and_fit_the_width_of_the_dashboard() -> None:
     taken = [
         (x, y)

@@ -32,6 +32,7 @@ def create_stack(cloud: Cloud, **parameters: str) -> None:
         "Resources": {"Unused": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {
             "TasksTableName": {"Value": cloud.table_name},
+            "TaskQueueUrl": {"Value": cloud.queue_url},
             "ApiSecretArn": {"Value": cloud.api_secret},
             "CallbackSecretArn": {"Value": cloud.callback_secret},
             "TokenSecretArn": {"Value": cloud.token_secret},
