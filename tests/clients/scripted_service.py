@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import inspect
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ import pytest
 from imagetasks_client import AsyncClient, Client, Patience
 
 KEY = "it_sk_test"
+LIFE_S = 1000  # of a token
 TASK_ID = "zmvewbppcq6k6gyfeszyubcnqv"
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
@@ -75,6 +78,12 @@ def problem(status: int, code: str, retry: str, **fields: Any) -> httpx.Response
         **fields,
     }
     return answer(body, status, **({"Retry_After": str(after)} if after is not None else {}))
+
+
+def token(number: int, user: str = "ann") -> str:
+    """The n-th token, with a life of LIFE_S seconds."""
+    claims = json.dumps({"iat": 5, "exp": 5 + LIFE_S, "jti": number, "sub": user}).encode()
+    return f"header.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.mac"
 
 
 @dataclass

@@ -18,7 +18,7 @@ import pytest
 
 from imagetasks_client.cli import following, journal, output, settings
 from tests.clients.command_line import Run, Service, pending
-from tests.clients.scripted_service import ScriptedService, answer, problem
+from tests.clients.scripted_service import KEY, ScriptedService, answer, problem, token
 
 
 def test_refusal_after_a_lost_answer_keeps_the_order(
@@ -122,6 +122,33 @@ def test_write_that_fails_leaves_no_part_of_a_file(
     with pytest.raises(OSError, match="No space"):
         settings.write_private(tmp_path / "order.json", "{}")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_order_is_resumed_with_the_key_that_sent_it_and_no_other(
+    run: Run, server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service would not find it for another user, and order it once more."""
+    run("generate", "A boat", "--no-wait")
+    monkeypatch.setenv("IMAGETASKS_KEY", "it_sk_another")
+    result = run("generate", "--resume")
+    assert "use that key again" in result.stderr
+    assert (result.stdout, len(pending())) == ("", 1)
+    monkeypatch.setenv("IMAGETASKS_KEY", KEY)
+    assert run("generate", "--resume").exit_code == 0
+    assert pending() == []
+
+
+def test_order_of_a_token_is_resumed_with_the_next_token_of_the_same_user(
+    run: Run, server: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGETASKS_KEY", token(1))
+    run("generate", "A boat", "--no-wait")
+    monkeypatch.setenv("IMAGETASKS_KEY", token(2, "bob"))
+    run("generate", "--resume")
+    assert len(pending()) == 1
+    monkeypatch.setenv("IMAGETASKS_KEY", token(2))
+    run("generate", "--resume")
+    assert pending() == []
 
 
 def test_order_that_another_process_removes_meanwhile_is_passed_over(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -21,9 +19,9 @@ from tests.clients.scripted_service import (
     answer,
     problem,
     task,
+    token,
 )
 
-LIFE_S = 1000
 ORDER = ("gpt-image-2", {"prompt": "A paper boat"})
 URL = "https://images.example"
 
@@ -45,12 +43,6 @@ class Issuer:
     async def awaited(self) -> dict[str, str]:
         await asyncio.sleep(0)
         return self()
-
-
-def token(number: int, user: str = "ann") -> str:
-    """The n-th token, with a life of LIFE_S seconds."""
-    claims = json.dumps({"iat": 5, "exp": 5 + LIFE_S, "jti": number, "sub": user}).encode()
-    return f"header.{base64.urlsafe_b64encode(claims).decode().rstrip('=')}.mac"
 
 
 @pytest.fixture

@@ -56,6 +56,13 @@ PYTHON_CLIENT = (
         FAULTS,
     ),
     Mutant(
+        "the command line resumes an order with the key of another user",
+        f"{SOURCE}/cli/generate.py",
+        " if each.account in (None, service.account)]",
+        "]",
+        FAULTS,
+    ),
+    Mutant(
         "a refusal after a lost answer says that nothing was ordered",
         f"{SOURCE}/exchange.py",
         "            error.charged = None\n",

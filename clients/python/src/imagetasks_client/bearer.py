@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import inspect
 import json
 import threading
@@ -96,6 +97,11 @@ class TokenAuth(httpx.Auth):
         if user != self._user:
             raise api_error(401, ANOTHER_USER, None)
         self._current, self._renew_at, self._ends_at = token, now + RENEW_AT * life_s, now + life_s
+
+
+def account_of(key: str) -> str:
+    """Whose key it is: the user of a token, which stays the same when it is renewed; else a digest of the key."""
+    return _user(key) or hashlib.sha256(key.encode()).hexdigest()[:16]
 
 
 def _signed(request: httpx.Request, bearer: str) -> httpx.Request:

@@ -23,6 +23,10 @@ NOT_STORED = (
     "nothing was ordered, because an order is stored before it is sent: "
     "make room, or set XDG_STATE_HOME to a folder that can be written"
 )
+OTHER_KEY = (
+    "orders that were made with another key are not sent with this one: use that key again; "
+    "`imagetasks task list` has what was accepted"
+)
 MODEL, EDIT_MODEL = "gpt-image-2", "gpt-image-2-edit"
 
 Prompt = Annotated[str | None, typer.Argument(help="what to draw; - reads it from stdin")]
@@ -87,7 +91,7 @@ def generate(
         raise typer.BadParameter("give one of PROMPT, --prompts FILE and --resume")
     with session() as service:
         if resume:
-            orders = list(entries(service.base_url, service.owner))
+            orders = _interrupted(service)
         else:
             texts = _prompts(prompt, prompts)
             out.mkdir(parents=True, exist_ok=True)  # before anything is paid
@@ -95,13 +99,11 @@ def generate(
             orders = [
                 Entry(
                     new_key(), service.base_url, service.owner, model, {"prompt": text, **given},
-                    max_credits, str(out.absolute()),
+                    max_credits, str(out.absolute()), account=service.account,
                 )
                 for text in texts
             ]  # fmt: skip
             _store(orders)
-        if resume and not orders:
-            hint("no order was interrupted")
         _run(service, orders, resumed=resume, wait=not no_wait, timeout_s=timeout, as_json=as_json)
 
 
@@ -131,6 +133,17 @@ def edit(
         prompt, None, model, size, quality, resolution, ref, fields, out, max_credits, no_wait,
         timeout, as_json,
     )  # fmt: skip
+
+
+def _interrupted(service: Session) -> list[Entry]:
+    """The orders that can be resumed: sent with another key, one would be ordered and paid once more."""
+    found = list(entries(service.base_url, service.owner))
+    own = [each for each in found if each.account in (None, service.account)]
+    if not found:
+        hint("no order was interrupted")
+    elif len(own) < len(found):
+        hint(OTHER_KEY)
+    return own
 
 
 def _store(orders: list[Entry]) -> None:

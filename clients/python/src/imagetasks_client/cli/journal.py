@@ -16,7 +16,7 @@ from imagetasks_client.cli.settings import orders_path, write_private
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An order: where it goes, what it is, and where its images are saved. `task_id` is None until the
-    service has accepted it."""
+    service has accepted it; `account` says with whose key it was sent, which is who pays for it."""
 
     key: str
     base_url: str
@@ -26,6 +26,7 @@ class Entry:
     max_credits: float | None
     out: str
     task_id: str | None = None
+    account: str | None = None
 
     @property
     def prompt(self) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import typer
 
+from imagetasks_client.bearer import account_of
 from imagetasks_client.cli import exits, settings
 from imagetasks_client.cli.output import hint
 from imagetasks_client.client import Client
@@ -19,11 +20,12 @@ from imagetasks_client.exchange import Patience
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A client, and whose service it is."""
+    """A client, and whose service it is: `account` is that of the key."""
 
     client: Client
     base_url: str
     owner: str | None
+    account: str
 
 
 @contextmanager
@@ -37,7 +39,7 @@ def session() -> Iterator[Session]:
             )
             raise typer.Exit(exits.AUTH)
         with Client(found.base_url, found.key, found.owner, patience=patience()) as client:
-            yield Session(client, found.base_url.rstrip("/"), found.owner)
+            yield Session(client, found.base_url.rstrip("/"), found.owner, account_of(found.key))
 
 
 def patience() -> Patience:
