@@ -15,7 +15,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
     ("row", "files", "limit"),
     [
         ("order", files_on_path.order_path, 47),
-        ("callback", files_on_path.callback_path, 40),
+        ("callback", files_on_path.callback_path, 41),
         ("sweep", files_on_path.sweep_path, 12),
         (
             "modules that `webhook` imports",
