@@ -559,6 +559,13 @@ RECONCILE = (
         FLOOD_TEST,
     ),
     Mutant(
+        "the image of a refused task goes to another one that a forged callback names",
+        "workflows/reconcile.py",
+        'if task.poyo_id is None and message.source == "callback":',
+        "if False:",
+        CONFIRM_TEST,
+    ),
+    Mutant(
         "a task that ends without an id stays due for ever",
         "workflows/confirm_poyo_id.py",
         "again_at=self.clock.after(delay_s) if task.candidate_poyo_ids else None,",

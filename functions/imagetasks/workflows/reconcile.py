@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from imagetasks import telemetry
-from imagetasks.errors import PoyoTaskNotFound, PoyoUnavailable, TaskNotFound
+from imagetasks.errors import PoyoIdConflict, PoyoTaskNotFound, PoyoUnavailable, TaskNotFound
 from imagetasks.tasks.failure_reasons import is_recoverable
 from imagetasks.tasks.message import TaskMessage
 from imagetasks.tasks.task import State, Task, notification_is_due
@@ -141,10 +141,15 @@ class TaskReconciler:
 
     def _report_second_id(self, task: Task, message: TaskMessage) -> None:
         """Raise an alarm if the message names an id that the task can no longer take and that PoYo does
-        not deny: PoYo created a task for it twice, or after it had refused it."""
+        not deny: PoYo created a task for it twice, or after it had refused it. The id of a refused task
+        is its own all the same: no other task gets it because a callback claims so."""
         taken = task.poyo_id is not None or (task.is_final and not is_recoverable(task))
         if message.poyo_id is None or message.poyo_id == task.poyo_id or not taken:
             return
+        if task.poyo_id is None and message.source == "callback":
+            with contextlib.suppress(PoyoIdConflict):
+                now = self._clock.now_ms()
+                self._repository.name_poyo_id(message.poyo_id, task.task_id, now=now)
         try:
             with contextlib.suppress(PoyoUnavailable):
                 self._poyo.status(message.poyo_id)

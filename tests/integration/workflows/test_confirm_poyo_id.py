@@ -287,6 +287,22 @@ def test_id_for_a_final_failure_changes_nothing_and_raises_an_alarm(
     assert "duplicate_poyo_task" in log.getvalue()
 
 
+def test_image_of_a_refused_task_goes_to_no_other_task_that_a_forged_callback_names(
+    env: TestEnvironment,
+) -> None:
+    """PoYo refused the order but created it all the same, and somebody knows another task's URL."""
+    refused = put_failed(env, "rejected")
+    other = env.put(task(state="unknown", task_id="b" * 26, owner="owner2"))
+    env.fake_poyo.respond_with("GET", finished_response())
+    env.reconcile(refused, source="callback", poyo_id=POYO_ID)
+
+    env.reconcile(other, source="callback", poyo_id=POYO_ID)
+    env.time.forward(LIMITS.candidate_hold_s)
+    after = env.reconcile(other, source="retry")
+
+    assert (after.state, after.poyo_id, after.files) == ("unknown", None, ())
+
+
 @pytest.mark.parametrize(
     ("response", "alarm"),
     [(status_response("running"), True), (ResponseLost("x"), True), (NOT_FOUND, False)],
