@@ -72,7 +72,12 @@ RUNNING = Task(
     file_url_key="example",
 )
 STORED = StoredImage(
-    key="", content_type="image/png", bytes=1_482_113, width=1536, height=1024, sha256="5f" * 32
+    key="images/sample/0",
+    content_type="image/png",
+    bytes=1_482_113,
+    width=1536,
+    height=1024,
+    sha256="5f" * 32,
 )
 FINISHED = replace(
     RUNNING,

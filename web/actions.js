@@ -10,7 +10,7 @@ export function actionsOf(task, n, { base, copy, again, reuse, useAsReference, r
   return [
     { name: "Again", run: () => again(task) },
     { name: "Reuse settings", run: () => reuse(order) },
-    file && { name: "Use as reference", run: () => useAsReference(`task:${task.task_id}/${n}`) },
+    file && { name: "Use as reference", run: () => useAsReference(referenceOf(file)) },
     file && { name: "Save", run: () => save(task) },
     { name: "Copy prompt", run: () => copy(task.input.prompt, "Prompt copied.") },
     file && { name: "Copy link", run: () => copy(file.file_url, "Link copied.") },
@@ -19,6 +19,12 @@ export function actionsOf(task, n, { base, copy, again, reuse, useAsReference, r
     { name: "Copy as Python", run: () => copy(asPython(base, order), "Copied as Python.") },
     { name: "Delete", run: () => remove([task.task_id]), danger: true },
   ].filter(Boolean);
+}
+
+/** The name of a file in an order, by the number in its address: of a task's files one may be missing. */
+export function referenceOf(file) {
+  const [, id, number] = /\/files\/(\w+)\/(\d+)\//.exec(file.file_url);
+  return `task:${id}/${number}`;
 }
 
 /** Buttons for actions; `run(action)` is called with the clicked one. */

@@ -1,4 +1,4 @@
-import { actionsOf, saveZip } from "./actions.js";
+import { actionsOf, referenceOf, saveZip } from "./actions.js";
 import { createComposer } from "./composer.js";
 import { createConnection } from "./connection.js";
 import { createAccessDialog, createQuestion } from "./dialogs.js";
@@ -70,8 +70,9 @@ function order(wanted) {
 
 /** An address that the page may show for one that an order takes; uploads cannot be shown any more. */
 function previewOf(address) {
-  const [, id, n] = /^task:(\w+)\/(\d+)$/.exec(address) ?? [];
-  return store.get(id)?.files[n]?.file_url ?? "page/icon.svg";
+  const [, id] = /^task:(\w+)\//.exec(address) ?? [];
+  const file = store.get(id)?.files.find((each) => referenceOf(each) === address);
+  return file?.file_url ?? "page/icon.svg";
 }
 
 function actionsFor(task, n = 0) {

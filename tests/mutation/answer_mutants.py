@@ -243,8 +243,8 @@ ANSWERS = (
     Mutant(
         "a file that is no image spoils the images beside it",
         "workflows/copy_images.py",
-        "            except NotAnImage as error:\n                invalid = error\n",
-        "            except NotAnImage:\n                raise\n",
+        "            except DownloadFailed as error:\n                failures.append(error)\n",
+        "            except DownloadFailed:\n                raise\n",
         "integration/workflows/test_copy_images.py",
     ),
     Mutant(
@@ -257,16 +257,30 @@ ANSWERS = (
     Mutant(
         "an ordered image is left out after the quick retries",
         "workflows/copy_images.py",
-        'if stored >= task.effective_input.get("n", 1):',
-        "if stored:",
+        'and stored >= task.effective_input.get("n", 1):',
+        "and stored:",
         "integration/workflows/test_copy_images.py",
     ),
     Mutant(
         "an image that stays none spoils the images beside it",
         "workflows/copy_images.py",
-        "return self._give_up_reason(task, error) is not None",
+        "return self._give_up_reason(task, failure) is not None",
         "return False",
         "integration/workflows/test_copy_images.py",
+    ),
+    Mutant(
+        "an image that may still come is left out with the next one that is none",
+        "workflows/copy_images.py",
+        "min(failures, key=_is_hopeless,",
+        "max(failures, key=_is_hopeless,",
+        "integration/workflows/test_copy_images.py",
+    ),
+    Mutant(
+        "an order pays for a reference that is not there, after a file that was left out",
+        "workflows/owner_tasks.py",
+        "{str(image.number): image for image in task.files}",
+        "{str(n): image for n, image in enumerate(task.files)}",
+        "integration/handlers/test_api_references.py",
     ),
     Mutant(
         "files that PoYo calls something else are copied as images",

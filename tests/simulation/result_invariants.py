@@ -66,12 +66,15 @@ class ResultInvariants:
 
     def _is_complete(self, task: PoyoTask, item: Item, stored: Sequence[str]) -> bool:
         """Whether every image of the task is stored. Of several, one is left out whose place had a page
-        or half an image whenever it was asked for, the first time and after each quick retry."""
+        or half an image whenever it was asked for, the first time and after each quick retry, or one
+        that did not come for as long as PoYo may still have it."""
         left_out = set(task.urls) - set(stored)
         if not left_out:
             return True
         retried = item.get("copy_attempts", 0) >= len(LIMITS.fast_retry_s)
-        return bool(stored) and retried and left_out <= self.without_image
+        waited_ms = item["finished_at"] - item.get("result_seen_at", item["finished_at"])
+        lost = waited_ms >= LIMITS.file_gone_after_s * 1000
+        return bool(stored) and retried and (lost or left_out <= self.without_image)
 
     def _is_recoverable(self, task: PoyoTask, item: Item) -> bool:
         """Whether a correct product must have this image."""

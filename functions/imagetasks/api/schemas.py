@@ -162,9 +162,7 @@ def task_body(task: Task, *, public_base_url: str, retention_days: int = 0) -> T
             "estimated": json_number(usd(task.estimated_credits)) or 0,
             "charged": json_number(None if charged is None else usd(charged)),
         },
-        "files": [
-            _file(task, n, image, public_base_url, expires_at) for n, image in enumerate(task.files)
-        ],
+        "files": [_file(task, image, public_base_url, expires_at) for image in task.files],
         "error": _error(task),
         "warnings": warnings(shown, task.billed_resolution),
         "history": [
@@ -203,11 +201,10 @@ def json_number(value: Decimal | None) -> int | float | None:
     return int(value) if value == value.to_integral_value() else float(value)
 
 
-def _file(
-    task: Task, n: int, image: StoredImage, public_base_url: str, expires_at: int | None
-) -> FileBody:
+def _file(task: Task, image: StoredImage, public_base_url: str, expires_at: int | None) -> FileBody:
+    path = signed_urls.file_path(task.file_url_key, task.task_id, image.number)
     return {
-        "file_url": public_base_url + signed_urls.file_path(task.file_url_key, task.task_id, n),
+        "file_url": public_base_url + path,
         "file_type": "image",
         "content_type": image.content_type,
         "bytes": image.bytes,

@@ -126,7 +126,7 @@ def task_body(task: Task, *, public_base_url: str) -> PoyoTask:
         "task_id": task.task_id,
         "status": task.status,
         "progress": float(task.progress or 0),
-        "files": [_file(task, n, image, public_base_url) for n, image in enumerate(task.files)],
+        "files": [_file(task, image, public_base_url) for image in task.files],
         "created_time": created_time(task.created_at),
         "credits_amount": None if charged is None else float(charged),
     }
@@ -158,8 +158,8 @@ def created_time(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _file(task: Task, n: int, image: StoredImage, public_base_url: str) -> PoyoFile:
-    extension = EXTENSIONS[image.content_type]
+def _file(task: Task, image: StoredImage, public_base_url: str) -> PoyoFile:
+    extension, n = EXTENSIONS[image.content_type], image.number
     return {
         "file_url": public_base_url + signed_urls.file_path(task.file_url_key, task.task_id, n),
         "file_type": "image",

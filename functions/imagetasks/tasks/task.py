@@ -56,6 +56,12 @@ class StoredImage:
     height: int
     sha256: str
 
+    @property
+    def number(self) -> int:
+        """Its number in the task, from 0, which its key ends with. Numbers are missing where a file of PoYo
+        was left out."""
+        return int(self.key.rpartition("/")[2])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:

@@ -33,28 +33,27 @@ class ImageCopier:
     def copy_all(self, task: Task, status: TaskStatus) -> Sequence[StoredImage]:
         """Copy every image of the task; none if the task was deleted. The task's state stays.
 
-        A page of the file host instead of an image may be gone soon. So one of several files that is no
-        image is left out only after the first quick retries if all that were ordered are there without
-        it, else only when a single one would be given up. Raises DownloadFailed or one of its kinds, and
-        StorageUnavailable.
+        A file that fails does not keep the others from being copied. A page of the file host instead of an
+        image may be gone soon. So one of several files that is no image is left out only after the first
+        quick retries if all that were ordered are there without it, else, like a lost one, only when a
+        single one would be given up. Raises DownloadFailed or one of its kinds, and StorageUnavailable.
         """
         if task.deleted_at is not None:
             return ()
         if status.other_files:
             self._note_left_out(task, "other_file", status.other_files)
         images: list[StoredImage] = []
-        invalid: NotAnImage | None = None
+        failures: list[DownloadFailed] = []
         for n, url in enumerate(status.file_urls):
             try:
                 images.append(self._copy(task, n, url))
-            except NotAnImage as error:
-                invalid = error
-        if not images:
-            raise invalid or NotAnImage("no_files")
-        if invalid is not None:
-            if not self._may_leave_out(task, invalid, stored=len(images)):
-                raise invalid
-            self._note_left_out(task, invalid.code, len(status.file_urls) - len(images))
+            except DownloadFailed as error:
+                failures.append(error)
+        if not images or failures:
+            failure = min(failures, key=_is_hopeless, default=NotAnImage("no_files"))
+            if not images or not self._may_leave_out(task, failure, stored=len(images)):
+                raise failure
+            self._note_left_out(task, failure.code, len(failures))
         return tuple(images)
 
     def on_failure(self, task: Task, status: TaskStatus, error: DownloadFailed) -> None:
@@ -86,11 +85,11 @@ class ImageCopier:
         else:
             self._retry_later(task, status, error)
 
-    def _may_leave_out(self, task: Task, error: NotAnImage, *, stored: int) -> bool:
-        """Whether a file that is no image is left out of a result with `stored` images."""
-        if stored >= task.effective_input.get("n", 1):
+    def _may_leave_out(self, task: Task, failure: DownloadFailed, *, stored: int) -> bool:
+        """Whether a file that failed is left out of a result with `stored` images."""
+        if isinstance(failure, NotAnImage) and stored >= task.effective_input.get("n", 1):
             return task.copy_attempts >= len(self.clock.limits.fast_retry_s)
-        return self._give_up_reason(task, error) is not None
+        return self._give_up_reason(task, failure) is not None
 
     def _note_left_out(self, task: Task, code: str, count: int) -> None:
         telemetry.warning("files_left_out", task_id=task.task_id, code=code, count=count)
@@ -137,6 +136,12 @@ class ImageCopier:
         if seen_at is None or not self.clock.has_elapsed(seen_at, patience_s):
             return None
         return "bad_result" if no_image else "result_expired"
+
+
+def _is_hopeless(failure: DownloadFailed) -> tuple[bool, bool, bool]:
+    """Of several failures the least hopeless decides; a host that the operator must allow comes first."""
+    forbidden = isinstance(failure, DownloadForbidden)
+    return isinstance(failure, NotAnImage), failure.gone, not forbidden
 
 
 def _named_credits(status: TaskStatus) -> TaskFacts:

@@ -128,17 +128,18 @@ class OwnerTasks:
         return self.repository.list(owner, status=status, limit=limit, after=after)
 
     def file(self, owner: str, task_id: str, n: str) -> StoredImage:
-        """The `n`th file of the task. Raises FileNotFound or FileExpired."""
+        """The file number `n` of the task. Raises FileNotFound or FileExpired."""
         task = self.get(owner, task_id)
-        images = {str(number): image for number, image in enumerate(task.files)}
+        images = {str(image.number): image for image in task.files}
         if n not in images:
             raise FileNotFound(n)
         return self._kept(task, images[n])
 
     def shared_file(self, task_id: str, n: str, token: str) -> StoredImage:
-        """The `n`th file of a task for anyone who has its signed URL. Raises FileExpired."""
+        """The file number `n` of a task for anyone who has its signed URL. Raises FileExpired."""
         task = self._get_any(task_id)
-        for number, image in enumerate(task.files):
+        for image in task.files:
+            number = image.number
             if n == str(number) and signed_urls.verify_file(task.file_url_key, number, token):
                 return self._kept(task, image)
         raise TaskNotFound(task_id)

@@ -51,6 +51,23 @@ def sent_urls(api: Api) -> list[str]:
     return list(body["input"]["image_urls"])
 
 
+def test_image_after_a_file_that_was_left_out_is_sent_by_its_own_number(api: Api) -> None:
+    task_id = derive_task_id("owner", "source")
+    key = f"images/{task_id}/1"
+    api.cloud.client("s3").put_object(Bucket=api.cloud.bucket, Key=key, Body=png())
+    api.put_finished(key="source", files=(replace(STORED_IMAGE, key=key),))
+    file_url = api.get(f"/v1/tasks/{task_id}").json["files"][0]["file_url"]
+
+    response = api.create(order(file_url, f"task:{task_id}/1"))
+
+    assert response.status == 202
+    assert [requests.get(url, timeout=10).content for url in sent_urls(api)] == [png(), png()]
+    refused = api.create(order(f"task:{task_id}/0"), idempotency_key="other")
+    assert_problem(refused, 422, "invalid_order")
+    assert api.get(f"/v1/tasks/{task_id}/files/1").status == 302
+    assert api.get(file_url.removeprefix(BASE_URL), key=None).status == 302
+
+
 @pytest.mark.parametrize("base_url", [BASE_URL, "http://127.0.0.1:8787"])
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("key", [None, OTHER_SERVER_KEY])

@@ -45,7 +45,7 @@ def log_lines(text: str) -> list[dict[str, Any]]:
 def finished_task(**changed: Any) -> Task:
     """A finished task full of values that must not be logged."""
     image = StoredImage(
-        key="images/canary-key",
+        key="images/canary-key/0",
         content_type="image/png",
         bytes=7,
         width=4,

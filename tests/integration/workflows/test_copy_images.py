@@ -80,6 +80,7 @@ def test_file_that_is_no_image_does_not_spoil_the_others(env: TestEnvironment) -
 
     assert after.state == "finished"
     assert [image.content_type for image in after.files] == ["image/png", "image/jpeg"]
+    assert [image.number for image in after.files] == [0, 2]
     assert "files_left_out" in log.getvalue()
 
 
@@ -135,6 +136,46 @@ def test_other_failure_of_one_file_is_retried_before_the_task_finishes(
     env.file_host.respond_with(png(), DownloadFailed("http_500"))
 
     assert env.reconcile(put_running(env)).state == "running"
+
+
+def test_file_that_fails_does_not_keep_the_others_from_being_stored(env: TestEnvironment) -> None:
+    """They may be gone when it has come, or when nobody waits for it any more."""
+    env.fake_poyo.respond_with(
+        "GET", finished_response("https://a.poyo.ai/1", "https://a.poyo.ai/2")
+    )
+    env.file_host.respond_with(DownloadFailed("http_500"), png())
+    after = env.reconcile(put_running(env))
+    assert (after.state, after.copy_attempts) == ("running", 1)
+
+    env.file_host.respond_with(jpeg(), DownloadFailed("http_404", gone=True))
+    after = env.reconcile(after, source="callback")
+
+    assert after.state == "finished"
+    assert [image.content_type for image in after.files] == ["image/jpeg", "image/png"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "after_s"),
+    [
+        (DownloadFailed("http_404", gone=True), DAY_S),
+        (DownloadFailed("unreachable"), 3 * DAY_S),
+        (DownloadForbidden("host_not_listed"), 3 * DAY_S),
+    ],
+)
+def test_task_finishes_without_a_file_that_is_lost_once_no_retry_can_help(
+    env: TestEnvironment, failure: Exception, after_s: int
+) -> None:
+    env.fake_poyo.respond_with("GET", finished_response(*(f"https://a.poyo.ai/{n}" for n in "123")))
+    env.file_host.respond_with(failure, png(), NotAnImage("not_an_image"))
+    before = put_running(env, copy_attempts=50, result_seen_at=env.time.now)
+
+    env.time.forward(after_s - 1)
+    assert env.reconcile(before).state == "running"
+    env.file_host.respond_with(failure, NotAnImage("not_an_image"))
+    env.time.forward(1)
+    after = env.reconcile(before)
+
+    assert (after.state, [image.number for image in after.files]) == ("finished", [1])
 
 
 def test_only_files_that_are_no_images_are_no_result(env: TestEnvironment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -39,7 +40,7 @@ def test_timestamps_are_utc_to_the_millisecond(ms: int, expected: str) -> None:
 def test_finished_task_has_its_files_and_the_credits_charged() -> None:
     finished = task(
         state="finished",
-        files=(STORED_IMAGE, STORED_IMAGE),
+        files=(STORED_IMAGE, replace(STORED_IMAGE, key="images/t/1")),
         charged_credits=Decimal("8.48"),
         finished_at=START,
     )
