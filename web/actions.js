@@ -21,11 +21,8 @@ export function actionsOf(task, n, { base, copy, again, reuse, useAsReference, r
   ].filter(Boolean);
 }
 
-/** The name of a file in an order, by the number in its address: of a task's files one may be missing. */
-export function referenceOf(file) {
-  const [, id, number] = /\/files\/(\w+)\/(\d+)\//.exec(file.file_url);
-  return `task:${id}/${number}`;
-}
+/** The name of a file in an order: its address has its number. */
+export const referenceOf = ({ file_url }) => file_url.replace(/.*\/files\/(\w+\/\d+)\/.*/, "task:$1");
 
 /** Buttons for actions; `run(action)` is called with the clicked one. */
 export function buttonsOf(actions, run) {
@@ -42,7 +39,7 @@ function save({ files }) {
   for (const { file_url } of files) download(`${file_url}?download=1`, "");
 }
 
-/** Saves the images of several tasks as one archive. Throws TypeError if the bucket cannot be read from here. */
+/** Saves the images of several tasks as one archive. Throws TypeError if the bucket cannot be read. */
 export async function saveZip(tasks) {
   const wanted = tasks.flatMap(({ task_id, files }) => files.map((file, n) => ({ ...file, name: `${task_id}-${n}${SUFFIXES[file.content_type] ?? ""}` })));
   const files = [];

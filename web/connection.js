@@ -6,7 +6,7 @@ const AGAIN_MS = 10_000;
 
 /**
  * Tells in one line whether the service is reached, and how many orders wait for it (`waiting()`). While it is not
- * reached, or orders wait, `onRetry` is called again and again, as also after it has failed. `fetch` is the one to watch.
+ * reached, or orders wait, `onRetry` is called again and again, whether it fails or not. `fetch` is watched.
  */
 export function createConnection({ line, waiting, onRetry }) {
   let slow = 0, lost = false, failure, retrying = false, reason = "";

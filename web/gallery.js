@@ -81,7 +81,7 @@ export function createGallery({ client, store, list, end, empty, nothing }) {
     } while (!complete && end.getBoundingClientRect().top < innerHeight + 400);
   }
 
-  /** Reads older tasks until the end is out of sight; an error of it is one of the connection, and told there. */
+  /** Reads older tasks until the end is out of sight; the connection tells its errors. */
   function readMore() {
     if (complete) return;
     reading ??= readPages().finally(() => (reading = undefined));

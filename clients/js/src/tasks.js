@@ -93,7 +93,7 @@ export function createTasks({ attempt, call, deadlineOf, repeat, within }) {
 
 /**
  * Reads again and again: `read(slot, path, separator)` returns the latest response of the path, and whether it
- * differs from the one before in this slot. Only a first read does not wait, so that something is shown at once.
+ * differs from the one before in this slot. Only a first read does not wait.
  */
 function createReader({ attempt, repeat, deadline, longPoll }) {
   const latest = [];

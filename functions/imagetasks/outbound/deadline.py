@@ -17,10 +17,7 @@ def deadline_response(
     sock: socket.socket, *args: Any, left_s: Callable[[], float], **kwargs: Any
 ) -> http.client.HTTPResponse:
     """The `response_class` of a connection whose response is read only while `left_s()` is positive."""
-    response = _FinalResponse(sock, *args, **kwargs)
-    raw = response.fp.detach()
-    response.fp = io.BufferedReader(_DeadlineReader(raw, sock, left_s))
-    return response
+    return _FinalResponse(cast(Any, _DeadlineSocket(sock, left_s)), *args, **kwargs)
 
 
 def set_remaining_timeout(sock: socket.socket, left_s: Callable[[], float]) -> None:
@@ -40,6 +37,18 @@ class _FinalResponse(http.client.HTTPResponse):
     def _read_status(self) -> tuple[str, int, str]:
         version, status, reason = super()._read_status()  # type: ignore[misc]
         return version, http.client.CONTINUE if 102 <= status < 200 else status, reason
+
+
+class _DeadlineSocket:
+    """As much of a socket as a response uses."""
+
+    def __init__(self, sock: socket.socket, left_s: Callable[[], float]) -> None:
+        self._sock, self._left_s = sock, left_s
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """The bytes that come, by the deadline."""
+        raw = self._sock.makefile("rb", buffering=0)
+        return io.BufferedReader(_DeadlineReader(raw, self._sock, self._left_s))
 
 
 class _DeadlineReader(io.RawIOBase):
