@@ -122,7 +122,7 @@ class TaskReconciler:
             if admitted is None:
                 return
             task = admitted
-            self._report_second_id(task, message)
+            self._record_second_id(task, message)
         step = next_step(task, message, now_ms=self._clock.now_ms())
         take: Mapping[Step, Callable[[], object]] = {
             Step.ERASE_IMAGES: lambda: erase_images(
@@ -139,10 +139,10 @@ class TaskReconciler:
         }
         take[step]()
 
-    def _report_second_id(self, task: Task, message: TaskMessage) -> None:
+    def _record_second_id(self, task: Task, message: TaskMessage) -> None:
         """Raise an alarm if the message names an id that the task can no longer take and that PoYo does
-        not deny: PoYo created a task for it twice, or after it had refused it. The id of a refused task
-        is its own all the same: no other task gets it because a callback claims so."""
+        not deny: PoYo created a task for it twice, or after it had refused it. The id is recorded as the
+        refused task's first, so that no other task gets it because a callback claims so."""
         taken = task.poyo_id is not None or (task.is_final and not is_recoverable(task))
         if message.poyo_id is None or message.poyo_id == task.poyo_id or not taken:
             return
